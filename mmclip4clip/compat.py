@@ -1,0 +1,117 @@
+"""The only home of workarounds for upstream packages.
+
+Every workaround says what goes wrong without it, in which versions, and why it
+is safe. Nothing outside this file patches another package.
+"""
+import functools
+import pickle
+from importlib import metadata
+
+from packaging.specifiers import SpecifierSet
+
+# Ranges that the tests have run with. A pair names the distribution to install
+# and another one that provides the same import.
+REQUIRED = {
+    ('torch', ): '>=2.6,<3',
+    ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
+    ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
+    ('mmaction2', ): '>=1.1.0,<1.2',
+    ('transformers', ): '>=5.0,<6',
+    ('decord', 'eva-decord'): '>=0.6.0,<0.7',
+}
+
+
+def check_versions() -> None:
+    """Refuse to go on with an upstream package that is missing or does not fit.
+
+    mmaction2 1.2.0 installs but cannot import ``mmaction.models`` (its wheel
+    lacks a folder), and mmaction2 1.1.0 asserts mmcv < 2.1; both fail far from
+    their cause, so the cause is named here, before anything else is imported.
+
+    Raises:
+        ImportError: Naming the package, the version found, the range needed and
+            the line that installs it.
+    """
+    problems = []
+    for names, needed in REQUIRED.items():
+        found = {}
+        for name in names:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        wrong = {n: v for n, v in found.items() if not SpecifierSet(needed).contains(v, prereleases=True)}
+        if wrong or not found:
+            came = ', '.join(f'{n} {v}' for n, v in wrong.items()) or 'no such package'
+            name = next(iter(wrong), names[0])
+            problems.append(f"{names[0]}{needed} is needed, {came} was found: "
+                            f"pip install '{name}{needed}'")
+    if problems:
+        raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
+
+
+def history_buffer_method(cls: type, name: str):
+    """Stand in for ``getattr`` in mmengine's checkpoints, for four methods of one class.
+
+    Raises:
+        pickle.UnpicklingError: For any other class or attribute.
+    """
+    from mmengine.logging import HistoryBuffer
+    if cls is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'the checkpoint asks for the attribute {name!r} of {cls!r}')
+    return getattr(HistoryBuffer, name)
+
+
+@functools.cache
+def allow_mmengine_checkpoints() -> None:
+    """Let ``torch.load(weights_only=True)`` read what mmengine itself saves.
+
+    Symptom: mmengine <= 0.10.7 cannot load its own checkpoints on torch >= 2.6,
+    where ``weights_only=True`` became the default: the message hub pickles
+    ``HistoryBuffer``, numpy arrays and a ``getattr`` of the buffer's methods.
+
+    Safe because what is allowed only builds arrays and plain attributes. The
+    name ``getattr`` is resolved to :func:`history_buffer_method`, never to the
+    builtin. Tested in ``tests/test_compat.py`` with a malicious checkpoint.
+    """
+    import numpy as np
+    import torch
+    from mmengine.logging import HistoryBuffer
+    multiarray = getattr(np, '_core', None) or np.core
+    allowed = [HistoryBuffer, np.ndarray, np.dtype, multiarray.multiarray.scalar]
+    allowed += [type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdU']
+    for module in ('numpy.core', 'numpy._core'):  # numpy 1.x and 2.x write different names
+        allowed += [(multiarray.multiarray._reconstruct, f'{module}.multiarray._reconstruct'),
+                    (multiarray.multiarray.scalar, f'{module}.multiarray.scalar')]
+    allowed += [(history_buffer_method, f'{module}.getattr') for module in ('builtins', '__builtin__')]
+    torch.serialization.add_safe_globals(allowed)
+
+
+@functools.cache
+def explain_refused_checkpoints() -> None:
+    """Turn torch's refusal of an unsafe checkpoint into a message that names the file.
+
+    Symptom: torch's own message (>= 2.6) advises ``weights_only=False``, which
+    would run the code in the file. mmengine <= 0.10.7 also downloads through
+    ``torch.hub``, whose default is still ``weights_only=False``.
+
+    Safe because both replacements only narrow what is loaded.
+    """
+    from mmengine.runner import checkpoint
+    load_from_local = checkpoint.load_from_local
+
+    def load_from_local_safely(filename, map_location):
+        try:
+            return load_from_local(filename, map_location)
+        except pickle.UnpicklingError as error:
+            raise RuntimeError(
+                f'{filename} was refused as a checkpoint and nothing in it was run. Loading '
+                'allows tensors and plain Python values only; a file that needs more could '
+                'execute code. If you trust its origin, convert it where that does no harm. '
+                f'Cause: {str(error).split("Please file an issue")[0].splitlines()[-1].strip()}'
+            ) from None
+
+    load_from_local_safely.__name__ = 'load_from_local'
+    checkpoint.load_from_local = load_from_local_safely
+    checkpoint.CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
+    checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
