@@ -1,0 +1,5 @@
+from .base import BaseAdapter
+from .mean import MeanAdapter
+from .seq_transformer import SeqTransformerAdapter
+
+__all__ = ['BaseAdapter', 'MeanAdapter', 'SeqTransformerAdapter']

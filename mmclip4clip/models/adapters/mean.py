@@ -1,0 +1,18 @@
+from torch import Tensor
+
+from mmaction.registry import MODELS
+
+from .base import PooledAdapter
+
+
+@MODELS.register_module()
+class MeanAdapter(PooledAdapter):
+    """Average a video's normalised frame features, ignoring padded frames.
+
+    The parameter-free similarity of CLIP4Clip (arXiv:2104.08860, section 3.3),
+    the reference's ``meanP``.
+    """
+
+    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Leave the frames (V, T, D) as they are."""
+        return frames

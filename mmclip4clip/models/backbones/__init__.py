@@ -1,0 +1,3 @@
+from .clip import CLIPBackbone
+
+__all__ = ['CLIPBackbone']

@@ -1,0 +1,135 @@
+import re
+from pathlib import Path
+from typing import Optional
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPModel
+
+from mmaction.registry import MODELS
+
+# What the reference never freezes, as the keys of transformers' CLIP.
+ALWAYS_TRAINED = ('logit_scale', 'text_projection.', 'visual_projection.',
+                  'text_model.final_layer_norm.', 'vision_model.post_layernorm.')
+
+
+@MODELS.register_module()
+class CLIPBackbone(BaseModule):
+    """The two towers of CLIP, from ``transformers``, with their projections.
+
+    Args:
+        pretrained (str, optional): Name on the Hugging Face hub, or a local
+            folder written by ``save_pretrained``. None starts from random
+            weights and needs no network.
+        config (dict, optional): Arguments of :class:`transformers.CLIPConfig`,
+            for random weights only. None is the size of ViT-B/32.
+        frozen_layers (int): As the reference's ``freeze_layer_num``. -1 trains
+            everything. 0 freezes the embeddings, the patch projection and the
+            vision tower's first norm. n also freezes the lowest n blocks of both
+            towers. Final norms, projections and the logit scale always train.
+        position_std (float, optional): Redraw the position and the token
+            embeddings of random weights from a normal distribution of this
+            standard deviation. CLIP's 0.02 tells a small model trained from
+            nothing little about where things are.
+
+    Raises:
+        ValueError: If ``pretrained`` comes together with ``config`` or
+            ``position_std``, or if ``frozen_layers`` is out of range.
+        OSError: If ``pretrained`` is neither a local folder nor on the hub.
+    """
+
+    def __init__(self,
+                 pretrained: Optional[str] = None,
+                 config: Optional[dict] = None,
+                 frozen_layers: int = -1,
+                 position_std: Optional[float] = None) -> None:
+        super().__init__()
+        if pretrained is not None and (config is not None or position_std is not None):
+            raise ValueError('CLIPBackbone takes either pretrained or, for random weights, config '
+                             f'and position_std; got pretrained={pretrained!r} with them')
+        if pretrained is None:
+            self.clip = CLIPModel(CLIPConfig(**config or {}))
+            if position_std is not None:
+                self._redraw_embeddings(position_std)
+        else:
+            self.clip = _load_pretrained(pretrained)
+        self.frozen_layers = frozen_layers
+        self._freeze()
+
+    def init_weights(self) -> None:
+        """Keep the weights: they were loaded or drawn at construction."""
+
+    @property
+    def width(self) -> int:
+        """Width D of the space that frames and captions share."""
+        return self.clip.config.projection_dim
+
+    @property
+    def logit_scale(self) -> nn.Parameter:
+        """Logarithm of the factor from similarity to logits, ()."""
+        return self.clip.logit_scale
+
+    def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Encode every real frame; padded frames cost nothing and become zeros.
+
+        Args:
+            frames (Tensor): Normalised RGB frames, (V, T, 3, H, W).
+            frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
+
+        Returns:
+            Tensor: Projected frame features, not normalised, (V, T, D).
+        """
+        keep = frame_mask.bool()
+        pooled = self.clip.vision_model(pixel_values=frames[keep]).pooler_output
+        real = self.clip.visual_projection(pooled)
+        features = real.new_zeros(*keep.shape, real.shape[-1])
+        features[keep] = real
+        return features
+
+    def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Tensor:
+        """Encode captions by the projected hidden state of their last real token.
+
+        The text tower is causal, so padding after that token changes nothing.
+
+        Args:
+            tokens (Tensor): Token ids, (N, L).
+            text_mask (Tensor): 1 for real tokens, which come first, (N, L).
+
+        Returns:
+            Tensor: Caption features, not normalised, (N, D).
+        """
+        hidden = self.clip.text_model(input_ids=tokens).last_hidden_state
+        last = text_mask.sum(dim=1).long() - 1
+        return self.clip.text_projection(hidden[torch.arange(len(hidden)), last])
+
+    @torch.no_grad()
+    def _redraw_embeddings(self, std: float) -> None:
+        text, vision = self.clip.text_model.embeddings, self.clip.vision_model.embeddings
+        for embedding in (text.token_embedding, text.position_embedding, vision.position_embedding):
+            embedding.weight.normal_(std=std)
+
+    def _freeze(self) -> None:
+        depth = max(self.clip.config.text_config.num_hidden_layers,
+                    self.clip.config.vision_config.num_hidden_layers)
+        if not -1 <= self.frozen_layers <= depth:
+            raise ValueError(f'frozen_layers must lie between -1 (train everything) and {depth} '
+                             f'(all blocks), got {self.frozen_layers}')
+        if self.frozen_layers == -1:
+            return
+        for name, parameter in self.clip.named_parameters():
+            block = re.search(r'\.encoder\.layers\.(\d+)\.', name)
+            above = block is not None and int(block[1]) >= self.frozen_layers
+            parameter.requires_grad = above or name.startswith(ALWAYS_TRAINED)
+
+
+def _load_pretrained(name: str) -> CLIPModel:
+    """Load CLIP by hub name or local folder, in fp32, with an error that helps offline."""
+    try:
+        return CLIPModel.from_pretrained(name, dtype=torch.float32)
+    except OSError as error:
+        where = 'a local folder' if Path(name).is_dir() else 'neither a local folder nor on the hub'
+        raise OSError(
+            f'backbone.pretrained={name!r} could not be loaded: it is {where}. Without a network, '
+            'save CLIP with CLIPModel.save_pretrained(FOLDER) elsewhere and give FOLDER; for '
+            f'random weights leave pretrained out. Cause: {error}') from error
