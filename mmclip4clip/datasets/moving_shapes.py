@@ -1,0 +1,225 @@
+"""Moving shapes: a small world of captioned clips, written as video files.
+
+One coloured shape moves over a textured background. Motions come in pairs that
+are each other's time reversal, and the second of a pair is always drawn as the
+first played backwards. Frames are intra-coded at one quantiser, so the decoded
+frames of a reversed clip are the same frames: only their order tells the two
+apart.
+"""
+import json
+from itertools import product
+from pathlib import Path
+from typing import Iterator, NamedTuple
+
+import cv2
+import numpy as np
+
+COLOURS = {
+    'red': (220, 30, 30), 'green': (30, 180, 50), 'blue': (40, 70, 235),
+    'yellow': (240, 225, 30), 'purple': (150, 40, 190), 'cyan': (40, 220, 225),
+    'orange': (250, 135, 10), 'white': (250, 250, 250),
+}  # yapf: disable
+SHAPES = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
+
+# (a motion, the same played backwards)
+MOTION_PAIRS = (
+    ('right', 'left'),
+    ('down', 'up'),
+    ('clockwise', 'counterclockwise'),
+    ('grows', 'shrinks'),
+    ('right_then_down', 'up_then_left'),
+    ('down_then_right', 'left_then_up'),
+)
+
+SUBJECTS = ('a {colour} {shape}', 'the {colour} {shape}', 'one {colour} {shape}',
+            'a {shape} that is {colour}', 'a {shape} coloured {colour}')
+PHRASES = {
+    'right': ('moves to the right', 'slides from left to right', 'goes right'),
+    'left': ('moves to the left', 'slides from right to left', 'goes left'),
+    'down': ('moves down', 'falls from top to bottom', 'goes downwards'),
+    'up': ('moves up', 'rises from bottom to top', 'goes upwards'),
+    'clockwise': ('circles clockwise', 'goes around clockwise',
+                  'runs around the middle clockwise'),
+    'counterclockwise': ('circles counterclockwise', 'goes around counterclockwise',
+                         'runs around the middle counterclockwise'),
+    'grows': ('grows', 'gets bigger', 'becomes larger and larger'),
+    'shrinks': ('shrinks', 'gets smaller', 'becomes smaller and smaller'),
+    'right_then_down': ('moves right and then down', 'first goes right, then down'),
+    'up_then_left': ('moves up and then left', 'first goes up, then left'),
+    'down_then_right': ('moves down and then right', 'first goes down, then right'),
+    'left_then_up': ('moves left and then up', 'first goes left, then up'),
+}
+
+
+class Combination(NamedTuple):
+    """A colour, a shape and the index of a motion pair."""
+    colour: str
+    shape: str
+    pair: int
+
+
+def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list[Combination]]:
+    """Deal the combinations to train, val and test, disjointly.
+
+    Args:
+        seed (int): Seed of the draw.
+        num_val (int): Combinations kept for validation; each gives two videos.
+        num_test (int): Combinations kept for the test; each gives two videos.
+
+    Raises:
+        ValueError: If nothing would be left to train on, or if some colour or
+            shape would never be seen in training with some motion pair.
+    """
+    everything = [
+        Combination(*c) for c in product(COLOURS, SHAPES, range(len(MOTION_PAIRS)))
+    ]
+    order = np.random.default_rng([seed, 0]).permutation(len(everything))
+    ends = np.cumsum([num_test, num_val])
+    test, val, train = (sorted(everything[i] for i in part) for part in np.split(order, ends))
+    seen = {(c.colour, c.pair) for c in train} | {(c.shape, c.pair) for c in train}
+    if len(seen) < (len(COLOURS) + len(SHAPES)) * len(MOTION_PAIRS):
+        raise ValueError(f'num_val={num_val} and num_test={num_test} leave {len(train)} of '
+                         f'{len(everything)} combinations: too few to show training every '
+                         'colour and shape with every motion')
+    return dict(train=train, val=val, test=test)
+
+
+def _background(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a greyish texture: blurred noise, stripes or a gradient, (size, size, 3) uint8."""
+    kind = rng.integers(3)
+    if kind == 0:
+        cells = int(rng.integers(4, 17))
+        field = cv2.resize(rng.random((cells, cells)), (size, size), interpolation=cv2.INTER_CUBIC)
+    else:
+        angle = rng.uniform(0, 2 * np.pi)
+        y, x = np.mgrid[0:size, 0:size] / size
+        ramp = x * np.cos(angle) + y * np.sin(angle)
+        field = ramp if kind == 1 else 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(3, 8) * ramp)
+    tint = rng.uniform(-8, 8, 3)
+    grey = rng.uniform(60, 120) + rng.uniform(20, 50) * (field - field.mean())
+    return np.clip(grey[..., None] + tint + rng.normal(0, 4, (size, size, 1)), 0, 255).astype(np.uint8)
+
+
+def _polygon(shape: str) -> np.ndarray:
+    """Return the outline of a shape of radius 1 round the origin, (points, 2)."""
+    if shape == 'cross':
+        a, b = 1.0, 0.33
+        return np.array([(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b), (b, a), (-b, a),
+                         (-b, b), (-a, b), (-a, -b), (-b, -b)])
+    corners, inner = dict(square=(4, 1.0), triangle=(3, 1.0), star=(5, 0.42),
+                          circle=(32, 1.0), ring=(32, 1.0))[shape]
+    turn = np.pi / 4 if shape == 'square' else -np.pi / 2
+    points = 2 * corners if inner < 1 else corners
+    angles = turn + 2 * np.pi * np.arange(points) / points
+    radii = np.where(np.arange(points) % 2, inner, 1.0)
+    return np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
+
+
+def _trajectory(rng: np.random.Generator, motion: str,
+                num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Plan centres (num_frames, 2) and radii (num_frames,), as fractions of the frame's side."""
+    t = np.linspace(0, 1, num_frames)
+    near, far = rng.uniform(0.18, 0.24), rng.uniform(0.76, 0.82)
+    line = near + (far - near) * t
+    still = np.full(num_frames, rng.uniform(0.25, 0.75))
+    radii = np.full(num_frames, rng.uniform(0.17, 0.21))
+    if motion == 'right':
+        centres = line, still
+    elif motion == 'down':
+        centres = still, line
+    elif motion == 'clockwise':  # image y points down, so growing angles run clockwise
+        angle = rng.uniform(0, 2 * np.pi) + rng.uniform(1.3, 1.8) * np.pi * t
+        centres = 0.5 + 0.29 * np.cos(angle), 0.5 + 0.29 * np.sin(angle)
+    elif motion == 'grows':
+        centres = still, np.full(num_frames, rng.uniform(0.25, 0.75))
+        radii = np.linspace(rng.uniform(0.07, 0.10), rng.uniform(0.25, 0.30), num_frames)
+    else:
+        first = near + (far - near) * np.clip(2 * t, 0, 1)
+        second = near + (far - near) * np.clip(2 * t - 1, 0, 1)
+        centres = (first, second) if motion == 'right_then_down' else (second, first)
+    return np.stack(centres, 1), radii
+
+
+def draw_clip(rng: np.random.Generator, combination: Combination, size: int = 64,
+              num_frames: int = 7) -> np.ndarray:
+    """Draw the forward clip of a combination.
+
+    Args:
+        rng (np.random.Generator): Source of background, place, size and speed.
+        combination (Combination): What to draw; the motion is the first of its pair.
+        size (int): Side of the square frames in pixels.
+        num_frames (int): Frames to draw.
+
+    Returns:
+        np.ndarray: RGB frames, (num_frames, size, size, 3) uint8.
+    """
+    background = _background(rng, size)
+    colour = np.clip(np.array(COLOURS[combination.colour]) + rng.uniform(-12, 12, 3), 0, 255)
+    centres, radii = _trajectory(rng, MOTION_PAIRS[combination.pair][0], num_frames)
+    outline, frames, sub = _polygon(combination.shape), [], 4  # sub: subpixel bits of cv2
+    for centre, radius in zip(centres, radii):
+        scale = size * 2**sub
+        points = np.rint((centre + radius * outline) * scale).astype(np.int32)
+        frame = background.copy()
+        cv2.fillPoly(frame, [points], colour.tolist(), cv2.LINE_AA, sub)
+        if combination.shape == 'ring':
+            hole = np.zeros((size, size, 1), np.uint8)
+            inner = np.rint((centre + 0.55 * radius * outline) * scale).astype(np.int32)
+            cv2.fillPoly(hole, [inner], 255, cv2.LINE_AA, sub)
+            frame = (frame + (background.astype(float) - frame) * (hole / 255)).astype(np.uint8)
+        frames.append(frame)
+    return np.stack(frames)
+
+
+def write_captions(rng: np.random.Generator, colour: str, shape: str, motion: str,
+                   count: int) -> list[str]:
+    """Write ``count`` different captions of one video."""
+    choices = [f'{subject.format(colour=colour, shape=shape)} {phrase}'
+               for subject, phrase in product(SUBJECTS, PHRASES[motion])]
+    return [choices[i] for i in rng.choice(len(choices), size=count, replace=False)]
+
+
+def write_video(path: Path, frames: np.ndarray, fps: int = 4) -> None:
+    """Write frames (T, H, W, 3) uint8 RGB as an intra-only H.264 ``.mp4`` at ``fps`` frames/s."""
+    import av
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=fps)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], 'yuv420p'
+        stream.thread_count = 1
+        stream.options = dict(g='1', bf='0', qp='24', preset='veryfast', tune='fastdecode')
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        container.mux(stream.encode())
+
+
+def write_split(root: Path, split: str, combinations: list[Combination], seed: int,
+                clips: int, captions: int) -> Iterator[Path]:
+    """Write the videos and ``{split}.json`` of one split, yielding each video written.
+
+    Every combination gives ``clips`` drawings, and every drawing two videos: as
+    drawn, and reversed. The two carry the same ``group`` in the annotations.
+
+    Args:
+        root (Path): Folder that gets ``videos/{split}/*.mp4`` and ``{split}.json``.
+        split (str): Name of the split; part of the seed.
+        combinations (list[Combination]): What the split contains.
+        seed (int): The same seed gives the same frames and captions.
+        clips (int): Drawings a combination.
+        captions (int): Captions a video.
+    """
+    folder = root / 'videos' / split
+    folder.mkdir(parents=True, exist_ok=True)
+    annotations = []
+    for number, (combination, k) in enumerate(product(combinations, range(clips))):
+        rng = np.random.default_rng([seed, *split.encode(), number])
+        frames = draw_clip(rng, combination)
+        colour, shape, pair = combination
+        group = f'{colour}_{shape}_{MOTION_PAIRS[pair][0]}_{k}'
+        for motion, step in zip(MOTION_PAIRS[pair], (1, -1)):
+            name = f'{split}/{colour}_{shape}_{motion}_{k}.mp4'
+            write_video(root / 'videos' / name, frames[::step])
+            annotations.append(dict(
+                video=name, group=group,
+                captions=write_captions(rng, colour, shape, motion, captions)))
+            yield root / 'videos' / name
+    (root / f'{split}.json').write_text(json.dumps(annotations, indent=1) + '\n')

@@ -1,0 +1,3 @@
+from .grouped import GroupedSampler
+
+__all__ = ['GroupedSampler']

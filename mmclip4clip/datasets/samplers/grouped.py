@@ -1,0 +1,38 @@
+from typing import Dict, Iterator, List
+
+import torch
+from mmengine.dataset import DefaultSampler
+
+from mmaction.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class GroupedSampler(DefaultSampler):
+    """Shuffle whole groups, so that hard negatives meet in one batch.
+
+    The members of a group (the ``group`` of the annotations) follow one another;
+    an item without a group is a group of its own. Processes take turns, so a
+    group stays within the batch that they form together.
+
+    Args:
+        dataset (VideoCaptionDataset): The dataset.
+        **kwargs: As for :class:`mmengine.dataset.DefaultSampler`.
+    """
+
+    def __init__(self, dataset, **kwargs) -> None:
+        super().__init__(dataset, **kwargs)
+        groups: Dict[str, List[int]] = {}
+        for i in range(len(dataset)):
+            groups.setdefault(dataset.get_data_info(i).get('group', i), []).append(i)
+        self.groups = list(groups.values())
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the indices of this process for one epoch."""
+        order = range(len(self.groups))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(len(self.groups), generator=generator).tolist()
+        indices = [i for g in order for i in self.groups[g]]
+        if self.round_up:
+            indices = (indices * (self.total_size // len(indices) + 1))[:self.total_size]
+        return iter(indices[self.rank:self.total_size:self.world_size])

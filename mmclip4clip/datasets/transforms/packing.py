@@ -1,0 +1,54 @@
+from typing import Sequence
+
+import torch
+from mmcv.transforms import BaseTransform
+
+from mmaction.registry import TRANSFORMS
+from mmaction.structures import ActionDataSample
+
+
+@TRANSFORMS.register_module()
+class PackVideoCaptions(BaseTransform):
+    """Pack frames and tokens for the model, and what identifies the video beside them.
+
+    Required Keys:
+
+    - imgs (np.ndarray, uint8, (T, 3, H, W)), as ``FormatShape('NCHW')`` leaves them
+    - tokens (torch.Tensor, int64, (N, L))
+    - text_mask (torch.Tensor, int64, (N, L))
+    - every key of ``meta_keys`` that the video has
+
+    Added Keys:
+
+    - inputs (dict): ``imgs``, ``tokens`` and ``text_mask`` as tensors
+    - data_samples (ActionDataSample): The meta keys
+
+    Args:
+        meta_keys (Sequence[str]): What to keep of the annotation.
+    """
+
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = ('video_id', 'filename', 'captions', 'start', 'end', 'group')
+    ) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack one video.
+
+        Raises:
+            ValueError: If the frames are not (T, 3, H, W) uint8.
+        """
+        imgs = torch.as_tensor(results['imgs'])
+        if imgs.ndim != 4 or imgs.shape[1] != 3 or imgs.dtype != torch.uint8:
+            raise ValueError(
+                f"{results.get('filename')}: expected imgs of (T, 3, H, W) uint8, got "
+                f"{tuple(imgs.shape)} {imgs.dtype}; end the pipeline with "
+                "dict(type='FormatShape', input_format='NCHW') and leave normalising to the model")
+        sample = ActionDataSample()
+        sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
+        inputs = dict(imgs=imgs, tokens=results['tokens'], text_mask=results['text_mask'])
+        return dict(inputs=inputs, data_samples=sample)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

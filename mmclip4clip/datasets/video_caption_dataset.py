@@ -1,0 +1,105 @@
+import os.path as osp
+from collections import Counter
+from typing import List, Optional
+
+import numpy as np
+
+from mmaction.datasets import BaseActionDataset
+from mmaction.registry import DATASETS
+
+from .annotations import load_annotations
+from .transforms import TimeWindow
+
+CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
+
+
+@DATASETS.register_module()
+class VideoCaptionDataset(BaseActionDataset):
+    """Videos with captions, from one JSON file of either form of :func:`load_annotations`.
+
+    Args:
+        ann_file (str): The JSON file; relative to ``data_root`` if that is given.
+        pipeline (list[dict]): Transforms, beginning with mmaction2's ``DecordInit``.
+        data_prefix (dict): ``video`` is the folder of the videos; relative to
+            ``data_root`` if that is given.
+        caption_mode (str, optional): What one item is: ``'each'``, a video with
+            one of its captions, for every caption; ``'random'``, a video with a
+            caption drawn anew each time; ``'paragraph'``, a video with all its
+            captions joined into one; ``'all'``, a video with all its captions.
+            None is ``'each'`` for training and ``'all'`` with ``test_mode``.
+        test_mode (bool): Whether the items are for evaluation, where each video
+            must come once: ``'all'`` or ``'paragraph'``.
+        **kwargs: As for :class:`mmaction.datasets.BaseActionDataset`.
+
+    Raises:
+        ValueError: If an argument or an annotation is at fault.
+        FileNotFoundError: If ``ann_file`` or any video does not exist; all
+            missing videos are counted, and the first ones named.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 pipeline: List[dict],
+                 data_prefix: dict = dict(video=''),
+                 caption_mode: Optional[str] = None,
+                 test_mode: bool = False,
+                 **kwargs) -> None:
+        caption_mode = caption_mode or ('all' if test_mode else 'each')
+        if caption_mode not in CAPTION_MODES:
+            raise ValueError(f'caption_mode must be one of {CAPTION_MODES}, got {caption_mode!r}')
+        if test_mode and caption_mode in ('each', 'random'):
+            raise ValueError("with test_mode=True each video must come once, with caption_mode='all' "
+                             f"or 'paragraph'; got {caption_mode!r}")
+        if 'video' not in data_prefix:
+            raise ValueError(f"data_prefix must have the key 'video', got {sorted(data_prefix)}")
+        self.caption_mode = caption_mode
+        super().__init__(
+            ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
+
+    def load_data_list(self) -> List[dict]:
+        """Read and check the annotations, and make one item a video, or one a caption."""
+        items = []
+        for entry in load_annotations(self.ann_file):
+            video = entry.pop('video')
+            window = [entry.get('start'), entry.get('end')]
+            seconds = '' if window == [None, None] else '@{}-{}'.format(
+                *('' if x is None else x for x in window))
+            items.append(dict(
+                entry, video_id=osp.splitext(video)[0] + seconds,
+                filename=osp.join(self.data_prefix['video'], video)))
+        self._check_files([item['filename'] for item in items])
+        self._check_windows([i for i in items if 'start' in i or 'end' in i])
+        if self.test_mode:
+            self._check_repeats([item['video_id'] for item in items])
+        if self.caption_mode == 'each':
+            items = [dict(item, captions=[c]) for item in items for c in item['captions']]
+        elif self.caption_mode == 'paragraph':
+            items = [dict(item, captions=[' '.join(item['captions'])]) for item in items]
+        return items
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return a copy of one item; with ``'random'``, with one of its captions."""
+        item = super().get_data_info(idx)
+        if self.caption_mode == 'random':
+            item['captions'] = [item['captions'][np.random.randint(len(item['captions']))]]
+        return item
+
+    def _check_files(self, filenames: List[str]) -> None:
+        missing = sorted({f for f in filenames if not osp.isfile(f)})
+        if missing:
+            shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
+            raise FileNotFoundError(f'{len(missing)} of the {len(set(filenames))} videos named in '
+                                    f'ann_file {self.ann_file} do not exist:\n  {shown}')
+
+    def _check_windows(self, windows: List[dict]) -> None:
+        if windows and not any(isinstance(t, TimeWindow) for t in self.pipeline.transforms):
+            raise ValueError(
+                f'{len(windows)} entries of ann_file {self.ann_file} have start or end, which the '
+                "pipeline would ignore: add dict(type='TimeWindow') after DecordInit")
+
+    def _check_repeats(self, video_ids: List[str]) -> None:
+        repeated = sorted(name for name, count in Counter(video_ids).items() if count > 1)
+        if repeated:
+            raise ValueError(
+                f'ann_file {self.ann_file} names {len(repeated)} videos more than once, the first is '
+                f'{repeated[0]}: for evaluation, put all captions of a video into one entry')
