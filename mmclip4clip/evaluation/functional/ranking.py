@@ -1,0 +1,130 @@
+"""Ranks and the figures made of them, in plain numpy.
+
+One rule everywhere: rank 1 is best, and whatever scores as high as the right
+answer is counted before it. A model that scores everything alike is last, not
+first.
+"""
+from typing import Dict, Sequence
+
+import numpy as np
+
+
+def _check(similarity: np.ndarray, owner: np.ndarray) -> None:
+    if similarity.ndim != 2 or owner.shape != similarity.shape[:1]:
+        raise ValueError(f'expected similarity (N, V) and owner (N,), got {similarity.shape} and '
+                         f'{owner.shape}')
+    if not np.isfinite(similarity).all():
+        raise ValueError(f'{np.count_nonzero(~np.isfinite(similarity))} of the {similarity.size} '
+                         'similarities are NaN or infinite: nothing can be ranked by them')
+    if len(owner) and not 0 <= owner.min() <= owner.max() < similarity.shape[1]:
+        raise ValueError(f'owner must lie in 0 to {similarity.shape[1] - 1}, got {owner.min()} to '
+                         f'{owner.max()}')
+
+
+def ranks_of_videos(similarity: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Rank the right video of each caption among all videos (text to video).
+
+    Args:
+        similarity (np.ndarray): Score of every caption with every video, (N, V).
+        owner (np.ndarray): The video of each caption, (N,).
+
+    Returns:
+        np.ndarray: Rank of each caption's video, from 1, (N,).
+
+    Raises:
+        ValueError: If shapes do not fit, or a score is NaN or infinite.
+    """
+    _check(similarity, owner)
+    right = similarity[np.arange(len(owner)), owner]
+    return (similarity >= right[:, None]).sum(axis=1)
+
+
+def caption_group_scores(similarity: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Score a video with the captions of another by the best of them.
+
+    Args:
+        similarity (np.ndarray): Score of every caption with every video, (N, V).
+        owner (np.ndarray): The video of each caption, (N,).
+
+    Returns:
+        np.ndarray: Score of every group of captions with every video, (V, V).
+        Row g is the group of video g.
+
+    Raises:
+        ValueError: If shapes do not fit, a score is NaN or infinite, or a video has no caption.
+    """
+    _check(similarity, owner)
+    groups = np.full((similarity.shape[1], similarity.shape[1]), -np.inf, similarity.dtype)
+    np.maximum.at(groups, owner, similarity)
+    empty = np.setdiff1d(np.arange(similarity.shape[1]), owner)
+    if len(empty):
+        raise ValueError(f'videos without a caption cannot be searched from: {empty.tolist()[:10]}')
+    return groups
+
+
+def ranks_of_captions(similarity: np.ndarray,
+                      owner: np.ndarray,
+                      protocol: str = 'caption_groups') -> np.ndarray:
+    """Rank the right caption of each video (video to text).
+
+    Args:
+        similarity (np.ndarray): Score of every caption with every video, (N, V).
+        owner (np.ndarray): The video of each caption, (N,).
+        protocol (str): With several captions a video, ``'caption_groups'``, the
+            paper's: a video's captions are one answer that scores as the best
+            of them, ranked among V. ``'best_caption'``: captions are ranked
+            singly among those of other videos, and a video's best one counts.
+
+    Returns:
+        np.ndarray: Rank for each video, from 1, (V,).
+
+    Raises:
+        ValueError: As :func:`caption_group_scores`, or for an unknown protocol.
+    """
+    groups = caption_group_scores(similarity, owner)
+    best = groups.diagonal()
+    if protocol == 'caption_groups':
+        return (groups >= best).sum(axis=0)
+    if protocol == 'best_caption':
+        others = owner[:, None] != np.arange(similarity.shape[1])
+        return 1 + ((similarity >= best) & others).sum(axis=0)
+    raise ValueError(f"protocol must be 'caption_groups' or 'best_caption', got {protocol!r}")
+
+
+def group_ranks(similarity: np.ndarray, owner: np.ndarray, groups: Sequence) -> np.ndarray:
+    """Rank the right video of each caption among the videos of its own group only.
+
+    Args:
+        similarity (np.ndarray): Score of every caption with every video, (N, V).
+        owner (np.ndarray): The video of each caption, (N,).
+        groups (Sequence): The group of each video, (V,); None is in no group.
+
+    Returns:
+        np.ndarray: Ranks of the captions whose video has company in its group, (<= N,).
+    """
+    _check(similarity, owner)
+    codes = np.array([-1 - v if g is None else list(groups).index(g) for v, g in enumerate(groups)])
+    rivals = codes[owner][:, None] == codes  # (N, V), the right video among them
+    right = similarity[np.arange(len(owner)), owner]
+    ranks = ((similarity >= right[:, None]) & rivals).sum(axis=1)
+    return ranks[rivals.sum(axis=1) > 1]
+
+
+def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10)) -> Dict[str, float]:
+    """Summarise ranks as the field does.
+
+    Args:
+        ranks (np.ndarray): Ranks from 1, (N,).
+        recall_at (Sequence[int]): The K of each R@K.
+
+    Returns:
+        dict[str, float]: ``R1`` and so on in percent, then the median rank
+        ``MdR`` and the mean rank ``MnR``.
+
+    Raises:
+        ValueError: If there are no ranks.
+    """
+    if len(ranks) == 0:
+        raise ValueError('there are no ranks to summarise')
+    figures = {f'R{k}': 100 * float(np.mean(ranks <= k)) for k in recall_at}
+    return dict(figures, MdR=float(np.median(ranks)), MnR=float(np.mean(ranks)))

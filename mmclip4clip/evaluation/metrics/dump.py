@@ -1,0 +1,98 @@
+import pickle
+from pathlib import Path
+from typing import List, Sequence, Union
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmaction.registry import METRICS
+
+from ..functional import ranks_of_videos
+from ..records import make_record, stack_scores
+
+
+@METRICS.register_module()
+class RetrievalDump(BaseMetric):
+    """Write each test video's captions, features, ranks and top answers to a file.
+
+    Args:
+        out_file_path (str): A ``.pkl`` in a folder that exists.
+        top (int): Answers to keep a caption.
+
+    Raises:
+        ValueError: If the name does not end with ``.pkl`` or ``.pickle``.
+        FileNotFoundError: If the folder does not exist. Said at construction,
+            before the test begins.
+        OSError: If the file cannot be written there.
+    """
+
+    default_prefix = 'dump'
+
+    def __init__(self, out_file_path: str, top: int = 10) -> None:
+        super().__init__()
+        self.path, self.top = Path(out_file_path), top
+        check_writable(self.path)
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Keep what a batch of evaluated videos leaves."""
+        self.results.extend(make_record(sample) for sample in data_samples)
+
+    def compute_metrics(self, results: List[dict]) -> dict:
+        """Write the file; there are no figures."""
+        scores = stack_scores(results)
+        ranks = ranks_of_videos(scores.similarity, scores.owner)
+        for video, record in enumerate(results):
+            best = np.argsort(-record['scores'], axis=1, kind='stable')[:, :self.top]
+            record['ranks'] = ranks[scores.owner == video]
+            record['top'] = [[(results[v]['video_id'], float(row[v])) for v in order]
+                             for order, row in zip(best, record['scores'])]
+        with self.path.open('wb') as file:
+            pickle.dump(results, file)
+        print_log(f'wrote {len(results)} videos to {self.path}', logger='current')
+        return {}
+
+
+def check_writable(path: Path) -> None:
+    """Raise now what writing a dump to ``path`` would raise later."""
+    if path.suffix not in ('.pkl', '.pickle'):
+        raise ValueError(f'the dump must be a .pkl or .pickle file, got {path}')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'the folder of the dump {path} does not exist: create '
+                                f'{path.parent} first')
+    with path.open('ab'):
+        pass
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Read arrays and plain Python values, and nothing that could run code."""
+
+    def find_class(self, module: str, name: str):
+        plain = {'_reconstruct': np.core.multiarray._reconstruct if np.__version__ < '2' else
+                 np._core.multiarray._reconstruct, 'ndarray': np.ndarray, 'dtype': np.dtype}
+        if module.split('.')[0] == 'numpy' and name in plain:
+            return plain[name]
+        raise pickle.UnpicklingError(f'the file asks for {module}.{name}')
+
+
+def read_dump(path: Union[str, Path]) -> List[dict]:
+    """Read what :class:`RetrievalDump` wrote, without running anything in the file.
+
+    Returns:
+        list[dict]: A record a video, see :func:`make_record`, with ``ranks``
+        (N_i,), the rank of the video for each caption, and ``top``, for each
+        caption the ids and scores of the best videos.
+
+    Raises:
+        ValueError: If the file is not such a dump, or holds more than plain data.
+    """
+    with Path(path).open('rb') as file:
+        try:
+            records = _PlainUnpickler(file).load()
+        except (pickle.UnpicklingError, EOFError, AttributeError, IndexError) as error:
+            raise ValueError(f'{path} is not a dump of tools/test.py --dump: {error}') from error
+    if not (isinstance(records, list) and records and isinstance(records[0], dict)
+            and 'scores' in records[0]):
+        raise ValueError(f'{path} is not a dump of tools/test.py --dump: expected a list of '
+                         'records with scores')
+    return records

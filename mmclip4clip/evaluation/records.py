@@ -1,0 +1,51 @@
+"""What an evaluation leaves of each video, and the matrix made of it."""
+from typing import List, NamedTuple, Optional
+
+import numpy as np
+import torch
+
+
+class Scores(NamedTuple):
+    """All scores of an evaluation: similarity (N, V), owner (N,), and a group or None a video."""
+    similarity: np.ndarray
+    owner: np.ndarray
+    groups: Optional[List[Optional[str]]]
+
+
+def make_record(sample: dict) -> dict:
+    """Keep of an evaluated video what metrics, dumps and pictures need.
+
+    Args:
+        sample (dict): An ``ActionDataSample`` as a dict, after one of our loops.
+
+    Returns:
+        dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``window``
+        (start and end in seconds, or None), ``group``, ``video_features``,
+        ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy.
+
+    Raises:
+        KeyError: If the video was not scored, that is, another loop was used.
+    """
+    if 'scores' not in sample:
+        raise KeyError(
+            "the data samples carry no 'scores': evaluate with val_cfg=dict(type="
+            "'VideoTextValLoop') and test_cfg=dict(type='VideoTextTestLoop')")
+    record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
+    record['window'] = (sample.get('start'), sample.get('end'))
+    for key in ('video_features', 'text_features', 'scores'):
+        record[key] = _to_numpy(sample[key])
+    return record
+
+
+def stack_scores(records: List[dict]) -> Scores:
+    """Put the scores of all videos, in the order of the records, into one matrix."""
+    owner = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
+    groups = [r.get('group') for r in records]
+    return Scores(np.concatenate([r['scores'] for r in records]), owner,
+                  groups if any(g is not None for g in groups) else None)
+
+
+def _to_numpy(value):
+    if isinstance(value, dict):
+        return {key: _to_numpy(part) for key, part in value.items()}
+    return value.detach().float().cpu().numpy() if isinstance(value, torch.Tensor) else value
