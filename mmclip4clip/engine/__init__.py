@@ -1,0 +1,6 @@
+from .hooks import ArchitectureCheckHook, RetrievalReportHook
+from .loops import VideoTextTestLoop, VideoTextValLoop
+
+__all__ = [
+    'ArchitectureCheckHook', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop'
+]

@@ -1,0 +1,45 @@
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner.base_loop import BaseLoop
+
+from mmaction.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ArchitectureCheckHook(Hook):
+    """Refuse a checkpoint of another architecture.
+
+    mmengine loads what fits and logs the rest, so a test with the wrong
+    checkpoint would go on with random weights. Here testing and resuming need
+    every key, neither missing nor left over, in the right shape. Training from
+    ``load_from`` may miss keys, such as those of a new adapter, but shapes must
+    fit and something must.
+    """
+
+    priority = 'VERY_LOW'
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Compare the checkpoint with the model.
+
+        Raises:
+            RuntimeError: Naming the first keys that are at fault.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        ours = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+        weights = checkpoint.get('state_dict', checkpoint)
+        theirs = {k.removeprefix('module.'): tuple(v.shape) for k, v in weights.items()
+                  if hasattr(v, 'shape')}
+        shapes = [f'{k}: {theirs[k]} instead of {ours[k]}' for k in ours
+                  if k in theirs and theirs[k] != ours[k]]
+        problems = dict(shape=shapes)
+        training = isinstance(runner._train_loop, BaseLoop)
+        if runner._resume or not training or not set(ours) & set(theirs):
+            problems['missing'] = [k for k in ours if k not in theirs]
+            problems['unexpected'] = [k for k in theirs if k not in ours]
+        lines = [f'{len(keys)} keys of wrong shape' if kind == 'shape' else f'{len(keys)} {kind} keys'
+                 for kind, keys in problems.items() if keys]
+        if lines:
+            first = [key for keys in problems.values() for key in keys[:3]]
+            raise RuntimeError(
+                f'the checkpoint {runner._load_from or ""} does not fit the model of this config: '
+                + ', '.join(lines) + '; the first ones:\n  ' + '\n  '.join(first))

@@ -1,0 +1,136 @@
+import json
+import os
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner.base_loop import BaseLoop
+from rich.console import Console
+from rich.table import Table
+
+from mmaction.registry import HOOKS
+
+from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
+from ...evaluation.records import stack_scores
+from ...visualization import draw_gallery
+
+
+@HOOKS.register_module()
+class RetrievalReportHook(Hook):
+    """Report each evaluation where people look for it.
+
+    Writes a table to the log, the figures to the visualizer's backends and to
+    ``metrics.json`` in the work dir, a list with one entry an evaluation, and a
+    picture of the best and worst queries to ``gallery/``.
+
+    Args:
+        gallery (int): Queries in the picture; half of them the best, half the
+            worst, no two of one video. 0 draws none.
+        top (int): Answers to show a query.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, gallery: int = 8, top: int = 3) -> None:
+        self.gallery, self.top = gallery, top
+
+    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """Report a validation; mmengine's LoggerHook sends its figures to the visualizer."""
+        self._report(runner, 'val', metrics or {})
+
+    def after_test_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """Report a test, to the visualizer too, which LoggerHook does for validations only."""
+        runner.visualizer.add_scalars(
+            {k: v for k, v in (metrics or {}).items() if isinstance(v, float)})
+        self._report(runner, 'test', metrics or {})
+
+    @master_only
+    def _report(self, runner, stage: str, metrics: Dict[str, float]) -> None:
+        evaluator = getattr(runner, f'{stage}_loop').evaluator
+        trained = isinstance(runner._train_loop, BaseLoop)
+        # The epoch counter moves on only after the validation that ends an epoch.
+        entry = dict(stage=stage, epoch=runner.epoch + 1 if trained else None,
+                     iter=runner.iter if trained else None, checkpoint=runner._load_from, **metrics)
+        path = Path(runner.work_dir) / 'metrics.json'
+        append_entry(path, entry)
+        for metric in evaluator.metrics:
+            if isinstance(metric, VideoTextRetrievalMetric) and metric.records:
+                count = sum(len(r['captions']) for r in metric.records)
+                table = format_table({k.removeprefix(f'{metric.prefix}/'): v
+                                      for k, v in metrics.items()})
+                runner.logger.info(
+                    f'{stage}: {count} captions, {len(metric.records)} videos, video to text by '
+                    f'{metric.v2t_protocol}; also in {path}\n{table}')
+                if self.gallery:
+                    self._draw(runner, stage, metric.records)
+
+    def _draw(self, runner, stage: str, records: List[dict]) -> None:
+        scores = stack_scores(records)
+        ranks = ranks_of_videos(scores.similarity, scores.owner)
+        chosen = choose_queries(ranks, scores.owner, self.gallery)
+        numbers = np.arange(len(ranks)) - np.searchsorted(scores.owner, scores.owner)
+        path = Path(runner.work_dir) / 'gallery' / f'{stage}.png'
+        path.parent.mkdir(exist_ok=True)
+        draw_gallery(
+            path, records, [(int(scores.owner[q]), int(numbers[q])) for q in chosen],
+            ranks[chosen].tolist(), self.top, f'{stage}: best and worst queries')
+        runner.logger.info(f'{stage}: best and worst queries drawn in {path}')
+
+
+def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """Choose the best and the worst ranked captions, one a video, best first.
+
+    Args:
+        ranks (np.ndarray): Rank of each caption's video, (N,).
+        owner (np.ndarray): The video of each caption, (N,).
+        count (int): Captions to choose.
+
+    Returns:
+        np.ndarray: At most ``count`` indices into the captions.
+    """
+    order = np.argsort(ranks, kind='stable')
+    chosen = []
+    for direction, share in ((order, count - count // 2), (order[::-1], count // 2)):
+        for query in direction:
+            if share and owner[query] not in owner[chosen]:
+                chosen.append(int(query))
+                share -= 1
+    return np.array(sorted(chosen, key=lambda q: ranks[q]), dtype=int)
+
+
+def format_table(metrics: Dict[str, float]) -> str:
+    """Format figures as a table with one row a direction.
+
+    Args:
+        metrics (dict[str, float]): As :func:`retrieval_figures` returns them.
+    """
+    columns = [key for key in metrics if f'v2t_{key}' in metrics]
+    table = Table(*['', *(f'R@{c[1:]}' if c[0] == 'R' else c for c in columns)])
+    for name, prefix in (('text to video', ''), ('video to text', 'v2t_')):
+        table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
+    console = Console(width=100, file=open(os.devnull, 'w'), record=True, force_terminal=False)
+    console.print(table)
+    text = console.export_text().rstrip()
+    if 'group_R1' in metrics:
+        text += f'\nown video first in its group: {metrics["group_R1"]:.1f} % of captions'
+    return text
+
+
+def append_entry(path: Path, entry: dict) -> None:
+    """Add an entry to a JSON list, so that a crash leaves either the old or the new file.
+
+    Raises:
+        ValueError: If the file exists and is no such list.
+    """
+    try:
+        entries = json.loads(path.read_text()) if path.exists() else []
+    except ValueError as error:
+        raise ValueError(f'{path} should hold a JSON list of evaluations: {error}') from error
+    if not isinstance(entries, list):
+        raise ValueError(f'{path} should hold a JSON list of evaluations, got '
+                         f'{type(entries).__name__}')
+    temporary = path.with_suffix('.json.tmp')
+    temporary.write_text(json.dumps(entries + [entry], indent=1) + '\n')
+    os.replace(temporary, path)

@@ -1,0 +1,3 @@
+from .gallery import draw_gallery
+
+__all__ = ['draw_gallery']
