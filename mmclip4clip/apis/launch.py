@@ -1,0 +1,68 @@
+"""What tools/train.py and tools/test.py have in common."""
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that training and testing share, as OpenMMLab's tools have them."""
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and reports')
+    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
+    parser.add_argument('--deterministic', action='store_true',
+                        help='use deterministic algorithms only')
+    parser.add_argument('--diff-rank-seed', action='store_true',
+                        help='give every process another seed')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
+                        help='settings that replace those of the config, as key=value; lists as '
+                        'key="[a,b]", nested keys with dots')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and let the command line win over it.
+
+    Args:
+        args (argparse.Namespace): ``config`` and the flags of :func:`add_common_arguments`.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        OSError: If the work dir cannot be written.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'the config {args.config} does not exist')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
+        Path('work_dirs') / Path(args.config).stem)
+    check_work_dir(Path(cfg.work_dir))
+    randomness = dict(cfg.get('randomness') or {})
+    if args.seed is not None:
+        randomness['seed'] = args.seed
+    for flag in ('deterministic', 'diff_rank_seed'):
+        if getattr(args, flag):
+            randomness[flag] = True
+    cfg.randomness = randomness or dict(seed=None)
+    return cfg
+
+
+def check_work_dir(folder: Path) -> None:
+    """Create the work dir, and find out now whether it can be written.
+
+    Raises:
+        OSError: Naming the folder and the reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f'the work dir {folder} cannot be written: {error}; choose another one with '
+                      '--work-dir') from error

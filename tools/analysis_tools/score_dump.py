@@ -1,0 +1,24 @@
+"""Score the file that tools/test.py --dump wrote, offline, and print the figures."""
+import argparse
+import json
+
+from mmclip4clip.engine.hooks.retrieval_report_hook import format_table
+from mmclip4clip.evaluation import read_dump, retrieval_figures
+from mmclip4clip.evaluation.records import stack_scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('dump', help='file written by tools/test.py --dump')
+    parser.add_argument('--recall-at', type=int, nargs='+', default=[1, 5, 10], metavar='K')
+    parser.add_argument('--v2t-protocol', choices=['caption_groups', 'best_caption'],
+                        default='caption_groups')
+    parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
+    args = parser.parse_args()
+    scores = stack_scores(read_dump(args.dump))
+    figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol)
+    print(json.dumps(figures) if args.json else format_table(figures))
+
+
+if __name__ == '__main__':
+    main()

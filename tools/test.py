@@ -1,0 +1,36 @@
+"""Evaluate a checkpoint."""
+import argparse
+from pathlib import Path
+
+from mmengine.runner import Runner
+
+from mmclip4clip.apis import add_common_arguments, load_config
+from mmclip4clip.evaluation.metrics.dump import check_writable
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--dump', metavar='RESULT.pkl', type=Path,
+                        help='write captions, features, ranks and top answers of each video here; '
+                        'tools/analysis_tools/score_dump.py reads it')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.dump:
+        check_writable(args.dump)
+    cfg = load_config(args)
+    if args.dump:
+        metrics = cfg.test_evaluator
+        cfg.test_evaluator = [*(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
+                              dict(type='RetrievalDump', out_file_path=str(args.dump))]
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
