@@ -16,11 +16,15 @@ class GroupedSampler(DefaultSampler):
 
     Args:
         dataset (VideoCaptionDataset): The dataset.
+        first_epoch (int): The first epoch, from 0, with groups together. Before
+            it all items are shuffled singly: a model that cannot tell groups
+            apart yet learns little from what tells their members apart.
         **kwargs: As for :class:`mmengine.dataset.DefaultSampler`.
     """
 
-    def __init__(self, dataset, **kwargs) -> None:
+    def __init__(self, dataset, first_epoch: int = 0, **kwargs) -> None:
         super().__init__(dataset, **kwargs)
+        self.first_epoch = first_epoch
         groups: Dict[str, List[int]] = {}
         for i in range(len(dataset)):
             groups.setdefault(dataset.get_data_info(i).get('group', i), []).append(i)
@@ -28,6 +32,8 @@ class GroupedSampler(DefaultSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Yield the indices of this process for one epoch."""
+        if self.shuffle and self.epoch < self.first_epoch:
+            return super().__iter__()
         order = range(len(self.groups))
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)

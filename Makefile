@@ -1,0 +1,48 @@
+# make demo: the moving-shapes demonstration.  make test: the tests.  make lint: the style.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?= data/moving_shapes
+DEMO ?= work_dirs/demo
+CONFIG := configs/retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-10e_moving-shapes-rgb.py
+DATA_FLAGS ?=
+TRAIN_FLAGS ?=
+
+.PHONY: demo test lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@head -1 Makefile
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The constraints keep the set of versions that is known to work together.
+$(VENV)/installed: requirements/known-good.txt setup.cfg | $(BIN)/python
+	$(BIN)/pip install --constraint requirements/known-good.txt --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --deterministic --resume $(TRAIN_FLAGS)
+	$(BIN)/python tools/test.py $(CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)/test \
+		--dump $(DEMO)/result.pkl
+	@$(BIN)/python tools/analysis_tools/score_dump.py $(DEMO)/result.pkl
+	@echo "pictures   $(DEMO)/test/gallery/test.png"
+	@echo "figures    $(DEMO)/test/metrics.json"
+	@echo "dump       $(DEMO)/result.pkl"
+	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint)"
+	@echo "videos     $(DATA)/videos/test"
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(TEST_FLAGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,30 @@
+# For small models trained from nothing: one epoch of warm-up, then a cosine; the adapter is faster.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_begin=5, val_interval=5)
+val_cfg = dict(type='VideoTextValLoop')
+test_cfg = dict(type='VideoTextTestLoop')
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.02,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=9,
+        eta_min=0,
+        by_epoch=True,
+        begin=1,
+        end=10,
+        convert_to_iter_based=True)
+]
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.98), weight_decay=0.05),
+    paramwise_cfg=dict(
+        norm_decay_mult=0., bias_decay_mult=0., custom_keys=dict(adapter=dict(lr_mult=2.))))
+
+auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,0 +1,64 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+import mmclip4clip  # noqa: F401  registers the modules
+from mmclip4clip.datasets.moving_shapes import split_combinations, write_split
+from mmclip4clip.datasets.tokenizer import train_tokenizer
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _scope_and_seed():
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def tiny_clip() -> dict:
+    """A CLIP of width 32 with two blocks a tower, for 64-pixel frames."""
+    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    return dict(
+        text_config=dict(**tower, vocab_size=1000, max_position_embeddings=24, bos_token_id=0,
+                         eos_token_id=1, pad_token_id=1),
+        vision_config=dict(**tower, image_size=64, patch_size=32),
+        projection_dim=32)
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory) -> Path:
+    """A folder of moving shapes: 16 videos in train.json and test.json each, and a tokenizer."""
+    root = tmp_path_factory.mktemp('shapes')
+    splits = split_combinations(0, num_val=30, num_test=8)
+    for split, combinations in (('train', splits['train'][:8]), ('test', splits['test'])):
+        assert len(list(write_split(root, split, combinations, 0, 1, 3))) == 16
+    entries = json.loads((root / 'train.json').read_text())
+    train_tokenizer((c for e in entries for c in e['captions']), root / 'tokenizer')
+    return root
+
+
+@pytest.fixture
+def pipeline(shapes) -> list:
+    """The pipeline of the moving shapes."""
+    return [
+        dict(type='DecordInit'),
+        dict(type='SampleAtRate', fps=2, max_frames=4),
+        dict(type='DecordDecode'),
+        dict(type='FormatShape', input_format='NCHW'),
+        dict(type='TokenizeCaptions', tokenizer=str(shapes / 'tokenizer'), max_words=24),
+        dict(type='PackVideoCaptions')
+    ]
+
+
+@pytest.fixture(scope='session')
+def data() -> Path:
+    """Official annotations and real clips, which are not part of the project."""
+    folder = os.environ.get('MMCLIP4CLIP_DATA')
+    if not folder:
+        pytest.skip('MMCLIP4CLIP_DATA is unset: it names a folder of real clips and annotations')
+    return Path(folder)

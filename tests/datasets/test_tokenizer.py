@@ -1,0 +1,25 @@
+import pytest
+
+from mmclip4clip.datasets.tokenizer import load_tokenizer, train_tokenizer
+
+
+def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
+    tokenizer = train_tokenizer(['a red circle moves'] * 3, tmp_path)
+    ids = tokenizer('A Zebra?')['input_ids']
+    assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.unk_token_id not in ids[1:-1]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == 'a zebra ?'
+
+
+def test_the_same_captions_give_the_same_tokenizer(tmp_path):
+    captions = ['a red circle moves', 'a blue square grows', 'one green star']
+    first, second = (train_tokenizer(captions, tmp_path / name) for name in 'ab')
+    assert first.get_vocab() == second.get_vocab()
+
+
+def test_says_how_to_have_one_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    with pytest.raises(OSError, match="tokenizer='no/such'.*save_pretrained"):
+        load_tokenizer('no/such')
+    with pytest.raises(OSError, match='no CLIP tokenizer in that folder'):
+        load_tokenizer(str(tmp_path))

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from mmaction.registry import DATASETS
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Build a dataset of two videos with two and one captions, without decoding anything."""
+    (tmp_path / 'videos').mkdir()
+    for name in ('a.mp4', 'b.c.mp4'):
+        (tmp_path / 'videos' / name).touch()
+
+    def build(annotations=None, **kwargs):
+        annotations = annotations or {'a.mp4': ['one', 'two'], 'b.c.mp4': ['three']}
+        (tmp_path / 'ann.json').write_text(json.dumps(annotations))
+        return DATASETS.build(dict(dict(
+            type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path),
+            data_prefix=dict(video='videos'), pipeline=[]), **kwargs))
+
+    return build
+
+
+def captions(dataset):
+    return [dataset[i]['captions'] for i in range(len(dataset))]
+
+
+def test_each_caption_is_an_item(build):
+    dataset = build(caption_mode='each')
+    assert captions(dataset) == [['one'], ['two'], ['three']]
+    assert [dataset[i]['video_id'] for i in range(3)] == ['a', 'a', 'b.c']
+
+
+def test_random_draws_among_all_captions_of_a_video(build):
+    dataset = build(caption_mode='random')
+    np.random.seed(0)
+    assert len(dataset) == 2
+    assert {dataset[0]['captions'][0] for _ in range(20)} == {'one', 'two'}
+    assert dataset[1]['captions'] == ['three']
+
+
+def test_paragraph_joins_and_all_keeps(build):
+    assert captions(build(caption_mode='paragraph')) == [['one two'], ['three']]
+    assert captions(build(caption_mode='all')) == [['one', 'two'], ['three']]
+
+
+def test_default_is_each_for_training_and_all_for_the_test(build):
+    assert build().caption_mode == 'each'
+    assert build(test_mode=True).caption_mode == 'all'
+
+
+def test_wrong_caption_modes_are_refused(build):
+    with pytest.raises(ValueError, match="caption_mode must be one of .* got 'every'"):
+        build(caption_mode='every')
+    with pytest.raises(ValueError, match="test_mode=True .* got 'each'"):
+        build(caption_mode='each', test_mode=True)
+
+
+def test_all_missing_videos_are_reported_at_once(build):
+    annotations = {f'{i:02}.mp4': ['x'] for i in range(12)}
+    with pytest.raises(FileNotFoundError, match='(?s)12 of the 12 videos .*ann.json.*00.mp4.*09.mp4.*\\.\\.\\.'):
+        build(annotations)
+    with pytest.raises(FileNotFoundError, match='(?s)1 of the 2 videos .*none.mp4'):
+        build({'a.mp4': ['x'], 'none.mp4': ['y']})
+
+
+def test_data_prefix_needs_the_key_video(build):
+    with pytest.raises(ValueError, match=r"data_prefix must have the key 'video', got \['img'\]"):
+        build(data_prefix=dict(img='videos'))
+
+
+def test_windows_need_the_transform_that_honours_them(build):
+    windows = [dict(video='a.mp4', captions=['x'], start=0, end=2),
+               dict(video='a.mp4', captions=['y'], start=2, end=4)]
+    with pytest.raises(ValueError, match="2 entries .* would ignore: add dict.type='TimeWindow'"):
+        build(windows)
+    dataset = build(windows, pipeline=[dict(type='TimeWindow')], test_mode=True, lazy_init=False,
+                    serialize_data=False)
+    assert [item['video_id'] for item in dataset.data_list] == ['a@0-2', 'a@2-4']
+
+
+def test_a_video_twice_in_a_test_is_refused(build):
+    twice = [dict(video='a.mp4', captions=['x']), dict(video='a.mp4', captions=['y'])]
+    assert len(build(twice)) == 2
+    with pytest.raises(ValueError, match='names 1 videos more than once, the first is a:'):
+        build(twice, test_mode=True)

@@ -1,0 +1,54 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.runner.base_loop import BaseLoop
+
+from mmclip4clip.engine import ArchitectureCheckHook
+
+
+class Loop(BaseLoop):
+    def __init__(self):
+        pass
+
+    def run(self):
+        pass
+
+
+def check(model, weights, training=False, resume=False):
+    runner = SimpleNamespace(model=model, _train_loop=Loop() if training else {}, _resume=resume,
+                             _load_from='c.pth')
+    ArchitectureCheckHook().after_load_checkpoint(runner, dict(state_dict=weights))
+
+
+@pytest.fixture
+def model():
+    return torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+
+
+@pytest.mark.parametrize('training, resume', [(False, False), (True, False), (True, True)])
+def test_the_models_own_weights_pass(model, training, resume):
+    check(model, model.state_dict(), training, resume)
+    check(model, {f'module.{k}': v for k, v in model.state_dict().items()}, training, resume)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_wrong_shapes_are_always_refused(model, training):
+    weights = dict(model.state_dict(), **{'0.weight': torch.zeros(4, 2)})
+    with pytest.raises(RuntimeError, match=r'(?s)c.pth does not fit .*1 keys of wrong shape.*'
+                       r'0.weight: \(4, 2\) instead of \(3, 2\)'):
+        check(model, weights, training)
+
+
+def test_missing_and_unexpected_keys_are_refused_but_for_training_from_them(model):
+    weights = {'0.weight': torch.zeros(3, 2), 'head.weight': torch.zeros(1)}
+    with pytest.raises(RuntimeError, match='(?s)3 missing keys, 1 unexpected keys.*0.bias.*head.weight'):
+        check(model, weights)
+    with pytest.raises(RuntimeError, match='missing'):
+        check(model, weights, training=True, resume=True)
+    check(model, weights, training=True)
+
+
+def test_training_from_something_else_altogether_is_refused(model):
+    with pytest.raises(RuntimeError, match='4 missing keys, 1 unexpected keys'):
+        check(model, dict(other=torch.zeros(1)), training=True)

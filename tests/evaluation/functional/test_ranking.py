@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from mmclip4clip.evaluation import (caption_group_scores, group_ranks, ranks_of_captions,
+                                    ranks_of_videos, recall_figures)
+
+# Captions 0 and 1 describe video 0, caption 2 video 1, caption 3 video 2.
+SIMILARITY = np.array([[.9, .1, .2], [.3, .8, .4], [.5, .5, .1], [.2, .3, .6]])
+OWNER = np.array([0, 0, 1, 2])
+
+
+def test_text_to_video_by_hand():
+    # Caption 1's video is last of three; caption 2's is tied for first, so it is second.
+    assert ranks_of_videos(SIMILARITY, OWNER).tolist() == [1, 3, 2, 1]
+
+
+def test_video_to_text_by_hand():
+    groups = np.array([[.9, .8, .4], [.5, .5, .1], [.2, .3, .6]])
+    assert np.array_equal(caption_group_scores(SIMILARITY, OWNER), groups)
+    assert ranks_of_captions(SIMILARITY, OWNER).tolist() == [1, 2, 1]
+    assert ranks_of_captions(SIMILARITY, OWNER, 'best_caption').tolist() == [1, 2, 1]
+
+
+def test_the_two_protocols_differ_when_one_video_has_two_captions_that_beat_the_right_one():
+    similarity = np.array([[.9, .8], [.9, .7], [.1, .5]])
+    owner = np.array([0, 0, 1])
+    assert ranks_of_captions(similarity, owner).tolist() == [1, 2]
+    assert ranks_of_captions(similarity, owner, 'best_caption').tolist() == [1, 3]
+
+
+def test_a_collapsed_model_is_last_and_not_first():
+    ranks = ranks_of_videos(np.zeros((4, 3)), OWNER)
+    assert ranks.tolist() == [3, 3, 3, 3]
+    assert ranks_of_captions(np.zeros((4, 3)), OWNER).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_refused(bad):
+    similarity = SIMILARITY.copy()
+    similarity[1, 2] = bad
+    for function in (ranks_of_videos, ranks_of_captions):
+        with pytest.raises(ValueError, match='1 of the 12 similarities are NaN or infinite'):
+            function(similarity, OWNER)
+
+
+def test_shapes_owners_and_protocols_are_checked():
+    with pytest.raises(ValueError, match=r'\(4, 3\) and \(3,\)'):
+        ranks_of_videos(SIMILARITY, OWNER[:3])
+    with pytest.raises(ValueError, match='owner must lie in 0 to 2, got 0 to 3'):
+        ranks_of_videos(SIMILARITY, OWNER + np.array([0, 0, 0, 1]))
+    with pytest.raises(ValueError, match=r'without a caption .*\[2\]'):
+        ranks_of_captions(SIMILARITY[:3], OWNER[:3])
+    with pytest.raises(ValueError, match="got 'sentences'"):
+        ranks_of_captions(SIMILARITY, OWNER, 'sentences')
+
+
+def test_group_ranks_compare_within_the_group_only():
+    # Videos 0 and 1 are rivals, video 2 is alone: caption 3 does not count.
+    assert group_ranks(SIMILARITY, OWNER, ['g', 'g', 'h']).tolist() == [1, 2, 2]
+    assert group_ranks(SIMILARITY, OWNER, [None, None, None]).tolist() == []
+
+
+def test_figures_by_hand():
+    assert recall_figures(np.array([1, 2, 3, 10]), (1, 3)) == dict(R1=25., R3=75., MdR=2.5, MnR=4.)
+    with pytest.raises(ValueError, match='no ranks'):
+        recall_figures(np.array([]))
+
+
+@given(st.data())
+def test_ranks_equal_a_count_by_loops(data):
+    captions, videos = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 6))
+    values = st.sampled_from([0., .25, .5, 1.])  # few values, so that ties are common
+    similarity = data.draw(npst.arrays(float, (captions + videos, videos), elements=values))
+    owner = np.array([*range(videos), *data.draw(st.lists(st.integers(0, videos - 1), min_size=captions,
+                                                          max_size=captions))])
+    for n, rank in enumerate(ranks_of_videos(similarity, owner)):
+        others = [similarity[n, v] for v in range(videos) if v != owner[n]]
+        assert rank == 1 + sum(s >= similarity[n, owner[n]] for s in others)
+    groups = ranks_of_captions(similarity, owner)
+    for v, rank in enumerate(groups):
+        best = [max(similarity[n, v] for n in range(len(owner)) if owner[n] == g) for g in range(videos)]
+        assert rank == 1 + sum(best[g] >= best[v] for g in range(videos) if g != v)
+
+
+def test_one_caption_a_video_makes_both_directions_transposes():
+    square = np.random.default_rng(0).random((5, 5))
+    owner = np.arange(5)
+    assert np.array_equal(ranks_of_captions(square, owner), ranks_of_videos(square.T, owner))
+    assert np.array_equal(ranks_of_captions(square, owner, 'best_caption'), ranks_of_captions(square, owner))

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+import torch
+
+from mmclip4clip.evaluation.records import make_record, stack_scores
+
+
+def sample(**kwargs):
+    return dict(dict(
+        video_id='v', filename='v.mp4', captions=['x', 'y'], video_features=torch.zeros(4),
+        text_features=torch.zeros(2, 4), scores=torch.zeros(2, 3, dtype=torch.bfloat16)), **kwargs)
+
+
+def test_a_record_is_plain_data():
+    record = make_record(sample(video_features=dict(frames=torch.ones(5, 4)), start=1., end=2.))
+    assert record['window'] == (1., 2.)
+    assert isinstance(record['video_features']['frames'], np.ndarray)
+    assert record['scores'].dtype == np.float32
+
+
+def test_another_loop_is_named_as_the_cause():
+    unscored = sample()
+    del unscored['scores']
+    with pytest.raises(KeyError, match='VideoTextValLoop'):
+        make_record(unscored)
+
+
+def test_scores_are_stacked_with_their_owners():
+    records = [make_record(sample(scores=torch.ones(2, 2))),
+               make_record(sample(captions=['z'], scores=torch.zeros(1, 2)))]
+    scores = stack_scores(records)
+    assert scores.similarity.tolist() == [[1, 1], [1, 1], [0, 0]]
+    assert scores.owner.tolist() == [0, 0, 1]
+    assert scores.groups is None
+    records[1]['group'] = 'g'
+    assert stack_scores(records).groups == [None, 'g']

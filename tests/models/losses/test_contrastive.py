@@ -1,0 +1,44 @@
+import math
+
+import torch
+
+from mmclip4clip.models import SymmetricContrastiveLoss
+
+
+def plain_loss(logits, owner):
+    """Compute both cross-entropies entry by entry in float64."""
+    logits, owner = logits.double().tolist(), owner.tolist()
+    captions, videos = range(len(logits)), range(len(logits[0]))
+
+    def log_softmax(values, i):
+        return values[i] - math.log(sum(math.exp(v) for v in values))
+
+    t2v = -sum(log_softmax(logits[n], owner[n]) for n in captions) / len(captions)
+    v2t = 0.
+    for v in videos:
+        own = [n for n in captions if owner[n] == v]
+        column = [logits[n][v] for n in captions]
+        v2t -= sum(log_softmax(column, n) for n in own) / len(own)
+    return t2v / 2, v2t / len(videos) / 2
+
+
+def test_one_caption_a_video_is_the_symmetric_cross_entropy():
+    logits, owner = torch.randn(5, 5), torch.arange(5)
+    losses = SymmetricContrastiveLoss()(logits, owner)
+    t2v, v2t = plain_loss(logits, owner)
+    torch.testing.assert_close(losses['loss_t2v'], torch.tensor(t2v).float())
+    torch.testing.assert_close(losses['loss_v2t'], torch.tensor(v2t).float())
+    assert losses['loss_t2v'] + losses['loss_v2t'] > 0
+
+
+def test_several_captions_share_the_target_of_their_video():
+    logits, owner = torch.randn(5, 3), torch.tensor([0, 0, 1, 2, 2])
+    losses = SymmetricContrastiveLoss()(logits, owner)
+    torch.testing.assert_close(losses['loss_v2t'], torch.tensor(plain_loss(logits, owner)[1]).float())
+
+
+def test_weight_scales_both_terms():
+    logits, owner = torch.randn(3, 3), torch.arange(3)
+    once, twice = SymmetricContrastiveLoss()(logits, owner), SymmetricContrastiveLoss(2.)(logits, owner)
+    torch.testing.assert_close(2 * once['loss_t2v'], twice['loss_t2v'])
+    torch.testing.assert_close(2 * once['loss_v2t'], twice['loss_v2t'])

@@ -1,0 +1,56 @@
+import os
+import socket
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from mmclip4clip.models import SymmetricContrastiveLoss
+from mmclip4clip.models.losses import gather_owner, gather_with_grad
+
+
+def encode(layer, inputs):
+    return torch.nn.functional.normalize(layer(inputs), dim=1)
+
+
+def one_process_gradient(weight, text, videos):
+    layer = torch.nn.Linear(4, 4, bias=False)
+    layer.weight.data.copy_(weight)
+    logits = 5 * encode(layer, text) @ encode(layer, videos).T
+    sum(SymmetricContrastiveLoss()(logits, torch.arange(len(text))).values()).backward()
+    return layer.weight.grad
+
+
+def worker(rank, port, weight, text, videos, out):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    layer = torch.nn.Linear(4, 4, bias=False)
+    layer.weight.data.copy_(weight)
+    model = torch.nn.parallel.DistributedDataParallel(layer)
+    part = slice(3 * rank, 3 * rank + 3)
+    both = encode(model, torch.cat([text[part], videos[part]]))  # one forward: DDP's rule
+    mine_text, mine_videos = both.split(3)
+    logits = 5 * gather_with_grad(mine_text) @ gather_with_grad(mine_videos).T
+    owner = gather_owner(torch.arange(3), 3)
+    assert owner.tolist() == list(range(6))
+    sum(SymmetricContrastiveLoss()(logits, owner).values()).backward()
+    out[rank] = layer.weight.grad
+    dist.destroy_process_group()
+
+
+def test_two_processes_give_the_gradient_of_one():
+    weight, text, videos = torch.randn(4, 4), torch.randn(6, 4), torch.randn(6, 4)
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    out = mp.get_context('spawn').Manager().dict()
+    mp.spawn(worker, (port, weight, text, videos, out), nprocs=2)
+    expected = one_process_gradient(weight, text, videos)
+    torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(out[1], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_process_gathers_nothing():
+    features = torch.randn(2, 3)
+    assert gather_with_grad(features) is features
+    assert gather_owner(features[:, 0], 2) is not None

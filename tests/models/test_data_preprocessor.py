@@ -1,0 +1,43 @@
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+
+from mmaction.structures import ActionDataSample
+from mmclip4clip.models import VideoCaptionPreprocessor
+
+
+def packed(frames, captions, size=4, name='v'):
+    sample = ActionDataSample()
+    sample.set_metainfo(dict(video_id=name))
+    length = max((len(c) for c in captions), default=0)
+    tokens = torch.tensor([c + [0] * (length - len(c)) for c in captions])
+    mask = torch.tensor([[1] * len(c) + [0] * (length - len(c)) for c in captions])
+    imgs = torch.randint(0, 256, (frames, 3, size, size), dtype=torch.uint8)
+    return dict(inputs=dict(imgs=imgs, tokens=tokens, text_mask=mask), data_samples=sample)
+
+
+def test_pads_frames_and_captions_and_says_whose_they_are():
+    batch = [packed(2, [[5, 6, 1], [7, 1]]), packed(3, [[8, 9, 9, 1]])]
+    out = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']
+    assert out['frames'].shape == (2, 3, 3, 4, 4)
+    assert out['frame_mask'].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert out['tokens'].tolist() == [[5, 6, 1, 0], [7, 1, 0, 0], [8, 9, 9, 1]]
+    assert out['text_mask'].tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    assert out['owner'].tolist() == [0, 0, 1]
+
+
+def test_normalises_as_clip_does():
+    batch = [packed(1, [[1]])]
+    frames = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['frames'][0, 0]
+    raw = batch[0]['inputs']['imgs'][0].double() / 255
+    for channel, mean, std in zip(range(3), (0.48145466, 0.4578275, 0.40821073),
+                                  (0.26862954, 0.26130258, 0.27577711)):
+        torch.testing.assert_close(frames[channel].double(), (raw[channel] - mean) / std,
+                                   rtol=1e-5, atol=1e-5)
+
+
+def test_names_the_video_whose_frames_do_not_fit():
+    with pytest.raises(ValueError, match=r'odd has frames .*\(3, 8, 8\).*\(3, 4, 4\)'):
+        VideoCaptionPreprocessor()(pseudo_collate([packed(1, [[1]]), packed(1, [[1]], 8, 'odd')]))
+    with pytest.raises(ValueError, match='empty has no frames'):
+        VideoCaptionPreprocessor()(pseudo_collate([packed(0, [[1]], name='empty')]))

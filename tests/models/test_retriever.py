@@ -1,0 +1,75 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.dataset import pseudo_collate
+
+from mmaction.registry import DATASETS, MODELS
+
+
+@pytest.fixture
+def batch(shapes, pipeline):
+    dataset = DATASETS.build(dict(
+        type='VideoCaptionDataset', ann_file='test.json', data_root=str(shapes),
+        data_prefix=dict(video='videos'), test_mode=True, pipeline=pipeline))
+    return pseudo_collate([dataset[i] for i in range(3)])
+
+
+def build(tiny_clip, **adapter):
+    return MODELS.build(dict(
+        type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
+        adapter=adapter or dict(type='MeanAdapter'))).eval()
+
+
+def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
+    model = build(tiny_clip)
+    data = model.data_preprocessor(batch)
+    losses = model(**data, mode='loss')
+    text, videos = model(**data, mode='tensor')
+    scale = model.backbone.logit_scale.exp()
+    logits, owner = scale * F.normalize(text, dim=1) @ videos.T, data['inputs']['owner']
+    torch.testing.assert_close(losses['loss_t2v'], F.cross_entropy(logits, owner) / 2)
+    torch.testing.assert_close(losses['logit_scale'], scale.detach())
+
+
+def test_predict_gives_each_video_its_features_and_those_of_its_captions(tiny_clip, batch):
+    model = build(tiny_clip)
+    samples = model.val_step(batch)
+    assert [s.text_features.shape for s in samples] == [(3, 32)] * 3
+    with torch.no_grad():
+        text, videos = model(**model.data_preprocessor(batch), mode='tensor')
+    torch.testing.assert_close(torch.stack([s.video_features for s in samples]), videos)
+    torch.testing.assert_close(torch.cat([s.text_features for s in samples]), text)
+
+
+def test_logit_scale_is_held_at_log_100_and_can_come_down_again(tiny_clip, batch):
+    model = build(tiny_clip)
+    model.backbone.logit_scale.data.fill_(7.)
+    losses = model(**model.data_preprocessor(batch), mode='loss')
+    assert model.backbone.logit_scale.item() == pytest.approx(math.log(100))
+    (losses['loss_t2v'] + losses['loss_v2t']).backward()
+    assert model.backbone.logit_scale.grad != 0
+
+
+def test_init_weights_keeps_all_weights(tiny_clip):
+    model = build(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2,
+                  max_frames=24)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model.init_weights()
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    text = model.backbone.clip.text_model.embeddings.position_embedding.weight
+    assert torch.equal(model.adapter.positions.weight, text)
+
+
+def test_every_parameter_gets_a_gradient(tiny_clip, batch):
+    model = build(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2,
+                  start='random').train()
+    losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    (losses['loss_t2v'] + losses['loss_v2t']).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_unknown_mode_is_refused(tiny_clip, batch):
+    with pytest.raises(ValueError, match="got 'losses'"):
+        build(tiny_clip)(**build(tiny_clip).data_preprocessor(batch), mode='losses')

@@ -1,0 +1,107 @@
+import os
+import pickle
+from importlib import metadata
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
+from packaging.requirements import Requirement
+
+from mmclip4clip import compat
+
+
+def test_what_is_installed_fits():
+    compat.check_versions()
+
+
+@pytest.mark.parametrize('name, version, message', [
+    ('mmaction2', '1.2.0', r"mmaction2>=1.1.0,<1.2 is needed, mmaction2 1.2.0 was found: "
+     r"pip install 'mmaction2>=1.1.0,<1.2'"),
+    ('mmengine', '0.10.4', "mmengine 0.10.4 was found: pip install 'mmengine>=0.10.7"),
+    ('mmcv', '2.2.0', "mmcv 2.2.0 was found: pip install 'mmcv>=2.0.1,<2.1'"),
+    ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
+    ('decord', None, 'decord.* is needed, no such package was found: pip install .decord'),
+])
+def test_an_unfit_upstream_is_named_with_the_cure(monkeypatch, name, version, message):
+    real = metadata.version
+
+    def fake(package):
+        if package != name:
+            return real(package)
+        if version is None:
+            raise metadata.PackageNotFoundError(package)
+        return version
+
+    monkeypatch.setattr(metadata, 'version', fake)
+    with pytest.raises(ImportError, match=message):
+        compat.check_versions()
+
+
+def test_the_ranges_are_those_of_the_package():
+    declared = {r.name: r.specifier for r in map(Requirement, metadata.requires('mmclip4clip'))
+                if not r.marker}
+    for names, needed in compat.REQUIRED.items():
+        assert str(declared[names[0]]) == ','.join(sorted(needed.split(','))) or \
+            set(str(declared[names[0]]).split(',')) == set(needed.split(','))
+
+
+def test_mmengines_own_checkpoints_load_with_weights_only(tmp_path):
+    buffer = HistoryBuffer([1., 2.], [1, 1])
+    content = dict(
+        state_dict=dict(w=torch.ones(2)), meta=dict(epoch=1),
+        message_hub=dict(log_scalars={'train/loss': buffer}, runtime_info=dict(best=np.float64(3.)),
+                         resumed_keys={'train/loss': True}))
+    torch.save(content, tmp_path / 'c.pth')
+    loaded = _load_checkpoint(str(tmp_path / 'c.pth'), map_location='cpu')
+    history = loaded['message_hub']['log_scalars']['train/loss']
+    assert history.data[0].tolist() == [1., 2.]
+    assert history.statistics('mean') == 1.5
+    history.update(6.)
+    assert history.max() == 6.
+    assert loaded['message_hub']['runtime_info']['best'] == 3.
+
+
+class RunsAFunction:
+    def __reduce__(self):
+        return os.mkdir, ('harmed',)
+
+
+class AsksForAnAttribute:
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+class ReachesThroughGetattr:
+    def __reduce__(self):
+        return getattr, (os, 'mkdir')
+
+
+@pytest.mark.parametrize('harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr])
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkeypatch, harmful, zipped):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={}, extra=harmful()), 'bad.pth', _use_new_zipfile_serialization=zipped)
+    with pytest.raises(RuntimeError, match='bad.pth was refused .* nothing in it was run') as error:
+        CheckpointLoader.load_checkpoint('bad.pth')
+    assert not (tmp_path / 'harmed').exists()
+    assert 'weights_only=False' not in str(error.value)
+
+
+def test_the_malicious_checkpoint_would_have_done_harm(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pickle.loads(pickle.dumps(RunsAFunction()))
+    assert (tmp_path / 'harmed').exists()
+
+
+def test_getattr_is_not_the_builtin():
+    with pytest.raises(pickle.UnpicklingError, match="attribute '__init__'"):
+        compat.history_buffer_method(HistoryBuffer, '__init__')
+    with pytest.raises(pickle.UnpicklingError, match="attribute 'min'"):
+        compat.history_buffer_method(np.ndarray, 'min')
+
+
+def test_downloads_are_safe_too(monkeypatch):
+    from mmengine.runner import checkpoint
+    assert checkpoint.load_url.keywords == dict(weights_only=True)

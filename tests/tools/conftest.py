@@ -1,0 +1,92 @@
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """
+_base_ = '{root}/configs/_base_/default_runtime.py'
+tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+model = dict(
+    type='CLIP4ClipRetriever',
+    backbone=dict(
+        type='CLIPBackbone',
+        config=dict(
+            text_config=dict(**tower, vocab_size=1000, max_position_embeddings=24, bos_token_id=0,
+                             eos_token_id=1, pad_token_id=1),
+            vision_config=dict(**tower, image_size=64, patch_size=32),
+            projection_dim=32)),
+    adapter=dict(type='SeqTransformerAdapter', width=32, num_layers=1, num_heads=2, max_frames=8,
+                 start='random'))
+pipeline = [
+    dict(type='DecordInit'), dict(type='SampleAtRate', fps=2, max_frames=4), dict(type='DecordDecode'),
+    dict(type='FormatShape', input_format='NCHW'),
+    dict(type='TokenizeCaptions', tokenizer='{shapes}/tokenizer', max_words=24),
+    dict(type='PackVideoCaptions')]
+dataset = dict(type='VideoCaptionDataset', data_root='{shapes}', data_prefix=dict(video='videos'),
+               pipeline=pipeline)
+train_dataloader = dict(
+    batch_size=8, num_workers=1, sampler=dict(type='GroupedSampler'),
+    dataset=dict(**dataset, ann_file='train.json', caption_mode='random'))
+val_dataloader = dict(
+    batch_size=5, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**dataset, ann_file='test.json', test_mode=True))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='VideoTextRetrievalMetric')
+test_evaluator = val_evaluator
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
+val_cfg = dict(type='VideoTextValLoop')
+test_cfg = dict(type='VideoTextTestLoop')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=4, by_epoch=True)]
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+default_hooks = dict(checkpoint=dict(save_best='retrieval/R1', rule='greater', max_keep_ckpts=-1))
+randomness = dict(seed=3)
+"""
+
+
+@pytest.fixture
+def config(shapes, tmp_path) -> str:
+    """A config of a tiny model on the test's moving shapes, with a seed of its own."""
+    path = tmp_path / 'tiny.py'
+    path.write_text(CONFIG.format(root=ROOT, shapes=shapes))
+    return str(path)
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Run a tool in this process, as the command line would."""
+    monkeypatch.chdir(tmp_path)
+
+    def tool(name, *args):
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        return runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+
+    yield tool
+    torch.use_deterministic_algorithms(False)
+    os.environ.pop('LOCAL_RANK', None)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run a command in a process of its own and return what it printed."""
+
+    def command(*args, check=True):
+        done = subprocess.run([sys.executable, *map(str, args)], cwd=tmp_path, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
+                              env=dict(os.environ, OMP_NUM_THREADS='1'))
+        assert done.returncode == 0 or not check, done.stdout[-3000:]
+        return done.stdout
+
+    return command
+
+
+def weights(path) -> dict:
+    """Read the weights of a checkpoint."""
+    return torch.load(path, weights_only=True)['state_dict']

@@ -1,0 +1,106 @@
+import json
+import os
+
+import pytest
+import torch
+
+from .conftest import weights
+
+
+def same(a, b):
+    return all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_seed_on_the_command_line_wins_and_repeats_bit_by_bit(tool, config):
+    for folder, seed in (('a', 0), ('b', 0), ('c', 1)):
+        tool('train.py', config, '--seed', seed, '--deterministic', '--work-dir', folder)
+    assert same(weights('a/epoch_2.pth'), weights('b/epoch_2.pth'))
+    assert not same(weights('a/epoch_2.pth'), weights('c/epoch_2.pth'))
+    assert torch.load('a/epoch_2.pth', weights_only=True)['meta']['seed'] == 0
+
+
+def test_training_reports_each_evaluation(tool, config, tmp_path):
+    tool('train.py', config, '--work-dir', 'w')
+    entries = json.loads((tmp_path / 'w/metrics.json').read_text())
+    assert [(e['stage'], e['epoch'], e['iter']) for e in entries] == [('val', 1, 2), ('val', 2, 4)]
+    assert 0 <= entries[0]['retrieval/R1'] <= 100 and 'retrieval/v2t_MnR' in entries[0]
+    assert (tmp_path / 'w/gallery/val.png').stat().st_size > 10_000
+    log = next((tmp_path / 'w').glob('*/*.log')).read_text()
+    assert '48 captions, 16 videos, video to text by caption_groups' in log and '│ text to video │' in log
+    scalars = next((tmp_path / 'w').glob('*/vis_data/scalars.json')).read_text()
+    assert 'retrieval/R1' in scalars
+
+
+def test_resuming_goes_on_where_it_stopped(tool, config, tmp_path):
+    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
+    best = torch.load('w/epoch_1.pth', weights_only=True)['message_hub']['runtime_info']['best_score']
+    tool('train.py', config, '--work-dir', 'w', '--resume')
+    done = torch.load('w/epoch_2.pth', weights_only=True)
+    assert done['meta']['epoch'] == 2 and done['meta']['iter'] == 4
+    assert done['message_hub']['runtime_info']['best_score'] >= best
+    assert len(done['message_hub']['log_scalars']['train/loss'].data[0]) == 4
+    assert [s['last_step'] for s in done['param_schedulers']] == [2]
+    assert done['optimizer']['state'][0]['step'] == 4
+    entries = json.loads((tmp_path / 'w/metrics.json').read_text())
+    assert [e['epoch'] for e in entries] == [1, 2]
+
+
+def test_other_flags(tool, config, tmp_path):
+    tool('train.py', config, '--no-validate', '--auto-scale-lr', '--amp', '--work-dir', 'w',
+         '--cfg-options', 'train_cfg.max_epochs=1', 'optim_wrapper.loss_scale=1.0')
+    assert not (tmp_path / 'w/metrics.json').exists()
+    state = torch.load('w/epoch_1.pth', weights_only=True)
+    assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-4)
+    assert 'AmpOptimWrapper' in state['meta']['cfg']
+
+
+def test_amp_does_not_go_with_every_wrapper(tool, config):
+    with pytest.raises(ValueError, match="--amp does not go with optim_wrapper.type='ApexOptimWrapper'"):
+        tool('train.py', config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
+
+
+def test_auto_scale_lr_needs_a_base(tool, config):
+    with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size'):
+        tool('train.py', config, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr._delete_=True')
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('ann_file', 'none.json', 'ann_file .*none.json does not exist'),
+    ('caption_mode', 'every', "caption_mode must be one of .* got 'every'"),
+    ('data_prefix.video', 'elsewhere', '16 of the 16 videos .*train.json do not exist')])
+def test_bad_data_is_named_before_training(tool, config, key, value, message):
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        tool('train.py', config, '--cfg-options', f'train_dataloader.dataset.{key}={value}')
+
+
+def test_an_unwritable_work_dir_is_named(tool, config, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match='work dir file/w cannot be written'):
+        tool('train.py', config, '--work-dir', 'file/w')
+
+
+def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
+    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
+    with pytest.raises(RuntimeError, match='w/epoch_1.pth.* does not fit .*unexpected keys'):
+        tool('train.py', config, '--work-dir', 'v', '--resume', 'w/epoch_1.pth', '--cfg-options',
+             'model.adapter._delete_=True', 'model.adapter.type=MeanAdapter')
+
+
+def test_two_processes_train_and_evaluate_as_one(command, config, tmp_path):
+    tools = os.path.join(os.path.dirname(__file__), '..', '..', 'tools')
+    flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1',
+             'model.data_preprocessor.type=VideoCaptionPreprocessor']
+    command(f'{tools}/train.py', config, '--work-dir', 'one', *flags)
+    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29617']
+    command(*torchrun, f'{tools}/train.py', config, '--work-dir', 'two', '--launcher', 'pytorch',
+            *flags, 'train_dataloader.batch_size=4')
+    outputs = {}
+    for name, prefix in (('one', []), ('two', torchrun)):
+        command(*prefix, f'{tools}/test.py', config, 'one/epoch_1.pth', '--work-dir', f'{name}-test',
+                '--dump', f'{name}.pkl', *(['--launcher', 'pytorch'] if prefix else []))
+        entries = json.loads((tmp_path / f'{name}-test/metrics.json').read_text())
+        assert len(entries) == 1
+        outputs[name] = {k: v for k, v in entries[0].items() if k.startswith('retrieval/')}
+    assert outputs['one'] == outputs['two']
+    (one, ), (two, ) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('one', 'two'))
+    assert one['iter'] == two['iter'] == 2

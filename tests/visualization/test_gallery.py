@@ -1,0 +1,40 @@
+import json
+
+import cv2
+import numpy as np
+
+from mmclip4clip.visualization import draw_gallery
+from mmclip4clip.visualization.gallery import read_strip
+
+
+def records(shapes, count=3):
+    entries = json.loads((shapes / 'test.json').read_text())[:count]
+    scores = np.random.default_rng(0).random((len(entries), 3, count))
+    return [dict(filename=str(shapes / 'videos' / e['video']), captions=e['captions'], scores=s,
+                 window=(None, None)) for e, s in zip(entries, scores)]
+
+
+def test_a_picture_is_drawn_with_right_answers_framed_in_green(shapes, tmp_path):
+    draw_gallery(tmp_path / 'g.png', records(shapes), [(0, 0), (2, 1)], [1, 3], top=2)
+    picture = cv2.imread(str(tmp_path / 'g.png'))[..., ::-1].astype(int)
+    assert picture.shape[0] > 100 and picture.shape[1] > 400
+    green = np.abs(picture - (0x1a, 0x98, 0x50)).max(axis=2) < 10
+    assert green.sum() > 100
+
+
+def test_a_strip_shows_frames_from_first_to_last(shapes):
+    record = records(shapes)[0]
+    strip = read_strip(record['filename'], num_frames=2)
+    assert strip.shape == (96, 192, 3)
+    assert not np.array_equal(strip[:, :96], strip[:, 96:])
+    window = read_strip(record['filename'], window=(0, .1), num_frames=2)
+    assert np.array_equal(window[:, :96], window[:, 96:])
+
+
+def test_an_unreadable_video_does_not_cost_the_picture(shapes, tmp_path):
+    broken = records(shapes)
+    (tmp_path / 'empty.mp4').touch()
+    broken[0]['filename'] = str(tmp_path / 'empty.mp4')
+    assert read_strip(broken[0]['filename']) is None
+    draw_gallery(tmp_path / 'g.png', broken, [(0, 0)], [1])
+    assert (tmp_path / 'g.png').stat().st_size > 0

@@ -1,0 +1,59 @@
+"""Write the moving-shapes dataset: video files, annotations and a tokenizer."""
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from rich.progress import track
+
+from mmclip4clip.datasets.moving_shapes import split_combinations, write_split
+from mmclip4clip.datasets.tokenizer import train_tokenizer
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='folder to write, for example data/moving_shapes')
+    parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same data')
+    parser.add_argument('--train-clips', type=int, default=10,
+                        help='drawings of each training combination; each gives two videos, the '
+                        'second of them the first one reversed')
+    parser.add_argument('--num-val', type=int, default=30, help='combinations kept for validation')
+    parser.add_argument('--num-test', type=int, default=60, help='combinations kept for the test')
+    parser.add_argument('--captions', type=int, default=4, help='captions a video')
+    parser.add_argument('--force', action='store_true', help='replace a dataset made otherwise')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    recipe = {k: v for k, v in vars(args).items() if k not in ('folder', 'force')}
+    stamp = args.folder / 'recipe.json'
+    if stamp.exists() and json.loads(stamp.read_text()) == recipe:
+        print(f'{args.folder} already holds these moving shapes')
+        return
+    if args.folder.exists() and not args.force:
+        raise SystemExit(f'{args.folder} exists and was not made by {recipe}: give another folder, or '
+                         '--force to replace it')
+    # Written beside its place and moved there whole, so that a stop leaves nothing half done.
+    partial = args.folder.with_name(args.folder.name + '.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    splits = split_combinations(args.seed, args.num_val, args.num_test)
+    clips = dict(train=args.train_clips, val=1, test=1)
+    for split, combinations in splits.items():
+        total = 2 * len(combinations) * clips[split]
+        written = write_split(partial, split, combinations, args.seed, clips[split], args.captions)
+        for _ in track(written, description=f'{split}: {total} videos', total=total):
+            pass
+    entries = json.loads((partial / 'train.json').read_text())
+    tokenizer = train_tokenizer((c for entry in entries for c in entry['captions']),
+                                partial / 'tokenizer')
+    (partial / 'recipe.json').write_text(json.dumps(recipe) + '\n')
+    if args.folder.exists():
+        shutil.rmtree(args.folder)
+    partial.rename(args.folder)
+    print(f'moving shapes and a tokenizer of {len(tokenizer)} tokens in {args.folder}')
+
+
+if __name__ == '__main__':
+    main()
