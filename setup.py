@@ -14,6 +14,7 @@ class BuildWithMim(build_py):
     """Copy configs and tools into ``mmclip4clip/.mim`` of what is being built."""
 
     def run(self) -> None:
+        """Build, then copy."""
         super().run()
         if self.editable_mode:
             return

@@ -3,9 +3,8 @@ import re
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
-
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
+from mmengine.config import Config
 
 ROOT = Path(__file__).parents[1]
 LEAVES = sorted((ROOT / 'configs').glob('[!_]*/*/*.py'))

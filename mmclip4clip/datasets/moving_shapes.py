@@ -53,6 +53,7 @@ PHRASES = {
 
 class Combination(NamedTuple):
     """A colour, a shape and the index of a motion pair."""
+
     colour: str
     shape: str
     pair: int

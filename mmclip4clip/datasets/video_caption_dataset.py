@@ -3,7 +3,6 @@ from collections import Counter
 from typing import List, Optional
 
 import numpy as np
-
 from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
 

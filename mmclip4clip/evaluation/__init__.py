@@ -1,5 +1,4 @@
-from .functional import (caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos,
-                         recall_figures)
+from .functional import caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 from .metrics import RetrievalDump, VideoTextRetrievalMetric, read_dump, retrieval_figures
 
 __all__ = [

@@ -7,6 +7,7 @@ import torch
 
 class Scores(NamedTuple):
     """All scores of an evaluation: similarity (N, V), owner (N,), and a group or None a video."""
+
     similarity: np.ndarray
     owner: np.ndarray
     groups: Optional[List[Optional[str]]]

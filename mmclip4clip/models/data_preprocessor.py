@@ -1,11 +1,11 @@
 from typing import Dict, List, Sequence
 
+import numpy as np
 import torch
+from mmaction.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-
-from mmaction.registry import MODELS
 
 # OpenAI CLIP's mean and standard deviation of RGB, here in steps of 0 to 255.
 CLIP_MEAN = tuple(255 * x for x in (0.48145466, 0.4578275, 0.40821073))
@@ -33,8 +33,8 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
 
         Args:
             data (dict): ``inputs`` with lists over the V videos of the batch:
-                ``imgs`` (T, 3, H, W) uint8, ``tokens`` and ``text_mask`` (N, L);
-                and ``data_samples``.
+                ``imgs``, tensors (T, 3, H, W) uint8; ``tokens`` and
+                ``text_mask``, arrays (N, L) int64; and ``data_samples``.
             training (bool): Not used; the batch is treated alike.
 
         Returns:
@@ -45,25 +45,26 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         Raises:
             ValueError: If the frames of two videos differ in size, or a video has none.
         """
-        data = self.cast_data(data)
-        imgs, data_samples = data['inputs']['imgs'], data['data_samples']
-        self._check(imgs, data_samples)
-        frames = (pad_sequence(imgs, batch_first=True).float() - self.mean) / self.std
-        lengths = torch.tensor([len(x) for x in imgs], device=frames.device)
-        frame_mask = (torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]).long()
-        counts = torch.tensor([len(x) for x in data['inputs']['tokens']], device=frames.device)
-        inputs = dict(
-            frames=frames,
-            frame_mask=frame_mask,
-            tokens=self._pad_rows(data['inputs']['tokens']),
-            text_mask=self._pad_rows(data['inputs']['text_mask']),
-            owner=torch.repeat_interleave(counts))
-        return dict(inputs=inputs, data_samples=data_samples)
+        self._check(data['inputs']['imgs'], data['data_samples'])
+        text = {key: self._pad_rows(data['inputs'][key]) for key in ('tokens', 'text_mask')}
+        owner = torch.repeat_interleave(torch.tensor([len(x) for x in data['inputs']['tokens']]))
+        lengths = torch.tensor([len(x) for x in data['inputs']['imgs']])
+        frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
+        data = self.cast_data(dict(
+            imgs=data['inputs']['imgs'], data_samples=data['data_samples'],
+            inputs=dict(text, owner=owner, frame_mask=frame_mask)))
+        imgs = data.pop('imgs')
+        same = len({len(x) for x in imgs}) == 1
+        frames = torch.stack(imgs) if same else pad_sequence(imgs, batch_first=True)
+        data['inputs']['frames'] = (frames.float() - self.mean) / self.std
+        return data
 
     @staticmethod
-    def _pad_rows(parts: List[Tensor]) -> Tensor:
+    def _pad_rows(parts: List[np.ndarray]) -> Tensor:
         """Stack (N_i, L_i) of all videos into (N, L), padded with zeros."""
-        return pad_sequence([row for part in parts for row in part], batch_first=True)
+        length = max(part.shape[1] for part in parts)
+        rows = [np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts]
+        return torch.from_numpy(np.concatenate(rows))
 
     @staticmethod
     def _check(imgs: List[Tensor], data_samples: list) -> None:

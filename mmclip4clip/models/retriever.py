@@ -2,11 +2,10 @@ import math
 from typing import Dict, List, Optional, Tuple, Union
 
 import torch
+from mmaction.registry import MODELS
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
-
-from mmaction.registry import MODELS
 
 from .adapters.base import VideoFeatures, split_videos
 from .losses import gather_owner, gather_with_grad

@@ -5,9 +5,17 @@ import decord
 import numpy as np
 import pytest
 
-from mmclip4clip.datasets.moving_shapes import (COLOURS, MOTION_PAIRS, PHRASES, SHAPES, Combination,
-                                                draw_clip, split_combinations, write_captions,
-                                                write_split)
+from mmclip4clip.datasets.moving_shapes import (
+    COLOURS,
+    MOTION_PAIRS,
+    PHRASES,
+    SHAPES,
+    Combination,
+    draw_clip,
+    split_combinations,
+    write_captions,
+    write_split,
+)
 
 
 def read(path):

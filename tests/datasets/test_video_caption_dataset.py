@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-
 from mmaction.registry import DATASETS
 
 
@@ -60,7 +59,8 @@ def test_wrong_caption_modes_are_refused(build):
 
 def test_all_missing_videos_are_reported_at_once(build):
     annotations = {f'{i:02}.mp4': ['x'] for i in range(12)}
-    with pytest.raises(FileNotFoundError, match='(?s)12 of the 12 videos .*ann.json.*00.mp4.*09.mp4.*\\.\\.\\.'):
+    with pytest.raises(FileNotFoundError,
+                       match='(?s)12 of the 12 videos .*ann.json.*00.mp4.*09.mp4.*\\.\\.\\.'):
         build(annotations)
     with pytest.raises(FileNotFoundError, match='(?s)1 of the 2 videos .*none.mp4'):
         build({'a.mp4': ['x'], 'none.mp4': ['y']})

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
 
-from mmaction.structures import ActionDataSample
 from mmclip4clip.models import VideoCaptionPreprocessor
 
 
@@ -10,8 +11,8 @@ def packed(frames, captions, size=4, name='v'):
     sample = ActionDataSample()
     sample.set_metainfo(dict(video_id=name))
     length = max((len(c) for c in captions), default=0)
-    tokens = torch.tensor([c + [0] * (length - len(c)) for c in captions])
-    mask = torch.tensor([[1] * len(c) + [0] * (length - len(c)) for c in captions])
+    tokens = np.array([c + [0] * (length - len(c)) for c in captions])
+    mask = np.array([[1] * len(c) + [0] * (length - len(c)) for c in captions])
     imgs = torch.randint(0, 256, (frames, 3, size, size), dtype=torch.uint8)
     return dict(inputs=dict(imgs=imgs, tokens=tokens, text_mask=mask), data_samples=sample)
 

@@ -3,9 +3,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.dataset import pseudo_collate
-
 from mmaction.registry import DATASETS, MODELS
+from mmengine.dataset import pseudo_collate
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, data, tmp_path):
     config, options = clips
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options', *options,
          'model.backbone.frozen_layers=-1', 'train_cfg.max_epochs=40', 'train_cfg.val_interval=40',
-         'param_scheduler=None', 'optim_wrapper.optimizer.lr=2e-3', 'model.backbone.position_std=0.2',
+         'param_scheduler=None', 'optim_wrapper.optimizer.lr=2e-3',
+         'model.backbone.embedding_std.text=0.2', 'model.backbone.embedding_std.vision=0.5',
          'model.backbone.config.text_config.hidden_size=64',
          'model.backbone.config.text_config.num_hidden_layers=2',
          'model.backbone.config.text_config.num_attention_heads=2',
@@ -69,7 +70,8 @@ def test_the_real_size_trains_and_tests(clips, command, data, tmp_path):
     few = [f'{part}_dataloader.dataset.pipeline.2.clip_len=1' for part in ('train', 'val', 'test')]
     command(ROOT / 'tools/train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate',
             '--cfg-options', *options, *few, 'train_cfg.max_epochs=1',
-            'default_hooks.checkpoint.save_optimizer=False', 'default_hooks.checkpoint.save_param_scheduler=False')
+            'default_hooks.checkpoint.save_optimizer=False',
+            'default_hooks.checkpoint.save_param_scheduler=False')
     command(ROOT / 'tools/test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'r.pkl',
             '--cfg-options', *options, *few)
     entry = last_entry(tmp_path / 't')

@@ -42,6 +42,7 @@ def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, 
 
 def test_every_video_is_decoded_and_encoded_once(tool, config, checkpoint, monkeypatch):
     from mmaction.datasets.transforms import DecordDecode
+
     from mmclip4clip.models import CLIPBackbone
     decoded, encoded = [], []
     decode, encode = DecordDecode.transform, CLIPBackbone.encode_frames

@@ -1,9 +1,8 @@
 from typing import Dict, Iterator, List
 
 import torch
-from mmengine.dataset import DefaultSampler
-
 from mmaction.registry import DATA_SAMPLERS
+from mmengine.dataset import DefaultSampler
 
 
 @DATA_SAMPLERS.register_module()

@@ -1,7 +1,6 @@
-import torch
-from mmcv.transforms import BaseTransform
-
+import numpy as np
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
 from ..tokenizer import load_tokenizer
 
@@ -19,8 +18,8 @@ class TokenizeCaptions(BaseTransform):
 
     Added Keys:
 
-    - tokens (torch.Tensor, int64, (N, L)): Padded with 0.
-    - text_mask (torch.Tensor, int64, (N, L)): 1 for real tokens.
+    - tokens (np.ndarray, int64, (N, L)): Padded with 0.
+    - text_mask (np.ndarray, int64, (N, L)): 1 for real tokens.
 
     Args:
         tokenizer (str): Name on the Hugging Face hub, or a local folder.
@@ -42,10 +41,11 @@ class TokenizeCaptions(BaseTransform):
         """Tokenise all captions of one video."""
         encoded = self.tokenizer(
             results['captions'], truncation=True, max_length=self.max_words)['input_ids']
-        rows = [torch.tensor(ids) for ids in encoded]
-        pad = torch.nn.utils.rnn.pad_sequence
-        results['tokens'] = pad(rows, batch_first=True)
-        results['text_mask'] = pad([torch.ones_like(row) for row in rows], batch_first=True)
+        lengths = np.array([len(ids) for ids in encoded])
+        results['text_mask'] = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+        results['tokens'] = np.zeros_like(results['text_mask'])
+        for row, ids in zip(results['tokens'], encoded):
+            row[:len(ids)] = ids
         return results
 
     def __repr__(self) -> str:

@@ -1,8 +1,7 @@
+from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
-
-from mmaction.registry import HOOKS
 
 
 @HOOKS.register_module()

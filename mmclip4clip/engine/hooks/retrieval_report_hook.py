@@ -1,16 +1,16 @@
+import io
 import json
 import os
 from pathlib import Path
 from typing import Dict, List, Optional
 
 import numpy as np
+from mmaction.registry import HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 from rich.console import Console
 from rich.table import Table
-
-from mmaction.registry import HOOKS
 
 from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
 from ...evaluation.records import stack_scores
@@ -110,9 +110,9 @@ def format_table(metrics: Dict[str, float]) -> str:
     table = Table(*['', *(f'R@{c[1:]}' if c[0] == 'R' else c for c in columns)])
     for name, prefix in (('text to video', ''), ('video to text', 'v2t_')):
         table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
-    console = Console(width=100, file=open(os.devnull, 'w'), record=True, force_terminal=False)
+    console = Console(width=100, file=io.StringIO())
     console.print(table)
-    text = console.export_text().rstrip()
+    text = console.file.getvalue().rstrip()
     if 'group_R1' in metrics:
         text += f'\nown video first in its group: {metrics["group_R1"]:.1f} % of captions'
     return text

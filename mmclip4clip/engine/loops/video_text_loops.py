@@ -2,13 +2,12 @@ from itertools import chain, zip_longest
 from typing import List
 
 import torch
+from mmaction.registry import LOOPS
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
-
-from mmaction.registry import LOOPS
 
 from ...models.adapters.base import join_videos
 

@@ -3,10 +3,9 @@ from pathlib import Path
 from typing import List, Sequence, Union
 
 import numpy as np
+from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-
-from mmaction.registry import METRICS
 
 from ..functional import ranks_of_videos
 from ..records import make_record, stack_scores

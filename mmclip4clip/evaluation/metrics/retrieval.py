@@ -1,8 +1,7 @@
 from typing import Dict, List, Optional, Sequence
 
-from mmengine.evaluator import BaseMetric
-
 from mmaction.registry import METRICS
+from mmengine.evaluator import BaseMetric
 
 from ..functional import group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 from ..records import Scores, make_record, stack_scores

@@ -1,6 +1,5 @@
-from torch import Tensor
-
 from mmaction.registry import MODELS
+from torch import Tensor
 
 from .base import PooledAdapter
 

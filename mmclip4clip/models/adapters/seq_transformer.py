@@ -2,11 +2,10 @@ import math
 from typing import Optional
 
 import torch
+from mmaction.registry import MODELS
 from torch import Tensor, nn
 from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
-
-from mmaction.registry import MODELS
 
 from ..backbones import CLIPBackbone
 from .base import PooledAdapter

@@ -1,13 +1,12 @@
 import re
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
 
 import torch
+from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
-
-from mmaction.registry import MODELS
 
 # What the reference never freezes, as the keys of transformers' CLIP.
 ALWAYS_TRAINED = ('logit_scale', 'text_projection.', 'visual_projection.',
@@ -28,14 +27,14 @@ class CLIPBackbone(BaseModule):
             everything. 0 freezes the embeddings, the patch projection and the
             vision tower's first norm. n also freezes the lowest n blocks of both
             towers. Final norms, projections and the logit scale always train.
-        position_std (float, optional): Redraw the position and the token
-            embeddings of random weights from a normal distribution of this
-            standard deviation. CLIP's 0.02 tells a small model trained from
-            nothing little about where things are.
+        embedding_std (dict, optional): Redraw embeddings of random weights from
+            normal distributions of these standard deviations: ``text`` for its
+            positions and tokens, ``vision`` for its positions. CLIP's 0.02 tells
+            a small model trained from nothing little about where things are.
 
     Raises:
         ValueError: If ``pretrained`` comes together with ``config`` or
-            ``position_std``, or if ``frozen_layers`` is out of range.
+            ``embedding_std``, or if ``frozen_layers`` is out of range.
         OSError: If ``pretrained`` is neither a local folder nor on the hub.
     """
 
@@ -43,15 +42,14 @@ class CLIPBackbone(BaseModule):
                  pretrained: Optional[str] = None,
                  config: Optional[dict] = None,
                  frozen_layers: int = -1,
-                 position_std: Optional[float] = None) -> None:
+                 embedding_std: Optional[Dict[str, float]] = None) -> None:
         super().__init__()
-        if pretrained is not None and (config is not None or position_std is not None):
+        if pretrained is not None and (config is not None or embedding_std is not None):
             raise ValueError('CLIPBackbone takes either pretrained or, for random weights, config '
-                             f'and position_std; got pretrained={pretrained!r} with them')
+                             f'and embedding_std; got pretrained={pretrained!r} with them')
         if pretrained is None:
             self.clip = CLIPModel(CLIPConfig(**config or {}))
-            if position_std is not None:
-                self._redraw_embeddings(position_std)
+            self._redraw_embeddings(**embedding_std or {})
         else:
             self.clip = _load_pretrained(pretrained)
         self.frozen_layers = frozen_layers
@@ -104,10 +102,13 @@ class CLIPBackbone(BaseModule):
         return self.clip.text_projection(hidden[torch.arange(len(hidden)), last])
 
     @torch.no_grad()
-    def _redraw_embeddings(self, std: float) -> None:
-        text, vision = self.clip.text_model.embeddings, self.clip.vision_model.embeddings
-        for embedding in (text.token_embedding, text.position_embedding, vision.position_embedding):
-            embedding.weight.normal_(std=std)
+    def _redraw_embeddings(self, text: float = 0.0, vision: float = 0.0) -> None:
+        words, patches = self.clip.text_model.embeddings, self.clip.vision_model.embeddings
+        for std, embeddings in ((text, (words.token_embedding, words.position_embedding)),
+                                (vision, (patches.position_embedding, ))):
+            for embedding in embeddings:
+                if std:
+                    embedding.weight.normal_(std=std)
 
     def _freeze(self) -> None:
         depth = max(self.clip.config.text_config.num_hidden_layers,

@@ -2,10 +2,9 @@ from typing import Dict
 
 import torch
 import torch.nn.functional as F
+from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
-
-from mmaction.registry import MODELS
 
 
 @MODELS.register_module()

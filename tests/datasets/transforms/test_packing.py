@@ -7,8 +7,8 @@ from mmclip4clip.datasets import PackVideoCaptions
 
 def results(**kwargs):
     return dict(dict(
-        imgs=np.zeros((2, 3, 4, 4), np.uint8), tokens=torch.ones(1, 3, dtype=torch.long),
-        text_mask=torch.ones(1, 3, dtype=torch.long), video_id='v', filename='v.mp4', captions=['x'],
+        imgs=np.zeros((2, 3, 4, 4), np.uint8), tokens=np.ones((1, 3), int), text_mask=np.ones((1, 3), int),
+        video_id='v', filename='v.mp4', captions=['x'],
         label=3), **kwargs)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mmaction.registry import TRANSFORMS
+
 from mmclip4clip.datasets import SampleAtRate, TimeWindow
 
 

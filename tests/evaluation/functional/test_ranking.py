@@ -4,8 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mmclip4clip.evaluation import (caption_group_scores, group_ranks, ranks_of_captions,
-                                    ranks_of_videos, recall_figures)
+from mmclip4clip.evaluation import (
+    caption_group_scores,
+    group_ranks,
+    ranks_of_captions,
+    ranks_of_videos,
+    recall_figures,
+)
 
 # Captions 0 and 1 describe video 0, caption 2 video 1, caption 3 video 2.
 SIMILARITY = np.array([[.9, .1, .2], [.3, .8, .4], [.5, .5, .1], [.2, .3, .6]])

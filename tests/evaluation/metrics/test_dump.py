@@ -4,8 +4,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
-
 from mmaction.registry import METRICS
+
 from mmclip4clip.evaluation import read_dump
 
 

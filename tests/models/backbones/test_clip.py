@@ -90,6 +90,11 @@ def test_refuses_to_freeze_more_than_there_is(tiny_clip):
         CLIPBackbone(config=tiny_clip, frozen_layers=3)
 
 
-def test_position_std_redraws_positions_and_tokens(tiny_clip):
-    text = CLIPBackbone(config=tiny_clip, position_std=.5).clip.text_model.embeddings
-    assert .45 < text.token_embedding.weight.std() < .55
+def test_embedding_std_redraws_what_it_names(tiny_clip):
+    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=.5)).clip
+    assert .45 < clip.text_model.embeddings.token_embedding.weight.std() < .55
+    assert .45 < clip.text_model.embeddings.position_embedding.weight.std() < .55
+    assert clip.vision_model.embeddings.position_embedding.weight.std() < .05
+    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(vision=.5)).clip
+    assert clip.vision_model.embeddings.position_embedding.weight.std() > .3
+    assert clip.text_model.embeddings.token_embedding.weight.std() < .05

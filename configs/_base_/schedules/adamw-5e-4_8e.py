@@ -1,5 +1,5 @@
 # For small models trained from nothing: one epoch of warm-up, then a cosine; the adapter is faster.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_begin=5, val_interval=5)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_begin=2, val_interval=2)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
@@ -13,11 +13,11 @@ param_scheduler = [
         convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=9,
+        T_max=7,
         eta_min=0,
         by_epoch=True,
         begin=1,
-        end=10,
+        end=8,
         convert_to_iter_based=True)
 ]
 
