@@ -22,7 +22,7 @@ def _scope_and_seed():
 @pytest.fixture
 def tiny_clip() -> dict:
     """A CLIP of width 32 with two blocks a tower, for 64-pixel frames."""
-    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    tower = dict(hidden_size=32, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2)
     return dict(
         text_config=dict(**tower, vocab_size=1000, max_position_embeddings=24, bos_token_id=0,
                          eos_token_id=1, pad_token_id=1),

@@ -75,7 +75,7 @@ class AsksForAnAttribute:
 
 class ReachesThroughGetattr:
     def __reduce__(self):
-        return getattr, (os, 'mkdir')
+        return getattr, (dict, 'fromkeys')
 
 
 @pytest.mark.parametrize('harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr])

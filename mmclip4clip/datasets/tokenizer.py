@@ -1,5 +1,5 @@
+import json
 import string
-from itertools import chain
 from pathlib import Path
 from typing import Iterable, Union
 
@@ -12,14 +12,18 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     Raises:
         OSError: Naming what was asked for and how to have it without a network.
     """
+    where = 'in that folder' if Path(name).is_dir() else 'in a local folder or on the hub'
+    advice = (
+        f'no CLIP tokenizer {where}: tokenizer={name!r}. Without a network, save one with '
+        'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on your '
+        'captions with tools/train_tokenizer.py')
     try:
-        return CLIPTokenizer.from_pretrained(name)
+        tokenizer = CLIPTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        where = 'in that folder' if Path(name).is_dir() else 'in a local folder or on the hub'
-        raise OSError(
-            f'no CLIP tokenizer {where}: tokenizer={name!r}. Without a network, save one with '
-            'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on '
-            f'your captions with tools/train_tokenizer.py. Cause: {error}') from error
+        raise OSError(f'{advice}. Cause: {error}') from error
+    if len(tokenizer) < 256:  # a folder without vocabulary gives an empty tokenizer, and no error
+        raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
+    return tokenizer
 
 
 def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
@@ -27,6 +31,8 @@ def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
     """Train a tokenizer of CLIP's kind (lower-cased byte-pair encoding) and save it.
 
     For models trained from nothing; a pretrained CLIP needs its own tokenizer.
+    The same captions get the same ids every time, as long as ``vocab_size``
+    lets each of their words become one token.
 
     Args:
         captions (Iterable[str]): Text to learn from.
@@ -34,8 +40,17 @@ def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
         vocab_size (int): The most tokens, some 400 for single characters and
             the special tokens among them.
     """
-    letters = (f'{letter} {letter}{letter}' for letter in string.printable)  # spell any ASCII word
-    tokenizer = CLIPTokenizer().train_new_from_iterator(
-        chain(captions, letters), vocab_size, show_progress=False)
-    tokenizer.save_pretrained(folder)
+    captions = list(captions)
+    letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # spell any ASCII word
+    trained = CLIPTokenizer().train_new_from_iterator(
+        captions + letters, vocab_size, show_progress=False)
+    model = json.loads(trained.backend_tokenizer.to_str())['model']
+    # The trainer breaks ties at random and numbers accordingly; the words seen get stable numbers.
+    special = [trained.bos_token, trained.eos_token]
+    words = sorted({token for ids in trained(captions)['input_ids']
+                    for token in trained.convert_ids_to_tokens(ids)} - set(special))
+    rest = sorted(set(model['vocab']) - set(special) - set(words))
+    vocab = {token: i for i, token in enumerate(special + words + rest)}
+    merges = [tuple(merge) for merge in model['merges']]
+    CLIPTokenizer(vocab=vocab, merges=merges).save_pretrained(folder)
     return load_tokenizer(str(folder))

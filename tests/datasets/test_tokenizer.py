@@ -13,13 +13,13 @@ def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
 
 def test_the_same_captions_give_the_same_tokenizer(tmp_path):
     captions = ['a red circle moves', 'a blue square grows', 'one green star']
-    first, second = (train_tokenizer(captions, tmp_path / name) for name in 'ab')
-    assert first.get_vocab() == second.get_vocab()
+    ids = [train_tokenizer(captions, tmp_path / name)(captions)['input_ids'] for name in 'abcd']
+    assert ids == [ids[0]] * 4
+    assert [len(i) for i in ids[0]] == [6, 6, 5]  # start, whole words, end
 
 
-def test_says_how_to_have_one_without_a_network(tmp_path, monkeypatch):
-    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+def test_says_how_to_have_one_without_a_network(tmp_path):
     with pytest.raises(OSError, match="tokenizer='no/such'.*save_pretrained"):
         load_tokenizer('no/such')
-    with pytest.raises(OSError, match='no CLIP tokenizer in that folder'):
+    with pytest.raises(OSError, match='no CLIP tokenizer in that folder.*it has . tokens'):
         load_tokenizer(str(tmp_path))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 CONFIG = """
 _base_ = '{root}/configs/_base_/default_runtime.py'
-tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+tower = dict(hidden_size=32, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2)
 model = dict(
     type='CLIP4ClipRetriever',
     backbone=dict(

@@ -1,5 +1,6 @@
-# For small models trained from nothing: one epoch of warm-up, then a cosine; the adapter is faster.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_begin=2, val_interval=2)
+# For small models trained from nothing: one epoch of warm-up, then the full rate for
+# as long as the order of frames takes to be found, then a cosine; the adapter is faster.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_begin=4, val_interval=4)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
@@ -13,10 +14,10 @@ param_scheduler = [
         convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=7,
+        T_max=3,
         eta_min=0,
         by_epoch=True,
-        begin=1,
+        begin=5,
         end=8,
         convert_to_iter_based=True)
 ]
