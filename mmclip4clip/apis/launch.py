@@ -51,6 +51,8 @@ def load_config(args: argparse.Namespace) -> Config:
         if getattr(args, flag):
             randomness[flag] = True
     cfg.randomness = randomness or dict(seed=None)
+    if randomness.get('deterministic'):  # cuBLAS needs it, and reads it only at its start
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     return cfg
 
 

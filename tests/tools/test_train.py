@@ -89,7 +89,7 @@ def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
 def test_two_processes_train_and_evaluate_as_one(command, config, tmp_path):
     tools = os.path.join(os.path.dirname(__file__), '..', '..', 'tools')
     flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1',
-             'model.data_preprocessor.type=VideoCaptionPreprocessor']
+             'train_cfg.val_interval=1']
     command(f'{tools}/train.py', config, '--work-dir', 'one', *flags)
     torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29617']
     command(*torchrun, f'{tools}/train.py', config, '--work-dir', 'two', '--launcher', 'pytorch',

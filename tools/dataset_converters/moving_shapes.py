@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-val', type=int, default=30, help='combinations kept for validation')
     parser.add_argument('--num-test', type=int, default=60, help='combinations kept for the test')
     parser.add_argument('--captions', type=int, default=4, help='captions a video')
-    parser.add_argument('--force', action='store_true', help='replace a dataset made otherwise')
+    parser.add_argument('--force', action='store_true', help='replace the folder, whatever is in it')
     return parser.parse_args()
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     args = parse_args()
     recipe = {k: v for k, v in vars(args).items() if k not in ('folder', 'force')}
     stamp = args.folder / 'recipe.json'
-    if stamp.exists() and json.loads(stamp.read_text()) == recipe:
+    if not args.force and stamp.exists() and json.loads(stamp.read_text()) == recipe:
         print(f'{args.folder} already holds these moving shapes')
         return
     if args.folder.exists() and not args.force:
