@@ -1,4 +1,4 @@
-# make demo: the moving-shapes demonstration.  make test: the tests.  make lint: the style.
+# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones).  make lint: the style.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ CONFIG := configs/retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-
 DATA_FLAGS ?=
 TRAIN_FLAGS ?=
 
-.PHONY: demo seeds test lint clean
+.PHONY: demo seeds test test-long lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,9 @@ seeds: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(TEST_FLAGS)
+
+test-long: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m long $(TEST_FLAGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -115,3 +115,34 @@ def explain_refused_checkpoints() -> None:
     checkpoint.load_from_local = load_from_local_safely
     checkpoint.CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
     checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
+
+
+@functools.cache
+def distribute_without_gpu() -> None:
+    """Let ``--launcher pytorch`` run on machines without an accelerator.
+
+    Symptom: mmengine <= 0.10.7 calls ``torch.cuda.set_device`` whatever the
+    backend, and gives DDP a device id that a model on the CPU must not have.
+
+    Safe because both replacements act only where there is no accelerator, where
+    the originals can only fail.
+    """
+    import torch.distributed as torch_dist
+    from mmengine.device import get_device
+    from mmengine.dist import utils
+    from mmengine.runner import Runner
+    init_dist_pytorch, wrap_model = utils._init_dist_pytorch, Runner.wrap_model
+
+    def init_dist_on_cpu(backend, init_backend='torch', **kwargs) -> None:
+        if get_device() != 'cpu':
+            return init_dist_pytorch(backend, init_backend=init_backend, **kwargs)
+        return torch_dist.init_process_group('gloo' if backend == 'nccl' else backend, **kwargs)
+
+    def wrap_model_on_cpu(self, model_wrapper_cfg, model):
+        if get_device() == 'cpu' and self.distributed and model_wrapper_cfg is None:
+            model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+        return wrap_model(self, model_wrapper_cfg, model)
+
+    utils._init_dist_pytorch, Runner.wrap_model = init_dist_on_cpu, wrap_model_on_cpu

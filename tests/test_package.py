@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp('wheel')
     done = subprocess.run(
-        [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '-w', str(out), str(ROOT)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '-w', str(out),
+         str(ROOT)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     path, = out.glob('mmclip4clip-*.whl')
     return zipfile.ZipFile(path)

@@ -1,6 +1,7 @@
 from .hooks import ArchitectureCheckHook, RetrievalReportHook
 from .loops import VideoTextTestLoop, VideoTextValLoop
+from .schedulers import WarmUpLR
 
 __all__ = [
-    'ArchitectureCheckHook', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop'
+    'ArchitectureCheckHook', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import pytest
 import torch
@@ -31,27 +32,46 @@ def test_training_reports_each_evaluation(tool, config, tmp_path):
     assert 'retrieval/R1' in scalars
 
 
-def test_resuming_goes_on_where_it_stopped(tool, config, tmp_path):
-    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
-    best = torch.load('w/epoch_1.pth', weights_only=True)['message_hub']['runtime_info']['best_score']
-    tool('train.py', config, '--work-dir', 'w', '--resume')
-    done = torch.load('w/epoch_2.pth', weights_only=True)
+def test_resuming_goes_on_exactly_where_it_stopped(tool, config, tmp_path):
+    tool('train.py', config, '--work-dir', 'whole', '--seed', 0, '--deterministic')
+    shutil.copytree('whole', 'stopped')  # as if stopped after the first epoch
+    os.remove('stopped/epoch_2.pth')
+    (tmp_path / 'stopped/last_checkpoint').write_text('stopped/epoch_1.pth')
+    best = torch.load('stopped/epoch_1.pth', weights_only=True)['message_hub']['runtime_info']['best_score']
+    (tmp_path / 'stopped/metrics.json').write_text(json.dumps(
+        json.loads((tmp_path / 'whole/metrics.json').read_text())[:1]))
+
+    tool('train.py', config, '--work-dir', 'stopped', '--resume', '--seed', 0, '--deterministic')
+    whole, done = (torch.load(f'{name}/epoch_2.pth', weights_only=True) for name in ('whole', 'stopped'))
+    assert same(whole['state_dict'], done['state_dict'])
     assert done['meta']['epoch'] == 2 and done['meta']['iter'] == 4
     assert done['message_hub']['runtime_info']['best_score'] >= best
     assert len(done['message_hub']['log_scalars']['train/loss'].data[0]) == 4
-    assert [s['last_step'] for s in done['param_schedulers']] == [2]
+    assert done['param_schedulers'] == whole['param_schedulers']
     assert done['optimizer']['state'][0]['step'] == 4
-    entries = json.loads((tmp_path / 'w/metrics.json').read_text())
-    assert [e['epoch'] for e in entries] == [1, 2]
+    entries = [json.loads((tmp_path / name / 'metrics.json').read_text()) for name in ('whole', 'stopped')]
+    assert [e['epoch'] for e in entries[1]] == [1, 2]
+    assert [e['retrieval/MnR'] for e in entries[0]] == [e['retrieval/MnR'] for e in entries[1]]
 
 
 def test_other_flags(tool, config, tmp_path):
-    tool('train.py', config, '--no-validate', '--auto-scale-lr', '--amp', '--work-dir', 'w',
-         '--cfg-options', 'train_cfg.max_epochs=1', 'optim_wrapper.loss_scale=1.0')
+    tool('train.py', config, '--no-validate', '--auto-scale-lr', '--work-dir', 'w',
+         '--cfg-options', 'train_cfg.max_epochs=1')
     assert not (tmp_path / 'w/metrics.json').exists()
     state = torch.load('w/epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-4)
-    assert 'AmpOptimWrapper' in state['meta']['cfg']
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the message is for machines without a GPU')
+def test_amp_says_that_it_needs_a_gpu(tool, config):
+    with pytest.raises(AssertionError, match='only available training on gpu'):
+        tool('train.py', config, '--amp')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='mmengine has no mixed precision without a GPU')
+def test_amp_trains(tool, config):
+    tool('train.py', config, '--amp', '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert 'AmpOptimWrapper' in torch.load('w/epoch_1.pth', weights_only=True)['meta']['cfg']
 
 
 def test_amp_does_not_go_with_every_wrapper(tool, config):

@@ -5,7 +5,7 @@ test_cfg = dict(type='VideoTextTestLoop')
 
 param_scheduler = [
     dict(
-        type='LinearLR',
+        type='WarmUpLR',
         start_factor=0.05,
         by_epoch=True,
         begin=0,

@@ -6,7 +6,7 @@ test_cfg = dict(type='VideoTextTestLoop')
 
 param_scheduler = [
     dict(
-        type='LinearLR',
+        type='WarmUpLR',
         start_factor=0.02,
         by_epoch=True,
         begin=0,

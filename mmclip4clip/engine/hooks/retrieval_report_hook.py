@@ -50,8 +50,7 @@ class RetrievalReportHook(Hook):
     def _report(self, runner, stage: str, metrics: Dict[str, float]) -> None:
         evaluator = getattr(runner, f'{stage}_loop').evaluator
         trained = isinstance(runner._train_loop, BaseLoop)
-        # The epoch counter moves on only after the validation that ends an epoch.
-        entry = dict(stage=stage, epoch=runner.epoch + 1 if trained else None,
+        entry = dict(stage=stage, epoch=runner.epoch if trained else None,
                      iter=runner.iter if trained else None, checkpoint=runner._load_from, **metrics)
         path = Path(runner.work_dir) / 'metrics.json'
         append_entry(path, entry)

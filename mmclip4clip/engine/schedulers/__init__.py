@@ -1,0 +1,3 @@
+from .warm_up import WarmUpLR
+
+__all__ = ['WarmUpLR']
