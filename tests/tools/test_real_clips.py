@@ -67,6 +67,7 @@ def ceiling(annotations) -> float:
 def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, frames, epochs):
     config, options, annotations = clips(captions, TINY, frames)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options', *options,
+         'train_dataloader.dataset.pipeline.2.test_mode=True',  # the frames that the evaluation takes
          f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
          f'train_cfg.val_begin={epochs}', f'default_hooks.checkpoint.interval={epochs}')
     entry = last_entry(tmp_path / 'w')
