@@ -67,7 +67,7 @@ def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
         num_frames (int): Frames to show.
 
     Returns:
-        np.ndarray: RGB, (96, W, 3) uint8; None if the video cannot be read, so
+        np.ndarray: RGB, (96, W, 3) uint8, a white line after each frame but the last; None if the video cannot be read, so
         that one bad file does not cost the picture.
     """
     import decord
@@ -81,4 +81,6 @@ def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
     except (decord.DECORDError, RuntimeError, OSError):
         return None
     width = round(frames.shape[2] * STRIP_HEIGHT / frames.shape[1])
-    return np.concatenate([cv2.resize(f, (width, STRIP_HEIGHT)) for f in frames], axis=1)
+    frames = np.stack([cv2.resize(f, (width, STRIP_HEIGHT)) for f in frames])
+    frames[:-1, :, -2:] = 255  # a line between two frames
+    return np.concatenate(frames, axis=1)
