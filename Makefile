@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= data/moving_shapes
 DEMO ?= work_dirs/demo
 CONFIG := configs/retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb.py
+export MOVING_SHAPES = $(DATA)
 DATA_FLAGS ?=
 TRAIN_FLAGS ?=
 

@@ -19,6 +19,7 @@ class BuildWithMim(build_py):
         if self.editable_mode:
             return
         root, mim = Path(__file__).parent, Path(self.build_lib) / 'mmclip4clip' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)  # what an earlier build left
         for folder in ('configs', 'tools'):
             shutil.copytree(root / folder, mim / folder, dirs_exist_ok=True,
                             ignore=shutil.ignore_patterns('__pycache__'))

@@ -9,15 +9,16 @@ from importlib import metadata
 
 from packaging.specifiers import SpecifierSet
 
-# Ranges that the tests have run with. A pair names the distribution to install
-# and another one that provides the same import.
+# From what the tests run with to the next release that may break. A pair names the
+# distribution to install and another one that provides the same import.
 REQUIRED = {
-    ('torch', ): '>=2.6,<3',
+    ('torch', ): '>=2.13,<3',
     ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
     ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
     ('mmaction2', ): '>=1.1.0,<1.2',
     ('transformers', ): '>=5.0,<6',
     ('decord', 'eva-decord'): '>=0.6.0,<0.7',
+    ('setuptools', ): '<82',
 }
 
 
@@ -43,9 +44,10 @@ def check_versions() -> None:
         wrong = {n: v for n, v in found.items() if not SpecifierSet(needed).contains(v, prereleases=True)}
         if wrong or not found:
             came = ', '.join(f'{n} {v}' for n, v in wrong.items()) or 'no such package'
-            name = next(iter(wrong), names[0])
+            others = [n for n in wrong if n != names[0]]
+            remove = f'pip uninstall -y {" ".join(others)} && ' if others else ''
             problems.append(f"{names[0]}{needed} is needed, {came} was found: "
-                            f"pip install '{name}{needed}'")
+                            f"{remove}pip install '{names[0]}{needed}'")
     if problems:
         raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
 
@@ -70,19 +72,16 @@ def allow_mmengine_checkpoints() -> None:
     where ``weights_only=True`` became the default: the message hub pickles
     ``HistoryBuffer``, numpy arrays and a ``getattr`` of the buffer's methods.
 
-    Safe because what is allowed only builds arrays and plain attributes. The
-    name ``getattr`` is resolved to :func:`history_buffer_method`, never to the
-    builtin. Tested in ``tests/test_compat.py`` with a malicious checkpoint.
+    Safe because what is allowed only makes plain arrays and attributes: numpy's
+    names are resolved to the stand-ins of :mod:`mmclip4clip.plain_arrays`, and
+    ``getattr`` to :func:`history_buffer_method`. Tested in ``tests/test_compat.py``
+    with malicious checkpoints.
     """
-    import numpy as np
     import torch
     from mmengine.logging import HistoryBuffer
-    multiarray = getattr(np, '_core', None) or np.core
-    allowed = [HistoryBuffer, np.ndarray, np.dtype, multiarray.multiarray.scalar]
-    allowed += [type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdU']
-    for module in ('numpy.core', 'numpy._core'):  # numpy 1.x and 2.x write different names
-        allowed += [(multiarray.multiarray._reconstruct, f'{module}.multiarray._reconstruct'),
-                    (multiarray.multiarray.scalar, f'{module}.multiarray.scalar')]
+
+    from .plain_arrays import STAND_INS, PlainArray
+    allowed = [HistoryBuffer, PlainArray, *((value, name) for name, value in STAND_INS.items())]
     allowed += [(history_buffer_method, f'{module}.getattr') for module in ('builtins', '__builtin__')]
     torch.serialization.add_safe_globals(allowed)
 
@@ -98,22 +97,20 @@ def explain_refused_checkpoints() -> None:
     Safe because both replacements only narrow what is loaded.
     """
     from mmengine.runner import checkpoint
-    load_from_local = checkpoint.load_from_local
+    load_checkpoint = checkpoint.CheckpointLoader.load_checkpoint
 
-    def load_from_local_safely(filename, map_location):
+    def load_checkpoint_safely(cls, filename, map_location=None, logger='current'):
         try:
-            return load_from_local(filename, map_location)
-        except pickle.UnpicklingError as error:
+            return load_checkpoint(filename, map_location, logger)
+        except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError) as error:
             raise RuntimeError(
                 f'{filename} was refused as a checkpoint and nothing in it was run. Loading '
                 'allows tensors and plain Python values only; a file that needs more could '
                 'execute code. If you trust its origin, convert it where that does no harm. '
-                f'Cause: {str(error).split("Please file an issue")[0].splitlines()[-1].strip()}'
+                f'Cause: {str(error).split("Please file an issue")[0].strip().splitlines()[-1].strip()}'
             ) from None
 
-    load_from_local_safely.__name__ = 'load_from_local'
-    checkpoint.load_from_local = load_from_local_safely
-    checkpoint.CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
+    checkpoint.CheckpointLoader.load_checkpoint = classmethod(load_checkpoint_safely)
     checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
 
 

@@ -20,7 +20,8 @@ def test_what_is_installed_fits():
     ('mmaction2', '1.2.0', r"mmaction2>=1.1.0,<1.2 is needed, mmaction2 1.2.0 was found: "
      r"pip install 'mmaction2>=1.1.0,<1.2'"),
     ('mmengine', '0.10.4', "mmengine 0.10.4 was found: pip install 'mmengine>=0.10.7"),
-    ('mmcv', '2.2.0', "mmcv 2.2.0 was found: pip install 'mmcv>=2.0.1,<2.1'"),
+    ('mmcv', '2.2.0', "mmcv 2.2.0 was found: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0.1,<2.1'"),
+    ('setuptools', '83.0', "setuptools 83.0 was found: pip install 'setuptools<82'"),
     ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
     ('decord', None, 'decord.* is needed, no such package was found: pip install .decord'),
 ])
@@ -78,7 +79,21 @@ class ReachesThroughGetattr:
         return getattr, (dict, 'fromkeys')
 
 
-@pytest.mark.parametrize('harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr])
+class ForgesPointers:
+    """An array of plain bytes whose dtype then claims that they are objects."""
+
+    class Dtype:
+        def __reduce__(self):
+            state = (3, '<', None, ('a', ), {'a': (np.dtype('O'), 0)}, -1, -1, 0)
+            return np.dtype, ('f8', False, True), state
+
+    def __reduce__(self):
+        reconstruct = np.zeros(1).__reduce__()[0]
+        return reconstruct, (np.ndarray, (0, ), b'b'), (1, (1, ), self.Dtype(), False, b'AAAAAAAA')
+
+
+@pytest.mark.parametrize('harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr,
+                                     ForgesPointers])
 @pytest.mark.parametrize('zipped', [True, False])
 def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkeypatch, harmful, zipped):
     monkeypatch.chdir(tmp_path)
@@ -102,6 +117,11 @@ def test_getattr_is_not_the_builtin():
         compat.history_buffer_method(np.ndarray, 'min')
 
 
-def test_downloads_are_safe_too(monkeypatch):
-    from mmengine.runner import checkpoint
-    assert checkpoint.load_url.keywords == dict(weights_only=True)
+def test_downloads_are_safe_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    (tmp_path / 'hub/checkpoints').mkdir(parents=True)  # as if downloaded before
+    torch.save(dict(state_dict={}, extra=RunsAFunction()), tmp_path / 'hub/checkpoints/bad.pth')
+    with pytest.raises(RuntimeError, match='https://example.org/bad.pth was refused'):
+        CheckpointLoader.load_checkpoint('https://example.org/bad.pth')
+    assert not (tmp_path / 'harmed').exists()

@@ -50,7 +50,7 @@ def _without_repeats(pairs: List[tuple]) -> dict:
 
 
 def _check_entry(entry: Any, where: str) -> dict:
-    """Return an entry unchanged, or raise a ValueError that says what is wrong ``where``."""
+    """Return an entry without its nulls, or raise a ValueError that says what is wrong ``where``."""
     if not isinstance(entry, dict) or not isinstance(entry.get('video'), str):
         raise ValueError(f'{where}: expected {FORMS}, got {str(entry)[:100]}')
     where = f'{where} ({entry["video"]})'
@@ -63,10 +63,12 @@ def _check_entry(entry: Any, where: str) -> dict:
     if not captions or not all(c.strip() for c in captions):
         raise ValueError(f'{where}: captions must hold at least one caption and no empty one, '
                          f'got {captions[:3]}')
+    if entry.get('group') is not None and not isinstance(entry['group'], str):
+        raise ValueError(f'{where}: group must be a name, got {str(entry["group"])[:100]}')
     for key in ('start', 'end'):
         if entry.get(key) is not None and not (
                 type(entry[key]) in (int, float) and 0 <= entry[key] < float('inf')):
             raise ValueError(f'{where}: {key} must be seconds from 0 on, got {entry[key]!r}')
     if None not in (entry.get('start'), entry.get('end')) and entry['start'] >= entry['end']:
         raise ValueError(f'{where}: start={entry["start"]} must lie before end={entry["end"]}')
-    return entry
+    return {key: value for key, value in entry.items() if value is not None}

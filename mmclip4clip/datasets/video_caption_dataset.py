@@ -64,7 +64,7 @@ class VideoCaptionDataset(BaseActionDataset):
             seconds = '' if window == [None, None] else '@{}-{}'.format(
                 *('' if x is None else x for x in window))
             items.append(dict(
-                entry, video_id=osp.splitext(video)[0] + seconds,
+                entry, video_id=video + seconds,
                 filename=osp.join(self.data_prefix['video'], video)))
         self._check_files([item['filename'] for item in items])
         self._check_windows([i for i in items if 'start' in i or 'end' in i])

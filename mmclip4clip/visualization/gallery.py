@@ -37,7 +37,7 @@ def draw_gallery(path: Path, records: List[dict], queries: Sequence[Tuple[int, i
             axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
         else:
             axis.imshow(strips[video])
-        axis.set_title(text, fontsize=7)
+        axis.set_title(text, fontsize=7, parse_math=False)
         for spine in axis.spines.values():
             spine.set(color=RIGHT if video == own else WRONG, linewidth=2.5)
 
@@ -47,7 +47,7 @@ def draw_gallery(path: Path, records: List[dict], queries: Sequence[Tuple[int, i
         row[0].axis('off')
         caption = textwrap.shorten(records[own]['captions'][number], 140)
         row[0].text(0, 0.5, textwrap.fill(f'“{caption}”', 30) + f'\nrank {rank} of {len(records)}',
-                    va='center', fontsize=9)
+                    va='center', fontsize=9, parse_math=False)  # a $ is a $
         scores = records[own]['scores'][number]
         show(row[1], own, f'right video, {scores[own]:.3f}', own)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
@@ -67,8 +67,9 @@ def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
         num_frames (int): Frames to show.
 
     Returns:
-        np.ndarray: RGB, (96, W, 3) uint8, a white line after each frame but the last; None if the video cannot be read, so
-        that one bad file does not cost the picture.
+        np.ndarray: RGB, (96, W, 3) uint8, a white line after each frame but the
+        last; None if the video cannot be read, so that one bad file does not
+        cost the picture.
     """
     import decord
     try:

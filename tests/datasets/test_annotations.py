@@ -35,6 +35,7 @@ def test_a_missing_file_is_named(tmp_path):
     ({'a.mp4': [1]}, 'list of strings'),
     ([dict(video='a.mp4')], 'list of strings, got None'),
     ([dict(video='a.mp4', captions=['x'], caption='x')], r"unknown keys \['caption'\]"),
+    ([dict(video='a.mp4', captions=['x'], group=3)], 'group must be a name, got 3'),
     ([dict(video='a.mp4', captions=['x'], start='1')], "start must be seconds from 0 on, got '1'"),
     ([dict(video='a.mp4', captions=['x'], start=True)], 'got True'),
     ([dict(video='a.mp4', captions=['x'], end=-1)], 'end must be seconds'),
@@ -45,3 +46,8 @@ def test_what_is_wrong_is_said_with_file_and_entry(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as error:
         load_annotations(write(tmp_path / 'bad.json', content))
     assert 'bad.json' in str(error.value)
+
+
+def test_nulls_are_as_if_absent(tmp_path):
+    entry = dict(video='a.mp4', captions=['x'], start=None, end=None, group=None)
+    assert load_annotations(write(tmp_path / 'a.json', [entry])) == [dict(video='a.mp4', captions=['x'])]

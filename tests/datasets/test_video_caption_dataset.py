@@ -29,7 +29,7 @@ def captions(dataset):
 def test_each_caption_is_an_item(build):
     dataset = build(caption_mode='each')
     assert captions(dataset) == [['one'], ['two'], ['three']]
-    assert [dataset[i]['video_id'] for i in range(3)] == ['a', 'a', 'b.c']
+    assert [dataset[i]['video_id'] for i in range(3)] == ['a.mp4', 'a.mp4', 'b.c.mp4']
 
 
 def test_random_draws_among_all_captions_of_a_video(build):
@@ -78,11 +78,11 @@ def test_windows_need_the_transform_that_honours_them(build):
         build(windows)
     dataset = build(windows, pipeline=[dict(type='TimeWindow')], test_mode=True, lazy_init=False,
                     serialize_data=False)
-    assert [item['video_id'] for item in dataset.data_list] == ['a@0-2', 'a@2-4']
+    assert [item['video_id'] for item in dataset.data_list] == ['a.mp4@0-2', 'a.mp4@2-4']
 
 
 def test_a_video_twice_in_a_test_is_refused(build):
     twice = [dict(video='a.mp4', captions=['x']), dict(video='a.mp4', captions=['y'])]
     assert len(build(twice)) == 2
-    with pytest.raises(ValueError, match='names 1 videos more than once, the first is a:'):
+    with pytest.raises(ValueError, match='names 1 videos more than once, the first is a.mp4:'):
         build(twice, test_mode=True)

@@ -75,3 +75,11 @@ def test_checkpoints_that_do_not_fit_are_refused(tool, config, checkpoint):
 def test_another_loop_is_refused_with_the_cure(tool, config, checkpoint):
     with pytest.raises(KeyError, match='VideoTextTestLoop'):
         tool('test.py', config, checkpoint, '--cfg-options', 'test_cfg.type=TestLoop')
+
+
+def test_nan_is_refused_and_not_ranked(tool, config, checkpoint):
+    content = torch.load(checkpoint, weights_only=True)
+    content['state_dict']['backbone.clip.text_projection.weight'][:] = float('nan')
+    torch.save(dict(state_dict=content['state_dict']), 'nan.pth')
+    with pytest.raises(ValueError, match='768 similarities are NaN or infinite'):
+        tool('test.py', config, 'nan.pth')

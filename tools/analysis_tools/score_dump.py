@@ -2,9 +2,9 @@
 import argparse
 import json
 
-from mmclip4clip.engine.hooks.retrieval_report_hook import format_table
 from mmclip4clip.evaluation import read_dump, retrieval_figures
 from mmclip4clip.evaluation.records import stack_scores
+from mmclip4clip.evaluation.table import format_table
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 # The videos have 7 frames at 4 frames/s; every second one is used, alike from both ends.
 dataset_type = 'VideoCaptionDataset'
-data_root = 'data/moving_shapes'
+data_root = '{{$MOVING_SHAPES:data/moving_shapes}}'
 pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleAtRate', fps=2, max_frames=4),

@@ -11,7 +11,8 @@ class GroupedSampler(DefaultSampler):
 
     The members of a group (the ``group`` of the annotations) follow one another;
     an item without a group is a group of its own. Processes take turns, so a
-    group stays within the batch that they form together.
+    group that is not cut by the end of a batch stays within the batch that they
+    form together: give all groups one size, and let it divide the batch.
 
     Args:
         dataset (VideoCaptionDataset): The dataset.

@@ -25,6 +25,9 @@ class ArchitectureCheckHook(Hook):
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         ours = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+        if not isinstance(checkpoint, dict):
+            raise RuntimeError(f'the checkpoint {runner._load_from or ""} holds a '
+                               f'{type(checkpoint).__name__}, expected a dict of weights')
         weights = checkpoint.get('state_dict', checkpoint)
         theirs = {k.removeprefix('module.'): tuple(v.shape) for k, v in weights.items()
                   if hasattr(v, 'shape')}

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 from pathlib import Path
@@ -9,11 +8,10 @@ from mmaction.registry import HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
-from rich.console import Console
-from rich.table import Table
 
 from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
 from ...evaluation.records import stack_scores
+from ...evaluation.table import format_table
 from ...visualization import draw_gallery
 
 
@@ -97,24 +95,6 @@ def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarr
                 chosen.append(int(query))
                 share -= 1
     return np.array(sorted(chosen, key=lambda q: ranks[q]), dtype=int)
-
-
-def format_table(metrics: Dict[str, float]) -> str:
-    """Format figures as a table with one row a direction.
-
-    Args:
-        metrics (dict[str, float]): As :func:`retrieval_figures` returns them.
-    """
-    columns = [key for key in metrics if f'v2t_{key}' in metrics]
-    table = Table(*['', *(f'R@{c[1:]}' if c[0] == 'R' else c for c in columns)])
-    for name, prefix in (('text to video', ''), ('video to text', 'v2t_')):
-        table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    text = console.file.getvalue().rstrip()
-    if 'group_R1' in metrics:
-        text += f'\nown video first in its group: {metrics["group_R1"]:.1f} % of captions'
-    return text
 
 
 def append_entry(path: Path, entry: dict) -> None:

@@ -3,7 +3,7 @@ from typing import List
 
 import torch
 from mmaction.registry import LOOPS
-from mmengine.dist import all_gather_object, get_world_size
+from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
@@ -55,6 +55,9 @@ class _EncodeOnceLoop:
         Args:
             samples (list[BaseDataElement]): This process's videos, in the
                 order of its sampler.
+
+        Raises:
+            ValueError: If a score is NaN or infinite.
         """
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
@@ -64,9 +67,18 @@ class _EncodeOnceLoop:
         videos = _to(join_videos(videos), device)
         text = torch.cat([sample.text_features for sample in samples]).to(device)
         scores = model.similarity(text.float(), videos).cpu()
+        bad = all_reduce_sum((~torch.isfinite(scores)).sum().to(device))
+        if bad:  # said by every process, so that none waits for another
+            raise ValueError(f'{bad} similarities are NaN or infinite: nothing can be ranked by them')
         counts = [len(sample.text_features) for sample in samples]
         for sample, rows in zip(samples, scores.split(counts)):
             sample.set_field(rows, 'scores')
+
+
+def all_reduce_sum(count: torch.Tensor) -> int:
+    """Sum a count over all processes."""
+    all_reduce(count)
+    return int(count)
 
 
 def _gather_in_order(pieces: list, total: int) -> list:

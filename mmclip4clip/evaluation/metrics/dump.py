@@ -1,4 +1,6 @@
+import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import List, Sequence, Union
 
@@ -7,6 +9,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from ...plain_arrays import STAND_INS
 from ..functional import ranks_of_videos
 from ..records import make_record, stack_scores
 
@@ -46,8 +49,10 @@ class RetrievalDump(BaseMetric):
             record['ranks'] = ranks[scores.owner == video]
             record['top'] = [[(results[v]['video_id'], float(row[v])) for v in order]
                              for order, row in zip(best, record['scores'])]
-        with self.path.open('wb') as file:
-            pickle.dump(results, file)
+        temporary = self.path.with_suffix('.tmp')
+        with temporary.open('wb') as file:
+            pickle.dump(results, file, protocol=4)  # 5 writes names that read_dump does not know
+        os.replace(temporary, self.path)
         print_log(f'wrote {len(results)} videos to {self.path}', logger='current')
         return {}
 
@@ -59,18 +64,18 @@ def check_writable(path: Path) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f'the folder of the dump {path} does not exist: create '
                                 f'{path.parent} first')
-    with path.open('ab'):
-        pass
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OSError(f'the folder of the dump {path} cannot be written: {error}') from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
     """Read arrays and plain Python values, and nothing that could run code."""
 
     def find_class(self, module: str, name: str):
-        plain = {'_reconstruct': np.core.multiarray._reconstruct if np.__version__ < '2' else
-                 np._core.multiarray._reconstruct, 'ndarray': np.ndarray, 'dtype': np.dtype}
-        if module.split('.')[0] == 'numpy' and name in plain:
-            return plain[name]
+        if f'{module}.{name}' in STAND_INS:
+            return STAND_INS[f'{module}.{name}']
         raise pickle.UnpicklingError(f'the file asks for {module}.{name}')
 
 
@@ -83,15 +88,17 @@ def read_dump(path: Union[str, Path]) -> List[dict]:
         caption the ids and scores of the best videos.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file is not such a dump, or holds more than plain data.
     """
     with Path(path).open('rb') as file:
         try:
             records = _PlainUnpickler(file).load()
-        except (pickle.UnpicklingError, EOFError, AttributeError, IndexError) as error:
-            raise ValueError(f'{path} is not a dump of tools/test.py --dump: {error}') from error
-    if not (isinstance(records, list) and records and isinstance(records[0], dict)
-            and 'scores' in records[0]):
-        raise ValueError(f'{path} is not a dump of tools/test.py --dump: expected a list of '
-                         'records with scores')
+        except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
+            raise ValueError(f'{path} is not a dump of tools/test.py --dump: {error!r}') from error
+    needed = {'video_id', 'captions', 'scores', 'ranks', 'top'}
+    if not (isinstance(records, list) and records
+            and all(isinstance(r, dict) and needed <= set(r) for r in records)):
+        raise ValueError(f'{path} is not a dump of tools/test.py --dump: expected a list of records '
+                         f'with {sorted(needed)}')
     return records

@@ -63,8 +63,10 @@ class VideoTextRetrievalMetric(BaseMetric):
         self.records: List[dict] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep what a batch of evaluated videos leaves."""
-        self.results.extend(make_record(sample) for sample in data_samples)
+        """Keep what a batch of evaluated videos leaves, but for the features."""
+        for sample in data_samples:
+            self.results.append({key: value for key, value in make_record(sample).items()
+                                 if not key.endswith('_features')})
 
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
         """Compute the figures from the records of all videos."""

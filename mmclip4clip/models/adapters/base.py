@@ -75,14 +75,15 @@ class PooledAdapter(BaseAdapter):
 
     def similarity(self, text: Tensor, videos: Tensor) -> Tensor:
         """Return the cosine of each caption (N, D) with each video (V, D), (N, V)."""
-        return F.normalize(text, dim=-1) @ videos.T
+        with torch.autocast(text.device.type, enabled=False):  # half precision would tie scores
+            return F.normalize(text.float(), dim=-1) @ videos.float().T
 
 
 def split_videos(videos: VideoFeatures) -> List[VideoFeatures]:
     """Take the features of V videos apart into V pieces without the leading V."""
     if isinstance(videos, Tensor):
-        return list(videos)
-    return [dict(zip(videos, values)) for values in zip(*videos.values())]
+        return [video.clone() for video in videos]  # a view would drag the whole batch along
+    return [dict(zip(videos, values)) for values in zip(*map(split_videos, videos.values()))]
 
 
 def join_videos(pieces: List[VideoFeatures]) -> VideoFeatures:

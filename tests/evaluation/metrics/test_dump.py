@@ -35,6 +35,11 @@ def test_a_folder_that_does_not_exist_is_refused_at_construction(tmp_path):
         build(tmp_path / 'none' / 'r.pkl')
 
 
+def test_a_refused_test_leaves_no_file_behind(tmp_path):
+    build(tmp_path / 'r.pkl')
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_pickles_are_written(tmp_path):
     with pytest.raises(ValueError, match='r.json'):
         build(tmp_path / 'r.json')
@@ -45,8 +50,19 @@ class Harmful:
         return os.mkdir, ('harmed',)
 
 
-@pytest.mark.parametrize('content', [pickle.dumps([Harmful()]), b'', b'text', pickle.dumps({}),
-                                     pickle.dumps([1])])
+class Forged:
+    class Dtype:
+        def __reduce__(self):
+            return np.dtype, ('V8', False, True), (3, '|', None, ('a', ), {'a': (np.dtype('O'), 0)}, 8, 1, 0)
+
+    def __reduce__(self):
+        reconstruct = np.zeros(1).__reduce__()[0]
+        return reconstruct, (np.ndarray, (0, ), b'b'), (1, (1, ), self.Dtype(), False, b'AAAAAAAA')
+
+
+@pytest.mark.parametrize('content', [
+    pickle.dumps([Harmful()]), pickle.dumps([dict(scores=Forged())]), b'', b'text', pickle.dumps({}),
+    pickle.dumps([1]), pickle.dumps([dict(scores=1)]), pickle.dumps([dict(scores=np.zeros(9))])[:-20]])
 def test_anything_else_is_refused_and_nothing_runs(tmp_path, content, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'bad.pkl').write_bytes(content)

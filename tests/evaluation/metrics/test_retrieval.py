@@ -26,6 +26,7 @@ def test_keys_are_mmactions_and_their_reverse():
         'retrieval/MnR': 1.75, 'retrieval/v2t_R1': pytest.approx(200 / 3), 'retrieval/v2t_R5': 100.,
         'retrieval/v2t_R10': 100., 'retrieval/v2t_MdR': 1., 'retrieval/v2t_MnR': pytest.approx(4 / 3)}
     assert [r['video_id'] for r in metric.records] == ['0', '1', '2']
+    assert 'text_features' not in metric.records[0]
 
 
 def test_groups_add_their_own_figure():

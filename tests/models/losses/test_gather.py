@@ -21,6 +21,21 @@ def one_process_gradient(weight, text, videos):
     return layer.weight.grad
 
 
+def unequal(rank, port):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    text = torch.full((3 + rank, 2), float(rank), requires_grad=True)
+    gathered = gather_with_grad(text)
+    assert gathered[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1]
+    (gathered * torch.arange(7.)[:, None]).sum().backward()
+    assert text.grad[:, 0].tolist() == ([0, 2, 4] if rank == 0 else [6, 8, 10, 12])
+    owner = torch.tensor([0, 0, 1] if rank == 0 else [0, 1, 2, 2])
+    assert gather_owner(owner, 2 + rank).tolist() == [0, 0, 1, 2, 3, 4, 4]
+    frames = gather_with_grad(dict(frames=torch.ones(2 + rank, 1 + rank, 2)))['frames']
+    assert frames.shape == (5, 2, 2) and frames[:, 1, 0].tolist() == [0, 0, 1, 1, 1]
+    dist.destroy_process_group()
+
+
 def worker(rank, port, weight, text, videos, out):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     dist.init_process_group('gloo', rank=rank, world_size=2)
@@ -38,11 +53,19 @@ def worker(rank, port, weight, text, videos, out):
     dist.destroy_process_group()
 
 
-def test_two_processes_give_the_gradient_of_one():
-    weight, text, videos = torch.randn(4, 4), torch.randn(6, 4), torch.randn(6, 4)
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
+        return s.getsockname()[1]
+
+
+def test_processes_may_hold_different_numbers_of_captions_and_frames():
+    mp.spawn(unequal, (free_port(), ), nprocs=2)
+
+
+def test_two_processes_give_the_gradient_of_one():
+    weight, text, videos = torch.randn(4, 4), torch.randn(6, 4), torch.randn(6, 4)
+    port = free_port()
     out = mp.get_context('spawn').Manager().dict()
     mp.spawn(worker, (port, weight, text, videos, out), nprocs=2)
     expected = one_process_gradient(weight, text, videos)

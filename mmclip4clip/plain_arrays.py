@@ -1,0 +1,76 @@
+"""Numpy arrays out of pickles that nobody vouches for.
+
+An unpickler that knows ``numpy.dtype`` and ``numpy.ndarray`` lets a forged file
+make an array of objects out of raw bytes, that is, of pointers of its choice.
+The stand-ins below take the place of the four names that numpy writes, check
+what they are given, and make arrays of numbers, truth values and text only.
+"""
+import math
+import pickle
+import re
+
+import numpy as np
+
+PLAIN = re.compile(r'[?bBhHiIlLqQefd]|b1|[iu][1248]|f[248]|U\d{1,9}')
+
+
+class PlainDtype:
+    """A stand-in for ``numpy.dtype`` that is never more than a plain kind."""
+
+    __slots__ = ('dtype', )
+
+    def __init__(self, kind: str, align: bool = False, copy: bool = True) -> None:
+        if not (isinstance(kind, str) and PLAIN.fullmatch(kind)):
+            raise pickle.UnpicklingError(f'the file asks for an array of {kind!r}')
+        self.dtype = np.dtype(kind)
+
+    def __setstate__(self, state: tuple) -> None:
+        """Accept the state of a plain dtype in native byte order, which says nothing new."""
+        if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ('<', '|', '=')
+                and state[2] is state[3] is state[4] is None and hasattr(self, 'dtype')):
+            raise pickle.UnpicklingError('the file asks for an array of structures or of '
+                                         'another byte order')
+
+
+class PlainArray(np.ndarray):
+    """An array that checks its bytes before it takes them from a pickle."""
+
+    def __new__(cls) -> 'PlainArray':
+        """Begin empty: shape, kind and memory are not for the file to choose."""
+        return super().__new__(cls, (0, ), np.uint8)
+
+    def __setstate__(self, state: tuple) -> None:
+        """Take shape, dtype and bytes, once they fit one another."""
+        _, shape, dtype, fortran, raw = state
+        if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes) and isinstance(shape, tuple)
+                and all(type(n) is int and n >= 0 for n in shape)
+                and math.prod(shape) * dtype.dtype.itemsize == len(raw)):
+            raise pickle.UnpicklingError('the file holds an array whose bytes do not fit its shape')
+        super().__setstate__((1, shape, dtype.dtype, bool(fortran), raw))
+
+    def __reduce__(self) -> tuple:
+        """Be pickled as the ordinary array that it holds."""
+        return np.asarray(self).view(np.ndarray).__reduce__()
+
+
+class ArrayName:
+    """What the name ``numpy.ndarray`` stands for in a pickle: a word without a meaning."""
+
+
+def reconstruct(*_) -> PlainArray:
+    """Stand in for numpy's ``_reconstruct``: begin an array whose state comes next."""
+    return PlainArray()
+
+
+def scalar(dtype: PlainDtype, raw: bytes) -> np.generic:
+    """Stand in for numpy's ``scalar``: make one number."""
+    if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes)
+            and dtype.dtype.itemsize == len(raw)):
+        raise pickle.UnpicklingError('the file holds a number whose bytes do not fit its kind')
+    return np.frombuffer(raw, dtype.dtype)[0]
+
+
+# Full names as numpy 1.x and 2.x write them.
+STAND_INS = {'numpy.dtype': PlainDtype, 'numpy.ndarray': ArrayName}
+for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+    STAND_INS |= {f'{_module}._reconstruct': reconstruct, f'{_module}.scalar': scalar}
