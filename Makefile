@@ -23,8 +23,8 @@ $(VENV)/installed: requirements/known-good.txt setup.cfg | $(BIN)/python
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[dev]'
+$(VENV)/installed-%: $(VENV)/installed
+	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -51,10 +51,10 @@ seeds: $(VENV)/installed
 		SeqTransformer=$$(echo work_dirs/seeds/clip4clip-seq-[0-2]/test/metrics.json | tr ' ' ,) \
 		Mean=$$(echo work_dirs/seeds/clip4clip-[0-2]/test/metrics.json | tr ' ' ,)
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(TEST_FLAGS)
 
-test-long: $(VENV)/installed-dev
+test-long: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m long $(TEST_FLAGS)
 
 lint: $(VENV)/installed-dev

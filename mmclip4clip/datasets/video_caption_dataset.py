@@ -60,6 +60,8 @@ class VideoCaptionDataset(BaseActionDataset):
         items = []
         for entry in load_annotations(self.ann_file):
             video = entry.pop('video')
+            if not osp.splitext(video)[1]:  # as DecordInit will read it
+                video += '.mp4'
             window = [entry.get('start'), entry.get('end')]
             seconds = '' if window == [None, None] else '@{}-{}'.format(
                 *('' if x is None else x for x in window))

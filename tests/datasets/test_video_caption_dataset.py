@@ -32,6 +32,10 @@ def test_each_caption_is_an_item(build):
     assert [dataset[i]['video_id'] for i in range(3)] == ['a.mp4', 'a.mp4', 'b.c.mp4']
 
 
+def test_a_name_without_ending_is_an_mp4_as_for_mmaction2(build):
+    assert build({'a': ['one']})[0]['filename'].endswith('videos/a.mp4')
+
+
 def test_random_draws_among_all_captions_of_a_video(build):
     dataset = build(caption_mode='random')
     np.random.seed(0)

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -104,6 +106,20 @@ def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
     with pytest.raises(RuntimeError, match='w/epoch_1.pth.* does not fit .*unexpected keys'):
         tool('train.py', config, '--work-dir', 'v', '--resume', 'w/epoch_1.pth', '--cfg-options',
              'model.adapter._delete_=True', 'model.adapter.type=MeanAdapter')
+
+
+def test_dist_scripts_start_several_processes(config, tmp_path):
+    script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'dist_train.sh')
+    usage = subprocess.run(['bash', script], capture_output=True, text=True)
+    assert usage.returncode == 2 and 'CONFIG GPUS' in usage.stdout
+    environment = dict(os.environ, PORT='29618', OMP_NUM_THREADS='1',
+                       PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'])
+    done = subprocess.run(
+        ['bash', script, config, '2', '--work-dir', 'w', '--no-validate', '--cfg-options',
+         'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert 'GPU number: 2' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
 
 
 def test_two_processes_train_and_evaluate_as_one(command, config, tmp_path):
