@@ -1,0 +1,60 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmaction.registry import LOOPS
+from mmaction.structures import ActionDataSample
+
+from mmclip4clip.engine.loops import video_text_loops
+from mmclip4clip.models import MeanAdapter
+
+
+def sample(video, captions):
+    result = ActionDataSample()
+    result.set_field(torch.nn.functional.normalize(torch.tensor(video), dim=0), 'video_features')
+    result.set_field(torch.tensor(captions), 'text_features')
+    return result
+
+
+@pytest.fixture
+def loop():
+    """A test loop around a model that only compares."""
+    adapter = MeanAdapter()
+    model = torch.nn.Linear(1, 1)
+    model.similarity = adapter.similarity
+    loop = LOOPS.get('VideoTextTestLoop').__new__(LOOPS.get('VideoTextTestLoop'))
+    loop._runner = SimpleNamespace(model=model)
+    loop.dataloader = SimpleNamespace(dataset=[None] * 3)
+    return loop
+
+
+SAMPLES = (([1., 0.], [[1., 0.], [0., 2.]]), ([0., 1.], [[3., 4.]]), ([1., 1.], [[1., -1.]]))
+
+
+def test_each_caption_is_scored_with_every_video(loop):
+    samples = [sample(*s) for s in SAMPLES]
+    loop.score(samples)
+    half = .5**.5
+    torch.testing.assert_close(samples[0].scores, torch.tensor([[1., 0., half], [0., 1., half]]))
+    torch.testing.assert_close(samples[1].scores, torch.tensor([[.6, .8, 1.4 * half]]))
+    torch.testing.assert_close(samples[2].scores, torch.tensor([[half, -half, 0.]]))
+
+
+def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_order(loop, monkeypatch):
+    # Three videos on two processes: 0 and 2 here, 1 and again 0 (the sampler's padding) there.
+    here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
+    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(video_text_loops, 'all_gather_object',
+                        lambda pieces: [pieces, [s.video_features for s in there]])
+    loop.score(here)
+    alone = [sample(*s) for s in SAMPLES]
+    monkeypatch.undo()
+    loop.score(alone)
+    assert torch.equal(here[0].scores, alone[0].scores)
+    assert torch.equal(here[1].scores, alone[2].scores)
+
+
+def test_nan_on_another_process_is_refused_here_too(loop, monkeypatch):
+    monkeypatch.setattr(video_text_loops, 'all_reduce', lambda count: count.add_(2))
+    with pytest.raises(ValueError, match='2 similarities are NaN'):
+        loop.score([sample(*s) for s in SAMPLES])
