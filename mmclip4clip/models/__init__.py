@@ -1,10 +1,10 @@
-from .adapters import BaseAdapter, MeanAdapter, SeqTransformerAdapter
+from .adapters import BaseAdapter, MeanAdapter, SeqLSTMAdapter, SeqTransformerAdapter
 from .backbones import CLIPBackbone
 from .data_preprocessor import VideoCaptionPreprocessor
 from .losses import SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
 __all__ = [
-    'BaseAdapter', 'CLIP4ClipRetriever', 'CLIPBackbone', 'MeanAdapter', 'SeqTransformerAdapter',
-    'SymmetricContrastiveLoss', 'VideoCaptionPreprocessor'
+    'BaseAdapter', 'CLIP4ClipRetriever', 'CLIPBackbone', 'MeanAdapter', 'SeqLSTMAdapter',
+    'SeqTransformerAdapter', 'SymmetricContrastiveLoss', 'VideoCaptionPreprocessor'
 ]
