@@ -16,7 +16,7 @@ REQUIRED = {
     ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
     ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
     ('mmaction2', ): '>=1.1.0,<1.2',
-    ('transformers', ): '>=5.0,<6',
+    ('transformers', ): '>=5.23,<6',
     ('decord', 'eva-decord'): '>=0.6.0,<0.7',
     ('setuptools', ): '<82',
 }
@@ -102,12 +102,14 @@ def explain_refused_checkpoints() -> None:
     def load_checkpoint_safely(cls, filename, map_location=None, logger='current'):
         try:
             return load_checkpoint(filename, map_location, logger)
-        except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError) as error:
+        except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError,
+                RuntimeError) as error:
+            cause = str(error).split('Please file an issue')[0].strip() or repr(error)
             raise RuntimeError(
                 f'{filename} was refused as a checkpoint and nothing in it was run. Loading '
                 'allows tensors and plain Python values only; a file that needs more could '
                 'execute code. If you trust its origin, convert it where that does no harm. '
-                f'Cause: {str(error).split("Please file an issue")[0].strip().splitlines()[-1].strip()}'
+                f'Cause: {cause.splitlines()[-1].strip()}'
             ) from None
 
     checkpoint.CheckpointLoader.load_checkpoint = classmethod(load_checkpoint_safely)

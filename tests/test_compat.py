@@ -104,6 +104,13 @@ def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkey
     assert 'weights_only=False' not in str(error.value)
 
 
+@pytest.mark.parametrize('content', [b'', b'text', b'PK\x03\x04 a broken archive'])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
+    (tmp_path / 'bad.pth').write_bytes(content)
+    with pytest.raises(RuntimeError, match='bad.pth was refused as a checkpoint'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))
+
+
 def test_the_malicious_checkpoint_would_have_done_harm(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pickle.loads(pickle.dumps(RunsAFunction()))
