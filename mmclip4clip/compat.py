@@ -103,7 +103,7 @@ def explain_refused_checkpoints() -> None:
         try:
             return load_checkpoint(filename, map_location, logger)
         except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError,
-                RuntimeError) as error:
+                LookupError, RuntimeError) as error:
             cause = str(error).split('Please file an issue')[0].strip() or repr(error)
             raise RuntimeError(
                 f'{filename} was refused as a checkpoint and nothing in it was run. Loading '
