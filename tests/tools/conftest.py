@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmaction.visualization import ActionVisualizer
+from mmengine.logging import MessageHub, MMLogger
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +67,9 @@ def tool(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def tool(name, *args):
+        # mmengine names what a run shares after the second it began in; two runs of one second would mix.
+        for kind in (ActionVisualizer, MessageHub, MMLogger):
+            kind._instance_dict.clear()
         monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
         return runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
 
