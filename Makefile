@@ -39,7 +39,7 @@ demo: $(VENV)/installed
 	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
 
-# Both heads with three seeds, tested; prints mean and standard deviation. About 25 minutes on two cores.
+# Both heads with three seeds, tested; prints mean and standard deviation.
 seeds: $(VENV)/installed
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA)
 	set -e; for seed in 0 1 2; do for head in clip4clip-seq clip4clip; do \
