@@ -1,4 +1,12 @@
-from .adapters import BaseAdapter, MeanAdapter, SeqLSTMAdapter, SeqTransformerAdapter
+from .adapters import (
+                       BaseAdapter,
+                       MeanAdapter,
+                       SeqLSTMAdapter,
+                       SeqTransformerAdapter,
+                       TightAdapter,
+                       WTIAdapter,
+                       XPoolAdapter,
+)
 from .backbones import CLIPBackbone
 from .data_preprocessor import VideoCaptionPreprocessor
 from .losses import SymmetricContrastiveLoss
@@ -6,5 +14,6 @@ from .retriever import CLIP4ClipRetriever
 
 __all__ = [
     'BaseAdapter', 'CLIP4ClipRetriever', 'CLIPBackbone', 'MeanAdapter', 'SeqLSTMAdapter',
-    'SeqTransformerAdapter', 'SymmetricContrastiveLoss', 'VideoCaptionPreprocessor'
+    'SeqTransformerAdapter', 'SymmetricContrastiveLoss', 'TightAdapter', 'VideoCaptionPreprocessor',
+    'WTIAdapter', 'XPoolAdapter'
 ]

@@ -1,4 +1,6 @@
+import hashlib
 from typing import Dict, List, Sequence
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -39,8 +41,9 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
 
         Returns:
             dict: ``inputs`` with ``frames`` (V, T, 3, H, W), ``frame_mask``
-            (V, T), ``tokens`` (N, L), ``text_mask`` (N, L) and ``owner`` (N,),
-            and ``data_samples``.
+            (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``owner`` (N,), the
+            video of each caption, and ``identity`` (V,), a number made of the
+            video's id; and ``data_samples``.
 
         Raises:
             ValueError: If the frames of two videos differ in size, or a video has none.
@@ -52,7 +55,7 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         data = self.cast_data(dict(
             imgs=data['inputs']['imgs'], data_samples=data['data_samples'],
-            inputs=dict(text, owner=owner, frame_mask=frame_mask)))
+            inputs=dict(text, owner=owner, frame_mask=frame_mask, identity=_identity(data['data_samples']))))
         imgs = data.pop('imgs')
         same = len({len(x) for x in imgs}) == 1
         frames = torch.stack(imgs) if same else pad_sequence(imgs, batch_first=True)
@@ -76,3 +79,10 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
                 raise ValueError(
                     f'{name} has frames of (C, H, W) = {tuple(frames.shape[1:])}, others of its '
                     f'batch {tuple(imgs[0].shape[1:])}: the pipeline must resize and crop')
+
+
+def _identity(data_samples: list) -> Tensor:
+    """Return a number of 63 bits a video, equal on all processes for equal ids, (V,)."""
+    digests = (hashlib.sha256(str(sample.get('video_id', uuid4())).encode()).digest()
+               for sample in data_samples)
+    return torch.tensor([int.from_bytes(digest[:8], 'big') >> 1 for digest in digests])

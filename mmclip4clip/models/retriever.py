@@ -7,7 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from .adapters.base import VideoFeatures, split_videos
+from .features import Features, split_features, take_features
 from .losses import gather_owner, gather_with_grad
 
 MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
@@ -22,31 +22,44 @@ class CLIP4ClipRetriever(BaseModel):
         adapter (dict): Config of an adapter, the similarity calculator.
         loss (dict): Config of the contrastive loss.
         data_preprocessor (dict): Config of :class:`VideoCaptionPreprocessor`.
+        gather (str): What several processes make of their batches. ``'exact'``:
+            one batch, with the gradients that one process would have.
+            ``'local_gradient'``: one batch, but gradients reach only a process's
+            own features, so that the encoders' are divided by the number of
+            processes; the reference's rule for all adapters but the tight one.
+            ``'none'``: each process contrasts its own batch; the reference's
+            rule for the tight one.
 
     Raises:
-        ValueError: If the adapter does not fit the backbone.
+        ValueError: If the adapter does not fit the backbone, or ``gather`` is unknown.
     """
 
     def __init__(self,
                  backbone: dict,
                  adapter: dict,
                  loss: dict = dict(type='SymmetricContrastiveLoss'),
-                 data_preprocessor: Optional[dict] = None) -> None:
+                 data_preprocessor: Optional[dict] = None,
+                 gather: str = 'exact') -> None:
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
         self.adapter = MODELS.build(adapter)
         self.loss_module = MODELS.build(loss)
+        if gather not in ('exact', 'local_gradient', 'none'):
+            raise ValueError(f"gather must be 'exact', 'local_gradient' or 'none', got {gather!r}")
+        self.gather = gather
         self.adapter.start_from(self.backbone)
+        if not self.adapter.uses_logit_scale:
+            self.backbone.logit_scale.requires_grad = False  # DDP wants no unused parameters
 
-    def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> VideoFeatures:
+    def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""
         return self.adapter.encode(self.backbone.encode_frames(frames, frame_mask), frame_mask)
 
-    def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Tensor:
-        """Encode token ids (N, L) with their mask (N, L) into caption features (N, D)."""
-        return self.backbone.encode_text(tokens, text_mask)
+    def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
+        """Encode token ids (N, L) with their mask (N, L) into what the adapter compares."""
+        return self.backbone.encode_text(tokens, text_mask, per_token=self.adapter.uses_tokens)
 
-    def similarity(self, text: Tensor, videos: VideoFeatures) -> Tensor:
+    def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video; see :meth:`BaseAdapter.similarity`."""
         return self.adapter.similarity(text, videos)
 
@@ -55,20 +68,21 @@ class CLIP4ClipRetriever(BaseModel):
         inputs: Dict[str, Tensor],
         data_samples: Optional[List[BaseDataElement]] = None,
         mode: str = 'tensor'
-    ) -> Union[Dict[str, Tensor], List[BaseDataElement], Tuple[Tensor, VideoFeatures]]:
+    ) -> Union[Dict[str, Tensor], List[BaseDataElement], Tuple[Features, Features]]:
         """Run a batch as :class:`VideoCaptionPreprocessor` left it.
 
         Args:
             inputs (dict[str, Tensor]): ``frames`` (V, T, 3, H, W), ``frame_mask``
-                (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``owner`` (N,).
+                (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``owner`` (N,) and,
+                for the loss, ``identity`` (V,).
             data_samples (list[BaseDataElement], optional): One a video.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
 
         Returns:
             ``'loss'``: the losses, and ``logit_scale`` for the log. ``'predict'``:
             the data samples, each with its ``video_features`` and the
-            ``text_features`` of its captions. ``'tensor'``: caption features
-            (N, D) and video features.
+            ``text_features`` of its captions. ``'tensor'``: the features of
+            captions and of videos.
         """
         if mode not in ('loss', 'predict', 'tensor'):
             raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
@@ -77,19 +91,32 @@ class CLIP4ClipRetriever(BaseModel):
         if mode == 'tensor':
             return text, videos
         if mode == 'loss':
-            return self.loss(text, videos, inputs['owner'], len(inputs['frames']))
-        counts = torch.bincount(inputs['owner'], minlength=len(data_samples)).tolist()
-        for sample, video, captions in zip(data_samples, split_videos(videos), text.split(counts)):
+            return self.loss(text, videos, inputs['owner'], inputs['identity'])
+        for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
-            sample.set_field(captions, 'text_features')
+            sample.set_field(take_features(text, inputs['owner'] == i), 'text_features')
         return data_samples
 
-    def loss(self, text: Tensor, videos: VideoFeatures, owner: Tensor,
-             num_videos: int) -> Dict[str, Tensor]:
-        """Contrast the captions (N, D) and videos of all processes, once gathered."""
+    def loss(self, text: Features, videos: Features, owner: Tensor, identity: Tensor) -> Dict[str, Tensor]:
+        """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
+
+        Args:
+            text (Tensor | dict[str, Tensor]): Features of this process's N captions.
+            videos (Tensor | dict[str, Tensor]): Features of its V videos.
+            owner (Tensor): The video of each caption, (N,).
+            identity (Tensor): A number a video, equal for items of the same one, (V,).
+        """
         with torch.no_grad():
             self.backbone.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+        if self.gather == 'none':
+            similarity = self.similarity(text, videos)
+        elif self.gather == 'local_gradient':
+            similarity = self.similarity(gather_with_grad(text, exact=False),
+                                         gather_with_grad(videos, exact=False))
+        else:  # each process scores its own captions, so that the work is shared
+            similarity = gather_with_grad(self.similarity(text, gather_with_grad(videos)))
+        if self.gather != 'none':
+            owner, identity = gather_owner(owner, len(identity)), gather_with_grad(identity)
         scale = self.backbone.logit_scale.exp() if self.adapter.uses_logit_scale else 1.0
-        logits = scale * self.similarity(gather_with_grad(text), gather_with_grad(videos))
-        losses = self.loss_module(logits, gather_owner(owner, num_videos))
+        losses = self.loss_module(scale * similarity, owner, identity)
         return dict(losses, logit_scale=self.backbone.logit_scale.detach().exp())

@@ -58,7 +58,7 @@ def test_init_weights_keeps_all_weights(tiny_clip):
     model.init_weights()
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     text = model.backbone.clip.text_model.embeddings.position_embedding.weight
-    assert torch.equal(model.adapter.positions.weight, text)
+    assert torch.equal(model.adapter.transformer.positions.weight, text)
 
 
 def test_every_parameter_gets_a_gradient(tiny_clip, batch):

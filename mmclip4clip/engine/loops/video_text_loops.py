@@ -1,15 +1,17 @@
 from itertools import chain, zip_longest
-from typing import List
+from typing import Dict, List, Optional
 
 import torch
 from mmaction.registry import LOOPS
-from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 
-from ...models.adapters.base import join_videos
+from ...models.features import cat_features, count_features, join_features, move_features
+from .rerank import report_rerank, rerank
 
 
 class _EncodeOnceLoop:
@@ -18,9 +20,27 @@ class _EncodeOnceLoop:
     What the two loops below share. Every process encodes its share of the
     videos, all exchange the features, and every process scores its own captions
     with all videos; nothing is left to one process but the final figures.
+
+    Args:
+        rerank_top (int, optional): Score only pairs that a cheap score puts on a
+            shortlist: of each caption this many videos, of each video this many
+            captions. The figures are approximate then: the log says so, and
+            ``rerank/missed`` how many captions were not shortlisted with their
+            own video. For adapters that score single pairs (``TightAdapter``).
+        **kwargs: As for mmengine's loops.
+
+    Raises:
+        ValueError: If ``rerank_top`` is less than 1, or the adapter cannot re-rank.
     """
 
     stage: str
+    rerank_top: Optional[int] = None
+
+    def __init__(self, *args, rerank_top: Optional[int] = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if rerank_top is not None and rerank_top < 1:
+            raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
+        self.rerank_top = rerank_top
 
     @torch.no_grad()
     def run(self) -> dict:
@@ -31,9 +51,9 @@ class _EncodeOnceLoop:
         samples = []
         for idx, batch in enumerate(self.dataloader):
             samples.extend(self.run_iter(idx, batch))
-        self.score(samples)
+        extra = self.score(samples)
         self.evaluator.process(samples)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        metrics = dict(self.evaluator.evaluate(len(self.dataloader.dataset)), **extra)
         self.runner.call_hook(f'after_{self.stage}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.stage}')
         return metrics
@@ -47,14 +67,21 @@ class _EncodeOnceLoop:
             outputs = getattr(self.runner.model, f'{self.stage}_step')(data_batch)
         self.runner.call_hook(
             f'after_{self.stage}_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
-        return [sample.cpu() for sample in outputs]
+        samples = [sample.cpu() for sample in outputs]
+        for sample in samples:
+            for key in ('video_features', 'text_features'):  # cpu() leaves dicts where they are
+                sample.set_field(move_features(sample.get(key), 'cpu'), key)
+        return samples
 
-    def score(self, samples: List[BaseDataElement]) -> None:
+    def score(self, samples: List[BaseDataElement]) -> Dict[str, int]:
         """Give each sample the ``scores`` (N_i, V) of its captions with all videos.
 
         Args:
             samples (list[BaseDataElement]): This process's videos, in the
                 order of its sampler.
+
+        Returns:
+            dict[str, int]: What is to be said beside the metrics, of re-ranking.
 
         Raises:
             ValueError: If a score is NaN or infinite.
@@ -64,15 +91,34 @@ class _EncodeOnceLoop:
         device = next(model.parameters()).device
         videos = _gather_in_order([sample.video_features for sample in samples],
                                   len(self.dataloader.dataset))
-        videos = _to(join_videos(videos), device)
-        text = torch.cat([sample.text_features for sample in samples]).to(device)
-        scores = model.similarity(text.float(), videos).cpu()
+        videos = move_features(join_features(videos), device)
+        text = move_features(cat_features([sample.text_features for sample in samples]), device)
+        counts = [count_features(sample.text_features) for sample in samples]
+        if self.rerank_top is None:
+            scores, extra = model.similarity(text, videos).cpu(), {}
+        else:
+            scores, extra = self._rerank(model.adapter, text, videos, counts)
         bad = all_reduce_sum((~torch.isfinite(scores)).sum().to(device))
         if bad:  # said by every process, so that none waits for another
             raise ValueError(f'{bad} similarities are NaN or infinite: nothing can be ranked by them')
-        counts = [len(sample.text_features) for sample in samples]
         for sample, rows in zip(samples, scores.split(counts)):
             sample.set_field(rows, 'scores')
+        return extra
+
+    def _rerank(self, adapter, text, videos, counts: List[int]):
+        """Score shortlisted pairs only, and log that the figures are approximate."""
+        if not hasattr(adapter, 'pair_similarity'):
+            raise ValueError(f'rerank_top={self.rerank_top} needs an adapter that scores single pairs, as '
+                             f'TightAdapter does; {type(adapter).__name__} scores all pairs at once')
+        scores, listed = rerank(adapter, text, videos, self.rerank_top)
+        total = len(self.dataloader.dataset)
+        index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
+        index = index.repeat_interleave(torch.tensor(counts)).to(listed.device)
+        extra = report_rerank(self.rerank_top, listed, index % total, index < total)
+        print_log('approximate figures: only the best {rerank/top} of a cheap score were scored; '
+                  '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
+                  'video'.format(**extra), logger='current', level=30)
+        return scores.cpu(), extra
 
 
 def all_reduce_sum(count: torch.Tensor) -> int:
@@ -86,12 +132,6 @@ def _gather_in_order(pieces: list, total: int) -> list:
     if get_world_size() == 1:
         return pieces
     return list(chain.from_iterable(zip_longest(*all_gather_object(pieces))))[:total]
-
-
-def _to(videos, device):
-    if isinstance(videos, dict):
-        return {key: _to(value, device) for key, value in videos.items()}
-    return videos.to(device, torch.float32 if videos.is_floating_point() else videos.dtype)
 
 
 @LOOPS.register_module()

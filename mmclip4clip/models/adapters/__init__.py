@@ -2,5 +2,11 @@ from .base import BaseAdapter
 from .mean import MeanAdapter
 from .seq_lstm import SeqLSTMAdapter
 from .seq_transformer import SeqTransformerAdapter
+from .tight import TightAdapter
+from .wti import WTIAdapter
+from .xpool import XPoolAdapter
 
-__all__ = ['BaseAdapter', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter']
+__all__ = [
+    'BaseAdapter', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter',
+    'XPoolAdapter'
+]

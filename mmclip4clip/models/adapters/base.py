@@ -1,13 +1,11 @@
 from abc import ABCMeta, abstractmethod
-from typing import Dict, List, Union
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
-# What an adapter keeps of V videos: one tensor, or several, each with V first.
-VideoFeatures = Union[Tensor, Dict[str, Tensor]]
+from ..features import Features
 
 
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
@@ -15,10 +13,13 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
 
     Training, evaluation and search call these two verbs and nothing else.
     ``uses_logit_scale`` says whether the model multiplies the similarity by
-    CLIP's logit scale on the way to the logits.
+    CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
+    captions come as the features of all their tokens, a dict of ``tokens``
+    (N, L, D) and ``text_mask`` (N, L), instead of one vector each, (N, D).
     """
 
     uses_logit_scale = True
+    uses_tokens = False
 
     def start_from(self, backbone: BaseModule) -> None:
         """Start from the backbone's weights; called once, before any checkpoint is loaded.
@@ -28,7 +29,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def encode(self, frames: Tensor, frame_mask: Tensor) -> VideoFeatures:
+    def encode(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Turn the frames of each video into all that must be kept of it.
 
         Args:
@@ -40,11 +41,12 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def similarity(self, text: Tensor, videos: VideoFeatures) -> Tensor:
+    def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video, in memory that does not grow with N x V x D.
 
         Args:
-            text (Tensor): Caption features, not normalised, (N, D).
+            text (Tensor | dict[str, Tensor]): Caption features, not normalised,
+                (N, D), or those of all tokens where ``uses_tokens``.
             videos (Tensor | dict[str, Tensor]): What :meth:`encode` returned for V videos.
 
         Returns:
@@ -63,32 +65,28 @@ class PooledAdapter(BaseAdapter):
         """Pool the frames of each video into one vector.
 
         Args:
-            frames (Tensor): Frame features, (V, T, D).
+            frames (Tensor): Frame features, not normalised, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
 
         Returns:
             Tensor: Unit-length video features, (V, D).
         """
-        frames = F.normalize(self.contextualise(frames, frame_mask), dim=-1)
-        weights = frame_mask.to(frames.dtype) / frame_mask.sum(dim=1, keepdim=True)
-        return F.normalize(torch.einsum('vt,vtd->vd', weights, frames), dim=-1)
+        return mean_of_frames(self.contextualise(frames, frame_mask), frame_mask)
 
     def similarity(self, text: Tensor, videos: Tensor) -> Tensor:
         """Return the cosine of each caption (N, D) with each video (V, D), (N, V)."""
-        with torch.autocast(text.device.type, enabled=False):  # half precision would tie scores
-            return F.normalize(text.float(), dim=-1) @ videos.float().T
+        return cosine(text, videos)
 
 
-def split_videos(videos: VideoFeatures) -> List[VideoFeatures]:
-    """Take the features of V videos apart into V pieces without the leading V."""
-    if isinstance(videos, Tensor):
-        return [video.clone() for video in videos]  # a view would drag the whole batch along
-    return [dict(zip(videos, values)) for values in zip(*map(split_videos, videos.values()))]
+def mean_of_frames(frames: Tensor, frame_mask: Tensor) -> Tensor:
+    """Average the unit vectors of a video's real frames, (V, T, D) -> unit length, (V, D)."""
+    frames = F.normalize(frames, dim=-1)
+    weights = frame_mask.to(frames.dtype) / frame_mask.sum(dim=1, keepdim=True)
+    return F.normalize(torch.einsum('vt,vtd->vd', weights, frames), dim=-1)
 
 
-def join_videos(pieces: List[VideoFeatures]) -> VideoFeatures:
-    """Put pieces of :func:`split_videos` together again, padding T with zeros where it differs."""
-    if isinstance(pieces[0], Tensor):
-        return torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True) \
-            if pieces[0].ndim else torch.stack(pieces)
-    return {key: join_videos([piece[key] for piece in pieces]) for key in pieces[0]}
+def cosine(text: Tensor, videos: Tensor) -> Tensor:
+    """Return the cosine of captions (N, D) with unit-length videos (V, D), (N, V)."""
+    with torch.autocast(text.device.type, enabled=False):  # half precision would tie scores
+        precise = torch.promote_types(text.dtype, torch.float32)
+        return F.normalize(text.to(precise), dim=-1) @ videos.to(precise).T

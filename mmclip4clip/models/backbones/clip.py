@@ -8,6 +8,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from ..features import Features
+from .patch3d import Patch3d, with_neighbours
+
 # What the reference never freezes, as the keys of transformers' CLIP.
 ALWAYS_TRAINED = ('logit_scale', 'text_projection.', 'visual_projection.',
                   'text_model.final_layer_norm.', 'vision_model.post_layernorm.')
@@ -26,7 +29,10 @@ class CLIPBackbone(BaseModule):
         frozen_layers (int): As the reference's ``freeze_layer_num``. -1 trains
             everything. 0 freezes the embeddings, the patch projection and the
             vision tower's first norm. n also freezes the lowest n blocks of both
-            towers. Final norms, projections and the logit scale always train.
+            towers. Final norms, projections and the logit scale always train,
+            and so does the 3d linear patch, which would stay the 2d one.
+        linear_patch (str): ``'2d'``, CLIP's own projection of each frame, or
+            ``'3d'``, over a frame and its two neighbours, see :class:`Patch3d`.
         embedding_std (dict, optional): Redraw embeddings of random weights from
             normal distributions of these standard deviations: ``text`` for its
             positions and tokens, ``vision`` for its positions. CLIP's 0.02 tells
@@ -34,7 +40,8 @@ class CLIPBackbone(BaseModule):
 
     Raises:
         ValueError: If ``pretrained`` comes together with ``config`` or
-            ``embedding_std``, or if ``frozen_layers`` is out of range.
+            ``embedding_std``, if ``frozen_layers`` is out of range, or if
+            ``linear_patch`` is unknown.
         OSError: If ``pretrained`` is neither a local folder nor on the hub.
     """
 
@@ -42,6 +49,7 @@ class CLIPBackbone(BaseModule):
                  pretrained: Optional[str] = None,
                  config: Optional[dict] = None,
                  frozen_layers: int = -1,
+                 linear_patch: str = '2d',
                  embedding_std: Optional[Dict[str, float]] = None) -> None:
         super().__init__()
         if pretrained is not None and (config is not None or embedding_std is not None):
@@ -52,6 +60,12 @@ class CLIPBackbone(BaseModule):
             self._redraw_embeddings(**embedding_std or {})
         else:
             self.clip = _load_pretrained(pretrained)
+        if linear_patch not in ('2d', '3d'):
+            raise ValueError(f"linear_patch must be '2d' or '3d', got {linear_patch!r}")
+        self.linear_patch = linear_patch
+        if linear_patch == '3d':
+            embeddings = self.clip.vision_model.embeddings
+            embeddings.patch_embedding = Patch3d(embeddings.patch_embedding)
         self.frozen_layers = frozen_layers
         self._freeze()
 
@@ -79,25 +93,31 @@ class CLIPBackbone(BaseModule):
             Tensor: Projected frame features, not normalised, (V, T, D).
         """
         keep = frame_mask.bool()
+        if self.linear_patch == '3d':
+            frames = with_neighbours(frames, frame_mask)
         pooled = self.clip.vision_model(pixel_values=frames[keep]).pooler_output
         real = self.clip.visual_projection(pooled)
         features = real.new_zeros(*keep.shape, real.shape[-1])
         features[keep] = real
         return features
 
-    def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Tensor:
-        """Encode captions by the projected hidden state of their last real token.
+    def encode_text(self, tokens: Tensor, text_mask: Tensor, per_token: bool = False) -> Features:
+        """Encode captions by the projected hidden state of their last real token, or of all.
 
         The text tower is causal, so padding after that token changes nothing.
 
         Args:
             tokens (Tensor): Token ids, (N, L).
             text_mask (Tensor): 1 for real tokens, which come first, (N, L).
+            per_token (bool): Whether to return the features of all tokens.
 
         Returns:
-            Tensor: Caption features, not normalised, (N, D).
+            Tensor | dict[str, Tensor]: Caption features, not normalised, (N, D),
+            or ``tokens`` (N, L, D) and ``text_mask`` (N, L).
         """
         hidden = self.clip.text_model(input_ids=tokens).last_hidden_state
+        if per_token:
+            return dict(tokens=self.clip.text_projection(hidden), text_mask=text_mask)
         last = text_mask.sum(dim=1).long() - 1
         return self.clip.text_projection(hidden[torch.arange(len(hidden)), last])
 
@@ -121,7 +141,8 @@ class CLIPBackbone(BaseModule):
         for name, parameter in self.clip.named_parameters():
             block = re.search(r'\.encoder\.layers\.(\d+)\.', name)
             above = block is not None and int(block[1]) >= self.frozen_layers
-            parameter.requires_grad = above or name.startswith(ALWAYS_TRAINED)
+            patch3d = self.linear_patch == '3d' and '.patch_embedding.' in name
+            parameter.requires_grad = above or patch3d or name.startswith(ALWAYS_TRAINED)
 
 
 def _load_pretrained(name: str) -> CLIPModel:

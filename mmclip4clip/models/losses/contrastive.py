@@ -1,4 +1,4 @@
-from typing import Dict
+from typing import Dict, Optional
 
 import torch
 import torch.nn.functional as F
@@ -16,25 +16,40 @@ class SymmetricContrastiveLoss(BaseModule):
 
     Args:
         loss_weight (float): Factor on both terms.
+        same_video (str): What two items of one video are to each other, where
+            both are in the batch: ``'positive'``, right answers alike, or
+            ``'negative'``, wrong ones, which is the reference's rule.
+
+    Raises:
+        ValueError: If ``same_video`` is neither.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, same_video: str = 'positive') -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        if same_video not in ('positive', 'negative'):
+            raise ValueError(f"same_video must be 'positive' or 'negative', got {same_video!r}")
+        self.loss_weight, self.same_video = loss_weight, same_video
 
-    def forward(self, logits: Tensor, owner: Tensor) -> Dict[str, Tensor]:
+    def forward(self, logits: Tensor, owner: Tensor, identity: Optional[Tensor] = None) -> Dict[str, Tensor]:
         """Compare every caption with every video of the batch.
 
         Args:
             logits (Tensor): Scaled similarity, (N, V).
             owner (Tensor): The video of each caption, (N,).
+            identity (Tensor, optional): A number a video, equal for items of
+                the same one, (V,). None takes all as different.
 
         Returns:
             dict[str, Tensor]: ``loss_t2v`` and ``loss_v2t``, whose sum is the loss.
         """
-        own = owner == torch.arange(logits.shape[1], device=owner.device)[:, None]  # (V, N)
-        target = own / own.sum(dim=1, keepdim=True).clamp(min=1)
+        if identity is None or self.same_video == 'negative':
+            identity = torch.arange(logits.shape[1], device=logits.device)
+        right = (identity[owner][:, None] == identity).to(logits.dtype)  # (N, V)
         half = self.loss_weight / 2
         return dict(
-            loss_t2v=half * F.cross_entropy(logits, owner),
-            loss_v2t=half * F.cross_entropy(logits.T, target.to(logits.dtype)))
+            loss_t2v=half * _cross_entropy(logits, right), loss_v2t=half * _cross_entropy(logits.T, right.T))
+
+
+def _cross_entropy(logits: Tensor, right: Tensor) -> Tensor:
+    """Compare rows of logits with targets spread evenly over the right answers, 1 in ``right``."""
+    return F.cross_entropy(logits, right / right.sum(dim=1, keepdim=True).clamp(min=1))

@@ -1,22 +1,24 @@
 import torch
 import torch.distributed.nn.functional as dist_nn
-import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
-from ..adapters.base import VideoFeatures
+from ..features import Features, pad_features
 
 
-def gather_with_grad(features: VideoFeatures) -> VideoFeatures:
-    """Concatenate the features of all processes so that gradients are those of one process.
+def gather_with_grad(features: Features, exact: bool = True) -> Features:
+    """Concatenate the features of all processes, with gradients.
 
-    The backward pass sums over the processes, and DDP averages, so together
-    they give the gradient of the whole batch computed at once. The processes
-    may hold different numbers of captions, or of frames; what is padded with
-    zeros are frames.
+    The processes may hold different numbers of captions, or of frames; what is
+    padded with zeros are frames.
 
     Args:
         features (Tensor | dict[str, Tensor]): Features of this process, batch first.
+        exact (bool): If true, the backward pass sums over the processes, and
+            DDP averages, so together they give the gradient of the whole batch
+            computed at once. If false, only this process's own loss reaches
+            its features, and the gradient is 1 / processes of that: the
+            reference's rule.
 
     Returns:
         Tensor | dict[str, Tensor]: Features of all processes, in rank order.
@@ -24,11 +26,15 @@ def gather_with_grad(features: VideoFeatures) -> VideoFeatures:
     if get_world_size() == 1:
         return features
     if isinstance(features, dict):
-        return {key: gather_with_grad(value) for key, value in features.items()}
+        return {key: gather_with_grad(value, exact) for key, value in features.items()}
     shapes = torch.stack(all_gather(torch.tensor(features.shape, device=features.device)))
-    missing = (shapes.amax(dim=0) - shapes[get_rank()]).tolist()
-    padded = F.pad(features, [p for size in reversed(missing) for p in (0, size)]).contiguous()
-    parts = dist_nn.all_gather(padded) if features.requires_grad else all_gather(padded)
+    sizes = shapes.amax(dim=0).tolist()
+    padded = pad_features(features[None], sizes)[0].contiguous()
+    if features.requires_grad and exact:
+        parts = dist_nn.all_gather(padded)
+    else:
+        parts = list(all_gather(padded.detach()))
+        parts[get_rank()] = padded
     return torch.cat([part[:rows] for part, rows in zip(parts, shapes[:, 0].tolist())])
 
 

@@ -8,9 +8,9 @@ from mmclip4clip.models import CLIPBackbone, MeanAdapter, SeqTransformerAdapter
 def plain_seq_transformer(adapter, frames, heads):
     """Compute seqTransf for one unpadded video (T, D) in float64, attention written out."""
     x = frames.double()
-    h = x + adapter.positions.weight[:len(x)].double()
+    h = x + adapter.transformer.positions.weight[:len(x)].double()
     width = h.shape[1]
-    for block in adapter.blocks:
+    for block in adapter.transformer.blocks:
         w = {k: v.double() for k, v in block.state_dict().items()}
 
         def linear(inputs, name, w=w):
@@ -72,10 +72,10 @@ def test_starts_from_the_lowest_text_blocks_and_positions(tiny_clip):
     adapter = SeqTransformerAdapter(width=32, num_layers=1, num_heads=2, max_frames=24)
     adapter.start_from(backbone)
     text = backbone.clip.text_model
-    assert torch.equal(adapter.positions.weight, text.embeddings.position_embedding.weight)
+    assert torch.equal(adapter.transformer.positions.weight, text.embeddings.position_embedding.weight)
     for name, value in text.encoder.layers[0].state_dict().items():
-        assert torch.equal(adapter.blocks[0].state_dict()[name], value), name
-    assert adapter.blocks[0].layer_norm1.eps == 1e-12
+        assert torch.equal(adapter.transformer.blocks[0].state_dict()[name], value), name
+    assert adapter.transformer.blocks[0].layer_norm1.eps == 1e-12
 
 
 @pytest.mark.parametrize('wrong', [dict(width=64), dict(num_layers=3), dict(num_heads=4),

@@ -1,0 +1,63 @@
+"""Score only the most promising pairs, for adapters whose score of a pair is dear."""
+from typing import Dict, Tuple
+
+import torch
+from mmengine.dist import all_gather, all_reduce
+from torch import Tensor, nn
+
+from ...models.features import Features
+
+
+def rerank(adapter: nn.Module, text: Features, videos: Features, top: int) -> Tuple[Tensor, Tensor]:
+    """Score the shortlisted pairs exactly, and put all others below them by the cheap score.
+
+    Args:
+        adapter (BaseAdapter): With ``cheap_similarity``, in [-1, 1], and ``pair_similarity``.
+        text (Tensor | dict[str, Tensor]): Features of this process's N captions.
+        videos (Tensor | dict[str, Tensor]): Features of all V videos.
+        top (int): Length k of the shortlists, see :func:`shortlist`.
+
+    Returns:
+        tuple[Tensor, Tensor]: Scores (N, V), and whether each pair was on a shortlist (N, V).
+    """
+    cheap = adapter.cheap_similarity(text, videos)
+    listed = shortlist(cheap, top)
+    exact = adapter.pair_similarity(text, videos, listed.flatten().nonzero().squeeze(1))
+    lowest = exact.min() if len(exact) else cheap.new_tensor(float('inf'))
+    all_reduce(lowest, 'min')
+    scores = lowest - 2 + cheap  # at most lowest - 1: below every exact score, on all processes
+    scores[listed] = exact.to(scores.dtype)
+    return scores, listed
+
+
+def shortlist(cheap: Tensor, top: int) -> Tensor:
+    """Keep the best ``top`` videos of each caption, and the best ``top`` captions of each video.
+
+    Args:
+        cheap (Tensor): Cheap scores of this process's captions, (N, V).
+        top (int): How many. The captions of all processes compete for a video.
+
+    Returns:
+        Tensor: True for pairs to score exactly, (N, V).
+    """
+    listed = torch.zeros_like(cheap, dtype=torch.bool)
+    listed.scatter_(1, cheap.topk(min(top, cheap.shape[1]), dim=1).indices, True)
+    best = cheap.new_full((top, cheap.shape[1]), float('-inf'))
+    here = min(top, len(cheap))
+    best[:here] = cheap.topk(here, dim=0).values
+    return listed | (cheap >= torch.cat(all_gather(best)).topk(top, dim=0).values[-1])
+
+
+def report_rerank(top: int, listed: Tensor, owner: Tensor, counted: Tensor) -> Dict[str, int]:
+    """Count over all processes how many captions are not on a shortlist with their own video.
+
+    Args:
+        top (int): Length of the shortlists.
+        listed (Tensor): From :func:`rerank`, (N, V).
+        owner (Tensor): The video of each caption, (N,).
+        counted (Tensor): False for captions that another process has too, (N,).
+    """
+    missed = (~listed[torch.arange(len(owner)), owner] & counted).sum()
+    both = torch.stack([missed, counted.sum()])
+    all_reduce(both)
+    return {'rerank/top': top, 'rerank/missed': int(both[0]), 'rerank/captions': int(both[1])}

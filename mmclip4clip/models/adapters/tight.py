@@ -1,0 +1,128 @@
+from typing import Dict, Optional
+
+import torch
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..backbones import CLIPBackbone
+from ..features import take_features
+from .base import BaseAdapter, cosine, mean_of_frames
+from .pair_blocks import first_block, last_block, prepare_captions, prepare_videos
+from .text_tower_blocks import TextTowerBlocks
+
+
+@MODELS.register_module()
+class TightAdapter(BaseAdapter):
+    """Let a transformer read a caption and the frames of a video together, and score the pair.
+
+    The tight similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the
+    reference's ``tightTransf``: the caption and the frames as one sequence with
+    positions; the first output, normed, through a layer with QuickGELU (as in
+    the reference's code; the paper says ReLU) to one number. There is no logit
+    scale, and no type embedding (the reference's code has none).
+
+    Every pair is computed, in blocks of ``pairs_at_once``. While training,
+    blocks are computed again in the backward pass if there are several, so
+    that memory stays bounded there too.
+
+    Args:
+        width (int): Width D of the frame features.
+        num_layers (int): Transformer blocks, at least 1.
+        num_heads (int, optional): Attention heads; one every 64 channels if None.
+        max_frames (int): Frames that have a position; the caption has one more.
+        dropout (float): After the positions are added. One mask is drawn a
+            caption and one a frame, for all of their pairs.
+        start (str): ``'clip_text'`` or ``'random'``, see :class:`TextTowerBlocks`.
+        pairs_at_once (int): Pairs in a block. At D=512, T=12, 256 take about 0.2 GiB.
+
+    Raises:
+        ValueError: If an argument does not fit.
+    """
+
+    uses_logit_scale = False
+
+    def __init__(self,
+                 width: int = 512,
+                 num_layers: int = 4,
+                 num_heads: Optional[int] = None,
+                 max_frames: int = 76,
+                 dropout: float = 0.1,
+                 start: str = 'clip_text',
+                 pairs_at_once: int = 256) -> None:
+        super().__init__()
+        if num_layers < 1 or pairs_at_once < 1:
+            raise ValueError('num_layers and pairs_at_once of TightAdapter must be at least 1, got '
+                             f'{num_layers} and {pairs_at_once}')
+        self.transformer = TextTowerBlocks(width, num_layers, num_heads, max_frames + 1, start)
+        self.dropout = nn.Dropout(dropout)
+        self.pool_norm = nn.LayerNorm(width, eps=1e-12)
+        self.pool_proj, self.score = nn.Linear(width, width), nn.Linear(width, 1)
+        self.pairs_at_once = pairs_at_once
+        for layer in (self.pool_proj, self.score):  # as BERT, and the reference
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def init_weights(self) -> None:
+        """Keep the weights: they were drawn or copied at construction."""
+
+    def start_from(self, backbone: CLIPBackbone) -> None:
+        """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
+        self.transformer.start_from(backbone)
+
+    def encode(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+        """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""
+        self.transformer.check_length(frames.shape[1], others=1)
+        return dict(frames=frames, frame_mask=frame_mask)
+
+    def cheap_similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+        """Return the cosine with the mean of the frames, to make shortlists by, (N, V)."""
+        return cosine(text, mean_of_frames(**videos))
+
+    def similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+        """Score every caption (N, D) with every video (V, T, D), (N, V)."""
+        num_videos = len(videos['frames'])
+        pairs = torch.arange(len(text) * num_videos, device=text.device)
+        return self.pair_similarity(text, videos, pairs).view(len(text), num_videos)
+
+    def pair_similarity(self, text: Tensor, videos: Dict[str, Tensor], pairs: Tensor) -> Tensor:
+        """Score some pairs of captions and videos.
+
+        Args:
+            text (Tensor): Caption features, not normalised, (N, D).
+            videos (dict[str, Tensor]): ``frames`` (V, T, D), ``frame_mask`` (V, T).
+            pairs (Tensor): The pairs, as indices n * V + v, (P,).
+
+        Returns:
+            Tensor: Similarity of each pair, (P,).
+        """
+        block, positions = self.transformer.blocks[0], self.transformer.positions.weight
+        frames, num_videos = videos['frames'], len(videos['frames'])
+        text = self.dropout(text + positions[0])
+        frames = self.dropout(frames + positions[1:1 + frames.shape[1]])
+        captions, clips = prepare_captions(block, text), prepare_videos(block, frames, videos['frame_mask'])
+        parts = pairs.split(self.pairs_at_once)
+        again = torch.is_grad_enabled() and len(parts) > 1
+        return torch.cat([
+            checkpoint(self._score, captions, clips, part // num_videos, part % num_videos,
+                       use_reentrant=False) if again else
+            self._score(captions, clips, part // num_videos, part % num_videos) for part in parts])
+
+    def _score(self, captions: Dict[str, Tensor], clips: Dict[str, Tensor], rows: Tensor,
+               columns: Tensor) -> Tensor:
+        """Score the pairs of prepared captions ``rows`` and prepared videos ``columns``, (P,)."""
+        first, *middle = self.transformer.blocks
+        text, video = take_features(captions, rows), take_features(clips, columns)
+        mask = torch.cat([video['mask'].new_ones(len(rows), 1), video['mask']], dim=1)  # (P, 1 + T)
+        if not middle:
+            pooled = last_block(first, torch.cat([text['hidden'][:, None], video['hidden']], dim=1), mask)
+        else:
+            hidden = first_block(first, text, video)
+            keys = mask[:, None, None].expand(-1, 1, mask.shape[1], -1)
+            for block in middle[:-1]:
+                hidden = block(hidden, keys)
+            pooled = last_block(middle[-1], hidden, mask)
+        pooled = self.pool_proj(self.pool_norm(pooled))
+        with torch.autocast(pooled.device.type, enabled=False):  # half precision would tie scores
+            pooled = pooled.to(torch.promote_types(pooled.dtype, torch.float32))
+            return self.score(pooled * torch.sigmoid(1.702 * pooled)).squeeze(-1)

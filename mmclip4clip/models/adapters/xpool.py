@@ -1,0 +1,78 @@
+from typing import Dict
+
+import torch
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .base import BaseAdapter
+
+
+@MODELS.register_module()
+class XPoolAdapter(BaseAdapter):
+    """Let each caption choose the frames that it is compared with.
+
+    X-Pool (arXiv:2203.15086): the caption attends to the frames,
+    and the video's vector is what it sees there; the cosine of the two is the
+    similarity. Frames have no order here.
+
+    Args:
+        width (int): Width D of the frame features.
+        num_heads (int): Attention heads.
+        dropout (float): Before the last residual.
+        pairs_at_once (int): Pairs of a caption and a video held in memory at
+            once. While training, they are computed again in the backward pass.
+
+    Raises:
+        ValueError: If ``width`` does not divide into the heads.
+    """
+
+    def __init__(self, width: int = 512, num_heads: int = 1, dropout: float = 0.3,
+                 pairs_at_once: int = 32768) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f'width={width} does not divide into num_heads={num_heads}')
+        self.num_heads, self.pairs_at_once = num_heads, pairs_at_once
+        for name in ('q_proj', 'k_proj', 'v_proj', 'out_proj', 'linear_proj'):
+            layer = nn.Linear(width, width)  # all start as the identity, as X-Pool's do
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)
+            self.add_module(name, layer)
+        self.input_norm, self.attended_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def init_weights(self) -> None:
+        """Keep the weights: they start as the identity."""
+
+    def encode(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+        """Keep of each frame (V, T, D) what captions look for and what they find.
+
+        Returns:
+            dict[str, Tensor]: ``keys`` and ``values``, (V, T, D), and ``frame_mask``, (V, T).
+        """
+        normed = self.input_norm(frames)
+        return dict(keys=self.k_proj(normed), values=self.v_proj(normed), frame_mask=frame_mask)
+
+    def similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+        """Score every caption (N, D) with every video by the cosine, (N, V)."""
+        query = self.q_proj(self.input_norm(text))
+        captions = max(1, self.pairs_at_once // len(videos['keys']))
+        parts = list(zip(text.split(captions), query.split(captions)))
+        if torch.is_grad_enabled() and len(parts) > 1:
+            return torch.cat([checkpoint(self._score, *part, videos, use_reentrant=False) for part in parts])
+        return torch.cat([self._score(*part, videos) for part in parts])
+
+    def _score(self, text: Tensor, query: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+        """Score some captions, with their queries, (n, D) each, with every video, (n, V)."""
+        split = dict(sizes=(self.num_heads, -1), dim=-1)
+        keys, values = (videos[key].unflatten(**split) for key in ('keys', 'values'))
+        query = query.unflatten(**split)
+        scores = torch.einsum('nhc,vthc->nvth', query, keys) / query.shape[-1]**0.5
+        scores = scores.masked_fill(~videos['frame_mask'].bool()[:, :, None], float('-inf'))
+        seen = torch.einsum('nvth,vthc->nvhc', scores.softmax(dim=2), values).flatten(2)
+        seen = self.attended_norm(self.out_proj(seen))
+        pooled = self.output_norm(seen + self.dropout(self.linear_proj(seen)))  # (n, V, D)
+        with torch.autocast(text.device.type, enabled=False):  # half precision would tie scores
+            precise = torch.promote_types(text.dtype, torch.float32)
+            return F.cosine_similarity(text.to(precise)[:, None], pooled.to(precise), dim=-1)
