@@ -3,8 +3,8 @@
 A pair is the sequence [caption ; frame 1 ; ... ; frame T]. Before the first block
 neither half depends on the other, so its norms, projections and the attention
 among frames are computed once a caption and once a video; after the last block
-only the first place is read, so it is all that block computes. Both functions
-equal :class:`CLIPEncoderLayer` on the whole sequence up to rounding.
+only the first place is read, so it is all that block computes. All equal
+:class:`CLIPEncoderLayer` on the whole sequence up to rounding.
 
 Symbols: P pairs, H heads, C channels a head.
 """
@@ -52,8 +52,13 @@ def first_block(block: nn.Module, text: Dict[str, Tensor], video: Dict[str, Tens
     rest = torch.lerp(video['among'], text['v'][:, None].expand_as(video['among']), share)
     attended = torch.cat([first[:, None], rest], dim=1).flatten(-2)
     hidden = torch.cat([text['hidden'][:, None], video['hidden']], dim=1)
-    hidden = hidden + block.self_attn.out_proj(attended)
-    return hidden + block.mlp(block.layer_norm2(hidden))
+    return feed_forward(block, hidden + block.self_attn.out_proj(attended))
+
+
+def middle_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    """Run a block on whole sequences (P, S, D) with their mask (P, S)."""
+    keys = mask[:, None, None].expand(-1, 1, mask.shape[1], -1)
+    return feed_forward(block, hidden + block.self_attn(block.layer_norm1(hidden), keys)[0])
 
 
 def last_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -72,5 +77,18 @@ def last_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     weights = scores.masked_fill(~mask[:, None], float('-inf')).softmax(dim=-1)
     mean = torch.einsum('phs,psd->phd', weights, normed)
     attended = torch.einsum('phd,hcd->phc', mean, value.weight.unflatten(0, heads)).flatten(1) + value.bias
-    first = hidden[:, 0] + attention.out_proj(attended)
-    return first + block.mlp(block.layer_norm2(first))
+    return feed_forward(block, hidden[:, 0] + attention.out_proj(attended))
+
+
+def feed_forward(block: nn.Module, hidden: Tensor) -> Tensor:
+    """Add the block's perceptron to (..., D).
+
+    QuickGELU is written as SiLU(1.702 x) / 1.702, in place where no gradient is
+    wanted: three times less memory to walk through than CLIP's own.
+    """
+    wide = block.mlp.fc1(block.layer_norm2(hidden))
+    if torch.is_grad_enabled():
+        wide = nn.functional.silu(wide * 1.702) / 1.702
+    else:
+        wide = nn.functional.silu(wide.mul_(1.702), inplace=True).div_(1.702)
+    return hidden + block.mlp.fc2(wide)

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from ..backbones import CLIPBackbone
 from ..features import take_features
 from .base import BaseAdapter, cosine, mean_of_frames
-from .pair_blocks import first_block, last_block, prepare_captions, prepare_videos
+from .pair_blocks import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .text_tower_blocks import TextTowerBlocks
 
 
@@ -34,7 +34,7 @@ class TightAdapter(BaseAdapter):
         dropout (float): After the positions are added. One mask is drawn a
             caption and one a frame, for all of their pairs.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`TextTowerBlocks`.
-        pairs_at_once (int): Pairs in a block. At D=512, T=12, 256 take about 0.2 GiB.
+        pairs_at_once (int): Pairs in a block. At D=512, T=12, 128 take about 0.1 GiB.
 
     Raises:
         ValueError: If an argument does not fit.
@@ -49,7 +49,7 @@ class TightAdapter(BaseAdapter):
                  max_frames: int = 76,
                  dropout: float = 0.1,
                  start: str = 'clip_text',
-                 pairs_at_once: int = 256) -> None:
+                 pairs_at_once: int = 128) -> None:
         super().__init__()
         if num_layers < 1 or pairs_at_once < 1:
             raise ValueError('num_layers and pairs_at_once of TightAdapter must be at least 1, got '
@@ -118,9 +118,8 @@ class TightAdapter(BaseAdapter):
             pooled = last_block(first, torch.cat([text['hidden'][:, None], video['hidden']], dim=1), mask)
         else:
             hidden = first_block(first, text, video)
-            keys = mask[:, None, None].expand(-1, 1, mask.shape[1], -1)
             for block in middle[:-1]:
-                hidden = block(hidden, keys)
+                hidden = middle_block(block, hidden, mask)
             pooled = last_block(middle[-1], hidden, mask)
         pooled = self.pool_proj(self.pool_norm(pooled))
         with torch.autocast(pooled.device.type, enabled=False):  # half precision would tie scores

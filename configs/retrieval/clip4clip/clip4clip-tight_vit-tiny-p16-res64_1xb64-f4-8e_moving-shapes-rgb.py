@@ -1,0 +1,10 @@
+_base_ = [
+    '../../_base_/models/clip4clip_vit-tiny-p16.py', '../../_base_/datasets/moving-shapes.py',
+    '../../_base_/schedules/adamw-5e-4_8e.py', '../../_base_/default_runtime.py'
+]
+
+# All 64 x 64 pairs of a batch at once: nothing is computed twice.
+model = dict(
+    adapter=dict(
+        type='TightAdapter', width=128, num_layers=2, num_heads=4, max_frames=16, start='random',
+        pairs_at_once=4096))
