@@ -42,3 +42,11 @@ def test_names_the_video_whose_frames_do_not_fit():
         VideoCaptionPreprocessor()(pseudo_collate([packed(1, [[1]]), packed(1, [[1]], 8, 'odd')]))
     with pytest.raises(ValueError, match='empty has no frames'):
         VideoCaptionPreprocessor()(pseudo_collate([packed(0, [[1]], name='empty')]))
+
+
+def test_items_of_one_video_have_one_identity():
+    batch = [packed(1, [[1]], name='a.mp4'), packed(1, [[2]], name='b.mp4'), packed(1, [[3]], name='a.mp4')]
+    identity = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['identity'].tolist()
+    assert identity[0] == identity[2] != identity[1]
+    again = VideoCaptionPreprocessor()(pseudo_collate(batch[:1]))['inputs']['identity'].tolist()
+    assert again == identity[:1]  # also in another batch, on another process

@@ -1,6 +1,12 @@
 import torch
 
-from mmclip4clip.models.features import join_features, split_features
+from mmclip4clip.models.features import (
+    cat_features,
+    count_features,
+    join_features,
+    move_features,
+    split_features,
+)
 
 
 def test_joining_what_was_split_gives_the_same_tensors():
@@ -17,3 +23,16 @@ def test_joining_pads_shorter_videos_with_zeros():
     assert joined['frames'].shape == (2, 3, 4)
     assert joined['frame_mask'].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert joined['frames'][0, 2].abs().sum() == 0
+
+
+def test_batches_of_captions_are_padded_to_the_longest():
+    whole = cat_features([dict(tokens=torch.ones(2, 1, 4), text_mask=torch.ones(2, 1)),
+                          dict(tokens=torch.ones(1, 3, 4), text_mask=torch.ones(1, 3))])
+    assert whole['text_mask'].tolist() == [[1, 0, 0], [1, 0, 0], [1, 1, 1]]
+    assert whole['tokens'].shape == (3, 3, 4) and count_features(whole) == 3
+
+
+def test_moving_keeps_whole_numbers_and_lifts_half_precision():
+    ones = dict(a=torch.ones(1, dtype=torch.bfloat16), b=torch.ones(1, dtype=torch.long))
+    moved = move_features(ones, 'cpu')
+    assert (moved['a'].dtype, moved['b'].dtype) == (torch.float32, torch.int64)

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from mmaction.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 
+from mmclip4clip.models.features import join_features
+
 
 @pytest.fixture
 def batch(shapes, pipeline):
@@ -61,12 +63,46 @@ def test_init_weights_keeps_all_weights(tiny_clip):
     assert torch.equal(model.adapter.transformer.positions.weight, text)
 
 
-def test_every_parameter_gets_a_gradient(tiny_clip, batch):
-    model = build(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2,
-                  start='random').train()
+BLOCKS = dict(width=32, num_layers=2, num_heads=2, start='random')
+ADAPTERS = [dict(type='MeanAdapter'), dict(type='SeqLSTMAdapter', width=32),
+            dict(type='SeqTransformerAdapter', **BLOCKS), dict(type='TightAdapter', **BLOCKS),
+            dict(type='WTIAdapter', **BLOCKS), dict(type='XPoolAdapter', width=32)]
+
+
+@pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
+def test_every_trained_parameter_gets_a_gradient(tiny_clip, batch, adapter):
+    model = build(tiny_clip, **adapter).train()
     losses = model(**model.data_preprocessor(batch, True), mode='loss')
     (losses['loss_t2v'] + losses['loss_v2t']).backward()
-    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
+    assert frozen == (['backbone.clip.logit_scale'] if adapter['type'] == 'TightAdapter' else [])
+
+
+@pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
+def test_features_that_predict_leaves_score_as_the_batch_does(tiny_clip, batch, adapter):
+    model = build(tiny_clip, **adapter)
+    with torch.no_grad():
+        data = model.data_preprocessor(batch)
+        together = model.similarity(*model(**data, mode='tensor'))
+        samples = model(**data, mode='predict')
+        videos = join_features([s.video_features for s in samples])
+        apart = torch.cat([model.similarity(s.text_features, videos) for s in samples])
+    torch.testing.assert_close(apart, together, rtol=1e-5, atol=1e-5)
+
+
+def test_text_blocks_and_positions_are_the_start_of_the_tight_head(tiny_clip):
+    model = build(tiny_clip, type='TightAdapter', width=32, num_layers=1, num_heads=2, max_frames=23)
+    text = model.backbone.clip.text_model
+    assert torch.equal(model.adapter.transformer.positions.weight, text.embeddings.position_embedding.weight)
+    ours = model.adapter.transformer.blocks[0].state_dict()
+    assert all(torch.equal(ours[k], v) for k, v in text.encoder.layers[0].state_dict().items())
+
+
+def test_unknown_gathering_is_refused(tiny_clip):
+    with pytest.raises(ValueError, match="gather must be .* got 'all'"):
+        MODELS.build(dict(type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
+                          adapter=dict(type='MeanAdapter'), gather='all'))
 
 
 def test_unknown_mode_is_refused(tiny_clip, batch):

@@ -1,4 +1,8 @@
-"""Every similarity calculator against its formula, written out in float64: scores, loss and all gradients."""
+"""Every similarity calculator against its formula, written out in float64: scores, loss and all gradients.
+
+Scores and loss in both precisions; gradients in double, where an error of the
+formula cannot hide in the rounding of sums that nearly cancel.
+"""
 import pytest
 import torch
 
@@ -22,34 +26,34 @@ CASES = {
     'SeqTransformer': (SeqTransformerAdapter, dict(BLOCKS, num_layers=2), plain.seq_transformer),
     'Tight, 1 block': (TightAdapter, dict(BLOCKS, num_layers=1, dropout=0.), plain.tight),
     'Tight, 2 blocks': (TightAdapter, dict(BLOCKS, num_layers=2, dropout=0.), plain.tight),
-    'Tight, 3 blocks': (TightAdapter, dict(BLOCKS, num_layers=3, dropout=0., pairs_at_once=5), plain.tight),
-    'WTI': (WTIAdapter, dict(BLOCKS, num_layers=2, pairs_at_once=5), plain.wti),
+    'Tight, 3 blocks': (TightAdapter, dict(BLOCKS, num_layers=3, dropout=0., pairs_at_once=4), plain.tight),
+    'WTI': (WTIAdapter, dict(BLOCKS, num_layers=2, pairs_at_once=4), plain.wti),
     'WTI, no blocks': (WTIAdapter, dict(width=D, num_layers=0), plain.wti),
-    'XPool': (XPoolAdapter, dict(width=D, dropout=0., pairs_at_once=5), plain.xpool),
+    'XPool': (XPoolAdapter, dict(width=D, dropout=0., pairs_at_once=4), plain.xpool),
     'XPool, 2 heads': (XPoolAdapter, dict(width=D, dropout=0., num_heads=HEADS), plain.xpool),
 }
-LENGTHS = {'full': (4, 4, 4, 4), 'padded': (4, 1, 3, 2), 'one frame': (1, 1, 1, 1)}
+LENGTHS = {'full': (3, 3, 3), 'padded': (3, 1, 2), 'one frame': (1, 1, 1)}
 SCALE = 3.
 
 
 def draw(adapter, lengths, dtype):
-    """Draw all parameters, 4 captions and 4 videos, what is padded with rubbish."""
+    """Draw all parameters, three captions and three videos, what is padded with rubbish."""
     for parameter in adapter.parameters():
         torch.nn.init.normal_(parameter, std=.3)
-    frames, longest = torch.randn(4, max(lengths), D), max(lengths)
+    frames, longest = torch.randn(3, max(lengths), D), max(lengths)
     mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
     frames = torch.where(mask.bool()[..., None], frames, torch.tensor(50.)).to(dtype).requires_grad_()
     if not adapter.uses_tokens:
-        return torch.randn(4, D).to(dtype).requires_grad_(), None, frames, mask
-    text_mask = (torch.arange(5) < torch.tensor([5, 2, 3, 4])[:, None]).long()
-    tokens = torch.where(text_mask.bool()[..., None], torch.randn(4, 5, D), torch.tensor(50.))
+        return torch.randn(3, D).to(dtype).requires_grad_(), None, frames, mask
+    text_mask = (torch.arange(4) < torch.tensor([4, 1, 3])[:, None]).long()
+    tokens = torch.where(text_mask.bool()[..., None], torch.randn(3, 4, D), torch.tensor(50.))
     return tokens.to(dtype).requires_grad_(), text_mask, frames, mask
 
 
 def ours(adapter, text, text_mask, frames, mask):
     features = text if text_mask is None else dict(tokens=text, text_mask=text_mask)
     similarity = adapter.similarity(features, adapter.encode(frames, mask))
-    loss = sum(SymmetricContrastiveLoss()(SCALE * similarity, torch.arange(4)).values())
+    loss = sum(SymmetricContrastiveLoss()(SCALE * similarity, torch.arange(3)).values())
     loss.backward()
     return similarity, loss
 
@@ -57,17 +61,17 @@ def ours(adapter, text, text_mask, frames, mask):
 def theirs(formula, weights, text, text_mask, frames, mask):
     lengths = None if text_mask is None else text_mask.sum(1)
     similarity = torch.stack([torch.stack([
-        formula(weights, text[n] if lengths is None else text[n, :lengths[n]], frames[v, :mask[v].sum()], HEADS)
-        for v in range(4)]) for n in range(4)])
+        formula(weights, text[n] if lengths is None else text[n, :lengths[n]],
+                frames[v, :mask[v].sum()], HEADS)
+        for v in range(3)]) for n in range(3)])
     loss = plain.loss(similarity, SCALE)
     loss.backward()
     return similarity, loss
 
 
 def assert_close(ours, theirs, relative):
-    largest = theirs.abs().max()
-    difference = (ours.double() - theirs).abs().max()
-    assert difference <= relative * largest + 1e-12, f'{difference / largest} of the largest'
+    error = (ours.double() - theirs).norm() / theirs.norm()
+    assert error <= relative, f'relative error {error:.1e}'
 
 
 @pytest.mark.parametrize('lengths', LENGTHS)
@@ -85,12 +89,14 @@ def test_scores_loss_and_gradients_equal_the_formula(case, lengths, dtype, relat
     expected = theirs(formula, weights, plain_text, text_mask, plain_frames, mask)
     assert_close(similarity, expected[0], relative)
     assert_close(loss, expected[1], relative)
+    if dtype == torch.float32:
+        return
     for name, parameter in adapter.named_parameters():
         gradient = weights[name].grad
         if gradient is not None and gradient.abs().max() > 1e-12:  # a key's bias cancels in the softmax
             assert_close(parameter.grad, gradient, relative)
         else:
-            assert parameter.grad is None or parameter.grad.abs().max() < 1e-6
+            assert parameter.grad is None or parameter.grad.abs().max() < 1e-12
     assert_close(frames.grad, plain_frames.grad, relative)
     assert_close(text.grad, plain_text.grad, relative)
 
@@ -105,7 +111,7 @@ def test_a_padded_batch_equals_the_clips_one_by_one(case):
         together = adapter.similarity(features, adapter.encode(frames, mask))
         for v, length in enumerate(LENGTHS['padded']):
             alone = adapter.encode(frames[v:v + 1, :length], mask[v:v + 1, :length])
-            for n in range(4):
+            for n in range(3):
                 one = text[n:n + 1]
                 if text_mask is not None:
                     kept = text_mask[n].sum()

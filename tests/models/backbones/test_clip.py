@@ -97,3 +97,12 @@ def test_embedding_std_redraws_what_it_names(tiny_clip):
     clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(vision=.5)).clip
     assert clip.vision_model.embeddings.position_embedding.weight.std() > .3
     assert clip.text_model.embeddings.token_embedding.weight.std() < .05
+
+
+def test_per_token_features_hold_the_captions_own_at_its_last_token(tiny_clip):
+    backbone = CLIPBackbone(config=tiny_clip)
+    tokens, mask = torch.tensor([[0, 5, 6, 1], [0, 7, 1, 1]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    every = backbone.encode_text(tokens, mask, per_token=True)
+    assert every['tokens'].shape == (2, 4, 32) and torch.equal(every['text_mask'], mask)
+    last = every['tokens'][torch.arange(2), torch.tensor([3, 2])]
+    torch.testing.assert_close(backbone.encode_text(tokens, mask), last)

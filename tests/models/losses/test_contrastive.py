@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 
 from mmclip4clip.models import SymmetricContrastiveLoss
@@ -42,3 +43,25 @@ def test_weight_scales_both_terms():
     once, twice = SymmetricContrastiveLoss()(logits, owner), SymmetricContrastiveLoss(2.)(logits, owner)
     torch.testing.assert_close(2 * once['loss_t2v'], twice['loss_t2v'])
     torch.testing.assert_close(2 * once['loss_v2t'], twice['loss_v2t'])
+
+
+def test_two_items_of_one_video_are_right_answers_to_each_other():
+    logits, owner = torch.randn(3, 3), torch.arange(3)
+    losses = SymmetricContrastiveLoss()(logits, owner, identity=torch.tensor([7, 5, 7]))
+    rows, columns = logits.double().log_softmax(1), logits.double().log_softmax(0)
+    half = torch.tensor([[.5, 0, .5], [0, 1, 0], [.5, 0, .5]]).double()
+    torch.testing.assert_close(losses['loss_t2v'].double(), -(half * rows).sum() / 3 / 2)
+    torch.testing.assert_close(losses['loss_v2t'].double(), -(half * columns).sum() / 3 / 2)
+
+
+def test_the_references_rule_takes_them_as_wrong_answers():
+    logits, owner = torch.randn(3, 3), torch.arange(3)
+    losses = SymmetricContrastiveLoss(same_video='negative')(logits, owner, torch.tensor([7, 5, 7]))
+    t2v, v2t = plain_loss(logits, owner)
+    torch.testing.assert_close(losses['loss_t2v'], torch.tensor(t2v).float())
+    torch.testing.assert_close(losses['loss_v2t'], torch.tensor(v2t).float())
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="same_video must be .* got 'ignore'"):
+        SymmetricContrastiveLoss(same_video='ignore')

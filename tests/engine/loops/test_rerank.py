@@ -1,0 +1,103 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmaction.registry import LOOPS
+from mmaction.structures import ActionDataSample
+
+from mmclip4clip.engine.loops import rerank as module
+from mmclip4clip.engine.loops.rerank import report_rerank, rerank, shortlist
+from mmclip4clip.models import MeanAdapter, TightAdapter
+
+CHEAP = torch.tensor([[.9, .8, .1], [.7, .2, .3], [.6, .5, .4]])
+
+
+def test_the_shortlist_has_the_best_videos_of_captions_and_the_best_captions_of_videos():
+    assert shortlist(CHEAP, 1).tolist() == [[True, True, False], [True, False, False], [True, False, True]]
+    assert shortlist(CHEAP, 2).tolist() == [[True, True, False], [True, False, True], [True, True, True]]
+    assert shortlist(CHEAP, 5).all()
+
+
+def test_captions_of_all_processes_compete_for_a_video(monkeypatch):
+    monkeypatch.setattr(module, 'all_gather', lambda best: [best, torch.tensor([[.0, .95, .35]])])
+    listed = shortlist(CHEAP, 1)  # another process's caption is better for videos 1 and none other
+    assert listed.tolist() == [[True, False, False], [True, False, False], [True, False, True]]
+
+
+@pytest.fixture
+def pairs():
+    adapter = TightAdapter(width=16, num_layers=2, num_heads=2, max_frames=4, start='random').eval()
+    for parameter in adapter.parameters():
+        torch.nn.init.normal_(parameter, std=.3)
+    return adapter, torch.randn(5, 16), dict(frames=torch.randn(4, 3, 16), frame_mask=torch.ones(4, 3))
+
+
+@torch.no_grad()
+def test_listed_pairs_score_exactly_and_all_others_below_them_in_the_cheap_order(pairs):
+    adapter, text, videos = pairs
+    exact, cheap = adapter.similarity(text, videos), adapter.cheap_similarity(text, videos)
+    scores, listed = rerank(adapter, text, videos, top=1)
+    assert 0 < listed.sum() < listed.numel()
+    torch.testing.assert_close(scores[listed], exact[listed])
+    assert scores[~listed].max() < scores[listed].min()
+    assert torch.equal(scores[~listed].argsort(), cheap[~listed].argsort())
+    everything, listed = rerank(adapter, text, videos, top=5)
+    assert listed.all()
+    torch.testing.assert_close(everything, exact)
+
+
+def test_only_captions_that_are_counted_and_not_listed_with_their_own_video_are_missed():
+    listed = shortlist(CHEAP, 1)
+    figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, True, True]))
+    assert figures == {'rerank/top': 1, 'rerank/missed': 2, 'rerank/captions': 3}
+    figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, False, True]))
+    assert figures == {'rerank/top': 1, 'rerank/missed': 1, 'rerank/captions': 2}
+
+
+def make_loop(adapter, rerank_top, videos):
+    loop = LOOPS.get('VideoTextTestLoop').__new__(LOOPS.get('VideoTextTestLoop'))
+    model = torch.nn.Linear(1, 1)
+    model.adapter, model.similarity = adapter, adapter.similarity
+    loop._runner = SimpleNamespace(model=model)
+    loop.dataloader, loop.rerank_top = SimpleNamespace(dataset=[None] * videos), rerank_top
+    return loop
+
+
+def make_samples(text, videos):
+    samples = []
+    for i in range(4):
+        sample = ActionDataSample()
+        sample.set_field({k: v[i] for k, v in videos.items()}, 'video_features')
+        sample.set_field(text[i:i + 1] if i else text[[0, 4]], 'text_features')
+        samples.append(sample)
+    return samples
+
+
+@torch.no_grad()
+def test_the_loop_reranks_and_says_how_much_is_missed(pairs, caplog):
+    adapter, text, videos = pairs
+    samples = make_samples(text, videos)
+    extra = make_loop(adapter, 1, 4).score(samples)
+    rows = text[[0, 4, 1, 2, 3]]
+    listed = shortlist(adapter.cheap_similarity(rows, videos), 1)
+    missed = sum(not listed[n, v] for n, v in enumerate([0, 0, 1, 2, 3]))
+    assert extra == {'rerank/top': 1, 'rerank/missed': missed, 'rerank/captions': 5}
+    exact = make_samples(text, videos)
+    assert make_loop(adapter, None, 4).score(exact) == {}
+    ours, theirs = (torch.cat([s.scores for s in part]) for part in (samples, exact))
+    torch.testing.assert_close(ours[listed], theirs[listed])
+
+
+def test_an_adapter_that_scores_all_pairs_at_once_is_refused(pairs):
+    loop = make_loop(MeanAdapter(), 1, 4)
+    samples = make_samples(pairs[1], dict(frames=torch.randn(4, 16)))
+    for sample in samples:
+        sample.set_field(sample.video_features['frames'], 'video_features')
+    with pytest.raises(ValueError, match='rerank_top=1 needs .* MeanAdapter scores all pairs'):
+        loop.score(samples)
+
+
+def test_a_shortlist_of_nothing_is_refused():
+    with pytest.raises(ValueError, match='rerank_top must be at least 1, got 0'):
+        LOOPS.get('VideoTextTestLoop')(
+            SimpleNamespace(), torch.utils.data.DataLoader([0]), SimpleNamespace(), rerank_top=0)

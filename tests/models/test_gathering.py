@@ -1,0 +1,102 @@
+"""One batch spread over two processes against the same batch on one."""
+import os
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmaction.registry import MODELS
+
+import mmclip4clip  # noqa: F401  registers the modules
+
+TOWER = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+SPECIAL = dict(bos_token_id=0, eos_token_id=1, pad_token_id=1)
+CLIP = dict(text_config=dict(**TOWER, **SPECIAL, vocab_size=20, max_position_embeddings=8),
+            vision_config=dict(**TOWER, image_size=16, patch_size=8), projection_dim=16)
+BLOCKS = dict(width=16, num_layers=1, num_heads=2, start='random')
+ADAPTERS = dict(mean=dict(type='MeanAdapter'), tight=dict(type='TightAdapter', dropout=0., **BLOCKS),
+                wti=dict(type='WTIAdapter', **BLOCKS))
+CASES = [('mean', 'exact'), ('tight', 'exact'), ('wti', 'exact'), ('mean', 'local_gradient'),
+         ('mean', 'none'), ('tight', 'none')]
+SHARES = (slice(0, 3), slice(3, 5))  # unequal: the first process holds a video more
+
+
+def build(adapter, gather):
+    torch.manual_seed(0)
+    return MODELS.build(dict(type='mmaction.CLIP4ClipRetriever', gather=gather,
+                             backbone=dict(type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(
+                                 text=.5, vision=.5)),
+                             adapter=dict(ADAPTERS[adapter], type='mmaction.' + ADAPTERS[adapter]['type']),
+                             loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+                             data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'))).train()
+
+
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]])
+    text_mask = (torch.arange(4) < torch.tensor([4, 3, 4, 2, 3])[:, None]).long()
+    return dict(frames=torch.randn(5, 2, 3, 16, 16, generator=generator), frame_mask=mask,
+                tokens=torch.randint(2, 20, (5, 4), generator=generator), text_mask=text_mask,
+                identity=torch.tensor([1, 2, 3, 1, 4]))  # videos 0 and 3 are one, on two processes
+
+
+def gradients(model, share):
+    inputs = {key: value[share] for key, value in batch().items()}
+    longest = inputs['frame_mask'].sum(1).max()  # each process pads to its own longest video
+    inputs.update(frames=inputs['frames'][:, :longest], frame_mask=inputs['frame_mask'][:, :longest],
+                  owner=torch.arange(len(inputs['frames'])))
+    model.zero_grad()
+    losses = model(inputs, mode='loss')
+    (losses['loss_t2v'] + losses['loss_v2t']).backward()
+    inner = getattr(model, 'module', model)
+    return {n: p.grad.clone() for n, p in inner.named_parameters() if p.grad is not None}
+
+
+def worker(rank, port, out):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    for case in CASES:
+        model = torch.nn.parallel.DistributedDataParallel(build(*case))
+        out[rank, case] = gradients(model, SHARES[rank])
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope='module')
+def spread():
+    """What two processes made of the batch, by rank and case."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    out = mp.get_context('spawn').Manager().dict()
+    mp.spawn(worker, (port, out), nprocs=2)
+    return dict(out)
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6 + 1e-5 * gradient.abs().max())
+
+
+@pytest.mark.parametrize('adapter', ['mean', 'tight', 'wti'])
+def test_exact_gathering_gives_the_gradients_of_one_process(spread, adapter):
+    expected = gradients(build(adapter, 'exact'), slice(None))
+    assert_same(spread[0, (adapter, 'exact')], expected)
+    assert_same(spread[1, (adapter, 'exact')], expected)
+
+
+def test_the_references_rule_divides_the_encoders_gradients_by_the_processes(spread):
+    expected = gradients(build('mean', 'exact'), slice(None))
+    scale = expected.pop('backbone.clip.logit_scale')
+    ours = dict(spread[0, ('mean', 'local_gradient')])
+    torch.testing.assert_close(ours.pop('backbone.clip.logit_scale'), scale, rtol=1e-4, atol=1e-6)
+    assert_same(ours, {name: gradient / 2 for name, gradient in expected.items()})
+
+
+@pytest.mark.parametrize('adapter', ['mean', 'tight'])
+def test_without_gathering_each_process_contrasts_its_own_batch(spread, adapter):
+    model = build(adapter, 'none')
+    first, second = (gradients(model, share) for share in SHARES)
+    assert_same(spread[1, (adapter, 'none')], {n: (first[n] + second[n]) / 2 for n in first})
