@@ -1,0 +1,56 @@
+"""Time training steps of several configs on random batches, in turns within one run."""
+import argparse
+import time
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
+import mmclip4clip  # noqa: F401  registers the modules
+
+
+def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> dict:
+    """Make a random batch: one caption a video, nothing padded."""
+    config = model.backbone.clip.config
+    pixels = config.vision_config.image_size
+    return dict(
+        frames=torch.randn(size, frames, 3, pixels, pixels), frame_mask=torch.ones(size, frames),
+        tokens=torch.randint(config.text_config.vocab_size, (size, words)),
+        text_mask=torch.ones(size, words, dtype=torch.long), owner=torch.arange(size),
+        identity=torch.arange(size))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('configs', nargs='+', help='the first one is what the others are compared with')
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--frames', type=int, default=4)
+    parser.add_argument('--words', type=int, default=16)
+    parser.add_argument('--steps', type=int, default=10)
+    args = parser.parse_args()
+    init_default_scope('mmaction')
+    models = [MODELS.build(Config.fromfile(path).model).train() for path in args.configs]
+    seconds = [[] for _ in models]
+    for step in range(args.steps + 1):
+        for model, times in zip(models, seconds):
+            batch = make_batch(model, args.batch_size, args.frames, args.words)
+            start = time.perf_counter()
+            losses = model(batch, mode='loss')
+            (losses['loss_t2v'] + losses['loss_v2t']).backward()
+            model.zero_grad()
+            if step:  # the first one warms up
+                times.append(time.perf_counter() - start)
+    medians = [sorted(times)[len(times) // 2] for times in seconds]
+    table = Table('adapter', 'ms a step', 'times the first')
+    for model, median in zip(models, medians):
+        table.add_row(type(model.adapter).__name__, f'{1000 * median:.0f}', f'{median / medians[0]:.2f}')
+    Console().print(table)
+    print(f'forward and backward, batches of {args.batch_size} x {args.frames} frames, median of '
+          f'{args.steps} steps, {torch.get_num_threads()} threads')
+
+
+if __name__ == '__main__':
+    main()

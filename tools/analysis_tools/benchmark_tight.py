@@ -1,0 +1,84 @@
+"""Time the tight head against the straightforward loop, side by side in one run.
+
+The loop puts each caption before the frames of every video and runs the blocks of
+``transformers`` on the whole sequences. It and the exact score take long, so they
+score the first captions only; the times are scaled up to all captions.
+"""
+import argparse
+import resource
+import time
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from mmclip4clip.engine.loops.rerank import rerank
+from mmclip4clip.models import TightAdapter
+
+
+def score_by_loop(adapter: TightAdapter, text: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    """Score captions (N, D) with videos (V, T, D) in the plain way, (N, V)."""
+    rows = []
+    for caption in text:
+        hidden = torch.cat([caption.expand(len(frames), 1, -1), frames], dim=1)
+        hidden = hidden + adapter.transformer.positions.weight[:hidden.shape[1]]
+        for block in adapter.transformer.blocks:
+            hidden = block(hidden, None)
+        pooled = adapter.pool_proj(adapter.pool_norm(hidden)[:, 0])
+        rows.append(adapter.score(pooled * torch.sigmoid(1.702 * pooled)).squeeze(-1))
+    return torch.stack(rows)
+
+
+def peak() -> float:
+    """Return the most memory this process has held so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--captions', type=int, default=1000)
+    parser.add_argument('--videos', type=int, default=1000)
+    parser.add_argument('--frames', type=int, default=12)
+    parser.add_argument('--width', type=int, default=512)
+    parser.add_argument('--layers', type=int, default=4)
+    parser.add_argument('--top', type=int, default=50, help='length of the shortlists of re-ranking')
+    parser.add_argument('--sample', type=int, default=10, help='captions for the loop and the exact score')
+    parser.add_argument('--repeat', type=int, default=3, help='turns of loop and exact; the best counts')
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    adapter = TightAdapter(args.width, args.layers, max_frames=args.frames, start='random').eval()
+    text = torch.randn(args.captions, args.width)
+    frames = torch.randn(args.videos, args.frames, args.width)
+    videos = adapter.encode(frames, torch.ones(args.videos, args.frames))
+    adapter.similarity(text[:1], videos)  # to warm up
+    before, seconds, memory = peak(), {'loop': [], 'exact': []}, {}
+
+    def timed(name, function):
+        start = time.perf_counter()
+        result = function()
+        seconds.setdefault(name, []).append(time.perf_counter() - start)
+        memory.setdefault(name, peak() - before)
+        return result
+
+    part = text[:args.sample]
+    exact = timed('exact', lambda: adapter.similarity(part, videos))
+    timed('re-ranked', lambda: rerank(adapter, text, videos, args.top))
+    for _ in range(args.repeat):
+        loop = timed('loop', lambda: score_by_loop(adapter, part, frames))
+        exact = timed('exact', lambda: adapter.similarity(part, videos))
+    scale = args.captions / len(part)
+    plain = scale * min(seconds['loop'])
+    table = Table('', 'seconds', 'times as fast', 'memory at most (GiB)')
+    for name, value in (('loop', plain), ('exact', scale * min(seconds['exact'])),
+                        (f"re-ranked, top {args.top}", min(seconds['re-ranked']))):
+        more = memory[name.split(',')[0]]
+        table.add_row(name, f'{value:.0f}', f'{plain / value:.2f}', f'{more:.2f}')
+    Console().print(table)
+    print(f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, {args.layers} '
+          f'layers, {torch.get_num_threads()} threads; loop and exact scaled up from {len(part)} captions')
+    print(f'largest difference of loop and exact: {(loop - exact).abs().max() / loop.abs().max():.1e} relative')
+
+
+if __name__ == '__main__':
+    main()
