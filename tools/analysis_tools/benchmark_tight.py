@@ -75,8 +75,9 @@ def main() -> None:
         more = memory[name.split(',')[0]]
         table.add_row(name, f'{value:.0f}', f'{plain / value:.2f}', f'{more:.2f}')
     Console().print(table)
-    print(f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, {args.layers} '
-          f'layers, {torch.get_num_threads()} threads; loop and exact scaled up from {len(part)} captions')
+    print(f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, '
+          f'{args.layers} layers, {torch.get_num_threads()} threads; loop and exact scaled up from '
+          f'{len(part)} captions')
     print(f'largest difference of loop and exact: {(loop - exact).abs().max() / loop.abs().max():.1e} relative')
 
 
