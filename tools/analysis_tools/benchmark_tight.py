@@ -78,7 +78,8 @@ def main() -> None:
     print(f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, '
           f'{args.layers} layers, {torch.get_num_threads()} threads; loop and exact scaled up from '
           f'{len(part)} captions')
-    print(f'largest difference of loop and exact: {(loop - exact).abs().max() / loop.abs().max():.1e} relative')
+    difference = (loop - exact).abs().max() / loop.abs().max()
+    print(f'largest difference of loop and exact, relative to the largest score: {difference:.1e}')
 
 
 if __name__ == '__main__':
