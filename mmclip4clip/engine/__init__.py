@@ -1,7 +1,9 @@
 from .hooks import ArchitectureCheckHook, RetrievalReportHook
 from .loops import VideoTextTestLoop, VideoTextValLoop
-from .schedulers import WarmUpLR
+from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
+from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
-    'ArchitectureCheckHook', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'ArchitectureCheckHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor', 'RawCosineLR',
+    'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

@@ -1,3 +1,4 @@
+from .raw_cosine import RawCosineLR
 from .warm_up import WarmUpLR
 
-__all__ = ['WarmUpLR']
+__all__ = ['RawCosineLR', 'WarmUpLR']

@@ -1,0 +1,76 @@
+from typing import Callable, Iterable, Optional, Tuple
+
+import torch
+from mmaction.registry import OPTIMIZERS
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+@OPTIMIZERS.register_module()
+class BertAdam(Optimizer):
+    """Adam by the rule of BERT's first code, with which CLIP4Clip's reference trains.
+
+    It differs from AdamW in three things: the moments are not corrected for
+    their start at zero, so the first updates are the largest; ``eps`` is larger;
+    and each tensor's gradient is clipped by its own norm. The decay is AdamW's:
+    added to the update, so that the learning rate scales both. Gradients are left
+    as they are; what is clipped is a copy. The schedule is not in here: set ``lr``
+    by one of mmengine's parameter schedulers.
+
+    Args:
+        params (Iterable): Parameters, or groups of them.
+        lr (float): Learning rate.
+        betas (tuple[float, float]): Decay of the first and the second moment.
+        eps (float): Added to the root of the second moment.
+        weight_decay (float): Factor on the weights in the update.
+        max_grad_norm (float, optional): Longest gradient of one tensor; None
+            clips nothing.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 params: Iterable,
+                 lr: float,
+                 betas: Tuple[float, float] = (0.9, 0.98),
+                 eps: float = 1e-6,
+                 weight_decay: float = 0.0,
+                 max_grad_norm: Optional[float] = 1.0) -> None:
+        for name, value in dict(lr=lr, eps=eps, weight_decay=weight_decay).items():
+            if not value >= 0:
+                raise ValueError(f'BertAdam needs {name} >= 0, got {value}')
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f'BertAdam needs betas from 0 to below 1, got {betas}')
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise ValueError(f'BertAdam needs max_grad_norm > 0 or None (no clipping), got {max_grad_norm}')
+        super().__init__(params, dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_grad_norm=max_grad_norm))
+
+    @torch.no_grad()
+    def step(self, closure: Optional[Callable[[], float]] = None) -> Optional[float]:
+        """Update every parameter that has a gradient; ``closure`` may compute it first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group['params']:
+                if parameter.grad is not None:
+                    self._update(parameter, **group)
+        return loss
+
+    def _update(self, parameter: Tensor, lr: float, betas: Tuple[float, float], eps: float,
+                weight_decay: float, max_grad_norm: Optional[float], **_) -> None:
+        state = self.state[parameter]
+        if not state:
+            state['exp_avg'] = torch.zeros_like(parameter)
+            state['exp_avg_sq'] = torch.zeros_like(parameter)
+        mean, square = state['exp_avg'], state['exp_avg_sq']
+        grad = parameter.grad
+        if max_grad_norm is not None:  # by the rule of torch's clip_grad_norm_
+            grad = grad * (max_grad_norm / (grad.norm() + 1e-6)).clamp(max=1)
+        mean.mul_(betas[0]).add_(grad, alpha=1 - betas[0])
+        square.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
+        update = mean / (square.sqrt() + eps)
+        parameter.add_(update.add_(parameter, alpha=weight_decay), alpha=-lr)

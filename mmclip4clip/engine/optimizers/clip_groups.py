@@ -1,0 +1,74 @@
+from typing import List, Optional, Union
+
+from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+CLIP = 'backbone.clip.'
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+DEFAULTS = dict(clip_lr_mult=1.0, head_lr_mult=1.0, no_decay=('bias', 'norm'))
+KINDS = ('bias', 'norm', 'logit_scale')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Give CLIP and the heads learning rates of their own, and say what decays.
+
+    mmengine's default constructor cannot: where one of its ``custom_keys`` sets a
+    rate, its rules for norms and biases no longer hold. There are four groups at
+    most, in this order: CLIP's parameters that decay, those that do not, and
+    likewise the heads'. So ``lr`` in mmengine's log is CLIP's rate, and ``base_lr``
+    the optimizer's. Frozen parameters are left out.
+
+    Args:
+        optim_wrapper_cfg (dict): Config of the wrapper, with ``optimizer``, which
+            must have ``lr`` and ``weight_decay``.
+        paramwise_cfg (dict, optional): ``clip_lr_mult``, factor on ``lr`` for
+            what is under ``backbone.clip``, and ``head_lr_mult`` for all else,
+            1 by default; ``no_decay``, what does not decay: of ``'bias'`` (with
+            bias in the name), ``'norm'`` (gains and biases of norms) and
+            ``'logit_scale'``, by default the first two.
+
+    Raises:
+        ValueError: If an argument is missing, unknown or out of place, or if the
+            model has nothing under ``backbone.clip``.
+    """
+
+    def _validate_cfg(self) -> None:
+        unknown = sorted(set(self.paramwise_cfg) - set(DEFAULTS))
+        if unknown:
+            raise ValueError(f'paramwise_cfg may have the keys {sorted(DEFAULTS)}, got {unknown}')
+        if self.base_lr is None or self.base_wd is None:
+            raise ValueError('optim_wrapper.optimizer must have lr and weight_decay, '
+                             f'got {sorted(self.optimizer_cfg)}')
+        # Never empty: mmengine would put all parameters into one group then.
+        self.paramwise_cfg = {**DEFAULTS, **self.paramwise_cfg}
+        no_decay = self.paramwise_cfg['no_decay']
+        if isinstance(no_decay, str) or not set(no_decay) <= set(KINDS):
+            raise ValueError(f'paramwise_cfg.no_decay must be a list of some of {KINDS}, got {no_decay!r}')
+
+    def add_params(self,
+                   params: List[dict],
+                   module: nn.Module,
+                   prefix: str = '',
+                   is_dcn_module: Optional[Union[int, float]] = None) -> None:
+        """Append the groups of the model to ``params``, and log each."""
+        if not any(name.startswith(CLIP) for name, _ in module.named_parameters()):
+            raise ValueError(f'{type(module).__name__} has no parameter under {CLIP[:-1]}, which '
+                             'CLIPGroupsOptimWrapperConstructor tells from the heads')
+        in_norms = {id(parameter) for part in module.modules() if isinstance(part, NORMS)
+                    for parameter in part.parameters(recurse=False)}
+        groups = {}
+        for name, parameter in module.named_parameters():
+            kinds = dict(bias='bias' in name, norm=id(parameter) in in_norms,
+                         logit_scale=name.endswith('logit_scale'))
+            decays = not any(kinds[kind] for kind in self.paramwise_cfg['no_decay'])
+            if parameter.requires_grad:
+                groups.setdefault((name.startswith(CLIP), decays), []).append(parameter)
+        for clip, decays in sorted(groups, reverse=True):
+            lr = self.base_lr * self.paramwise_cfg['clip_lr_mult' if clip else 'head_lr_mult']
+            group = dict(params=groups[clip, decays], lr=lr, weight_decay=decays * self.base_wd)
+            params.append(group)
+            print_log(f"{'CLIP' if clip else 'heads'}: {len(group['params'])} tensors with lr {lr:g} and "
+                      f"weight_decay {group['weight_decay']:g}", logger='current')

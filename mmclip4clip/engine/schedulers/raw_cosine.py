@@ -1,0 +1,50 @@
+import math
+from typing import List
+
+from mmaction.registry import PARAM_SCHEDULERS
+from mmengine.optim import _ParamScheduler
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import INF
+
+
+@PARAM_SCHEDULERS.register_module()
+class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
+    r"""Warm up, then follow a cosine that began with the warm-up, not after it.
+
+    The schedule of CLIP4Clip's reference, ``warmup_cosine`` of BERT's first code.
+    At step k of K, from 0, the progress is x = k / K; the factor on the learning
+    rate is x / ``warmup`` while x < ``warmup``, then :math:`(1 + \cos \pi x) / 2`.
+    So the first step has rate 0, the rate falls at once where the warm-up ends
+    (to 0.976 of its peak with 0.1), and the last step's is just above 0.
+
+    Args:
+        optimizer (Optimizer | OptimWrapper): What has the learning rates.
+        warmup (float): Share of the steps that warm up.
+        begin (int): First step of the schedule.
+        end (int): The step after its last; mmengine's runner sets it to the
+            length of the training if it is left out.
+        **kwargs: As for mmengine's schedulers.
+
+    Raises:
+        ValueError: If ``warmup`` is out of range, or ``end`` is not given.
+    """
+
+    def __init__(self, optimizer, warmup: float = 0.1, begin: int = 0, end: int = INF, **kwargs) -> None:
+        if not 0 <= warmup < 1:
+            raise ValueError(f'RawCosineLR needs warmup from 0 to below 1, got {warmup}')
+        if end == INF:
+            raise ValueError('RawCosineLR needs end, the number of epochs or iterations')
+        self.warmup = warmup
+        super().__init__(optimizer, begin=begin, end=end, **kwargs)
+
+    @classmethod
+    def build_iter_from_epoch(cls, *args, begin=0, end=INF, by_epoch=True, epoch_length, **kwargs):
+        """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
+        end = end if end == INF else int(end * epoch_length)
+        return cls(*args, begin=int(begin * epoch_length), end=end, by_epoch=False, **kwargs)
+
+    def _get_value(self) -> List[float]:
+        progress = self.last_step / (self.end - self.begin)
+        cosine = (1 + math.cos(math.pi * progress)) / 2
+        factor = progress / self.warmup if progress < self.warmup else cosine
+        return [value * factor for value in self.base_values]
