@@ -1,8 +1,8 @@
-from .samplers import GroupedSampler
+from .samplers import DistinctVideoBatchSampler, GroupedSampler
 from .transforms import PackVideoCaptions, SampleAtRate, TimeWindow, TokenizeCaptions
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
-    'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow', 'TokenizeCaptions',
-    'VideoCaptionDataset'
+    'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
+    'TokenizeCaptions', 'VideoCaptionDataset'
 ]

@@ -1,3 +1,4 @@
+from .distinct_videos import DistinctVideoBatchSampler
 from .grouped import GroupedSampler
 
-__all__ = ['GroupedSampler']
+__all__ = ['DistinctVideoBatchSampler', 'GroupedSampler']
