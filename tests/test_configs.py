@@ -56,6 +56,18 @@ def test_the_published_config_has_the_published_recipe():
 def test_the_schedule_reaches_from_first_to_last_step():
     for path in LEAVES:
         cfg = Config.fromfile(path)
+        if cfg.param_scheduler[0].type == 'RawCosineLR':
+            # the runner fills in the end
+            assert len(cfg.param_scheduler) == 1 and not {'begin', 'end'} & set(cfg.param_scheduler[0])
+            continue
         warm_up, cosine = cfg.param_scheduler
         assert math.isclose(warm_up.get('begin', 0), 0) and 0 < warm_up['end'] <= cosine.begin
         assert cosine.end == cfg.train_cfg.max_epochs and cosine.T_max == cosine.end - cosine.begin
+
+
+def test_the_reference_config_has_the_references_training():
+    cfg = Config.fromfile(ROOT / 'configs/retrieval/clip4clip' / PUBLISHED.replace('-5e_', '-reference-5e_'))
+    assert cfg.model.gather == 'local_gradient' and cfg.model.loss.same_video == 'negative'
+    assert cfg.model.backbone.frozen_layers == 0 and cfg.train_dataloader.drop_last
+    assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
+    assert 'save_best' not in cfg.default_hooks.checkpoint

@@ -1,6 +1,6 @@
 _base_ = [
     '../../_base_/models/clip4clip_vit-base-p32.py',
     '../../_base_/datasets/msrvtt-9k.py',
-    '../../_base_/schedules/adamw-1e-5_5e.py',
+    '../../_base_/schedules/modern.py',
     '../../_base_/default_runtime.py'
 ]
