@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
@@ -71,3 +72,51 @@ def test_the_reference_config_has_the_references_training():
     assert cfg.model.backbone.frozen_layers == 0 and cfg.train_dataloader.drop_last
     assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
     assert 'save_best' not in cfg.default_hooks.checkpoint
+
+
+MSRVTT = sorted((ROOT / 'configs/retrieval/clip4clip').glob('*_msrvtt-9k-rgb.py'))
+SIZES = {  # widths of text and vision, patch; the shared space is as wide as the text
+    'base-patch32': (512, 768, 32), 'base-patch16': (512, 768, 16), 'large-patch14': (768, 1024, 14)}
+
+
+def clip_of_that_size(name: str) -> dict:
+    """CLIP's published widths and head counts."""
+    text, vision, patch = SIZES[name.removeprefix('openai/clip-vit-')]
+
+    def tower(width):
+        return dict(hidden_size=width, intermediate_size=4 * width, num_attention_heads=width // 64,
+                    num_hidden_layers=12)
+
+    return dict(text_config=tower(text), projection_dim=text,
+                vision_config=dict(tower(vision), patch_size=patch, image_size=224))
+
+
+@pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
+def test_every_head_fits_its_clip(path):
+    model = Config.fromfile(path).model
+    clip = clip_of_that_size(model.backbone.pop('pretrained'))
+    with torch.device('meta'):  # shapes are checked, and nothing is allocated
+        built = MODELS.build(dict(model, backbone=dict(model.backbone, config=clip)))
+    assert built.adapter.uses_logit_scale != ('tight' in path.stem)
+
+
+@pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
+def test_an_ablation_changes_what_its_name_says(path):
+    cfg, name, base = Config.fromfile(path), path.stem, Config.fromfile(path.parent / PUBLISHED)
+    frames = cfg.test_dataloader.dataset.pipeline[2]
+    assert frames == cfg.val_dataloader.dataset.pipeline[2]
+    assert frames.get('clip_len', frames.get('max_frames')) == int(
+        re.search(r'(?:-u|-head|-tail|-uniform)(\d+)-', name)[1])
+    assert frames.get('cut') == (re.search(r'fps1-([a-z]+)', name) or [None, None])[1]
+    freeze = re.search(r'-freeze(\d+)-', name)
+    assert cfg.model.backbone.frozen_layers == (
+        int(freeze[1]) if freeze else -1 if 'train-all' in name else 0)
+    assert cfg.model.backbone.get('linear_patch', '2d') == ('3d' if '-3d-' in name else '2d')
+    rate = re.search(r'-lr(\S+?e-\d)-', name)
+    if 'reference' not in name:
+        assert cfg.optim_wrapper.optimizer.lr == (float(rate[1]) if rate else base.optim_wrapper.optimizer.lr)
+    size, patch = re.search(r'vit-(base|large)-p(\d+)', name).groups()
+    assert cfg.model.backbone.pretrained == f'openai/clip-vit-{size}-patch{patch}'
+    heads = dict(lstm='SeqLSTM', seq='SeqTransformer', tight='Tight', wti='WTI', xpool='XPool')
+    head = re.match(r'clip4clip(?:-(\w+))?_', name)[1]
+    assert cfg.model.adapter.type == heads.get(head, 'Mean') + 'Adapter'
