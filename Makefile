@@ -39,17 +39,21 @@ demo: $(VENV)/installed
 	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
 
-# Both heads with three seeds, tested; prints mean and standard deviation.
+# Every head with three seeds, tested; prints mean and standard deviation, and what a training step takes.
+HEADS ?= clip4clip clip4clip-lstm clip4clip-seq clip4clip-tight clip4clip-wti clip4clip-xpool
+SEEDS ?= 0 1 2
 seeds: $(VENV)/installed
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA)
-	set -e; for seed in 0 1 2; do for head in clip4clip-seq clip4clip; do \
+	set -e; for seed in $(SEEDS); do for head in $(HEADS); do \
 		config=$$(ls configs/retrieval/clip4clip/$${head}_vit-tiny*); out=work_dirs/seeds/$$head-$$seed; \
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
-	$(BIN)/python tools/analysis_tools/summarise_runs.py \
-		SeqTransformer=$$(echo work_dirs/seeds/clip4clip-seq-[0-2]/test/metrics.json | tr ' ' ,) \
-		Mean=$$(echo work_dirs/seeds/clip4clip-[0-2]/test/metrics.json | tr ' ' ,)
+	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for head in $(HEADS); do \
+		echo $$head=$$(for seed in $(SEEDS); do echo work_dirs/seeds/$$head-$$seed/test/metrics.json; done \
+			| paste -sd ,); done)
+	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
+		ls configs/retrieval/clip4clip/$${head}_vit-tiny*; done)
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(TEST_FLAGS)
