@@ -6,11 +6,16 @@ import torch
 
 
 class Scores(NamedTuple):
-    """All scores of an evaluation: similarity (N, V), owner (N,), and a group or None a video."""
+    """All scores of an evaluation: similarity (N, V), owner (N,), and a group or None a video.
+
+    ``bank`` (B, V) are the scores of a bank of other captions with the same
+    videos, where the loop was given one.
+    """
 
     similarity: np.ndarray
     owner: np.ndarray
     groups: Optional[List[Optional[str]]]
+    bank: Optional[np.ndarray] = None
 
 
 def make_record(sample: dict) -> dict:
@@ -22,7 +27,8 @@ def make_record(sample: dict) -> dict:
     Returns:
         dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``window``
         (start and end in seconds, or None), ``group``, ``video_features``,
-        ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy.
+        ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy; with a
+        query bank also ``bank_scores`` (B,), of its captions with this video.
 
     Raises:
         KeyError: If the video was not scored, that is, another loop was used.
@@ -35,6 +41,8 @@ def make_record(sample: dict) -> dict:
     record['window'] = (sample.get('start'), sample.get('end'))
     for key in ('video_features', 'text_features', 'scores'):
         record[key] = _to_numpy(sample[key])
+    if 'bank_scores' in sample:
+        record['bank_scores'] = _to_numpy(sample['bank_scores'])
     return record
 
 
@@ -42,8 +50,10 @@ def stack_scores(records: List[dict]) -> Scores:
     """Put the scores of all videos, in the order of the records, into one matrix."""
     owner = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
     groups = [r.get('group') for r in records]
+    banks = [r['bank_scores'] for r in records if 'bank_scores' in r]
     return Scores(np.concatenate([r['scores'] for r in records]), owner,
-                  groups if any(g is not None for g in groups) else None)
+                  groups if any(g is not None for g in groups) else None,
+                  np.stack(banks, axis=1) if banks else None)
 
 
 def _to_numpy(value):

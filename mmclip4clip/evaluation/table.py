@@ -4,20 +4,30 @@ from typing import Dict
 from rich.console import Console
 from rich.table import Table
 
+ROWS = {'': 'text to video', 'v2t_': 'video to text', 'dsl_': 'text to video, dual softmax',
+        'dsl_v2t_': 'video to text, dual softmax', 'qb_': 'text to video, QB-Norm'}
+CAUTION = {'dsl_': 'dual softmax looks at all queries at once',
+           'qb_': 'QB-Norm looks at a bank of other captions'}
+
 
 def format_table(metrics: Dict[str, float]) -> str:
-    """Format figures as a table with one row a direction.
+    """Format figures as a table with one row a direction and post-processing.
 
     Args:
-        metrics (dict[str, float]): As :func:`retrieval_figures` returns them.
+        metrics (dict[str, float]): As :func:`retrieval_figures` returns them, and
+            :func:`post_processed_figures`.
     """
     columns = [key for key in metrics if f'v2t_{key}' in metrics]
     table = Table(*['', *(f'R@{c[1:]}' if c[0] == 'R' else c for c in columns)])
-    for name, prefix in (('text to video', ''), ('video to text', 'v2t_')):
-        table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
+    for prefix, name in ROWS.items():
+        if all(prefix + c in metrics for c in columns):
+            table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
     console = Console(width=100, file=io.StringIO())
     console.print(table)
     text = console.file.getvalue().rstrip()
     if 'group_R1' in metrics:
         text += f'\nown video first in its group: {metrics["group_R1"]:.1f} % of captions'
+    cautions = [why for prefix, why in CAUTION.items() if f'{prefix}MnR' in metrics]
+    if cautions:
+        text += f'\nnot comparable with the plain rows: {", ".join(cautions)}'
     return text

@@ -34,3 +34,11 @@ def test_scores_are_stacked_with_their_owners():
     assert scores.groups is None
     records[1]['group'] = 'g'
     assert stack_scores(records).groups == [None, 'g']
+
+
+def test_bank_scores_become_a_matrix_with_a_column_a_video():
+    records = [make_record(sample(bank_scores=torch.tensor([1., 2., 3.]))),
+               make_record(sample(bank_scores=torch.tensor([4., 5., 6.]).bfloat16()))]
+    assert stack_scores(records).bank.tolist() == [[1, 4], [2, 5], [3, 6]]
+    plain = make_record(sample())
+    assert 'bank_scores' not in plain and stack_scores([plain]).bank is None

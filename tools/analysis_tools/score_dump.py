@@ -2,7 +2,7 @@
 import argparse
 import json
 
-from mmclip4clip.evaluation import read_dump, retrieval_figures
+from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures
 from mmclip4clip.evaluation.records import stack_scores
 from mmclip4clip.evaluation.table import format_table
 
@@ -13,10 +13,19 @@ def main() -> None:
     parser.add_argument('--recall-at', type=int, nargs='+', default=[1, 5, 10], metavar='K')
     parser.add_argument('--v2t-protocol', choices=['caption_groups', 'best_caption'],
                         default='caption_groups')
+    parser.add_argument('--post-processing', nargs='+', choices=['dual_softmax', 'qb_norm'], default=[],
+                        help='report these beside the plain figures; qb_norm needs a dump that was '
+                        'made with a query_bank in the loop')
+    parser.add_argument('--temperature', type=float, default=100., help='of dual_softmax')
+    parser.add_argument('--qb-beta', type=float, default=20.)
+    parser.add_argument('--qb-k', type=int, default=1)
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
     scores = stack_scores(read_dump(args.dump))
     figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol)
+    figures.update(post_processed_figures(
+        scores, args.post_processing, args.recall_at, args.v2t_protocol,
+        temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))
     print(json.dumps(figures) if args.json else format_table(figures))
 
 

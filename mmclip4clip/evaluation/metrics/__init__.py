@@ -1,4 +1,7 @@
 from .dump import RetrievalDump, read_dump
-from .retrieval import VideoTextRetrievalMetric, retrieval_figures
+from .retrieval import VideoTextRetrievalMetric, post_processed_figures, retrieval_figures
 
-__all__ = ['RetrievalDump', 'VideoTextRetrievalMetric', 'read_dump', 'retrieval_figures']
+__all__ = [
+    'RetrievalDump', 'VideoTextRetrievalMetric', 'post_processed_figures', 'read_dump',
+    'retrieval_figures'
+]

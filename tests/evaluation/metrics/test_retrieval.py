@@ -49,3 +49,79 @@ def test_a_perfect_model_with_forty_captions_a_video_scores_100():
 def test_unknown_protocol_is_refused_at_construction():
     with pytest.raises(ValueError, match="got 'sentences'"):
         METRICS.build(dict(type='VideoTextRetrievalMetric', v2t_protocol='sentences'))
+
+
+BANK = ([.9, .1], [.1, .1], [.1, .1])  # a row a video: video 0 is the hub
+OPTIONS = dict(post_processing=['dual_softmax', 'qb_norm'], recall_at=[1])
+
+
+def with_bank(rows=ROWS):
+    return [dict(s, bank_scores=torch.tensor(b)) for s, b in zip(samples(rows), BANK)]
+
+
+def test_post_processing_adds_keys_and_changes_none():
+    plain, _ = evaluate(samples(ROWS), recall_at=[1])
+    figures, _ = evaluate(with_bank(), **OPTIONS)
+    assert {key: figures[key] for key in plain} == plain
+    added = set(figures) - set(plain)
+    assert added == {f'retrieval/{p}{k}' for p in ('dsl_', 'dsl_v2t_', 'qb_') for k in ('R1', 'MdR', 'MnR')}
+    assert evaluate(with_bank(), recall_at=[1])[0] == plain  # a bank alone changes nothing
+
+
+def test_post_processed_figures_by_hand():
+    # Video 0 is first for both captions and prefers its own, caption 0, by e^30: caption 1 gets video 1.
+    # From video to text, caption 0 prefers video 0 by e^80 and caption 1 by e^10, but each video's own
+    # caption stays first: .9 > .6, and .5 e^-10 > .1 e^-80. The bank takes 20 * .9 from video 0 and
+    # 20 * .1 + ln 2 from video 1: for caption 1, 12 - 18 < 10 - 2.7.
+    rows = [[[.9, .1]], [[.6, .5]]]
+    data = [dict(s, bank_scores=torch.tensor(b)) for s, b in zip(samples(rows, 'ab'), BANK)]
+    figures, _ = evaluate(data, size=2, **OPTIONS)
+    assert figures['retrieval/R1'] == 50. and figures['retrieval/MnR'] == 1.5
+    assert figures['retrieval/dsl_R1'] == 100. and figures['retrieval/dsl_MnR'] == 1.
+    assert figures['retrieval/dsl_v2t_R1'] == 100.
+    assert figures['retrieval/qb_R1'] == 100. and figures['retrieval/qb_MnR'] == 1.
+
+
+def test_the_options_reach_the_functions():
+    def figure(key, bank, **options):
+        data = samples([[[.9, .1, 0.]], [[.6, .5, 0.]], [[0., 0., 1.]]])
+        data = [dict(s, bank_scores=torch.tensor(b)) for s, b in zip(data, bank)]
+        return evaluate(data, **OPTIONS, **options)[0][f'retrieval/{key}_R1']
+
+    two_thirds = pytest.approx(200 / 3)
+    # Weights that are all alike leave caption 1 with video 0, which scores .6.
+    assert [figure('dsl', BANK), figure('dsl', BANK, temperature=1e-6)] == [100., two_thirds]
+    # A large beta takes from a video the maximum of the bank, .6 - .9 < .5 - .6; a small one the mean.
+    bank = [[.9, .1], [.6, .6], [.5, .5]]
+    assert [figure('qb', bank), figure('qb', bank, qb_beta=1e-3)] == [100., two_thirds]
+    # Video 0 is only the bank's second answer.
+    bank = [[.8], [.1], [.9]]
+    assert [figure('qb', bank), figure('qb', bank, qb_k=2)] == [two_thirds, 100.]
+
+
+def test_the_best_caption_protocol_is_kept_with_dual_softmax():
+    # Video 1's captions are both better for video 0 than its own one, also when weighted.
+    rows = [[[.5, .4]], [[.9, .1], [.8, .1]]]
+    groups, _ = evaluate(samples(rows, 'ab'), size=2, **dict(OPTIONS, post_processing=['dual_softmax']))
+    single, _ = evaluate(samples(rows, 'ab'), size=2, v2t_protocol='best_caption',
+                         **dict(OPTIONS, post_processing=['dual_softmax']))
+    assert groups['retrieval/dsl_v2t_MnR'] == 2. and single['retrieval/dsl_v2t_MnR'] == 2.5
+
+
+def test_qb_norm_without_a_bank_says_how_to_give_one():
+    with pytest.raises(ValueError, match=r"val_cfg=dict\(type='VideoTextValLoop', query_bank=dict\("):
+        evaluate(samples(ROWS), **OPTIONS)
+    partly = with_bank()
+    del partly[1]['bank_scores']
+    with pytest.raises(ValueError, match=r'expected bank \(captions, 3\) .*got \(2, 2\)'):
+        evaluate(partly, **OPTIONS)
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(post_processing=['sinkhorn']), r"any of \('dual_softmax', 'qb_norm'\), got \['sinkhorn'\]"),
+    (dict(post_processing='qb_norm'), "must be a list .*got 'qb_norm'"),
+    (dict(temperature=0), 'temperature must be .* above 0, got 0'),
+    (dict(qb_beta=-1), 'qb_beta must be .* above 0, got -1'), (dict(qb_k=0), 'qb_k must be .*got 0')])
+def test_unknown_post_processing_is_refused_at_construction(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        METRICS.build(dict(type='VideoTextRetrievalMetric', **kwargs))
