@@ -11,6 +11,7 @@ from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 
 from ...models.features import cat_features, count_features, join_features, move_features
+from .query_bank import QueryBank, build_query_bank
 from .rerank import report_rerank, rerank
 
 
@@ -27,20 +28,28 @@ class _EncodeOnceLoop:
             captions. The figures are approximate then: the log says so, and
             ``rerank/missed`` how many captions were not shortlisted with their
             own video. For adapters that score single pairs (``TightAdapter``).
+        query_bank (dict, optional): Arguments of :class:`QueryBank`, for QB-Norm.
         **kwargs: As for mmengine's loops.
 
     Raises:
-        ValueError: If ``rerank_top`` is less than 1, or the adapter cannot re-rank.
+        ValueError: If ``rerank_top`` is less than 1, or the adapter cannot re-rank; if
+            a metric needs a query bank and there is none, or ``rerank_top`` comes with one.
     """
 
     stage: str
     rerank_top: Optional[int] = None
+    query_bank: Optional[QueryBank] = None
 
-    def __init__(self, *args, rerank_top: Optional[int] = None, **kwargs) -> None:
+    def __init__(self, *args, rerank_top: Optional[int] = None, query_bank: Optional[dict] = None,
+                 **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if rerank_top is not None and rerank_top < 1:
             raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
+        if rerank_top is not None and query_bank is not None:
+            raise ValueError('query_bank scores its captions with every video, which rerank_top='
+                             f'{rerank_top} is there to avoid: give one of them')
         self.rerank_top = rerank_top
+        self.query_bank = build_query_bank(query_bank, self.evaluator.metrics)
 
     @torch.no_grad()
     def run(self) -> dict:
@@ -76,6 +85,8 @@ class _EncodeOnceLoop:
     def score(self, samples: List[BaseDataElement]) -> Dict[str, int]:
         """Give each sample the ``scores`` (N_i, V) of its captions with all videos.
 
+        With a query bank also ``bank_scores`` (B,), of the bank's captions with the sample's video.
+
         Args:
             samples (list[BaseDataElement]): This process's videos, in the
                 order of its sampler.
@@ -103,6 +114,8 @@ class _EncodeOnceLoop:
             raise ValueError(f'{bad} similarities are NaN or infinite: nothing can be ranked by them')
         for sample, rows in zip(samples, scores.split(counts)):
             sample.set_field(rows, 'scores')
+        if self.query_bank is not None:
+            self.query_bank.add_scores(samples, model, device, self.fp16)
         return extra
 
     def _rerank(self, adapter, text, videos, counts: List[int]):

@@ -1,0 +1,79 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmaction.registry import METRICS, MODELS
+
+from mmclip4clip.engine.loops import QueryBank
+from mmclip4clip.engine.loops.query_bank import build_query_bank
+
+
+@pytest.fixture
+def bank(shapes):
+    """Build a bank of the moving shapes' captions."""
+
+    def bank(**kwargs):
+        return QueryBank(**dict(dict(ann_file=str(shapes / 'train.json'), tokenizer=str(shapes / 'tokenizer'),
+                                     max_words=24), **kwargs))
+
+    return bank
+
+
+@pytest.fixture
+def captions(shapes):
+    return [c for entry in json.loads((shapes / 'train.json').read_text()) for c in entry['captions']]
+
+
+def test_the_bank_holds_every_caption_or_paragraph(bank, captions, shapes):
+    assert bank().captions == captions and len(captions) == 48
+    first = json.loads((shapes / 'train.json').read_text())[0]['captions']
+    paragraphs = bank(caption_mode='paragraph').captions
+    assert len(paragraphs) == 16 and paragraphs[0] == ' '.join(first)
+
+
+def test_a_draw_takes_so_many_without_repetition_and_repeats_with_its_seed(bank, tmp_path):
+    words = [f'word{i}' for i in range(30)]
+    (tmp_path / 'words.json').write_text(json.dumps({'v.mp4': words}))
+    file = str(tmp_path / 'words.json')
+    drawn = bank(ann_file=file, max_captions=20).captions
+    assert len(set(drawn)) == 20 and set(drawn) < set(words)
+    assert bank(ann_file=file, max_captions=20).captions == drawn
+    assert bank(ann_file=file, max_captions=20, seed=1).captions != drawn
+    for enough in (30, None):
+        assert bank(ann_file=file, max_captions=enough).captions == words
+
+
+def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, captions, tiny_clip):
+    model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=dict(type='MeanAdapter'),
+                              backbone=dict(type='CLIPBackbone', config=tiny_clip))).eval()
+    videos = torch.nn.functional.normalize(torch.randn(3, 32), dim=1)
+    tokenize = bank().tokenize.tokenizer
+    with torch.no_grad():
+        text = [model.encode_text(torch.tensor([ids]), torch.ones(1, len(ids)))[0]
+                for ids in (tokenize(c)['input_ids'] for c in captions)]
+    cosines = torch.stack([torch.stack([(t @ v) / t.norm() for v in videos]) for t in text])
+    for size in (7, 48, 1000):
+        scores = bank(batch_size=size).scores(model, videos, torch.device('cpu'))
+        torch.testing.assert_close(scores, cosines)
+    assert not scores.requires_grad
+
+
+def test_the_message_comes_before_the_run_if_there_is_no_bank(bank, shapes):
+    metric = METRICS.build(dict(type='VideoTextRetrievalMetric', post_processing=['qb_norm']))
+    plain = METRICS.build(dict(type='VideoTextRetrievalMetric', post_processing=['dual_softmax']))
+    with pytest.raises(ValueError, match='query_bank=dict'):
+        build_query_bank(None, [plain, metric])
+    assert build_query_bank(None, [plain, SimpleNamespace()]) is None
+    cfg = dict(ann_file=str(shapes / 'train.json'), tokenizer=str(shapes / 'tokenizer'), max_captions=5)
+    assert len(build_query_bank(cfg, [metric]).captions) == 5
+
+
+@pytest.mark.parametrize('kwargs, error, message', [
+    (dict(ann_file='none.json'), FileNotFoundError, 'none.json'),
+    (dict(max_captions=0), ValueError, 'max_captions of the query bank must be at least 1, got 0'),
+    (dict(batch_size=-1), ValueError, 'batch_size of the query bank must be at least 1, got -1'),
+    (dict(caption_mode='each'), ValueError, "must be 'all' or 'paragraph', got 'each'")])
+def test_bad_arguments_are_refused(bank, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        bank(**kwargs)
