@@ -95,3 +95,11 @@ def command(tmp_path):
 def weights(path) -> dict:
     """Read the weights of a checkpoint."""
     return torch.load(path, weights_only=True)['state_dict']
+
+
+def query_bank(shapes) -> list:
+    """Give the --cfg-options of a test with both kinds of post-processing."""
+    bank = dict(ann_file=f'{shapes}/train.json', tokenizer=f'{shapes}/tokenizer', max_words=24,
+                max_captions=20, batch_size=7)
+    return [*(f'test_cfg.query_bank.{key}={value}' for key, value in bank.items()),
+            'test_evaluator.post_processing=[dual_softmax,qb_norm]']

@@ -6,6 +6,8 @@ import torch
 
 from mmclip4clip.evaluation import read_dump
 
+from .conftest import query_bank
+
 FAST = ('--cfg-options', 'train_cfg.max_epochs=1')
 
 
@@ -38,6 +40,40 @@ def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, 
         {k: v for k, v in entry.items() if k.startswith('retrieval/')}
     tool('analysis_tools/score_dump.py', 'result.pkl')
     assert 'text to video' in capsys.readouterr().out
+
+
+def test_post_processing_is_computed_offline_as_in_the_log(tool, config, checkpoint, shapes, tmp_path,
+                                                           capsys):
+    tool('test.py', config, checkpoint, '--work-dir', 'plain', '--dump', 'plain.pkl')
+    tool('test.py', config, checkpoint, '--work-dir', 't', '--dump', 'result.pkl', '--cfg-options',
+         *query_bank(shapes), 'test_evaluator.temperature=10')
+    (plain, ), (entry, ) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('plain', 't'))
+    assert {k: entry[k] for k in plain} == plain  # the plain figures are there as ever
+    assert {k for k in entry if k.endswith('R1')} - set(plain) == {
+        f'retrieval/{k}R1' for k in ('dsl_', 'dsl_v2t_', 'qb_')}
+    log = next((tmp_path / 't').glob('*/*.log')).read_text()
+    assert 'query bank: 20 of the 48 captions' in log and '│ text to video, QB-Norm ' in log
+
+    records = read_dump(tmp_path / 'result.pkl')
+    assert all(record['bank_scores'].shape == (20, ) for record in records)
+    both = ('--post-processing', 'dual_softmax', 'qb_norm', '--json')
+    capsys.readouterr()
+    tool('analysis_tools/score_dump.py', 'result.pkl', *both, '--temperature', 10)
+    offline = json.loads(capsys.readouterr().out)
+    assert {f'retrieval/{k}': v for k, v in offline.items()} == \
+        {k: v for k, v in entry.items() if k.startswith('retrieval/')}
+    with pytest.raises(ValueError, match='needs the scores of a bank of captions'):
+        tool('analysis_tools/score_dump.py', 'plain.pkl', *both)
+
+
+def test_qb_norm_without_a_bank_is_refused_before_anything_is_decoded(tool, config, checkpoint, shapes,
+                                                                      monkeypatch):
+    from mmaction.datasets.transforms import DecordDecode
+    decoded = []
+    monkeypatch.setattr(DecordDecode, 'transform', lambda self, r: decoded.append(r))
+    with pytest.raises(ValueError, match='query_bank=dict'):
+        tool('test.py', config, checkpoint, '--cfg-options', query_bank(shapes)[-1])
+    assert decoded == []
 
 
 def test_every_video_is_decoded_and_encoded_once(tool, config, checkpoint, monkeypatch):

@@ -4,10 +4,13 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
-from .conftest import weights
+from mmclip4clip.evaluation import read_dump
+
+from .conftest import query_bank, weights
 
 
 def same(a, b):
@@ -122,7 +125,7 @@ def test_dist_scripts_start_several_processes(config, tmp_path):
     assert 'GPU number: 2' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
 
 
-def test_two_processes_train_and_evaluate_as_one(command, config, tmp_path):
+def test_two_processes_train_and_evaluate_as_one(command, config, shapes, tmp_path):
     tools = os.path.join(os.path.dirname(__file__), '..', '..', 'tools')
     flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1',
              'train_cfg.val_interval=1']
@@ -133,10 +136,13 @@ def test_two_processes_train_and_evaluate_as_one(command, config, tmp_path):
     outputs = {}
     for name, prefix in (('one', []), ('two', torchrun)):
         command(*prefix, f'{tools}/test.py', config, 'one/epoch_1.pth', '--work-dir', f'{name}-test',
-                '--dump', f'{name}.pkl', *(['--launcher', 'pytorch'] if prefix else []))
+                '--dump', f'{name}.pkl', *(['--launcher', 'pytorch'] if prefix else []),
+                '--cfg-options', *query_bank(shapes))
         entries = json.loads((tmp_path / f'{name}-test/metrics.json').read_text())
         assert len(entries) == 1
         outputs[name] = {k: v for k, v in entries[0].items() if k.startswith('retrieval/')}
-    assert outputs['one'] == outputs['two']
+    assert outputs['one'] == outputs['two'] and 'retrieval/qb_R1' in outputs['one']
+    for one, two in zip(*(read_dump(tmp_path / f'{name}.pkl') for name in outputs)):
+        np.testing.assert_allclose(one['bank_scores'], two['bank_scores'], atol=1e-5)
     (one, ), (two, ) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('one', 'two'))
     assert one['iter'] == two['iter'] == 2

@@ -4,9 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmaction.registry import METRICS, MODELS
+from mmaction.structures import ActionDataSample
 
 from mmclip4clip.engine.loops import QueryBank
 from mmclip4clip.engine.loops.query_bank import build_query_bank
+from mmclip4clip.models.features import split_features
 
 
 @pytest.fixture
@@ -57,6 +59,23 @@ def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, c
         scores = bank(batch_size=size).scores(model, videos, torch.device('cpu'))
         torch.testing.assert_close(scores, cosines)
     assert not scores.requires_grad
+
+
+def test_features_of_several_parts_are_scored_as_those_of_the_test_are(bank, captions, tiny_clip):
+    adapter = dict(type='WTIAdapter', width=32, num_layers=1, num_heads=2, max_frames=8, start='random')
+    model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=adapter,
+                              backbone=dict(type='CLIPBackbone', config=tiny_clip))).eval()
+    with torch.no_grad():
+        clips = [model.adapter.encode(torch.randn(1, n, 32), torch.ones(1, n)) for n in (2, 4)]
+        batch = bank().tokenize(dict(captions=captions))
+        text = model.encode_text(*(torch.from_numpy(batch[k]) for k in ('tokens', 'text_mask')))
+        expected = torch.cat([model.similarity(text, clip) for clip in clips], dim=1)
+    samples = [ActionDataSample() for _ in clips]
+    for sample, clip in zip(samples, clips):
+        sample.set_field(split_features(clip)[0], 'video_features')
+    bank(batch_size=11).add_scores(samples, model, torch.device('cpu'))
+    for number, sample in enumerate(samples):  # videos of different lengths, joined with padding
+        torch.testing.assert_close(sample.bank_scores, expected[:, number])
 
 
 def test_the_message_comes_before_the_run_if_there_is_no_bank(bank, shapes):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmaction.registry import LOOPS
 from mmaction.structures import ActionDataSample
+from mmengine.evaluator import Evaluator
 
-from mmclip4clip.engine.loops import video_text_loops
+from mmclip4clip.engine.loops import QueryBank, video_text_loops
 from mmclip4clip.models import MeanAdapter
 
 
@@ -58,3 +59,32 @@ def test_nan_on_another_process_is_refused_here_too(loop, monkeypatch):
     monkeypatch.setattr(video_text_loops, 'all_reduce', lambda count: count.add_(2))
     with pytest.raises(ValueError, match='2 similarities are NaN'):
         loop.score([sample(*s) for s in SAMPLES])
+
+
+class TwoCaptions:
+    """A query bank of two captions without a tokenizer."""
+
+    add_scores = QueryBank.add_scores
+
+    def scores(self, model, videos, device, fp16):
+        return model.similarity(torch.tensor([[1., 0.], [0., 1.]]), videos)
+
+
+def test_each_process_scores_its_own_videos_with_the_whole_bank(loop, monkeypatch):
+    loop.query_bank, loop.fp16 = TwoCaptions(), False
+    here, there = [sample(*SAMPLES[i]) for i in (2, 0)], [sample(*SAMPLES[i]) for i in (1, 2)]
+    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(video_text_loops, 'all_gather_object',
+                        lambda pieces: [pieces, [s.video_features for s in there]])
+    loop.score(here)
+    half = .5**.5
+    torch.testing.assert_close(here[0].bank_scores, torch.tensor([half, half]))
+    torch.testing.assert_close(here[1].bank_scores, torch.tensor([1., 0.]))
+    assert here[0].scores.shape == (1, 3)
+
+
+def test_a_bank_and_a_shortlist_are_refused_together():
+    kind = LOOPS.get('VideoTextTestLoop')
+    with pytest.raises(ValueError, match='rerank_top=5 is there to avoid'):
+        kind(SimpleNamespace(), torch.utils.data.DataLoader([0]), Evaluator([]), rerank_top=5,
+             query_bank=dict(ann_file='train.json'))
