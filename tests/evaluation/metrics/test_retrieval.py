@@ -82,6 +82,14 @@ def test_post_processed_figures_by_hand():
     assert figures['retrieval/qb_R1'] == 100. and figures['retrieval/qb_MnR'] == 1.
 
 
+def test_dual_softmax_weighs_captions_by_what_they_prefer_from_video_to_text():
+    # Caption 1 beats caption 0 for video 0, but prefers its own video by e^20.
+    data, dual = samples([[[.6, .1]], [[.7, .9]]], 'ab'), dict(size=2, post_processing=['dual_softmax'])
+    figures, _ = evaluate(data, **dual)
+    assert figures['retrieval/v2t_R1'] == 50. and figures['retrieval/dsl_v2t_R1'] == 100.
+    assert evaluate(data, **dual, temperature=1e-6)[0]['retrieval/dsl_v2t_R1'] == 50.
+
+
 def test_the_options_reach_the_functions():
     def figure(key, bank, **options):
         data = samples([[[.9, .1, 0.]], [[.6, .5, 0.]], [[0., 0., 1.]]])
