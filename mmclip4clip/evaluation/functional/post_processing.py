@@ -2,7 +2,9 @@
 
 Both functions look at more than the one caption and the videos: figures made of
 their scores are not comparable with figures of plain scores. Both return scores
-whose order alone has a meaning.
+whose order alone has a meaning. What they take from a video is rounded to the
+precision of its scores: two videos that a model cannot tell apart stay tied, where
+the rounding errors of thousands of other queries would draw lots between them.
 """
 import math
 from typing import Optional
@@ -36,8 +38,8 @@ def dual_softmax(similarity: np.ndarray, temperature: float = 100., axis: int = 
         ValueError: If the shape or the temperature is not usable, or a score is NaN or infinite.
     """
     check_positive(temperature=temperature)
-    similarity = _as_float64('similarity', similarity)
-    weights = temperature * similarity - _log_sum_exp(temperature * similarity, axis)
+    similarity = _checked('similarity', similarity)
+    weights = temperature * (similarity.astype(float) - _soft_maximum(similarity, temperature, axis))
     sign = np.sign(similarity)
     size = np.log(np.where(sign == 0, 1., abs(similarity))) + sign * weights
     return sign * (size - size.min() + 1)  # every size from 1 on, so that the sign decides first
@@ -62,22 +64,21 @@ def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20., k: int 
 
     Returns:
         np.ndarray: Scores, float64, (N, V), to be compared within a row only: the
-        logarithm of the quotient above, or the similarity as it was.
+        logarithm of the quotient above divided by ``beta``, or the similarity as it was.
 
     Raises:
         ValueError: If shapes, ``beta`` or ``k`` are not usable, or a score is NaN or infinite.
     """
     check_positive(beta=beta)
-    similarity = _as_float64('similarity', similarity)
-    bank = _as_float64('bank', bank, similarity.shape[1])
+    similarity = _checked('similarity', similarity)
+    bank = _checked('bank', bank, similarity.shape[1])
     if not 1 <= k <= bank.shape[1]:
         raise ValueError(f'k must lie in 1 to {bank.shape[1]}, the number of videos, got {k}')
     kth = np.partition(bank, -k, axis=1)[:, [-k]]
     hubs = (bank >= kth).any(axis=0)
     best = similarity == similarity.max(axis=1, keepdims=True)
     changed = (best & hubs).any(axis=1)
-    similarity[changed] = beta * similarity[changed] - _log_sum_exp(beta * bank, 0)
-    return similarity
+    return similarity.astype(float) - changed[:, None] * _soft_maximum(bank, beta, 0)
 
 
 def check_positive(**arguments: float) -> None:
@@ -87,19 +88,20 @@ def check_positive(**arguments: float) -> None:
             raise ValueError(f'{name} must be a finite number above 0, got {value}')
 
 
-def _log_sum_exp(values: np.ndarray, axis: int) -> np.ndarray:
-    """Add up in the order of size, so that the order of the queries cannot part a tie."""
-    values = np.sort(values, axis=axis)
-    largest = values.max(axis=axis, keepdims=True)
-    return largest + np.log(np.exp(values - largest).sum(axis=axis, keepdims=True))
+def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
+    """Return log(sum(exp(factor x values))) / factor, in the precision of the values."""
+    exponents = factor * values.astype(float)
+    largest = exponents.max(axis=axis, keepdims=True)
+    total = np.exp(exponents - largest).sum(axis=axis, keepdims=True)
+    return ((largest + np.log(total)) / factor).astype(values.dtype)
 
 
-def _as_float64(name: str, values: np.ndarray, width: Optional[int] = None) -> np.ndarray:
-    """Copy a matrix to float64, or say which one cannot be used."""
+def _checked(name: str, values: np.ndarray, width: Optional[int] = None) -> np.ndarray:
+    """Return a matrix of floating numbers, or say which one cannot be used."""
     if values.ndim != 2 or 0 in values.shape or values.shape[1] != (width or values.shape[1]):
         raise ValueError(f'expected {name} (captions, {width or "videos"}) with at least one of each, '
                          f'got {values.shape}')
     if not np.isfinite(values).all():
         raise ValueError(f'{np.count_nonzero(~np.isfinite(values))} of the {values.size} scores of '
                          f'{name} are NaN or infinite: nothing can be ranked by them')
-    return values.astype(np.float64)
+    return values if np.issubdtype(values.dtype, np.floating) else values.astype(float)
