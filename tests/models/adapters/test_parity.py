@@ -118,3 +118,20 @@ def test_a_padded_batch_equals_the_clips_one_by_one(case):
                     one = dict(tokens=one[:, :kept], text_mask=text_mask[n:n + 1, :kept])
                 torch.testing.assert_close(
                     adapter.similarity(one, alone)[0, 0], together[n, v], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('width, heads', [(512, 8), (768, 12)])
+@pytest.mark.parametrize('build', [SeqTransformerAdapter, TightAdapter, WTIAdapter])
+def test_padding_changes_nothing_at_clips_own_widths_and_64_frames(build, width, heads):
+    adapter = build(width=width, num_layers=2, start='random').eval()
+    assert adapter.transformer.blocks[0].self_attn.num_heads == heads
+    frames, lengths = torch.randn(2, 64, width), (64, 17)
+    mask = (torch.arange(64) < torch.tensor(lengths)[:, None]).long()
+    text = torch.randn(1, 5, width)
+    text = dict(tokens=text, text_mask=torch.ones(1, 5)) if adapter.uses_tokens else text[:, 0]
+    with torch.no_grad():
+        together = adapter.similarity(text, adapter.encode(frames, mask))
+        for v, length in enumerate(lengths):
+            alone = adapter.encode(frames[v:v + 1, :length], mask[v:v + 1, :length])
+            torch.testing.assert_close(adapter.similarity(text, alone)[0, 0], together[0, v],
+                                       rtol=1e-5, atol=1e-5)
