@@ -51,6 +51,11 @@ class CLIP4ClipRetriever(BaseModel):
         if not self.adapter.uses_logit_scale:
             self.backbone.logit_scale.requires_grad = False  # DDP wants no unused parameters
 
+    def init_weights(self) -> None:
+        """Load what the backbone's ``init_cfg`` names, and let the adapter start from that."""
+        super().init_weights()
+        self.adapter.start_from(self.backbone)
+
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""
         return self.adapter.encode(self.backbone.encode_frames(frames, frame_mask), frame_mask)

@@ -99,6 +99,32 @@ def test_text_blocks_and_positions_are_the_start_of_the_tight_head(tiny_clip):
     assert all(torch.equal(ours[k], v) for k, v in text.encoder.layers[0].state_dict().items())
 
 
+def test_training_starts_from_the_backbone_of_another_heads_checkpoint(tiny_clip, tmp_path):
+    torch.save(dict(state_dict=build(tiny_clip).state_dict()), tmp_path / 'mean.pth')
+    source = torch.load(tmp_path / 'mean.pth', weights_only=True)['state_dict']
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mean.pth'), prefix='backbone.')
+    model = MODELS.build(dict(
+        type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip, init_cfg=init_cfg),
+        adapter=dict(type='TightAdapter', width=32, num_layers=1, num_heads=2, max_frames=23)))
+    model.init_weights()
+    for name, value in source.items():
+        assert torch.equal(model.state_dict()[name], value), name
+    positions = 'clip.text_model.embeddings.position_embedding.weight'
+    assert torch.equal(model.adapter.transformer.positions.weight, source[f'backbone.{positions}'])
+
+
+def test_a_backbone_that_does_not_fit_is_refused(tiny_clip, tmp_path):
+    state = build(tiny_clip).state_dict()
+    state.pop('backbone.clip.text_projection.weight')
+    torch.save(dict(state_dict=state), tmp_path / 'less.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'less.pth'), prefix='backbone.')
+    model = MODELS.build(dict(type='CLIPBackbone', config=tiny_clip, init_cfg=init_cfg))
+    with pytest.raises(RuntimeError, match='text_projection.weight'):
+        model.init_weights()
+    with pytest.raises(ValueError, match="init_cfg of CLIPBackbone must be .* got {'type': 'Normal'}"):
+        MODELS.build(dict(type='CLIPBackbone', config=tiny_clip, init_cfg=dict(type='Normal')))
+
+
 def test_unknown_gathering_is_refused(tiny_clip):
     with pytest.raises(ValueError, match="gather must be .* got 'all'"):
         MODELS.build(dict(type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),

@@ -5,6 +5,7 @@ from typing import Dict, Optional
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
+from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
@@ -37,11 +38,14 @@ class CLIPBackbone(BaseModule):
             normal distributions of these standard deviations: ``text`` for its
             positions and tokens, ``vision`` for its positions. CLIP's 0.02 tells
             a small model trained from nothing little about where things are.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE,
+            prefix='backbone.')`` starts training from the backbone of a
+            checkpoint of this package, which must fit to the last key.
 
     Raises:
         ValueError: If ``pretrained`` comes together with ``config`` or
             ``embedding_std``, if ``frozen_layers`` is out of range, or if
-            ``linear_patch`` is unknown.
+            ``linear_patch`` or ``init_cfg`` is unknown.
         OSError: If ``pretrained`` is neither a local folder nor on the hub.
     """
 
@@ -50,8 +54,12 @@ class CLIPBackbone(BaseModule):
                  config: Optional[dict] = None,
                  frozen_layers: int = -1,
                  linear_patch: str = '2d',
-                 embedding_std: Optional[Dict[str, float]] = None) -> None:
-        super().__init__()
+                 embedding_std: Optional[Dict[str, float]] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
+            raise ValueError("init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
+                             f"prefix='backbone.'), got {init_cfg}")
+        super().__init__(init_cfg)
         if pretrained is not None and (config is not None or embedding_std is not None):
             raise ValueError('CLIPBackbone takes either pretrained or, for random weights, config '
                              f'and embedding_std; got pretrained={pretrained!r} with them')
@@ -70,7 +78,10 @@ class CLIPBackbone(BaseModule):
         self._freeze()
 
     def init_weights(self) -> None:
-        """Keep the weights: they were loaded or drawn at construction."""
+        """Load what ``init_cfg`` names; else keep the weights, loaded or drawn at construction."""
+        if self.init_cfg is not None:
+            source, prefix = self.init_cfg['checkpoint'], self.init_cfg.get('prefix', 'backbone.')
+            self.load_state_dict(_load_checkpoint_with_prefix(prefix, source, map_location='cpu'))
 
     @property
     def width(self) -> int:
