@@ -1,0 +1,92 @@
+"""What a checkpoint is, in words and as a config."""
+from pathlib import Path
+
+from mmengine.config import Config
+from transformers import CLIPConfig
+
+from .checkpoint import UNSEEN, Checkpoint
+
+OUR_POSITIONS = 'adapter.transformer.positions.weight'
+REFERENCE_HEADS = dict(MeanAdapter='meanP', SeqLSTMAdapter='seqLSTM', SeqTransformerAdapter='seqTransf',
+                       TightAdapter='tightTransf')
+
+
+def adapter_config(checkpoint: Checkpoint) -> dict:
+    """Return the config of the adapter, of those that this package converts.
+
+    Its heads are one every 64 channels unless the checkpoint knows better.
+    """
+    state, adapter = checkpoint.state_dict, checkpoint.adapter
+    if adapter == 'SeqLSTMAdapter':
+        return dict(type=adapter, width=state['adapter.lstm.weight_hh_l0'].shape[1])
+    if adapter not in ('SeqTransformerAdapter', 'TightAdapter'):
+        return checkpoint.settings.get('adapter') or dict(type=adapter)
+    positions, width = state[OUR_POSITIONS].shape
+    heads = checkpoint.settings.get('adapter', {}).get('num_heads') or max(1, width // 64)
+    depth = sum(key.startswith('adapter.') and key.endswith('.mlp.fc1.weight') for key in state)
+    config = dict(type=adapter, width=width, num_layers=depth, num_heads=heads,
+                  max_frames=positions - (adapter == 'TightAdapter'))
+    text = checkpoint.clip_config()['text_config']
+    if (width, heads) != (text['hidden_size'], text['num_attention_heads']) \
+            or depth > text['num_hidden_layers'] or positions > text['max_position_embeddings']:
+        config['start'] = 'random'  # it could not start from the text tower
+    return config
+
+
+def model_config(checkpoint: Checkpoint) -> str:
+    """Return a config of the model that the checkpoint fits, as Python text.
+
+    What is the default of :class:`transformers.CLIPConfig`, ViT-B/32, is left out.
+    """
+    config, default = checkpoint.clip_config(), CLIPConfig()
+    changed = {tower: {key: value for key, value in config[tower].items()
+                       if value != getattr(getattr(default, tower), key)} for tower in UNSEEN}
+    if config['projection_dim'] != default.projection_dim:
+        changed['projection_dim'] = config['projection_dim']
+    backbone = dict(type='CLIPBackbone')
+    if any(changed.values()):
+        backbone['config'] = {key: value for key, value in changed.items() if value}
+    if checkpoint.linear_patch == '3d':
+        backbone['linear_patch'] = '3d'
+    return Config(dict(model=dict(
+        type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter_config(checkpoint)))).pretty_text
+
+
+def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
+    """Return the config, or what the other project has in its place, that fits what was written.
+
+    Args:
+        checkpoint (Checkpoint): What was written.
+        kind (str): As which kind.
+        path (Path): Where.
+    """
+    adapter = adapter_config(checkpoint)
+    if kind == 'ours':
+        return model_config(checkpoint)
+    if kind == 'transformers':
+        return f"backbone=dict(type='CLIPBackbone', pretrained='{path}')  # the tokenizer is not in it"
+    if kind == 'openai':
+        return f"clip.load('{path}')"
+    if kind == 'mmaction':
+        theirs = dict(type='SimpleMeanAdapter') if adapter['type'] == 'MeanAdapter' else dict(
+            type='TransformerAdapter', num_segs=adapter['max_frames'], transformer_width=adapter['width'],
+            transformer_heads=adapter['num_heads'], transformer_layers=adapter['num_layers'])
+        return Config(dict(adapter=theirs)).pretty_text
+    head = REFERENCE_HEADS[adapter['type']]
+    loose = '' if head == 'tightTransf' else ' --loose_type'
+    depth = f' --cross_num_hidden_layers {adapter["num_layers"]}' if 'num_layers' in adapter else ''
+    return (f'--init_model {path} --sim_header {head}{loose}{depth} '
+            f'--linear_patch {checkpoint.linear_patch}')
+
+
+def summary(checkpoint: Checkpoint) -> str:
+    """Return the sizes of towers and adapter in one line."""
+    config = checkpoint.clip_config()
+    text, vision = config['text_config'], config['vision_config']
+    words = [f'{tower} {c["num_hidden_layers"]} x {c["hidden_size"]} with {c["num_attention_heads"]} heads'
+             for tower, c in (('vision', vision), ('text', text))]
+    adapter = adapter_config(checkpoint)
+    details = ', '.join(f'{key}={value}' for key, value in adapter.items() if key != 'type')
+    return (f'ViT with {checkpoint.linear_patch} patches of {vision["patch_size"]} at {vision["image_size"]} '
+            f'pixels; {"; ".join(words)}; {text["vocab_size"]} tokens; D {config["projection_dim"]}; '
+            f'{adapter["type"]}({details})')

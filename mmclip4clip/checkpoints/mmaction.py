@@ -1,0 +1,62 @@
+"""mmaction2's ``CLIPSimilarity`` (github.com/open-mmlab/mmaction2, v1.1.0 and v1.2.0)."""
+from typing import Dict, Mapping
+
+from torch import Tensor
+
+from .checkpoint import Checkpoint
+from .openai import blocks, clip_rules
+from .renaming import Rule, narrow_dtypes, rename_from_ours, rename_to_ours
+
+HEADS = dict(
+    MeanAdapter=[],
+    SeqTransformerAdapter=[
+        Rule('adapter.positional_embedding', ('adapter.transformer.positions.weight', )),
+        *blocks('adapter.transformer.resblocks', 'adapter.transformer.blocks')],
+)
+DIFFERENCES = dict(
+    MeanAdapter='mmaction2 averages frames before they are normalised, MeanAdapter after',
+    SeqTransformerAdapter='mmaction2 averages frames before they are normalised, SeqTransformerAdapter '
+    "after; its blocks' norms have eps 1e-5 instead of 1e-12, and it takes exactly num_segs frames")
+
+
+def rules_of(adapter: str) -> list:
+    """Return the table of an adapter, with CLIP's."""
+    return [*clip_rules('clip.'), *HEADS[adapter]]
+
+
+def to_ours(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> Checkpoint:
+    """Read the state dict of a ``CLIPSimilarity`` with either of its adapters.
+
+    Args:
+        tensors (Mapping[str, Tensor]): State dict.
+        name (str): What errors call the file.
+        adapter (dict): Config of the adapter, as far as the file tells.
+
+    Raises:
+        ValueError: If keys are missing or unknown.
+    """
+    ours = 'SeqTransformerAdapter' if any(k.startswith('adapter.') for k in tensors) else 'MeanAdapter'
+    unused = {key: value for key, value in tensors.items() if key.startswith('data_preprocessor.')}
+    checkpoint = Checkpoint(rename_to_ours(tensors, rules_of(ours), name, unused), 'mmaction',
+                            narrow_dtypes(tensors), unused, notes=[DIFFERENCES[ours]])
+    if adapter.get('transformer_heads'):
+        checkpoint.settings['adapter'] = dict(type=ours, num_heads=adapter['transformer_heads'])
+    return checkpoint
+
+
+def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+    """Write the state dict of a ``CLIPSimilarity``.
+
+    Raises:
+        ValueError: If mmaction2 has no such adapter, or would read it otherwise.
+    """
+    checkpoint.check_fits_openai("mmaction2's CLIPSimilarity")
+    adapter = checkpoint.adapter
+    if adapter not in HEADS:
+        raise ValueError(f'mmaction2 has no place for {adapter}: --clip-only leaves it out')
+    if DIFFERENCES[adapter] not in checkpoint.notes:
+        checkpoint.notes.append(DIFFERENCES[adapter])
+    back = checkpoint.origin == 'mmaction'
+    tensors = rename_from_ours(checkpoint.state_dict, rules_of(adapter), 'the checkpoint',
+                               checkpoint.dtypes if back else {})
+    return {**tensors, **(checkpoint.unused if back else {})}

@@ -1,0 +1,79 @@
+"""OpenAI's CLIP (github.com/openai/CLIP): the table of its keys, which others build on."""
+from typing import Dict, List, Mapping
+
+from torch import Tensor
+
+from .checkpoint import Checkpoint
+from .renaming import Rule, layer, narrow_dtypes, rename_from_ours, rename_to_ours
+
+PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
+BLOCK = (
+    *(Rule(f'attn.in_proj_{end}', tuple(f'self_attn.{p}.{end}' for p in PROJECTIONS))
+      for end in ('weight', 'bias')),
+    *layer('attn.out_proj', 'self_attn.out_proj'),
+    *layer('ln_1', 'layer_norm1'),
+    *layer('ln_2', 'layer_norm2'),
+    *layer('mlp.c_fc', 'mlp.fc1'),
+    *layer('mlp.c_proj', 'mlp.fc2'),
+)
+
+
+def blocks(theirs: str, ours: str) -> List[Rule]:
+    """Return the rules of a stack of OpenAI's residual attention blocks."""
+    return [rule.under(f'{theirs}.{{}}.', f'{ours}.{{}}.') for rule in BLOCK]
+
+
+# Their names, and those of transformers' CLIPModel. The patch projection depends on 2d or 3d.
+CLIP = (
+    Rule('logit_scale', ('logit_scale', )),
+    Rule('token_embedding.weight', ('text_model.embeddings.token_embedding.weight', )),
+    Rule('positional_embedding', ('text_model.embeddings.position_embedding.weight', )),
+    *blocks('transformer.resblocks', 'text_model.encoder.layers'),
+    *layer('ln_final', 'text_model.final_layer_norm'),
+    Rule('text_projection', ('text_projection.weight', ), transposed=True),
+    Rule('visual.class_embedding', ('vision_model.embeddings.class_embedding', )),
+    Rule('visual.positional_embedding', ('vision_model.embeddings.position_embedding.weight', )),
+    *layer('visual.ln_pre', 'vision_model.pre_layrnorm'),  # the misspelling is transformers'
+    *blocks('visual.transformer.resblocks', 'vision_model.encoder.layers'),
+    *layer('visual.ln_post', 'vision_model.post_layernorm'),
+    Rule('visual.proj', ('visual_projection.weight', ), transposed=True),
+)
+PATCH = 'vision_model.embeddings.patch_embedding.weight'
+# In the state dict of OpenAI's TorchScript archives; sizes, not weights.
+SIZES = ('input_resolution', 'context_length', 'vocab_size')
+
+
+def clip_rules(theirs: str = '', conv: str = 'conv1') -> List[Rule]:
+    """Return the rules of both towers, their names prefixed; ``conv`` names the patch projection."""
+    rules = (*CLIP, Rule(f'visual.{conv}.weight', (PATCH, )))
+    return [rule.under(theirs, 'backbone.clip.') for rule in rules]
+
+
+def to_ours(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
+    """Read OpenAI's CLIP with a vision transformer.
+
+    Args:
+        tensors (Mapping[str, Tensor]): State dict.
+        name (str): What errors call the file.
+
+    Raises:
+        ValueError: If keys are missing or unknown.
+    """
+    unused = {key: tensors[key] for key in SIZES if key in tensors}
+    return Checkpoint(
+        rename_to_ours(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused)
+
+
+def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+    """Write the state dict that ``clip.load`` takes.
+
+    Raises:
+        ValueError: If the checkpoint holds more than OpenAI's CLIP can.
+    """
+    checkpoint.check_fits_openai("OpenAI's CLIP")
+    if checkpoint.adapter != 'MeanAdapter':
+        raise ValueError(f"OpenAI's CLIP has no place for {checkpoint.adapter}: --clip-only leaves it out")
+    back = checkpoint.origin == 'openai'
+    tensors = rename_from_ours(
+        checkpoint.state_dict, clip_rules(), 'the checkpoint', checkpoint.dtypes if back else {})
+    return {**tensors, **(checkpoint.unused if back else {})}

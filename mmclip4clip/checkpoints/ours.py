@@ -1,0 +1,72 @@
+"""Our own ``.pth``: those that mmengine saves in training, and those that the converters write."""
+import ast
+from typing import Mapping
+
+from transformers import CLIPConfig
+
+from ..version import __version__
+from .checkpoint import Checkpoint
+from .openai import clip_rules
+from .reference import HEADS
+from .renaming import check_keys, expand
+
+
+def to_ours(content: dict, name: str) -> Checkpoint:
+    """Take a checkpoint of :class:`CLIP4ClipRetriever` as it is.
+
+    Attention heads and the like are in no tensor. They come from what the
+    converters wrote, or from the config that mmengine saves with a training.
+
+    Args:
+        content (dict): What the file holds: ``state_dict``, ``meta``, ``unused``.
+        name (str): What errors call the file.
+
+    Raises:
+        ValueError: If keys are missing or unknown, or the config does not fit.
+    """
+    meta, state_dict = content.get('meta') or {}, content['state_dict']
+    checkpoint = Checkpoint(state_dict, meta.get('origin', 'ours'), meta.get('dtypes', {}),
+                            content.get('unused', {}), meta.get('settings', {}))
+    model = trained_model(meta)
+    checkpoint.settings.setdefault('adapter', model.get('adapter', {}))
+    rules = [*clip_rules(), *HEADS.get(checkpoint.adapter, [])]
+    expected = [key for rule in expand(rules, state_dict, 'ours') for key in rule.ours]
+    if checkpoint.adapter not in HEADS:
+        expected += [key for key in state_dict if key.startswith('adapter.')]
+    check_keys(expected, state_dict, name)
+    backbone = model.get('backbone', dict(pretrained='unknown'))
+    if backbone.get('pretrained') is None:
+        checkpoint.learn(CLIPConfig(**backbone.get('config') or {}), name)
+    return checkpoint
+
+
+def from_ours(checkpoint: Checkpoint) -> dict:
+    """Return what to save, for mmengine's ``load_from`` and for the way back."""
+    meta = dict(mmclip4clip_version=__version__, origin=checkpoint.origin, dtypes=checkpoint.dtypes,
+                settings=checkpoint.settings)
+    return dict(meta=meta, state_dict=checkpoint.state_dict, unused=checkpoint.unused)
+
+
+def trained_model(meta: Mapping) -> dict:
+    """Return ``model`` of the config that mmengine saved as Python text, without running the text.
+
+    Returns:
+        dict: The config, empty where there is none or it holds more than plain values.
+    """
+    try:
+        statements = ast.parse(meta.get('cfg') or '').body
+        assigned = [s.value for s in statements
+                    if isinstance(s, ast.Assign) and getattr(s.targets[0], 'id', None) == 'model']
+        model = _plain(assigned[-1]) if assigned else {}
+    except (SyntaxError, ValueError, TypeError, RecursionError):
+        return {}
+    return model if isinstance(model, dict) else {}
+
+
+def _plain(node: ast.expr) -> object:
+    """Evaluate constants, ``dict(...)`` and lists of them: all that mmengine writes."""
+    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict' and not node.args:
+        return {word.arg: _plain(word.value) for word in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_plain(item) for item in node.elts]
+    return ast.literal_eval(node)

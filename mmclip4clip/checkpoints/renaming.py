@@ -1,0 +1,146 @@
+import re
+from dataclasses import dataclass, replace
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
+
+import torch
+from torch import Tensor
+
+EXACT_IN_FLOAT32 = (torch.float32, torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One tensor of another project and its place in ours, to be read in both directions.
+
+    Args:
+        theirs (str): Their key. ``{}`` stands for the number of a block.
+        ours (tuple[str, ...]): Our keys. If there are several, their tensor is
+            ours one after the other along the first dimension.
+        transposed (bool): Whether theirs is (in, out), ours a Linear's (out, in).
+    """
+
+    theirs: str
+    ours: Tuple[str, ...]
+    transposed: bool = False
+
+    def under(self, theirs: str, ours: str) -> 'Rule':
+        """Return the rule with both sides prefixed."""
+        return replace(self, theirs=theirs + self.theirs, ours=tuple(ours + key for key in self.ours))
+
+    def at(self, block: int) -> 'Rule':
+        """Return the rule for one block."""
+        return replace(self, theirs=self.theirs.replace('{}', str(block)),
+                       ours=tuple(key.replace('{}', str(block)) for key in self.ours))
+
+
+def layer(theirs: str, ours: str) -> List[Rule]:
+    """Return the rules of a layer's weight and bias."""
+    return [Rule(f'{theirs}.{end}', (f'{ours}.{end}', )) for end in ('weight', 'bias')]
+
+
+def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[Rule]:
+    """Write each rule with ``{}`` once for every block that the keys have, at least once.
+
+    Args:
+        rules (Iterable[Rule]): Rules, with or without ``{}``.
+        keys (Collection[str]): What the checkpoint holds.
+        side (str): Which names the keys are: ``'theirs'`` or ``'ours'``.
+
+    Raises:
+        ValueError: If the numbers of the blocks have a gap.
+    """
+    numbers: Dict[str, List[int]] = {}
+    for rule in rules:
+        stem, block, _ = (rule.theirs if side == 'theirs' else rule.ours[0]).partition('{}')
+        if not block:
+            yield rule
+            continue
+        if stem not in numbers:
+            found = {int(key[len(stem):].split('.')[0]) for key in keys
+                     if re.match(re.escape(stem) + r'(0|[1-9]\d{0,3})\.', key)}
+            numbers[stem] = sorted(found) or [0]
+            if numbers[stem] != list(range(len(numbers[stem]))):
+                raise ValueError(f'the blocks {stem}N must count from 0 without a gap, '
+                                 f'got N = {shorten(map(str, numbers[stem]))}')
+        yield from map(rule.at, numbers[stem])
+
+
+def shorten(names: Iterable[str], most: int = 6) -> str:
+    """List the first names, and say how many more there are."""
+    names = list(names)
+    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
+
+
+def check_keys(expected: Collection[str], keys: Collection[str], name: str) -> None:
+    """Compare the keys of a checkpoint with those it must have.
+
+    Raises:
+        ValueError: Listing what is missing and what is unknown, and naming the checkpoint.
+    """
+    missing, unknown = (list(filter(lambda k, there=there: k not in there, these))
+                        for these, there in ((expected, set(keys)), (keys, set(expected))))
+    problems = [f'{len(found)} {what} key{"s" * (len(found) > 1)}: {shorten(found)}'
+                for what, found in (('missing', missing), ('unknown', unknown)) if found]
+    if problems:
+        raise ValueError(f'{name} does not have the keys of its kind; ' + '; '.join(problems))
+
+
+def rename_to_ours(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
+                   unused: Collection[str] = ()) -> Dict[str, Tensor]:
+    """Turn their tensors into ours, in fp32.
+
+    Args:
+        tensors (Mapping[str, Tensor]): Their checkpoint.
+        rules (Iterable[Rule]): The table of their kind.
+        name (str): What errors call the checkpoint.
+        unused (Collection[str]): Their keys that have no place in ours.
+
+    Raises:
+        ValueError: If keys are missing or unknown, or a tensor cannot be held exactly.
+    """
+    rules, ours = list(expand(rules, tensors, 'theirs')), {}
+    check_keys([rule.theirs for rule in rules] + list(unused), tensors, name)
+    for rule in rules:
+        value = tensors[rule.theirs].detach()
+        if value.dtype not in EXACT_IN_FLOAT32:
+            raise ValueError(f'{name}: {rule.theirs} is {value.dtype}, expected one of '
+                             f'{shorten(map(str, EXACT_IN_FLOAT32))}')
+        if rule.transposed and value.ndim != 2 or len(rule.ours) > 1 and len(value) % len(rule.ours):
+            raise ValueError(f'{name}: {rule.theirs} has the shape {tuple(value.shape)}, expected '
+                             + ('a matrix' if rule.transposed else f'{len(rule.ours)} parts of one size'))
+        value = value.T if rule.transposed else value
+        parts = value.chunk(len(rule.ours)) if len(rule.ours) > 1 else [value]
+        for key, part in zip(rule.ours, parts):
+            ours[key] = part.to(torch.float32).clone(memory_format=torch.contiguous_format)
+    return ours
+
+
+def rename_from_ours(ours: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
+                     dtypes: Mapping[str, str] = {}) -> Dict[str, Tensor]:
+    """Turn our tensors into theirs; the way back of :func:`rename_to_ours`.
+
+    Args:
+        ours (Mapping[str, Tensor]): Our state dict.
+        rules (Iterable[Rule]): The table of their kind.
+        name (str): What errors call the checkpoint.
+        dtypes (Mapping[str, str]): Precision by their key, such as ``'float16'``;
+            fp32 for all others, and where the precision would lose digits.
+
+    Raises:
+        ValueError: If keys are missing or unknown.
+    """
+    rules, theirs = list(expand(rules, ours, 'ours')), {}
+    check_keys([key for rule in rules for key in rule.ours], ours, name)
+    for rule in rules:
+        parts = [ours[key].detach() for key in rule.ours]
+        value = torch.cat(parts) if len(parts) > 1 else parts[0]
+        value = (value.T if rule.transposed else value).clone(memory_format=torch.contiguous_format)
+        narrow = value.to(getattr(torch, dtypes.get(rule.theirs, 'float32')))
+        theirs[rule.theirs] = narrow if torch.equal(narrow.to(value.dtype), value) else value
+    return theirs
+
+
+def narrow_dtypes(tensors: Mapping[str, Tensor]) -> Dict[str, str]:
+    """Remember the precision of the tensors that are not fp32, by name."""
+    return {key: str(value.dtype).removeprefix('torch.') for key, value in tensors.items()
+            if value.dtype in EXACT_IN_FLOAT32 and value.dtype != torch.float32}

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmclip4clip.checkpoints import convert, read, recognise
+from mmclip4clip.checkpoints.convert import kind_by_name
+
+from . import plain
+
+
+@pytest.mark.parametrize('name, kind', [
+    ('a.pth', 'ours'), ('a.pt', 'openai'), ('pytorch_model.bin', 'reference'),
+    ('pytorch_model.bin.3', 'reference'), ('pytorch_model.bin.x.3', 'reference'), ('folder', 'transformers')])
+def test_the_ending_tells_what_to_write(name, kind):
+    assert kind_by_name(Path('x.y') / name) == kind
+
+
+def test_another_ending_needs_a_word(tmp_path, saved):
+    with pytest.raises(ValueError, match='ending of .*/clip-b.32 does not tell .* --to with one of ours'):
+        convert(saved(plain.draw_openai()), tmp_path / 'clip-b.32')
+    convert(saved(plain.draw_openai()), tmp_path / 'clip-b.32', to='transformers')
+    assert read(tmp_path / 'clip-b.32')[0] == 'transformers'
+
+
+def test_the_means_of_mmaction2_and_the_reference_are_told_apart_by_their_wrapping():
+    keys = list(plain.draw_openai('clip.'))
+    assert recognise(keys, False, 'x') == 'reference'
+    assert recognise(keys, True, 'x') == 'mmaction'
+    assert recognise([*keys, 'adapter.positional_embedding'], False, 'x') == 'mmaction'
+
+
+@pytest.mark.parametrize('content, message', [
+    (dict(a=torch.ones(1), b=torch.ones(1)), "is none of: .*reference's pytorch_model.bin.* 2 keys: a, b$"),
+    (dict(state_dict={f'k{i}': torch.ones(1) for i in range(20)}), '20 keys: k0, k1, k2, k3, k4, k5 and 14'),
+    ({'text_model.x': torch.ones(1)}, 'give the folder, which has its config.json'),
+    ({'visual.layer1.0.conv1.weight': torch.ones(1)}, 'is a CLIP with a ResNet'),
+    (torch.ones(2), 'in.pt holds a Tensor, expected a dict of tensors by name'),
+    ({3: torch.ones(2)}, 'in.pt holds a dict, expected a dict of tensors by name'),
+])
+def test_an_unknown_file_is_refused_with_what_was_seen(saved, content, message):
+    with pytest.raises(ValueError, match=message):
+        read(saved(content))
+
+
+def test_what_is_no_tensor_is_named(saved):
+    with pytest.raises(ValueError, match=r'holds what are no tensors: vocab_size \(int\)'):
+        read(saved(plain.draw_openai() | dict(vocab_size=60)))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='in.pt does not exist'):
+        read(tmp_path / 'in.pt')
+
+
+def test_the_destination_is_checked_before_the_source_is_read(saved, tmp_path):
+    src = saved('no checkpoint')
+    (tmp_path / 'out.pth').write_text('precious')
+    with pytest.raises(FileExistsError, match='out.pth exists: --force'):
+        convert(src, tmp_path / 'out.pth')
+    with pytest.raises(ValueError, match='holds a str'):
+        convert(src, tmp_path / 'out.pth', force=True)
+    assert (tmp_path / 'out.pth').read_text() == 'precious'
+
+
+def test_force_replaces_file_and_folder(saved, tmp_path):
+    src = saved(plain.draw_openai())
+    for name in ('out.pth', 'out'):
+        for _ in range(2):
+            convert(src, tmp_path / name, force=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['in.pt', 'out', 'out.pth']
+
+
+def test_a_file_is_not_converted_into_itself(saved):
+    path = saved(plain.draw_openai())
+    with pytest.raises(ValueError, match='cannot be converted into itself'):
+        convert(path, path, force=True)
+
+
+def test_ours_to_ours_is_refused(saved, tmp_path):
+    convert(saved(plain.draw_openai()), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='a.pth is a checkpoint of mmclip4clip already'):
+        convert(tmp_path / 'a.pth', tmp_path / 'b.pth')
+
+
+def test_a_head_is_for_the_references_files(saved, tmp_path):
+    with pytest.raises(ValueError, match="--head is for the reference's files; .*in.pt is OpenAI's CLIP"):
+        convert(saved(plain.draw_openai()), tmp_path / 'a.pth', head='meanP')
+
+
+def test_what_the_target_has_no_use_for_is_not_dropped_silently(saved, tmp_path):
+    src = saved(plain.draw_reference('seqTransf', loose=False))
+    assert convert(src, tmp_path / 'a.pth').checkpoint.notes == []
+    for path in (src, tmp_path / 'a.pth'):
+        notes = convert(path, tmp_path / 'm.pth', to='mmaction', force=True).checkpoint.notes
+        start = "left out 43 tensors that the reference's pytorch_model.bin has"
+        assert sum(note.startswith(start) for note in notes) == 1
+
+
+def test_precision_is_given_back_only_to_where_it_came_from(saved, tmp_path):
+    convert(saved(plain.draw_reference('seqTransf')), tmp_path / 'a.pth')
+    convert(tmp_path / 'a.pth', tmp_path / 'b.pth', to='mmaction')
+    for name in ('a.pth', 'b.pth'):
+        weights = torch.load(tmp_path / name, weights_only=True)['state_dict']
+        assert {value.dtype for value in weights.values()} == {torch.float32}
