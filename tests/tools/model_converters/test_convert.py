@@ -1,0 +1,57 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmclip4clip.checkpoints import read
+from tests.checkpoints import plain
+
+TOOL = 'model_converters/convert.py'
+
+
+@pytest.fixture
+def run(tool, capsys):
+    """Run the converter and return what it prints."""
+    def run(*args):
+        tool(TOOL, *args)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_it_says_what_it_read_wrote_and_kept_and_prints_a_config_that_fits(run, saved_reference):
+    out = run('pytorch_model.bin', 'ours.pth')
+    assert "read   pytorch_model.bin: the reference's pytorch_model.bin\n" in out
+    assert 'ViT with 3d patches of 8 at 16 pixels; vision 2 x 192 with 3 heads; text 2 x 128 with 2 heads; ' \
+        '60 tokens; D 128; SeqLSTMAdapter(width=128)' in out
+    assert 'wrote  ours.pth: a checkpoint of mmclip4clip, 82 tensors' in out
+    assert 'kept   2 tensors that our model has no use for, for the way back: clip.visual.conv1.' in out
+    config = Config.fromstring(out.split('use    ')[1], '.py')
+    assert config.model.backbone.linear_patch == '3d' and config.model.adapter.type == 'SeqLSTMAdapter'
+    assert '--sim_header seqLSTM --loose_type --linear_patch 3d' in run('ours.pth', 'back.bin')
+
+
+def test_it_refuses_in_one_line(run, saved_reference):
+    with pytest.raises(SystemExit, match='error: a CLIPModel of transformers cannot hold SeqLSTMAdapter'):
+        run('pytorch_model.bin', 'clip')
+    out = run('pytorch_model.bin', 'clip', '--clip-only')
+    assert 'note   left out SeqLSTMAdapter, 4 tensors\n' in out
+    with pytest.raises(SystemExit, match='error: clip exists: --force'):
+        run('pytorch_model.bin', 'clip', '--clip-only')
+    run('pytorch_model.bin', 'clip', '--clip-only', '--force')
+
+
+def test_heads_target_and_head_can_be_given(run, saved_reference):
+    torch.save(plain.draw_reference('meanP', loose=False), 'mean.bin')
+    run('mean.bin', 'mean.pth', '--head', 'meanP', '--text-heads', '4', '--vision-heads', '6', '--to', 'ours')
+    kind, checkpoint = read(saved_reference.parent / 'mean.pth')
+    config = checkpoint.clip_config()
+    assert (kind, checkpoint.adapter) == ('ours', 'MeanAdapter')
+    assert config['text_config']['num_attention_heads'] == 4
+    assert config['vision_config']['num_attention_heads'] == 6
+
+
+@pytest.fixture
+def saved_reference(tmp_path):
+    path = tmp_path / 'pytorch_model.bin'
+    torch.save(plain.draw_reference('seqLSTM', '3d'), path)
+    return path

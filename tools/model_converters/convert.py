@@ -1,0 +1,55 @@
+"""Convert checkpoints of CLIP and CLIP4Clip between this project and others.
+
+Reads OpenAI's CLIP (.pt), CLIP folders of transformers, the reference's
+pytorch_model.bin, mmaction2's CLIPSimilarity and our own .pth, which it tells
+apart by their keys. OpenAI's published files are TorchScript archives, which
+are programs: give only those whose origin you trust. All others are read
+without running anything in them.
+"""
+import argparse
+from pathlib import Path
+
+from mmclip4clip.checkpoints import KINDS, convert, usage
+from mmclip4clip.checkpoints.description import REFERENCE_HEADS
+from mmclip4clip.checkpoints.renaming import shorten
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', type=Path, help='file, or folder of transformers')
+    parser.add_argument('dst', type=Path, help='what to write: .pth ours, .bin the reference, .pt OpenAI, no '
+                        'ending a folder of transformers')
+    parser.add_argument('--to', choices=list(KINDS), help='what to write, whatever the ending')
+    parser.add_argument('--head', choices=list(REFERENCE_HEADS.values()),
+                        help="head of the reference's file, where its keys leave it open: meanP for a run "
+                        'without --loose_type')
+    parser.add_argument('--clip-only', action='store_true',
+                        help='leave out the adapter, and of a 3d patch all but its middle frame')
+    parser.add_argument('--text-heads', type=int, metavar='N',
+                        help='attention heads of the text tower, where the source does not tell; one every '
+                        '64 channels by default')
+    parser.add_argument('--vision-heads', type=int, metavar='N', help='the same of the vision tower')
+    parser.add_argument('--force', action='store_true', help='replace DST')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        done = convert(**vars(args))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    unused = done.checkpoint.unused
+    print(f'read   {args.src}: {KINDS[done.source]}\n       {done.found}')
+    print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
+    if done.target == 'ours' and unused:
+        print(f'kept   {len(unused)} tensors that our model has no use for, for the way back: '
+              f'{shorten(unused)}')
+    for note in done.checkpoint.notes:
+        print(f'note   {note}')
+    print(f'use    {usage(done.checkpoint, done.target, args.dst)}')
+
+
+if __name__ == '__main__':
+    main()
