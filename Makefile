@@ -40,7 +40,7 @@ demo: $(VENV)/installed
 	@echo "videos     $(DATA)/videos/test"
 
 # Every head with three seeds, tested; prints mean and standard deviation, and what a training step takes.
-# Tight learns next to nothing from nothing: it starts from the CLIP that Mean has trained.
+# Tight learns next to nothing from nothing: it starts from the CLIP that SeqTransformer has trained.
 HEADS ?= clip4clip clip4clip-lstm clip4clip-seq clip4clip-tight clip4clip-wti clip4clip-xpool
 SEEDS ?= 0 1 2
 seeds: $(VENV)/installed
@@ -48,7 +48,7 @@ seeds: $(VENV)/installed
 	set -e; for seed in $(SEEDS); do for head in $(HEADS); do \
 		config=$$(ls configs/retrieval/clip4clip/$${head}_vit-tiny*); out=work_dirs/seeds/$$head-$$seed; \
 		start=; case $$head in *-tight) start="--cfg-options model.backbone.init_cfg.type=Pretrained \
-			model.backbone.init_cfg.checkpoint=work_dirs/seeds/clip4clip-$$seed/epoch_8.pth";; esac; \
+			model.backbone.init_cfg.checkpoint=work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth";; esac; \
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume $$start; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
