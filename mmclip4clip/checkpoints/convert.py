@@ -9,6 +9,7 @@ from . import mmaction, openai, ours, reference, transformers_folder
 from .checkpoint import Checkpoint
 from .description import summary
 from .files import check_destination, read_file, written_whole
+from .fits import check_shapes
 from .renaming import shorten
 
 KINDS = dict(
@@ -122,6 +123,24 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     return kind, openai.to_ours(tensors, str(path))
 
 
+def read_checked(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
+    """Read as :func:`read` does, and refuse what contradicts itself.
+
+    Raises:
+        OSError: If there is nothing, or it cannot be read.
+        RuntimeError: If the file is broken, or needs more than plain values.
+        ValueError: If it is of no known kind, not complete, or its parts do not fit one another.
+    """
+    try:
+        source, checkpoint = read(path, head)
+        check_shapes(checkpoint, str(path))
+    except (OSError, RuntimeError, ValueError):
+        raise
+    except Exception as error:  # odd content can fail in any way; the cause is reported
+        raise ValueError(f'{path} holds what no such checkpoint does: {error!r}') from error
+    return source, checkpoint
+
+
 def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
     """Write a checkpoint as one of ``KINDS``, whole or not at all; return the number of tensors.
 
@@ -166,7 +185,7 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
     check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)
     if dst.exists() and src.exists() and dst.samefile(src):
         raise ValueError(f'{src} cannot be converted into itself')
-    source, checkpoint = read(src, head)
+    source, checkpoint = read_checked(src, head)
     if head and source != 'reference':
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
     if source == target == 'ours' and not clip_only:

@@ -19,8 +19,14 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
     state, adapter = checkpoint.state_dict, checkpoint.adapter
     if adapter == 'SeqLSTMAdapter':
         return dict(type=adapter, width=state['adapter.lstm.weight_hh_l0'].shape[1])
-    if adapter not in ('SeqTransformerAdapter', 'TightAdapter'):
-        return checkpoint.settings.get('adapter') or dict(type=adapter)
+    known = checkpoint.settings.get('adapter', {})
+    if adapter == 'XPoolAdapter':
+        return dict(type=adapter, width=state['adapter.linear_proj.weight'].shape[0],
+                    num_heads=known.get('num_heads', 1))
+    if adapter == 'WTIAdapter' and OUR_POSITIONS not in state:
+        return dict(type=adapter, width=state['adapter.token_weight.0.weight'].shape[0], num_layers=0)
+    if adapter not in ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter'):
+        return dict(known or dict(type=adapter))
     positions, width = state[OUR_POSITIONS].shape
     heads = checkpoint.settings.get('adapter', {}).get('num_heads') or max(1, width // 64)
     depth = sum(key.startswith('adapter.') and key.endswith('.mlp.fc1.weight') for key in state)

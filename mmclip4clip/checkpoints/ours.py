@@ -58,7 +58,7 @@ def trained_model(meta: Mapping) -> dict:
         assigned = [s.value for s in statements
                     if isinstance(s, ast.Assign) and getattr(s.targets[0], 'id', None) == 'model']
         model = _plain(assigned[-1]) if assigned else {}
-    except (SyntaxError, ValueError, TypeError, RecursionError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return {}
     return model if isinstance(model, dict) else {}
 

@@ -126,4 +126,4 @@ def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
         if key not in kept:
             tensors[key] = value
             checkpoint.notes.append(f'{key}, which the reference holds but does not use, is {what}')
-    return {**tensors, **kept}
+    return {**kept, **tensors}

@@ -27,7 +27,8 @@ def make_record(sample: dict) -> dict:
     Returns:
         dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``window``
         (start and end in seconds, or None), ``group``, ``video_features``,
-        ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy; with a
+        ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy, features
+        also dicts of arrays, as the adapter keeps them; with a
         query bank also ``bank_scores`` (B,), of its captions with this video.
 
     Raises:

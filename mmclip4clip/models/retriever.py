@@ -54,7 +54,8 @@ class CLIP4ClipRetriever(BaseModel):
     def init_weights(self) -> None:
         """Load what the backbone's ``init_cfg`` names, and let the adapter start from that."""
         super().init_weights()
-        self.adapter.start_from(self.backbone)
+        if self.backbone.init_cfg is not None:
+            self.adapter.start_from(self.backbone)
 
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""

@@ -99,7 +99,10 @@ def test_blocks_with_a_gap_are_refused(saved):
      'one attention head every 64 channels; SeqTransformerAdapter has 4 for 128'),
     (lambda c: c.state_dict.update({'adapter.transformer.positions.weight': torch.zeros(8, 128)}),
      'as many positions of frames as of text, 12; SeqTransformerAdapter has 8'),
-    (lambda c: c.settings.update(adapter=dict(type='WTIAdapter')), 'no place for WTIAdapter'),
+    (lambda c: c.state_dict.update({
+        f'adapter.{side}_weight.{layer}.{kind}': torch.zeros(shape) for side in ('token', 'frame')
+        for layer, kind, shape in ((0, 'weight', (128, 128)), (0, 'bias', 128), (2, 'weight', (1, 128)),
+                                   (2, 'bias', 1))}), 'no place for WTIAdapter'),
 ])
 def test_what_the_reference_would_read_otherwise_is_refused(saved, tmp_path, change, message):
     checkpoint = read(saved(plain.draw_reference('seqTransf')))[1]

@@ -59,8 +59,12 @@ def test_init_weights_keeps_all_weights(tiny_clip):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     model.init_weights()
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    positions = model.adapter.transformer.positions.weight
     text = model.backbone.clip.text_model.embeddings.position_embedding.weight
-    assert torch.equal(model.adapter.transformer.positions.weight, text)
+    assert torch.equal(positions, text)
+    positions.data.add_(1)  # as a loaded checkpoint would
+    model.init_weights()
+    assert torch.equal(positions, text + 1)
 
 
 BLOCKS = dict(width=32, num_layers=2, num_heads=2, start='random')

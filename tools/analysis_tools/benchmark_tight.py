@@ -63,7 +63,8 @@ def main() -> None:
 
     part = text[:args.sample]
     exact = timed('exact', lambda: adapter.similarity(part, videos))
-    timed('re-ranked', lambda: rerank(adapter, text, videos, args.top))
+    timed('re-ranked', lambda: rerank(
+        adapter, text, videos, args.top, torch.ones(args.captions, dtype=torch.bool)))
     for _ in range(args.repeat):
         loop = timed('loop', lambda: score_by_loop(adapter, part, frames))
         exact = timed('exact', lambda: adapter.similarity(part, videos))

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from ...models.features import Features
 
 
-def rerank(adapter: nn.Module, text: Features, videos: Features, top: int) -> Tuple[Tensor, Tensor]:
+def rerank(adapter: nn.Module, text: Features, videos: Features, top: int,
+           counted: Tensor) -> Tuple[Tensor, Tensor]:
     """Score the shortlisted pairs exactly, and put all others below them by the cheap score.
 
     Args:
@@ -16,12 +17,13 @@ def rerank(adapter: nn.Module, text: Features, videos: Features, top: int) -> Tu
         text (Tensor | dict[str, Tensor]): Features of this process's N captions.
         videos (Tensor | dict[str, Tensor]): Features of all V videos.
         top (int): Length k of the shortlists, see :func:`shortlist`.
+        counted (Tensor): As for :func:`shortlist`, (N,).
 
     Returns:
         tuple[Tensor, Tensor]: Scores (N, V), and whether each pair was on a shortlist (N, V).
     """
     cheap = adapter.cheap_similarity(text, videos)
-    listed = shortlist(cheap, top)
+    listed = shortlist(cheap, top, counted)
     exact = adapter.pair_similarity(text, videos, listed.flatten().nonzero().squeeze(1))
     lowest = exact.min() if len(exact) else cheap.new_tensor(float('inf'))
     all_reduce(lowest, 'min')
@@ -30,12 +32,14 @@ def rerank(adapter: nn.Module, text: Features, videos: Features, top: int) -> Tu
     return scores, listed
 
 
-def shortlist(cheap: Tensor, top: int) -> Tensor:
+def shortlist(cheap: Tensor, top: int, counted: Tensor) -> Tensor:
     """Keep the best ``top`` videos of each caption, and the best ``top`` captions of each video.
 
     Args:
         cheap (Tensor): Cheap scores of this process's captions, (N, V).
         top (int): How many. The captions of all processes compete for a video.
+        counted (Tensor): False for captions that another process has too, which
+            do not compete twice, (N,).
 
     Returns:
         Tensor: True for pairs to score exactly, (N, V).
@@ -44,7 +48,7 @@ def shortlist(cheap: Tensor, top: int) -> Tensor:
     listed.scatter_(1, cheap.topk(min(top, cheap.shape[1]), dim=1).indices, True)
     best = cheap.new_full((top, cheap.shape[1]), float('-inf'))
     here = min(top, len(cheap))
-    best[:here] = cheap.topk(here, dim=0).values
+    best[:here] = cheap.masked_fill(~counted[:, None], float('-inf')).topk(here, dim=0).values
     return listed | (cheap >= torch.cat(all_gather(best)).topk(top, dim=0).values[-1])
 
 

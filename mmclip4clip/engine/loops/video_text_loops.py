@@ -123,10 +123,10 @@ class _EncodeOnceLoop:
         if not hasattr(adapter, 'pair_similarity'):
             raise ValueError(f'rerank_top={self.rerank_top} needs an adapter that scores single pairs, as '
                              f'TightAdapter does; {type(adapter).__name__} scores all pairs at once')
-        scores, listed = rerank(adapter, text, videos, self.rerank_top)
         total = len(self.dataloader.dataset)
         index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
-        index = index.repeat_interleave(torch.tensor(counts)).to(listed.device)
+        index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)
+        scores, listed = rerank(adapter, text, videos, self.rerank_top, index < total)
         extra = report_rerank(self.rerank_top, listed, index % total, index < total)
         print_log('approximate figures: only the best {rerank/top} of a cheap score were scored; '
                   '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '

@@ -22,7 +22,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
     uses_tokens = False
 
     def start_from(self, backbone: BaseModule) -> None:
-        """Start from the backbone's weights; called once, before any checkpoint is loaded.
+        """Start from the backbone's weights; called whenever those are set, before a checkpoint is loaded.
 
         Args:
             backbone (BaseModule): The model's CLIP. The default takes nothing.

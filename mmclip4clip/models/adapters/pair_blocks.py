@@ -49,7 +49,8 @@ def first_block(block: nn.Module, text: Dict[str, Tensor], video: Dict[str, Tens
     first = weights[:, 0, :, None] * text['v'] + torch.einsum('pth,pthc->phc', weights[:, 1:], video['v'])
     # A frame's softmax over [caption ; frames] is one over frames, diluted by the caption's share.
     share = torch.einsum('pthc,phc->pth', video['q'], text['k']).sub(video['total']).sigmoid()[..., None]
-    rest = torch.lerp(video['among'], text['v'][:, None].expand_as(video['among']), share)
+    share = share.to(video['among'].dtype)  # autocast takes the logarithm in single precision
+    rest = video['among'] + share * (text['v'][:, None] - video['among'])
     attended = torch.cat([first[:, None], rest], dim=1).flatten(-2)
     hidden = torch.cat([text['hidden'][:, None], video['hidden']], dim=1)
     return feed_forward(block, hidden + block.self_attn.out_proj(attended))

@@ -77,7 +77,7 @@ class TextTowerBlocks(BaseModule):
             backbone (CLIPBackbone): CLIP whose text tower is as wide as the blocks.
 
         Raises:
-            ValueError: If width, depth, heads or number of positions do not fit.
+            ValueError: If width, depth, heads, activation or number of positions do not fit.
         """
         if self.start != 'clip_text':
             return
@@ -88,6 +88,7 @@ class TextTowerBlocks(BaseModule):
             width=(self.positions.embedding_dim, config.hidden_size),
             num_layers=(len(self.blocks), min(len(self.blocks), config.num_hidden_layers)),
             num_heads=(heads, config.num_attention_heads if heads else 0),
+            hidden_act=('quick_gelu', config.hidden_act if heads else 'quick_gelu'),
             positions=(len(self.positions.weight), min(len(self.positions.weight), len(source))))
         for name, (ours, theirs) in fits.items():
             if ours != theirs:

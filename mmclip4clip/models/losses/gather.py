@@ -9,8 +9,8 @@ from ..features import Features, pad_features
 def gather_with_grad(features: Features, exact: bool = True) -> Features:
     """Concatenate the features of all processes, with gradients.
 
-    The processes may hold different numbers of captions, or of frames; what is
-    padded with zeros are frames.
+    The processes may hold different numbers of captions, frames or tokens; what is
+    padded with zeros are frames and tokens.
 
     Args:
         features (Tensor | dict[str, Tensor]): Features of this process, batch first.

@@ -9,19 +9,26 @@ from mmclip4clip.engine.loops import rerank as module
 from mmclip4clip.engine.loops.rerank import report_rerank, rerank, shortlist
 from mmclip4clip.models import MeanAdapter, TightAdapter
 
+ALL = torch.ones(3, dtype=torch.bool)
 CHEAP = torch.tensor([[.9, .8, .1], [.7, .2, .3], [.6, .5, .4]])
 
 
 def test_the_shortlist_has_the_best_videos_of_captions_and_the_best_captions_of_videos():
-    assert shortlist(CHEAP, 1).tolist() == [[True, True, False], [True, False, False], [True, False, True]]
-    assert shortlist(CHEAP, 2).tolist() == [[True, True, False], [True, False, True], [True, True, True]]
-    assert shortlist(CHEAP, 5).all()
+    assert shortlist(CHEAP, 1, ALL).int().tolist() == [[1, 1, 0], [1, 0, 0], [1, 0, 1]]
+    assert shortlist(CHEAP, 2, ALL).int().tolist() == [[1, 1, 0], [1, 0, 1], [1, 1, 1]]
+    assert shortlist(CHEAP, 5, ALL).all()
 
 
 def test_captions_of_all_processes_compete_for_a_video(monkeypatch):
     monkeypatch.setattr(module, 'all_gather', lambda best: [best, torch.tensor([[.0, .95, .35]])])
-    listed = shortlist(CHEAP, 1)  # another process's caption is better for videos 1 and none other
+    listed = shortlist(CHEAP, 1, ALL)  # another process's caption is better for videos 1 and none other
     assert listed.tolist() == [[True, False, False], [True, False, False], [True, False, True]]
+
+
+def test_a_caption_that_two_processes_have_competes_once():
+    twice = torch.cat([CHEAP, CHEAP[:1]])  # the sampler's padding
+    listed = shortlist(twice, 2, torch.tensor([True, True, True, False]))
+    assert listed[:3].tolist() == shortlist(CHEAP, 2, ALL).tolist()
 
 
 @pytest.fixture
@@ -36,18 +43,18 @@ def pairs():
 def test_listed_pairs_score_exactly_and_all_others_below_them_in_the_cheap_order(pairs):
     adapter, text, videos = pairs
     exact, cheap = adapter.similarity(text, videos), adapter.cheap_similarity(text, videos)
-    scores, listed = rerank(adapter, text, videos, top=1)
+    scores, listed = rerank(adapter, text, videos, 1, torch.ones(5, dtype=torch.bool))
     assert 0 < listed.sum() < listed.numel()
     torch.testing.assert_close(scores[listed], exact[listed])
     assert scores[~listed].max() < scores[listed].min()
     assert torch.equal(scores[~listed].argsort(), cheap[~listed].argsort())
-    everything, listed = rerank(adapter, text, videos, top=5)
+    everything, listed = rerank(adapter, text, videos, 5, torch.ones(5, dtype=torch.bool))
     assert listed.all()
     torch.testing.assert_close(everything, exact)
 
 
 def test_only_captions_that_are_counted_and_not_listed_with_their_own_video_are_missed():
-    listed = shortlist(CHEAP, 1)
+    listed = shortlist(CHEAP, 1, ALL)
     figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, True, True]))
     assert figures == {'rerank/top': 1, 'rerank/missed': 2, 'rerank/captions': 3}
     figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, False, True]))
@@ -79,7 +86,7 @@ def test_the_loop_reranks_and_says_how_much_is_missed(pairs, caplog):
     samples = make_samples(text, videos)
     extra = make_loop(adapter, 1, 4).score(samples)
     rows = text[[0, 4, 1, 2, 3]]
-    listed = shortlist(adapter.cheap_similarity(rows, videos), 1)
+    listed = shortlist(adapter.cheap_similarity(rows, videos), 1, torch.ones(5, dtype=torch.bool))
     missed = sum(not listed[n, v] for n, v in enumerate([0, 0, 1, 2, 3]))
     assert extra == {'rerank/top': 1, 'rerank/missed': missed, 'rerank/captions': 5}
     exact = make_samples(text, videos)
