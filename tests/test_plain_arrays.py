@@ -1,4 +1,5 @@
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -6,17 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as npst
 
-from mmclip4clip.plain_arrays import STAND_INS, PlainArray, PlainDtype, scalar
-
-
-class Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        return STAND_INS[f'{module}.{name}']
+from mmclip4clip.plain_arrays import PlainArray, PlainDtype, PlainUnpickler, scalar
 
 
 def reread(value):
-    import io
-    return Unpickler(io.BytesIO(pickle.dumps(value, protocol=4))).load()
+    return PlainUnpickler(io.BytesIO(pickle.dumps(value, protocol=4))).load()
 
 
 KINDS = (npst.floating_dtypes(sizes=(16, 32, 64), endianness='<') | npst.boolean_dtypes()
@@ -74,3 +69,9 @@ def test_arrays_cannot_be_made_over_foreign_memory():
         scalar(PlainDtype('f8'), b'1')
     with pytest.raises(pickle.UnpicklingError):
         scalar(np.dtype('O'), b'12345678')
+
+
+@pytest.mark.parametrize('value', [print, io.BytesIO, pickle.PickleError()])
+def test_every_name_but_those_of_plain_arrays_is_refused(value):
+    with pytest.raises(pickle.UnpicklingError, match='the file asks for '):
+        reread([value])

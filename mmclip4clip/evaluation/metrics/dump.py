@@ -9,7 +9,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ...plain_arrays import STAND_INS
+from ...plain_arrays import PlainUnpickler
 from ..functional import ranks_of_videos
 from ..records import make_record, stack_scores
 
@@ -70,15 +70,6 @@ def check_writable(path: Path) -> None:
         raise OSError(f'the folder of the dump {path} cannot be written: {error}') from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Read arrays and plain Python values, and nothing that could run code."""
-
-    def find_class(self, module: str, name: str):
-        if f'{module}.{name}' in STAND_INS:
-            return STAND_INS[f'{module}.{name}']
-        raise pickle.UnpicklingError(f'the file asks for {module}.{name}')
-
-
 def read_dump(path: Union[str, Path]) -> List[dict]:
     """Read what :class:`RetrievalDump` wrote, without running anything in the file.
 
@@ -93,7 +84,7 @@ def read_dump(path: Union[str, Path]) -> List[dict]:
     """
     with Path(path).open('rb') as file:
         try:
-            records = _PlainUnpickler(file).load()
+            records = PlainUnpickler(file).load()
         except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
             raise ValueError(f'{path} is not a dump of tools/test.py --dump: {error!r}') from error
     needed = {'video_id', 'captions', 'scores', 'ranks', 'top'}
