@@ -30,7 +30,7 @@ def load_annotations(path: Union[str, Path]) -> List[dict]:
     if not path.is_file():
         raise FileNotFoundError(f'ann_file {path} does not exist: expected {FORMS}')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=_without_repeats)
+        content = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=without_repeats)
     except ValueError as error:
         raise ValueError(f'ann_file {path} cannot be read: {error}') from error
     if isinstance(content, dict):
@@ -41,7 +41,7 @@ def load_annotations(path: Union[str, Path]) -> List[dict]:
     return [_check_entry(entry, f'ann_file {path}, entry {i}') for i, entry in enumerate(content)]
 
 
-def _without_repeats(pairs: List[tuple]) -> dict:
+def without_repeats(pairs: List[tuple]) -> dict:
     """Make a JSON object, refusing a key that comes twice instead of dropping the first."""
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):

@@ -1,0 +1,64 @@
+"""Datasets of one's own: a table, or a folder of videos with texts beside them."""
+from pathlib import Path
+from typing import List
+
+from .captions import Captions, Split
+from .reading import of_form, read_lines, read_table
+from .videos import VideoFolder, files_below, stem_of
+
+COLUMNS = ('video', 'caption', 'start', 'end', 'group')
+
+
+def table_splits(table: Path) -> List[Split]:
+    """A CSV or TSV with the columns video and caption and, if wanted, start, end and group.
+
+    A row is a caption; a video may have many. Start and end are seconds. The
+    JSON is named after the table.
+    """
+    return [Split(table.stem, (table, ), read_captions)]
+
+
+def folder_splits(folder: Path, name: str = 'all') -> List[Split]:
+    """A folder of videos with a text file beside each: of x.mp4, x.txt, a caption a line.
+
+    Args:
+        folder (Path): Searched with all folders below.
+        name (str): Of the JSON.
+    """
+    return [Split(name, (folder, ), read_texts)]
+
+
+def read_captions(table: Path) -> Captions:
+    """Read a caption a row.
+
+    Raises:
+        FormError: If a start or end is not a number, or a video is in two groups.
+    """
+    captions, columns = Captions(), {}
+    with of_form(table, f'{", ".join(COLUMNS)}, the last three optional'):
+        for line, row in read_table(table, COLUMNS[:2]):
+            columns.update(row)
+            if (row['video'] or '').strip():
+                start, end = (float(row[c]) if row.get(c) else None for c in ('start', 'end'))
+                captions.add(row['video'].strip(), row['caption'], start, end, row.get('group') or None)
+            else:
+                captions.skip('no name of a video', f'line {line}')
+    for column in sorted(set(columns) - set(COLUMNS)):
+        captions.skip('a column without a meaning here', column)
+    return captions
+
+
+def read_texts(folder: Path) -> Captions:
+    """Read the lines of each text file, and note the videos that have none."""
+    captions, stems = Captions(), set()
+    for path in sorted(path for path in files_below(folder) if path.endswith('.txt')):
+        video, lines = path.removesuffix('.txt'), read_lines(folder / path)
+        stems.add(stem_of(video))
+        if not lines:
+            captions.skip('an empty text file', path)
+        for line in lines:
+            captions.add(video, line)
+    for video in VideoFolder(folder).videos:
+        if stem_of(video) not in stems:
+            captions.skip('a video without a text file beside it', video)
+    return captions

@@ -1,0 +1,70 @@
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+# In order of preference where a video is there twice; the later ones occur in DiDeMo.
+ENDINGS = ('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.wmv', '.asf', '.divx',
+           '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.flv')
+
+
+def stem_of(name: str) -> str:
+    """Strip a video's endings, and nothing else after a dot.
+
+    ``clip.mov.mp4`` (a copy converted to MP4) is ``clip``, and LSMDC's
+    ``0001_Movie_00.00.51.926-00.00.54.129`` stays whole.
+    """
+    while True:
+        root, ending = os.path.splitext(name)
+        if ending != '.' and ending.lower() not in ENDINGS:  # DiDeMo has names that end with a dot
+            return name
+        name = root
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files below a folder, relative to it, through links too."""
+    for root, _, files in os.walk(folder, followlinks=True):
+        for file in files:
+            yield (Path(root) / file).relative_to(folder).as_posix()
+
+
+class VideoFolder:
+    """Look up video files by name, with any ending and in any folder below.
+
+    Args:
+        folder (Path): Searched once.
+
+    Attributes:
+        videos (list[str]): Paths of all files with a video's ending, sorted.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f'the folder of the videos, {folder}, does not exist')
+        self._files = set(files_below(folder))
+        self.videos = sorted(path for path in self._files if path.lower().endswith(ENDINGS))
+        self._by_stem: Dict[str, List[str]] = defaultdict(list)
+        for path in self.videos:
+            for stem in {stem_of(path), stem_of(os.path.basename(path))}:
+                self._by_stem[stem].append(path)
+
+    def find(self, name: str) -> List[str]:
+        """Find the files of one video.
+
+        Args:
+            name (str): With or without ending; with folders, if it is to be sought
+                in those only.
+
+        Returns:
+            list[str]: Paths relative to the folder, the file of exactly that name
+            first, then by :data:`ENDINGS`. Empty if there is none.
+        """
+        if os.path.splitext(name)[1] and name in self._files:
+            return [name]
+        found = self._by_stem.get(stem_of(name), [])
+        return sorted(found, key=lambda path: (
+            os.path.basename(path) != name,
+            ENDINGS.index(os.path.splitext(path)[1].lower()), path))
