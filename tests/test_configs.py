@@ -7,6 +7,8 @@ import torch
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
+from mmclip4clip.datasets.converters import CONVERTERS
+
 ROOT = Path(__file__).parents[1]
 LEAVES = sorted((ROOT / 'configs').glob('[!_]*/*/*.py'))
 PUBLISHED = 'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
@@ -74,7 +76,7 @@ def test_the_reference_config_has_the_references_training():
     assert 'save_best' not in cfg.default_hooks.checkpoint
 
 
-MSRVTT = sorted((ROOT / 'configs/retrieval/clip4clip').glob('*_msrvtt-9k-rgb.py'))
+MSRVTT = [path for path in LEAVES if path.stem.endswith('_msrvtt-9k-rgb')]
 SIZES = {  # widths of text and vision, patch; the shared space is as wide as the text
     'base-patch32': (512, 768, 32), 'base-patch16': (512, 768, 16), 'large-patch14': (768, 1024, 14)}
 
@@ -91,7 +93,7 @@ def clip_of_that_size(name: str) -> dict:
                 vision_config=dict(tower(vision), patch_size=patch, image_size=224))
 
 
-@pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
 def test_every_head_fits_its_clip(path):
     model = Config.fromfile(path).model
     clip = clip_of_that_size(model.backbone.pop('pretrained'))
@@ -120,3 +122,41 @@ def test_an_ablation_changes_what_its_name_says(path):
     heads = dict(lstm='SeqLSTM', seq='SeqTransformer', tight='Tight', wti='WTI', xpool='XPool')
     head = re.match(r'clip4clip(?:-(\w+))?_', name)[1]
     assert cfg.model.adapter.type == heads.get(head, 'Mean') + 'Adapter'
+
+
+# The paper's settings: frames, words, K of the recalls, one training item, files of validation and test.
+PAPER = dict(
+    msvd=(12, 32, (1, 5, 10), 'each', 'val', 'test'),
+    lsmdc=(12, 32, (1, 5, 10), 'each', 'val', 'test'),
+    activitynet=(64, 64, (1, 5, 50), 'paragraph', 'val_1', 'val_1'),
+    didemo=(64, 64, (1, 5, 10), 'paragraph', 'val', 'test'))
+
+
+@pytest.mark.parametrize('head', ['clip4clip', 'clip4clip-seq'])
+@pytest.mark.parametrize('name', PAPER)
+def test_the_other_datasets_have_the_papers_settings(name, head):
+    path, = (ROOT / 'configs/retrieval/clip4clip').glob(f'{head}_*_{name}-rgb.py')
+    cfg = Config.fromfile(path)
+    frames, words, recall_at, mode, val, test = PAPER[name]
+    for part in ('train', 'val', 'test'):
+        window, sample, _, resize, crop, _, tokens, _ = cfg[f'{part}_dataloader'].dataset.pipeline[1:]
+        assert window == dict(type='TimeWindow')
+        assert sample == dict(type='SampleAtRate', fps=1, max_frames=frames, cut='uniform')
+        assert resize.scale == (-1, 224) and crop.crop_size == 224 and tokens.max_words == words
+    datasets = [cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')]
+    assert [d.ann_file for d in datasets] == ['train.json', f'{val}.json', f'{test}.json']
+    assert [d.caption_mode for d in datasets] == [mode] + ['all' if mode == 'each' else mode] * 2
+    metric = METRICS.build(cfg.test_evaluator)
+    assert metric.recall_at == recall_at and f'-uniform{frames}-' in path.stem
+    assert ('SeqTransformer' in cfg.model.adapter.type) == ('seq' in head)
+
+
+@pytest.mark.parametrize('name', ['msrvtt', *PAPER])
+def test_configs_read_what_the_converters_write(name):
+    written = {f'{split.name}.json' for split in CONVERTERS[name](Path())}
+    leaves = [Config.fromfile(path) for path in LEAVES if f'_{name}-' in path.stem]
+    datasets = [cfg[f'{part}_dataloader'].dataset for cfg in leaves for part in ('train', 'val', 'test')]
+    assert datasets
+    for dataset in datasets:
+        assert dataset.ann_file in written and dataset.data_root == f'data/video_retrieval/{name}'
+        assert dataset.data_prefix.video == 'videos'
