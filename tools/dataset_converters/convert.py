@@ -1,0 +1,63 @@
+"""Turn the official files of a dataset into the JSON files that configs read.
+
+Give the folder of the official files; a dataset's own help says which. Nothing
+is downloaded, and nothing that exists is replaced without --force.
+"""
+import argparse
+import inspect
+from pathlib import Path
+
+from mmclip4clip.datasets.converters import CONVERTERS, convert, format_reports
+from mmclip4clip.datasets.converters.videos import ENDINGS
+
+
+def parse_args() -> argparse.Namespace:
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    datasets = parser.add_subparsers(dest='dataset', required=True, metavar='DATASET')
+    for name, splits in CONVERTERS.items():
+        about = inspect.getdoc(splits).split('\n\nArgs:')[0].replace('``', '')
+        sub = datasets.add_parser(name, help=about.splitlines()[0], description=about, formatter_class=plain)
+        own = name in ('csv', 'folder')
+        sub.add_argument('annotations', type=Path, help='the official files, see above')
+        sub.add_argument('--out', type=Path, required=own, help='folder to write to'
+                         + ('' if own else f' (default: data/video_retrieval/{name})'),
+                         default=None if own else Path('data/video_retrieval') / name)
+        sub.add_argument('--force', action='store_true', help='replace files that exist')
+        sub.add_argument('--strict', action='store_true',
+                         help='write nothing if a count differs from the published one or a video is missing')
+        if name != 'folder':
+            sub.add_argument('--videos', type=Path, help='folder of the videos (default: OUT/videos)')
+            sub.add_argument('--assume-ending', choices=ENDINGS, metavar='.mp4',
+                             help='name the videos by this ending without looking for them')
+        if name == 'folder':
+            sub.add_argument('--name', default='all', help='of the JSON file (default: all)')
+        elif name == 'didemo':
+            sub.add_argument('--listed', action='store_true',
+                             help='use only names in {train,val,test}_list.txt, as the paper\'s code does')
+        elif name == 'howto100m':
+            sub.add_argument('--ids', type=Path, help='take only the videos listed here: a CSV with a '
+                             'column video_id, or an id a line')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = vars(parse_args())
+    dataset, annotations, out = (args.pop(key) for key in ('dataset', 'annotations', 'out'))
+    kept = out / 'videos'
+    videos = annotations if dataset == 'folder' else args.pop('videos') or kept
+    ending, force, strict = (args.pop(key, None) for key in ('assume_ending', 'force', 'strict'))
+    try:
+        splits = CONVERTERS[dataset](annotations, **args)
+        reports = convert(splits, out, videos, ending, force, strict)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'{dataset}: {error}') from error
+    print(format_reports(reports))
+    if ending:
+        print(f'the videos were not looked for; put them into {kept}')
+    elif videos.resolve() != kept.resolve():
+        print(f'configs look for the videos in {kept}: ln -s {videos.resolve()} {kept}')
+
+
+if __name__ == '__main__':
+    main()
