@@ -1,8 +1,8 @@
 from .samplers import DistinctVideoBatchSampler, GroupedSampler
-from .transforms import PackVideoCaptions, SampleAtRate, TimeWindow, TokenizeCaptions
+from .transforms import CacheFrames, PackVideoCaptions, SampleAtRate, TimeWindow, TokenizeCaptions
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
-    'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
+    'CacheFrames', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
     'TokenizeCaptions', 'VideoCaptionDataset'
 ]

@@ -1,5 +1,6 @@
+from .cache import CacheFrames
 from .packing import PackVideoCaptions
 from .sampling import SampleAtRate, TimeWindow
 from .text import TokenizeCaptions
 
-__all__ = ['PackVideoCaptions', 'SampleAtRate', 'TimeWindow', 'TokenizeCaptions']
+__all__ = ['CacheFrames', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow', 'TokenizeCaptions']

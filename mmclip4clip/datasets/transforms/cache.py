@@ -1,0 +1,152 @@
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+
+try:
+    import lmdb
+except ImportError:
+    lmdb = None
+
+CHECKED = 2  # videos that each process decodes twice, to see that nothing random is cached
+_OPEN: Dict[Path, 'lmdb.Environment'] = {}  # of this process
+
+
+def _close() -> None:
+    """Close all caches; each is opened again when it is needed."""
+    while _OPEN:
+        _OPEN.popitem()[1].close()
+
+
+os.register_at_fork(before=_close)  # LMDB's handles must not be carried into another process
+
+
+@TRANSFORMS.register_module()
+class CacheFrames(BaseTransform):
+    """Decode each video once, and read its frames from disk from then on.
+
+    Wraps the transforms from opening a video to its last resizing; what is random
+    comes after it. Frames lie in an LMDB environment, which any number of workers
+    and processes may share. A changed file, window or transform has another key, so
+    that nothing outdated is read. When the size limit is reached, nothing is thrown
+    away, since in an epoch all videos are as old: videos that do not fit are decoded
+    each time, and a warning says so.
+
+    Required Keys:
+
+    - filename (str)
+    - start, end (float, seconds, optional)
+    - what the first transform requires
+
+    Added Keys:
+
+    - imgs (list[np.ndarray], uint8, T x (H, W, 3))
+    - every other key that the transforms add, if JSON has a form for it
+
+    Args:
+        transforms (list[dict]): Configs of transforms, without anything random.
+        folder (str): Folder of the cache; made if needed.
+        max_gib (float): The most that the cache may take on disk, in GiB.
+
+    Raises:
+        ImportError: If ``lmdb`` is not installed.
+        ValueError: If ``max_gib`` is not positive. All transforms of one process that
+            share a folder must agree on it.
+    """
+
+    def __init__(self, transforms: List[dict], folder: str, max_gib: float = 50.) -> None:
+        if lmdb is None:
+            raise ImportError('CacheFrames needs lmdb: pip install "mmclip4clip[cache]"')
+        if not max_gib > 0:
+            raise ValueError(f'max_gib must be positive, got {max_gib}')
+        self.transforms = Compose(transforms)
+        self.configs = json.dumps(transforms, sort_keys=True, default=str)
+        self.folder, self.max_gib = Path(folder), max_gib
+        self._unchecked, self._full = CHECKED, False
+
+    def transform(self, results: dict) -> Optional[dict]:
+        """Read the video's frames, or decode and keep them.
+
+        Raises:
+            ValueError: If the transforms give other frames each time.
+        """
+        key = self._key(results)
+        with self._environment().begin(buffers=True) as transaction:
+            info, imgs = transaction.get(key + b'.json'), transaction.get(key + b'.npy')
+            if info is not None and imgs is not None:
+                results.update(json.loads(bytes(info)))
+                results['imgs'] = list(np.load(io.BytesIO(imgs), allow_pickle=False))
+                return results
+        before = dict(results)
+        results = self.transforms(results)
+        if results is None:
+            return None
+        self._check_repeats(before, results)
+        self._keep(key, {k: v for k, v in results.items() if k not in before or v is not before[k]})
+        return results
+
+    def _key(self, results: dict) -> bytes:
+        """Return 64 bytes that change with the file, the window and the transforms."""
+        stat = os.stat(results['filename'])
+        parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, results.get('start'),
+                 results.get('end'), self.configs)
+        return hashlib.sha256(repr(parts).encode()).hexdigest().encode()
+
+    def _check_repeats(self, before: dict, results: dict) -> None:
+        if not self._unchecked:
+            return
+        self._unchecked -= 1
+        again = self.transforms(before)
+        if not np.array_equal(np.stack(results['imgs']), np.stack(again['imgs'])):
+            raise ValueError(f"{results['filename']}: the transforms of CacheFrames give other frames each "
+                             'time; what is random must come after it, and sampling must not be random')
+
+    def _keep(self, key: bytes, added: dict) -> None:
+        if self._full:
+            return
+        imgs = np.stack(added.pop('imgs'))
+        file = io.BytesIO()
+        np.save(file, imgs, allow_pickle=False)
+        try:
+            with self._environment().begin(write=True) as transaction:
+                transaction.put(key + b'.npy', file.getbuffer())
+                transaction.put(key + b'.json', json.dumps(_plain(added)).encode())
+        except lmdb.MapFullError:
+            self._full = True
+            print_log(f'the cache {self.folder} has reached max_gib={self.max_gib}: videos that are not in '
+                      'it are decoded each time. Raise max_gib, or delete the folder if it holds videos or '
+                      'transforms of old', logger='current', level=30)
+
+    def _environment(self) -> 'lmdb.Environment':
+        """Open the cache, once a process as LMDB demands; transforms that share it share the handle."""
+        folder = self.folder.absolute()
+        if folder not in _OPEN:
+            folder.mkdir(parents=True, exist_ok=True)
+            _OPEN[folder] = lmdb.open(str(folder), map_size=int(self.max_gib * 2**30), max_readers=1024,
+                                      metasync=False, readahead=False, meminit=False)
+        return _OPEN[folder]
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}({self.transforms!r}, folder={str(self.folder)!r}, '
+                f'max_gib={self.max_gib})')
+
+
+def _plain(added: dict) -> dict:
+    """Keep what JSON can hold, arrays of frame indices as lists."""
+    plain = {}
+    for key, value in added.items():
+        value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        try:
+            json.dumps(value)
+        except TypeError:
+            continue
+        plain[key] = value
+    return plain
