@@ -3,6 +3,6 @@ from .transforms import CacheFrames, PackVideoCaptions, SampleAtRate, TimeWindow
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
-    'CacheFrames', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
-    'TokenizeCaptions', 'VideoCaptionDataset'
+    'CacheFrames', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate',
+    'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
 ]
