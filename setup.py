@@ -23,6 +23,7 @@ class BuildWithMim(build_py):
         for folder in ('configs', 'tools'):
             shutil.copytree(root / folder, mim / folder, dirs_exist_ok=True,
                             ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy(root / 'model-index.yml', mim)
 
 
 setup(cmdclass=dict(build_py=BuildWithMim))

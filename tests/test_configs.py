@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
@@ -160,3 +161,30 @@ def test_configs_read_what_the_converters_write(name):
     for dataset in datasets:
         assert dataset.ann_file in written and dataset.data_root == f'data/video_retrieval/{name}'
         assert dataset.data_prefix.video == 'videos'
+
+
+@pytest.fixture(scope='module')
+def models() -> list:
+    """The models that the metafiles list."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    return [model for path in index['Import'] for model in yaml.safe_load((ROOT / path).read_text())['Models']]
+
+
+def test_the_metafiles_list_every_config_as_it_is(models):
+    assert sorted(model['Config'] for model in models) == [p.relative_to(ROOT).as_posix() for p in LEAVES]
+    for model in models:
+        cfg, facts = Config.fromfile(ROOT / model['Config']), model['Metadata']
+        assert model['Name'] == Path(model['Config']).stem
+        assert facts['Batch Size'] == cfg.auto_scale_lr.base_batch_size
+        assert facts['Epochs'] == cfg.train_cfg.max_epochs
+        assert facts['Adapter'] == cfg.model.adapter.type
+        assert f"_{facts['Architecture']}-" in model['Name']
+
+
+def test_every_figure_of_the_metafiles_says_who_published_it(models):
+    results = [result for model in models for result in model.get('Results', [])]
+    assert len(results) == 10
+    for result in results:
+        assert result['Published By'].startswith(('the paper', 'mmaction2'))
+        assert result['Source'].startswith(('arXiv:', 'https://'))
+        assert {'R1', 'R5', 'MdR', 'MnR'} <= set(result['Metrics'])
