@@ -167,7 +167,8 @@ def test_configs_read_what_the_converters_write(name):
 def models() -> list:
     """The models that the metafiles list."""
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    return [model for path in index['Import'] for model in yaml.safe_load((ROOT / path).read_text())['Models']]
+    files = [yaml.safe_load((ROOT / path).read_text()) for path in index['Import']]
+    return [model for file in files for model in file['Models']]
 
 
 def test_the_metafiles_list_every_config_as_it_is(models):
