@@ -58,8 +58,9 @@ seeds: $(VENV)/installed
 	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
 		ls configs/retrieval/clip4clip/$${head}_vit-tiny*; done)
 
+# Two processes, one thread each; TEST_FLAGS='-n 0' runs them in one.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(TEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TEST_FLAGS)
 
 test-long: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m long $(TEST_FLAGS)
