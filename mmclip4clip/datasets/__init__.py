@@ -1,8 +1,15 @@
 from .samplers import DistinctVideoBatchSampler, GroupedSampler
-from .transforms import CacheFrames, PackVideoCaptions, SampleAtRate, TimeWindow, TokenizeCaptions
+from .transforms import (
+    CacheFrames,
+    DecodeVideo,
+    PackVideoCaptions,
+    SampleAtRate,
+    TimeWindow,
+    TokenizeCaptions,
+)
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
-    'CacheFrames', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions', 'SampleAtRate',
-    'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
+    'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
+    'SampleAtRate', 'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
 ]

@@ -1,6 +1,10 @@
 from .cache import CacheFrames
+from .decoding import DecodeVideo
 from .packing import PackVideoCaptions
 from .sampling import SampleAtRate, TimeWindow
 from .text import TokenizeCaptions
 
-__all__ = ['CacheFrames', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow', 'TokenizeCaptions']
+__all__ = [
+    'CacheFrames', 'DecodeVideo', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
+    'TokenizeCaptions'
+]

@@ -1,15 +1,37 @@
+from typing import Tuple
+
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+
+
+def when_shown(results: dict) -> Tuple[np.ndarray, float]:
+    """Find when each frame of a video, or of its window, is shown.
+
+    Args:
+        results (dict): With ``total_frames``, ``start_index``, ``avg_fps`` and,
+            where the rate varies, the ``frame_times`` of the whole video.
+
+    Returns:
+        tuple[np.ndarray, float]: Seconds from the first frame on, (total_frames,),
+        and the duration, where the last frame stays as long as the one before.
+    """
+    total, first, fps = results['total_frames'], results['start_index'], results['avg_fps']
+    if results.get('frame_times') is None:
+        return np.arange(total) / fps, total / fps
+    times = results['frame_times'][first:first + total]
+    times = times - times[0]
+    return times, times[-1] + (times[-1] - times[-2] if total > 1 else 1 / fps)
 
 
 @TRANSFORMS.register_module()
 class TimeWindow(BaseTransform):
     """Narrow a video to the seconds that its annotation names.
 
-    Stands between ``DecordInit`` and any sampler, ours or mmaction2's: a
-    sampler then sees the window as if it were the whole video. Without
-    ``start`` and ``end`` it changes nothing.
+    Stands before any sampler, ours or mmaction2's: the sampler then sees the
+    window as if it were the whole video. ``DecodeVideo`` applies it by itself;
+    after ``DecordInit`` it must be named. Without ``start`` and ``end`` it
+    changes nothing.
 
     Required Keys:
 
@@ -18,6 +40,7 @@ class TimeWindow(BaseTransform):
     - avg_fps (float, frames per second; with a window only)
     - start (float, seconds, optional)
     - end (float, seconds, optional)
+    - frame_times (np.ndarray, seconds, (total_frames,), optional): used instead of the rate
 
     Modified Keys:
 
@@ -33,15 +56,16 @@ class TimeWindow(BaseTransform):
         """
         if results.get('start') is None and results.get('end') is None:
             return results
-        fps, total = results['avg_fps'], results['total_frames']
         start, end = results.get('start') or 0.0, results.get('end')
-        first = int(np.floor(start * fps + 1e-6))
-        last = total if end is None else min(total, int(np.ceil(end * fps - 1e-6)))
-        if first >= total:
+        times, duration = when_shown(results)
+        if start >= duration - 1e-6:
             raise ValueError(f"{results.get('filename')}: the window starts at {start} s, but the "
-                             f'video ends at {total / fps:.2f} s')
-        results['total_frames'] = max(1, last - first)
-        results['start_index'] = results['start_index'] + first
+                             f'video ends at {duration:.2f} s')
+        # From the frame on show at the start to the last one that appears before the end.
+        first = max(0, np.searchsorted(times, start + 1e-6, 'right') - 1)
+        last = len(times) if end is None else np.searchsorted(times, end - 1e-6, 'left')
+        results['total_frames'] = max(1, int(last - first))
+        results['start_index'] = results['start_index'] + int(first)
         return results
 
     def __repr__(self) -> str:
@@ -61,6 +85,7 @@ class SampleAtRate(BaseTransform):
     - total_frames (int)
     - start_index (int)
     - avg_fps (float, frames per second)
+    - frame_times (np.ndarray, seconds, optional): of the whole video, where its rate varies
 
     Added Keys:
 
@@ -98,10 +123,11 @@ class SampleAtRate(BaseTransform):
         if total < 1 or not video_fps > 0:
             raise ValueError(f"{results.get('filename')}: expected frames and a frame rate, got "
                              f'{total} frames at {video_fps} frames per second')
-        step = max(1.0, video_fps / self.fps)
-        # 1e-6: so that 25.0 / 1.0 lands on frame 25 and not on 24 by rounding.
-        inds = np.floor(np.arange(np.ceil(total / step)) * step + 1e-6)
-        inds = inds[inds < total]
+        times, duration = when_shown(results)
+        count = np.ceil(duration * self.fps - 1e-6)
+        # 1e-6: so that second 1 of 25 frames a second is frame 25 and not 24 by rounding.
+        moments = np.arange(max(1, count)) / self.fps + 1e-6
+        inds = np.unique(np.searchsorted(times, moments, 'right') - 1)
         if len(inds) > self.max_frames:
             if self.cut == 'head':
                 inds = inds[:self.max_frames]

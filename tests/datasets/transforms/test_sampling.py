@@ -85,3 +85,15 @@ def test_frames_exist_rise_and_never_exceed_the_limit(total, fps, rate, max_fram
     assert 1 <= len(inds) <= max_frames
     assert inds.min() >= 0 and inds.max() < total
     assert (np.diff(inds) > 0).all()
+
+
+def test_where_the_rate_varies_seconds_are_found_by_the_times():
+    times = np.array([0, .5, 1, 4, 4.1, 4.2, 9])  # mean rate 6 / 9
+    uneven = dict(frame_times=times)
+    assert sample(7, 6 / 9, max_frames=99, **uneven) == [0, 2, 3, 5, 6]
+    assert sample(7, 6 / 9, rate=2, max_frames=99, **uneven) == [0, 1, 2, 3, 5, 6]
+    windowed = TimeWindow()(video(7, 6 / 9, start=3, end=4.15, **uneven))
+    assert (windowed['start_index'], windowed['total_frames']) == (2, 3)  # on show at 3 s: frame 2
+    assert SampleAtRate(fps=1)(windowed)['frame_inds'].tolist() == [2, 3]  # 3 s after frame 2 comes 3
+    with pytest.raises(ValueError, match='starts at 14 s, but the video ends at 13.80 s'):
+        TimeWindow()(video(7, 6 / 9, start=14, **uneven))

@@ -1,0 +1,188 @@
+"""Read videos in a process that can be killed."""
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, List, Optional, Sequence
+
+import numpy as np
+
+from .base import VideoReader, VideoReadError
+from .open import open_reader
+
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
+RENEW_AFTER = 1000  # videos; what decoders leak goes with the process
+KEEP_MEMORY = 128 * 2**20  # bytes that are shared with the child from one video to the next
+
+
+class ReaderProcess:
+    """A child process that reads videos, and is killed when it takes too long.
+
+    A decoder that hangs, or that takes its whole process down, cannot be stopped
+    from within. The child lives on from video to video, and is renewed now and
+    then. It is forked plainly, because the workers of a data loader may not have
+    children of ``multiprocessing``.
+
+    Raises:
+        RuntimeError: On other systems than Linux.
+    """
+
+    def __init__(self) -> None:
+        if not sys.platform.startswith('linux'):
+            raise RuntimeError(f'a time limit needs Linux, this is {sys.platform}: set time_limit=None')
+        self._pid: Optional[int] = None
+        self._owner = self._opened = 0
+
+    def open(self, backend: str, filename: str, seconds: float) -> 'RemoteReader':
+        """Open a video in the child.
+
+        Args:
+            backend (str): As for :func:`open_reader`.
+            filename (str): The video.
+            seconds (float): Time for opening it and reading from it.
+
+        Raises:
+            VideoReadError: If that fails, takes too long, or takes the child down.
+        """
+        if self._opened >= RENEW_AFTER or not self._is_alive():
+            self._start()
+        self._opened += 1
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        return RemoteReader(self, *self.ask('open', backend, filename))
+
+    def ask(self, *request: Any) -> Any:
+        """Send a request and wait for its answer, no longer than the video may take."""
+        try:
+            self._connection.send(request)
+            if not self._connection.poll(max(0, self._deadline - time.monotonic())):
+                self.close()
+                raise VideoReadError(f'it took more than {self._seconds:.3g} s and was given up')
+            answer = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise VideoReadError(f'the decoder crashed ({self.close()})') from None
+        if isinstance(answer, VideoReadError):
+            raise answer
+        return answer
+
+    def fetch(self, shape: Sequence[int], offset: int) -> np.ndarray:
+        """Copy a frame out of the memory that is shared with the child."""
+        frame = np.empty(shape, np.uint8)
+        os.preadv(self._memory, [frame.reshape(-1)], offset)
+        return frame
+
+    def _is_alive(self) -> bool:
+        if self._owner != os.getpid():  # this process was forked since: the child is its parent's
+            self._pid = None
+        if self._pid is not None and _wait(self._pid) is not None:
+            self._release()
+        return self._pid is not None
+
+    def _start(self) -> None:
+        self.close()
+        self._connection, theirs = Pipe()
+        self._memory = os.memfd_create('frames')
+        self._owner, self._opened = os.getpid(), 0
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                self._connection.close()
+                _serve(theirs, self._memory, self._owner)
+            except (EOFError, ConnectionError):
+                pass  # the parent is gone
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)  # what the parent opened is not to be flushed or cleaned up here
+        theirs.close()
+
+    def close(self) -> str:
+        """Kill the child, if there is one, and say how it ended."""
+        if self._pid is None or self._owner != os.getpid():
+            return ''
+        pid = self._release()
+        os.kill(pid, signal.SIGKILL)  # changes nothing if it is ending by itself
+        status = _wait(pid, seconds=1)  # a file system that hangs can hold it longer: not waited for
+        if status is None or status >= 0:
+            return f'exit code {status}'
+        return f'signal {-status}, {signal.Signals(-status).name}'
+
+    def _release(self) -> int:
+        pid, self._pid = self._pid, None
+        self._connection.close()
+        os.close(self._memory)
+        return pid
+
+    def __getstate__(self) -> dict:
+        return dict(_pid=None, _owner=0, _opened=0)
+
+    def __del__(self) -> None:
+        if self.__dict__.get('_pid') is not None:
+            self.close()
+
+
+def _wait(pid: int, seconds: float = 0) -> Optional[int]:
+    """Return the exit code of a child, or minus the signal that ended it; None if it goes on."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else has waited for it
+            return 0
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.002)
+
+
+class RemoteReader(VideoReader):
+    """A video that is open in the child of a :class:`ReaderProcess`, the last one only."""
+
+    def __init__(self, process: ReaderProcess, num_frames: int, fps: float,
+                 times: Optional[np.ndarray]) -> None:
+        self._process, self.num_frames, self.fps, self.times = process, num_frames, fps, times
+
+    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+        """Decode some frames, as :meth:`VideoReader.read` does."""
+        self.num_frames, places = self._process.ask('read', [int(i) for i in indices])
+        frames = {offset: self._process.fetch(shape, offset) for shape, offset in set(places)}
+        return [frames[offset] for _, offset in places]
+
+
+def _serve(connection: Connection, memory: int, parent: int) -> None:
+    """Answer requests in the child, until the parent ends or hangs up."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number, action in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL),
+                           (signal.SIGCHLD, signal.SIG_DFL)):
+        signal.signal(number, action)
+    reader = None
+    while os.getppid() == parent:
+        kind, *request = connection.recv()
+        try:
+            if kind == 'open':
+                if reader is not None:
+                    reader.close()
+                reader = open_reader(*request)
+                answer = reader.num_frames, reader.fps, reader.times
+            else:
+                frames = reader.read(*request)
+                answer = reader.num_frames, _write(frames, memory)
+        except VideoReadError as error:
+            answer = error
+        connection.send(answer)
+
+
+def _write(frames: List[np.ndarray], memory: int) -> List[tuple]:
+    """Write frames to shared memory and return their shapes and places; a frame that comes twice, once."""
+    if os.fstat(memory).st_size > KEEP_MEMORY:
+        os.ftruncate(memory, 0)
+    places, end = {}, 0
+    for frame in frames:
+        if id(frame) not in places:
+            places[id(frame)] = (frame.shape, end)
+            end += os.pwrite(memory, np.ascontiguousarray(frame), end)
+    return [places[id(frame)] for frame in frames]

@@ -1,0 +1,50 @@
+from typing import Dict, List
+
+import cv2
+import numpy as np
+
+from .base import NoVideoError, VideoReader, VideoReadError, settle_rate
+
+
+class OpenCVReader(VideoReader):
+    """Read with OpenCV, in order from the first frame.
+
+    Neither the number of frames that OpenCV reports nor its seeks can be relied
+    on, so the frames are counted by decoding them once.
+
+    Args:
+        filename (str): The video.
+    """
+
+    def __init__(self, filename: str) -> None:
+        self._filename = filename
+        capture = self._open()
+        seconds = []
+        while capture.grab():
+            seconds.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        reported, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+        capture.release()
+        if not seconds:
+            raise NoVideoError('it has no frame that decodes')
+        if len(seconds) == 1 and reported < 1:
+            raise NoVideoError('it is a picture')
+        self.num_frames = len(seconds)
+        seconds = np.array(seconds) - seconds[0]
+        rising = bool((np.diff(seconds) > 0).all())
+        self.fps, self.times = settle_rate(seconds if rising else None, fps)
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(self._filename, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not capture.isOpened():
+            raise VideoReadError('OpenCV cannot open it')
+        return capture
+
+    def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
+        capture, frames, wanted = self._open(), {}, set(indices)
+        for i in range(indices[-1] + 1):
+            if not capture.grab():
+                raise VideoReadError(f'frame {i} decoded once, but not again')
+            if i in wanted:
+                frames[i] = cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+        capture.release()
+        return frames
