@@ -18,6 +18,7 @@ REQUIRED = {
     ('mmaction2', ): '>=1.1.0,<1.2',
     ('transformers', ): '>=5.23,<6',
     ('decord', 'eva-decord'): '>=0.6.0,<0.7',
+    ('av', ): '>=18.1,<19',
     ('setuptools', ): '<82',
 }
 
