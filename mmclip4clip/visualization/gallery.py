@@ -7,6 +7,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..datasets import DecodeVideo
+from ..datasets.video_readers import VideoReadError
+
 STRIP_HEIGHT = 96  # pixels
 RIGHT, WRONG = '#1a9850', '#b0b0b0'
 
@@ -71,15 +74,14 @@ def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
         last; None if the video cannot be read, so that one bad file does not
         cost the picture.
     """
-    import decord
+    def spread(results: dict) -> dict:
+        first, total = results['start_index'], results['total_frames']
+        return dict(results, frame_inds=np.linspace(first, first + total - 1, num_frames).round().astype(int))
+
+    start, end = window or (None, None)
     try:
-        video = decord.VideoReader(filename, num_threads=1)
-        fps, start, end = video.get_avg_fps(), *(window or (None, None))
-        first = min(int((start or 0) * fps), len(video) - 1)
-        last = len(video) - 1 if end is None else max(first, min(int(end * fps), len(video) - 1))
-        inds = np.linspace(first, last, num_frames).round().astype(int)
-        frames = video.get_batch(inds).asnumpy()
-    except (decord.DECORDError, RuntimeError, OSError):
+        frames = np.stack(DecodeVideo([spread])(dict(filename=filename, start=start, end=end))['imgs'])
+    except VideoReadError:
         return None
     width = round(frames.shape[2] * STRIP_HEIGHT / frames.shape[1])
     frames = np.stack([cv2.resize(f, (width, STRIP_HEIGHT)) for f in frames])

@@ -6,6 +6,8 @@ import numpy as np
 from mmclip4clip.visualization import draw_gallery
 from mmclip4clip.visualization.gallery import read_strip
 
+from ..videos import at_rate, decode_in_order, write_frames
+
 
 def records(shapes, count=3):
     entries = json.loads((shapes / 'test.json').read_text())[:count]
@@ -32,6 +34,13 @@ def test_a_strip_shows_frames_from_first_to_last(shapes):
     assert (strip[:, 94:96] == 255).all()
     window = read_strip(record['filename'], window=(0, .1), num_frames=2)
     assert np.array_equal(window[:, :94], window[:, 96:190])
+
+
+def test_a_strip_ends_with_its_window_also_where_decord_cannot_seek(tmp_path):
+    path = write_frames(tmp_path / 'a.avi', at_rate(30, 60), b_frames=0)
+    frames = decode_in_order(path)
+    last = read_strip(str(path), window=(1, 1.5), num_frames=2)[:, -128:]
+    assert np.array_equal(last, cv2.resize(frames[44], (128, 96)))
 
 
 def test_an_unreadable_video_does_not_cost_the_picture(shapes, tmp_path):
