@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    bad_videos=dict(type='BadVideoHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
     report=dict(type='RetrievalReportHook'))
 

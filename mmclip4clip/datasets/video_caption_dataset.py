@@ -1,15 +1,17 @@
 import os.path as osp
 from collections import Counter
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
 
 from .annotations import load_annotations
-from .transforms import TimeWindow
+from .bad_videos import prepare_in_place_of_bad
+from .transforms import DecodeVideo, TimeWindow
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
+BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode
 
 
 @DATASETS.register_module()
@@ -18,7 +20,8 @@ class VideoCaptionDataset(BaseActionDataset):
 
     Args:
         ann_file (str): The JSON file; relative to ``data_root`` if that is given.
-        pipeline (list[dict]): Transforms, beginning with mmaction2's ``DecordInit``.
+        pipeline (list[dict]): Transforms, beginning with ``DecodeVideo``, or with
+            mmaction2's ``DecordInit``, sampler and ``DecordDecode``.
         data_prefix (dict): ``video`` is the folder of the videos; relative to
             ``data_root`` if that is given.
         caption_mode (str, optional): What one item is: ``'each'``, a video with
@@ -28,6 +31,12 @@ class VideoCaptionDataset(BaseActionDataset):
             None is ``'each'`` for training and ``'all'`` with ``test_mode``.
         test_mode (bool): Whether the items are for evaluation, where each video
             must come once: ``'all'`` or ``'paragraph'``.
+        bad_videos (str, optional): What becomes of a video that ``DecodeVideo``
+            cannot read. ``'error'``: the run ends. ``'replace'``, for training:
+            another item, drawn at random, takes its place. ``'report'``, with
+            ``test_mode``: it stays in the test, and our loops rank it last.
+            :class:`BadVideoHook` counts and lists the videos of both. None is
+            ``'replace'`` for training and ``'error'`` with ``test_mode``.
         **kwargs: As for :class:`mmaction.datasets.BaseActionDataset`.
 
     Raises:
@@ -42,6 +51,7 @@ class VideoCaptionDataset(BaseActionDataset):
                  data_prefix: dict = dict(video=''),
                  caption_mode: Optional[str] = None,
                  test_mode: bool = False,
+                 bad_videos: Optional[str] = None,
                  **kwargs) -> None:
         caption_mode = caption_mode or ('all' if test_mode else 'each')
         if caption_mode not in CAPTION_MODES:
@@ -51,12 +61,17 @@ class VideoCaptionDataset(BaseActionDataset):
                              f"or 'paragraph'; got {caption_mode!r}")
         if 'video' not in data_prefix:
             raise ValueError(f"data_prefix must have the key 'video', got {sorted(data_prefix)}")
-        self.caption_mode = caption_mode
+        if bad_videos not in (None, *BAD_VIDEO_POLICIES[test_mode]):
+            raise ValueError(f'bad_videos must be one of {BAD_VIDEO_POLICIES[test_mode]} with '
+                             f'test_mode={test_mode}, got {bad_videos!r}')
+        self.caption_mode, self.bad_videos = caption_mode, bad_videos
+        self.known_bad: Dict[str, str] = {}  # why this process could not read a video, by its id
         super().__init__(
             ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
 
     def load_data_list(self) -> List[dict]:
         """Read and check the annotations, and make one item a video, or one a caption."""
+        self._settle_policy()
         items = []
         for entry in load_annotations(self.ann_file):
             video = entry.pop('video')
@@ -85,15 +100,39 @@ class VideoCaptionDataset(BaseActionDataset):
             item['captions'] = [item['captions'][np.random.randint(len(item['captions']))]]
         return item
 
+    def prepare_data(self, idx: int) -> dict:
+        """Run the pipeline on one item, dealing with a video that cannot be read as agreed.
+
+        Raises:
+            VideoReadError: If that is an error, or other videos cannot be read either.
+        """
+        if self.bad_videos == 'error':
+            return super().prepare_data(idx)
+        return prepare_in_place_of_bad(self, idx)
+
+    @property
+    def num_videos(self) -> int:
+        """How many videos the items are of; a time window counts as a video."""
+        return len({self.get_data_info(i)['video_id'] for i in range(len(self))})
+
+    def _settle_policy(self) -> None:
+        decodes = any(isinstance(t, DecodeVideo) for t in self.pipeline.transforms)
+        if self.bad_videos in ('replace', 'report') and not decodes:
+            raise ValueError(f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '
+                             'decoders do not say which of their errors are the fault of a video')
+        self.bad_videos = self.bad_videos or ('error' if self.test_mode or not decodes else 'replace')
+
     def _check_files(self, filenames: List[str]) -> None:
-        missing = sorted({f for f in filenames if not osp.isfile(f)})
+        exists = osp.isfile if self.bad_videos == 'error' else osp.exists  # a folder can be replaced
+        missing = sorted({f for f in filenames if not exists(f)})
         if missing:
             shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
             raise FileNotFoundError(f'{len(missing)} of the {len(set(filenames))} videos named in '
                                     f'ann_file {self.ann_file} do not exist:\n  {shown}')
 
     def _check_windows(self, windows: List[dict]) -> None:
-        if windows and not any(isinstance(t, TimeWindow) for t in self.pipeline.transforms):
+        if windows and not any(
+                isinstance(t, (TimeWindow, DecodeVideo)) for t in self.pipeline.transforms):
             raise ValueError(
                 f'{len(windows)} entries of ann_file {self.ann_file} have start or end, which the '
                 "pipeline would ignore: add dict(type='TimeWindow') after DecordInit")

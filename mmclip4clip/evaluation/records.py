@@ -29,7 +29,9 @@ def make_record(sample: dict) -> dict:
         (start and end in seconds, or None), ``group``, ``video_features``,
         ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy, features
         also dicts of arrays, as the adapter keeps them; with a
-        query bank also ``bank_scores`` (B,), of its captions with this video.
+        query bank also ``bank_scores`` (B,), of its captions with this video. Of a
+        video that could not be read also ``unreadable``, the reason; its
+        features are zero and its scores below all others.
 
     Raises:
         KeyError: If the video was not scored, that is, another loop was used.
@@ -40,6 +42,8 @@ def make_record(sample: dict) -> dict:
             "'VideoTextValLoop') and test_cfg=dict(type='VideoTextTestLoop')")
     record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
     record['window'] = (sample.get('start'), sample.get('end'))
+    if 'unreadable' in sample:
+        record['unreadable'] = sample['unreadable']
     for key in ('video_features', 'text_features', 'scores'):
         record[key] = _to_numpy(sample[key])
     if 'bank_scores' in sample:

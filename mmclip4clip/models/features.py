@@ -53,3 +53,10 @@ def move_features(features: Features, device) -> Features:
         return {key: move_features(value, device) for key, value in features.items()}
     half = features.dtype in (torch.float16, torch.bfloat16)
     return features.to(device, torch.float32 if half else features.dtype)
+
+
+def zero_features(features: Features) -> Features:
+    """Return features of the same form, all zero."""
+    if isinstance(features, dict):
+        return {key: zero_features(value) for key, value in features.items()}
+    return torch.zeros_like(features)

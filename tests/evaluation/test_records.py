@@ -18,6 +18,11 @@ def test_a_record_is_plain_data():
     assert record['scores'].dtype == np.float32
 
 
+def test_a_record_says_why_a_video_could_not_be_read():
+    assert make_record(sample(unreadable='empty'))['unreadable'] == 'empty'
+    assert 'unreadable' not in make_record(sample())
+
+
 def test_another_loop_is_named_as_the_cause():
     unscored = sample()
     del unscored['scores']

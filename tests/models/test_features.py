@@ -6,6 +6,7 @@ from mmclip4clip.models.features import (
     join_features,
     move_features,
     split_features,
+    zero_features,
 )
 
 
@@ -36,3 +37,10 @@ def test_moving_keeps_whole_numbers_and_lifts_half_precision():
     ones = dict(a=torch.ones(1, dtype=torch.bfloat16), b=torch.ones(1, dtype=torch.long))
     moved = move_features(ones, 'cpu')
     assert (moved['a'].dtype, moved['b'].dtype) == (torch.float32, torch.int64)
+
+
+def test_zero_features_keep_the_form():
+    features = dict(frames=torch.randn(3, 5, 4), frame_mask=torch.ones(3, 5, dtype=torch.long))
+    zeros = zero_features(features)
+    assert all(zeros[key].shape == features[key].shape and not zeros[key].any() for key in features)
+    assert zeros['frame_mask'].dtype == torch.long and not zero_features(torch.ones(2)).any()

@@ -47,8 +47,6 @@ class DecodeVideo(BaseTransform):
         ImportError: If the package of a backend is missing.
     """
 
-    honours_windows = True
-
     def __init__(self,
                  sampling: Union[dict, Sequence[dict]],
                  backends: Sequence[str] = ('decord', 'pyav', 'opencv'),

@@ -10,7 +10,7 @@ from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 
-from ...models.features import cat_features, count_features, join_features, move_features
+from ...models.features import cat_features, count_features, join_features, move_features, zero_features
 from .query_bank import QueryBank, build_query_bank
 from .rerank import report_rerank, rerank
 
@@ -112,11 +112,29 @@ class _EncodeOnceLoop:
         bad = all_reduce_sum((~torch.isfinite(scores)).sum().to(device))
         if bad:  # said by every process, so that none waits for another
             raise ValueError(f'{bad} similarities are NaN or infinite: nothing can be ranked by them')
+        scores = self._rank_unreadable_last(samples, scores)
         for sample, rows in zip(samples, scores.split(counts)):
             sample.set_field(rows, 'scores')
         if self.query_bank is not None:
             self.query_bank.add_scores(samples, model, device, self.fp16)
         return extra
+
+    def _rank_unreadable_last(self, samples: List[BaseDataElement], scores: torch.Tensor) -> torch.Tensor:
+        """Let no caption find a video that could not be read, not even its own captions.
+
+        Args:
+            samples (list[BaseDataElement]): This process's videos. Those that say that
+                they are ``unreadable`` were encoded from other frames (see
+                ``VideoCaptionDataset``), and lose these features here.
+            scores (Tensor): Their captions with all videos, (N, V).
+        """
+        mine = ['unreadable' in sample for sample in samples]
+        for sample in (sample for sample, bad in zip(samples, mine) if bad):
+            sample.set_field(zero_features(sample.video_features), 'video_features')
+        unreadable = torch.tensor(_gather_in_order(mine, len(self.dataloader.dataset)))
+        lowest = scores.min() if scores.numel() else torch.tensor(float('inf'))
+        all_reduce(lowest, 'min')
+        return torch.where(unreadable, lowest - 1, scores)
 
     def _rerank(self, adapter, text, videos, counts: List[int]):
         """Score shortlisted pairs only, and log that the figures are approximate."""

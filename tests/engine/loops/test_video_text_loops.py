@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmaction.registry import LOOPS
@@ -7,6 +8,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.evaluator import Evaluator
 
 from mmclip4clip.engine.loops import QueryBank, video_text_loops
+from mmclip4clip.evaluation import ranks_of_captions, ranks_of_videos
 from mmclip4clip.models import MeanAdapter
 
 
@@ -45,8 +47,8 @@ def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_orde
     # Three videos on two processes: 0 and 2 here, 1 and again 0 (the sampler's padding) there.
     here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
     monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(video_text_loops, 'all_gather_object',
-                        lambda pieces: [pieces, [s.video_features for s in there]])
+    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
     loop.score(here)
     alone = [sample(*s) for s in SAMPLES]
     monkeypatch.undo()
@@ -74,8 +76,8 @@ def test_each_process_scores_its_own_videos_with_the_whole_bank(loop, monkeypatc
     loop.query_bank, loop.fp16 = TwoCaptions(), False
     here, there = [sample(*SAMPLES[i]) for i in (2, 0)], [sample(*SAMPLES[i]) for i in (1, 2)]
     monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(video_text_loops, 'all_gather_object',
-                        lambda pieces: [pieces, [s.video_features for s in there]])
+    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
     loop.score(here)
     half = .5**.5
     torch.testing.assert_close(here[0].bank_scores, torch.tensor([half, half]))
@@ -88,3 +90,30 @@ def test_a_bank_and_a_shortlist_are_refused_together():
     with pytest.raises(ValueError, match='rerank_top=5 is there to avoid'):
         kind(SimpleNamespace(), torch.utils.data.DataLoader([0]), Evaluator([]), rerank_top=5,
              query_bank=dict(ann_file='train.json'))
+
+
+def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(loop):
+    samples = [sample(*s) for s in SAMPLES]
+    samples[1].set_metainfo(dict(unreadable='empty'))
+    loop.score(samples)
+    scores = torch.cat([s.scores for s in samples])
+    own, others = scores[:, 1], scores[:, [0, 2]]
+    assert own.max() < others.min() and len(set(own.tolist())) == 1
+    assert ranks_of_videos(scores.numpy(), np.array([0, 0, 1, 2])).tolist()[2] == 3
+    assert ranks_of_captions(scores.numpy(), np.array([0, 0, 1, 2])).tolist()[1] == 3
+    assert not samples[1].video_features.any()
+    sound = [sample(*s) for s in SAMPLES]
+    loop.score(sound)
+    assert torch.equal(others, torch.cat([s.scores for s in sound])[:, [0, 2]])
+
+
+def test_an_unreadable_video_of_another_process_is_last_here_too(loop, monkeypatch):
+    here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
+    there[0].set_metainfo(dict(unreadable='empty'))
+    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
+    monkeypatch.setattr(video_text_loops, 'all_reduce',
+                        lambda value, op='sum': value.clamp_(max=-3.) if op == 'min' else None)
+    loop.score(here)
+    assert torch.cat([s.scores for s in here])[:, 1].tolist() == [-4.] * 3  # one less than the lowest of all

@@ -29,6 +29,14 @@ def test_keys_are_mmactions_and_their_reverse():
     assert 'text_features' not in metric.records[0]
 
 
+def test_videos_that_could_not_be_read_are_counted():
+    data = samples(ROWS)
+    data[1]['unreadable'] = 'empty'
+    figures, metric = evaluate(data)
+    assert figures['retrieval/unreadable_videos'] == 1.
+    assert metric.records[1]['unreadable'] == 'empty'
+
+
 def test_groups_add_their_own_figure():
     figures, _ = evaluate(samples(ROWS, ('g', 'g', 'h')))
     assert figures['retrieval/group_R1'] == pytest.approx(100 / 3)

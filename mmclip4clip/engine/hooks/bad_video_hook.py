@@ -1,0 +1,119 @@
+from pathlib import Path
+from typing import Dict, Optional, Tuple
+
+from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+
+
+@HOOKS.register_module()
+class BadVideoHook(Hook):
+    """Count the videos that could not be read, list them, and stop when there are too many.
+
+    ``VideoCaptionDataset`` replaces such videos in training and reports them in
+    a test; this hook gathers what the samples of all processes say of it. The
+    numbers go to the log, whenever there are new ones and at the end of each
+    epoch and evaluation. Each video goes to a file in the work dir, one a line,
+    with a tab and the reason.
+
+    Args:
+        max_share (float): The largest share of the training videos that may be
+            unreadable, from 0 to 1, over all epochs of the run.
+        interval (int): Training steps from one look at all processes to the next.
+        filename (str): The file in the work dir.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, max_share: float = 0.05, interval: int = 50,
+                 filename: str = 'bad_videos.txt') -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError(f'max_share must lie between 0 and 1, got {max_share}')
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}')
+        self.max_share, self.interval, self.filename = max_share, interval, filename
+        self._found: Dict[str, str] = {}  # in training, by all processes
+        self._replaced = 0
+        self._here: Tuple[Dict[str, str], int] = {}, 0  # in this process, since the last look
+        self._missed: Dict[str, str] = {}  # in this process, in a test
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Note what was replaced, and now and then look at all processes.
+
+        Raises:
+            RuntimeError: If too large a share of the videos is unreadable.
+        """
+        found, replaced = self._here
+        for sample in data_batch['data_samples']:
+            found.update(sample.get('replaced', []))
+            replaced += 'replaced' in sample
+        self._here = found, replaced
+        if self.every_n_train_iters(runner, self.interval) and self._look(runner):
+            self._report(runner)
+
+    def after_train_epoch(self, runner) -> None:
+        """Look at all processes, and say the numbers so far, new or not."""
+        self._look(runner)
+        if self._found:
+            self._report(runner)
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
+                       outputs: Optional[dict] = None) -> None:
+        """Note what could not be read."""
+        self._missed.update((sample.video_id, sample.unreadable)
+                            for sample in data_batch['data_samples'] if 'unreadable' in sample)
+
+    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """List what could not be read and was counted as missed."""
+        found = {video: reason for part in all_gather_object(self._missed) for video, reason in part.items()}
+        self._missed = {}
+        if found:
+            self._list(runner, found)
+            runner.logger.warning(f'{len(found)} videos could not be read and count as missed; they are '
+                                  f'listed in {Path(runner.work_dir) / self.filename}')
+
+    after_test_iter, after_test_epoch = after_val_iter, after_val_epoch
+
+    def _look(self, runner) -> bool:
+        """Add up all processes, and tell whether there are videos not seen before."""
+        parts, self._here = all_gather_object(self._here), ({}, 0)
+        new = {video: reason for found, _ in parts for video, reason in found.items()
+               if video not in self._found}
+        self._found.update(new)
+        self._replaced += sum(replaced for _, replaced in parts)
+        if not new:
+            return False
+        self._list(runner, new)
+        total = count_videos(runner.train_dataloader.dataset)
+        if len(self._found) > self.max_share * total:  # in all processes alike
+            raise RuntimeError(
+                f'{len(self._found)} of the {total} training videos could not be read, more than '
+                f'max_share={self.max_share:g} of them; they are listed in '
+                f'{Path(runner.work_dir) / self.filename}. The last one: {[*new.values()][-1]}')
+        return True
+
+    def _report(self, runner) -> None:
+        runner.logger.warning(f'{len(self._found)} videos could not be read, {self._replaced} samples were '
+                              f'replaced so far; listed in {Path(runner.work_dir) / self.filename}')
+
+    def _list(self, runner, found: Dict[str, str]) -> None:
+        """Append videos to the file, but for those that are in it."""
+        if not is_main_process():
+            return
+        path = Path(runner.work_dir) / self.filename
+        lines = path.read_text().splitlines() if path.exists() else []
+        known = {line.split('\t')[0] for line in lines}
+        with path.open('a') as file:
+            for video, reason in found.items():
+                if video not in known:
+                    file.write(f'{video}\t{" ".join(reason.split())}\n')
+
+
+def count_videos(dataset) -> int:
+    """Count the videos of a dataset, also of one that wraps or joins others."""
+    if hasattr(dataset, 'num_videos'):
+        return dataset.num_videos
+    parts = dataset.datasets if hasattr(dataset, 'datasets') else [dataset.dataset]
+    return sum(map(count_videos, parts))
