@@ -4,6 +4,7 @@ from .transforms import (
     DecodeVideo,
     PackVideoCaptions,
     SampleAtRate,
+    SampleEvenly,
     TimeWindow,
     TokenizeCaptions,
 )
@@ -11,5 +12,5 @@ from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'SampleAtRate', 'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
+    'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
 ]

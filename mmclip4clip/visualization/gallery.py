@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..datasets import DecodeVideo
+from ..datasets import DecodeVideo, SampleEvenly
 from ..datasets.video_readers import VideoReadError
 
 STRIP_HEIGHT = 96  # pixels
@@ -74,13 +74,10 @@ def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
         last; None if the video cannot be read, so that one bad file does not
         cost the picture.
     """
-    def spread(results: dict) -> dict:
-        first, total = results['start_index'], results['total_frames']
-        return dict(results, frame_inds=np.linspace(first, first + total - 1, num_frames).round().astype(int))
-
     start, end = window or (None, None)
+    decode = DecodeVideo(SampleEvenly(num_frames))
     try:
-        frames = np.stack(DecodeVideo([spread])(dict(filename=filename, start=start, end=end))['imgs'])
+        frames = np.stack(decode(dict(filename=filename, start=start, end=end))['imgs'])
     except VideoReadError:
         return None
     width = round(frames.shape[2] * STRIP_HEIGHT / frames.shape[1])

@@ -1,10 +1,10 @@
 from .cache import CacheFrames
 from .decoding import DecodeVideo
 from .packing import PackVideoCaptions
-from .sampling import SampleAtRate, TimeWindow
+from .sampling import SampleAtRate, SampleEvenly, TimeWindow
 from .text import TokenizeCaptions
 
 __all__ = [
-    'CacheFrames', 'DecodeVideo', 'PackVideoCaptions', 'SampleAtRate', 'TimeWindow',
+    'CacheFrames', 'DecodeVideo', 'PackVideoCaptions', 'SampleAtRate', 'SampleEvenly', 'TimeWindow',
     'TokenizeCaptions'
 ]

@@ -6,7 +6,14 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
-from ..video_readers import ReaderProcess, VideoReader, VideoReadError, check_backends, open_reader
+from ..video_readers import (
+    NoVideoError,
+    ReaderProcess,
+    VideoReader,
+    VideoReadError,
+    check_backends,
+    open_reader,
+)
 from .sampling import TimeWindow
 
 
@@ -32,9 +39,10 @@ class DecodeVideo(BaseTransform):
     - frame_times (np.ndarray, seconds, (total_frames,)): only if the frame rate varies
     - backend (str): the one that read the video
     - clamped_frames (int): sampled frames that the video turned out not to have
+    - reported_frames (int): frames that the container promises
 
     Args:
-        sampling (dict | list[dict]): Samplers, mmaction2's or ours.
+        sampling (dict | BaseTransform | list): Sampler or samplers, mmaction2's or ours.
         backends (Sequence[str]): Of ``'decord'``, ``'pyav'`` and ``'opencv'``, in the
             order in which they are tried.
         time_limit (float, optional): Seconds for a video, which a decoder that hangs
@@ -48,7 +56,7 @@ class DecodeVideo(BaseTransform):
     """
 
     def __init__(self,
-                 sampling: Union[dict, Sequence[dict]],
+                 sampling: Union[dict, BaseTransform, Sequence],
                  backends: Sequence[str] = ('decord', 'pyav', 'opencv'),
                  time_limit: Optional[float] = 60,
                  min_frames: int = 1) -> None:
@@ -57,7 +65,7 @@ class DecodeVideo(BaseTransform):
             raise ValueError(f'time_limit must be positive seconds or None, got {time_limit}')
         if min_frames < 1:
             raise ValueError(f'min_frames must be at least 1, got {min_frames}')
-        steps = [sampling] if isinstance(sampling, dict) else list(sampling)
+        steps = list(sampling) if isinstance(sampling, (list, tuple)) else [sampling]
         self.sampling = Compose(steps)
         if not any(isinstance(step, TimeWindow) for step in self.sampling.transforms):
             self.sampling.transforms.insert(0, TimeWindow())
@@ -68,16 +76,18 @@ class DecodeVideo(BaseTransform):
         """Read one video.
 
         Raises:
-            VideoReadError: If no backend can; with what each of them said.
+            NoVideoError: If a backend finds that the file holds no video.
+            VideoReadError: If no backend can read it; with what each of them said.
         """
-        errors, begin = [], time.monotonic()
+        errors, kind, begin = [], VideoReadError, time.monotonic()
         for number, backend in enumerate(self.backends):
             try:
                 with self._open(number, results['filename'], begin) as reader:
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
                 errors.append(f'{backend}: {error}')
-        raise VideoReadError(f"{results['filename']} cannot be read; " + '; '.join(errors))
+                kind = NoVideoError if isinstance(error, NoVideoError) else kind
+        raise kind(f"{results['filename']} cannot be read; " + '; '.join(errors))
 
     def _open(self, number: int, filename: str, begin: float) -> VideoReader:
         if self._process is None:
@@ -88,7 +98,8 @@ class DecodeVideo(BaseTransform):
     def _read(self, reader: VideoReader, results: dict) -> dict:
         if reader.num_frames < self.min_frames:
             raise VideoReadError(f'it has {reader.num_frames} frames, min_frames={self.min_frames}')
-        results.update(total_frames=reader.num_frames, avg_fps=reader.fps)
+        results.update(
+            total_frames=reader.num_frames, avg_fps=reader.fps, reported_frames=reader.reported_frames)
         if reader.times is not None:
             results['frame_times'] = reader.times
         results.setdefault('start_index', 0)

@@ -144,3 +144,43 @@ class SampleAtRate(BaseTransform):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(fps={self.fps}, max_frames={self.max_frames}, '
                 f'cut={self.cut!r})')
+
+
+@TRANSFORMS.register_module()
+class SampleEvenly(BaseTransform):
+    """Sample the first frame, the last one and evenly spaced ones between, whatever the rate.
+
+    Required Keys:
+
+    - total_frames (int)
+    - start_index (int)
+
+    Added Keys:
+
+    - frame_inds (np.ndarray, int32, (T,))
+    - clip_len (int)
+    - frame_interval (None)
+    - num_clips (int)
+
+    Args:
+        num_frames (int): Frames to take. A video with fewer gives some of them again.
+
+    Raises:
+        ValueError: If that is less than 1.
+    """
+
+    def __init__(self, num_frames: int = 12) -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        self.num_frames = num_frames
+
+    def transform(self, results: dict) -> dict:
+        """Choose the frames of one video."""
+        first = results['start_index']
+        inds = np.linspace(first, first + results['total_frames'] - 1, self.num_frames)
+        results['frame_inds'] = inds.round().astype(np.int32)
+        results['clip_len'], results['frame_interval'], results['num_clips'] = self.num_frames, None, 1
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(num_frames={self.num_frames})'

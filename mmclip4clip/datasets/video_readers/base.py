@@ -1,4 +1,5 @@
 """What every backend that reads video files promises."""
+import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -25,11 +26,13 @@ class VideoReader:
         times (np.ndarray, optional): The second at which each frame is shown, the
             first one at 0, (num_frames,); None where ``fps`` says it well enough,
             see :func:`settle_rate`.
+        reported_frames (int): Frames that the container promises, at least ``num_frames``.
     """
 
     num_frames: int
     fps: float
     times: Optional[np.ndarray] = None
+    reported_frames: int
 
     def read(self, indices: Sequence[int]) -> List[np.ndarray]:
         """Decode some frames.
@@ -72,8 +75,11 @@ class VideoReader:
 
 def describe(error: BaseException) -> str:
     """Put an error into one short line."""
-    lines = str(error).strip().splitlines()
-    return f'{type(error).__name__}: {lines[0][:200]}' if lines else type(error).__name__
+    lines = (getattr(error, 'strerror', None) or str(error)).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    said = re.sub(r'\[[\d:]+\] \S+: ', '', lines[0])  # decord's time and place in its source
+    return f'{type(error).__name__}: {said[:200]}'
 
 
 def settle_rate(seconds: Optional[np.ndarray], reported: float) -> Tuple[float, Optional[np.ndarray]]:

@@ -143,8 +143,9 @@ class RemoteReader(VideoReader):
     """A video that is open in the child of a :class:`ReaderProcess`, the last one only."""
 
     def __init__(self, process: ReaderProcess, num_frames: int, fps: float,
-                 times: Optional[np.ndarray]) -> None:
-        self._process, self.num_frames, self.fps, self.times = process, num_frames, fps, times
+                 times: Optional[np.ndarray], reported_frames: int) -> None:
+        self._process, self.num_frames, self.reported_frames = process, num_frames, reported_frames
+        self.fps, self.times = fps, times
 
     def read(self, indices: Sequence[int]) -> List[np.ndarray]:
         """Decode some frames, as :meth:`VideoReader.read` does."""
@@ -167,7 +168,7 @@ def _serve(connection: Connection, memory: int, parent: int) -> None:
                 if reader is not None:
                     reader.close()
                 reader = open_reader(*request)
-                answer = reader.num_frames, reader.fps, reader.times
+                answer = reader.num_frames, reader.fps, reader.times, reader.reported_frames
             else:
                 frames = reader.read(*request)
                 answer = reader.num_frames, _write(frames, memory)

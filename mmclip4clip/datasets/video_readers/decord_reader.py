@@ -33,6 +33,7 @@ class DecordReader(VideoReader):
             packets = PacketList(container, stream)
         self._reader = decord.VideoReader(filename, num_threads=1)
         self.num_frames, self.fps, self.times = len(self._reader), packets.fps, packets.times
+        self.reported_frames = max(packets.reported_frames, self.num_frames)
         self._can_seek = (packets.closed and container.format.name != 'avi'
                           and packets.num_frames == self.num_frames)
 

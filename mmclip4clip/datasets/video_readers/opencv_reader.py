@@ -28,7 +28,7 @@ class OpenCVReader(VideoReader):
             raise NoVideoError('it has no frame that decodes')
         if len(seconds) == 1 and reported < 1:
             raise NoVideoError('it is a picture')
-        self.num_frames = len(seconds)
+        self.num_frames = self.reported_frames = len(seconds)  # OpenCV's own number may be a guess
         seconds = np.array(seconds) - seconds[0]
         rising = bool((np.diff(seconds) > 0).all())
         self.fps, self.times = settle_rate(seconds if rising else None, fps)

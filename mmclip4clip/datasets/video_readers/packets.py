@@ -45,7 +45,7 @@ class PacketList:
         reliable (bool): Whether the stamps tell that order.
         closed (bool): Whether nothing that is shown before a key frame is decoded
             after it, so that one can start at any key frame.
-        num_frames, fps, times: As in :class:`VideoReader`.
+        num_frames, fps, times, reported_frames: As in :class:`VideoReader`.
 
     Raises:
         NoVideoError: If there is no packet.
@@ -70,6 +70,7 @@ class PacketList:
         self.reliable = bool(shown) and not made_up and bool((np.diff(self.order) > 0).all())
         self.closed = self.reliable and self._is_closed()
         self.num_frames = len(shown) or len(self.stamps)
+        self.reported_frames = self.num_frames + max(0, stream.frames - len(self.stamps))
         seconds = (self.order - self.order[0]) * float(stream.time_base) if self.reliable else None
         self.fps, self.times = settle_rate(seconds, stream.average_rate or stream.guessed_rate)
 

@@ -32,7 +32,7 @@ class PyAVReader(VideoReader):
         self._list = PacketList(self._container, stream)
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
-        self.reported_frames = stream.frames  # as the container says; 0 for unknown
+        self.reported_frames = self._list.reported_frames
 
     def _packets(self) -> Iterable[av.Packet]:
         if len(self._list.packets) == len(self._list.stamps):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmaction.registry import TRANSFORMS
 
-from mmclip4clip.datasets import SampleAtRate, TimeWindow
+from mmclip4clip.datasets import SampleAtRate, SampleEvenly, TimeWindow
 
 
 def video(total, fps, **kwargs):
@@ -97,3 +97,14 @@ def test_where_the_rate_varies_seconds_are_found_by_the_times():
     assert SampleAtRate(fps=1)(windowed)['frame_inds'].tolist() == [2, 3]  # 3 s after frame 2 comes 3
     with pytest.raises(ValueError, match='starts at 14 s, but the video ends at 13.80 s'):
         TimeWindow()(video(7, 6 / 9, start=14, **uneven))
+
+
+def test_even_sampling_takes_first_last_and_between_whatever_the_rate():
+    def evenly(count, **kwargs):
+        return SampleEvenly(count)(video(9, 0, **kwargs))['frame_inds'].tolist()
+
+    assert evenly(3) == [0, 4, 8] and evenly(1) == [0]
+    assert evenly(3, start_index=5) == [5, 9, 13]
+    assert SampleEvenly(4)(video(2, 25))['frame_inds'].tolist() == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match='num_frames must be at least 1, got 0'):
+        SampleEvenly(0)

@@ -1,0 +1,112 @@
+"""Check every video of a folder: open it, decode sampled frames, and report what is wrong."""
+import argparse
+import json
+import os
+from functools import cache, partial
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Dict, List
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mmclip4clip.datasets import DecodeVideo, SampleEvenly
+from mmclip4clip.datasets.video_check import check_video, summarise
+
+SUFFIXES = ['.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv']
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='folder of the videos; the folders in it are checked too')
+    parser.add_argument('report', type=Path, help='JSON file to write; a .jsonl beside it keeps what is '
+                        'found of each video, and a check that was stopped goes on from there')
+    parser.add_argument('--suffixes', nargs='+', default=SUFFIXES, help='what the names of videos end with')
+    parser.add_argument('--samples', type=int, default=12, help='frames to decode of each video')
+    parser.add_argument('--min-frames', type=int, default=2, help='a video with fewer is short')
+    parser.add_argument('--min-seconds', type=float, default=1.0, help='a video that lasts less is short')
+    parser.add_argument('--backends', nargs='+', default=['pyav', 'decord', 'opencv'])
+    parser.add_argument('--time-limit', type=float, default=60, help='seconds for a video')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    if args.report.suffix != '.json':
+        parser.error(f'the report must be a .json file, got {args.report}')
+    return args
+
+
+def stamp(path: Path, settings: dict) -> dict:
+    """Tell what must not have changed for an earlier finding to hold."""
+    state = path.stat() if path.exists() else path.lstat()
+    return dict(size=state.st_size, modified=state.st_mtime_ns, settings=settings)
+
+
+@cache
+def decoder(samples: int, backends: tuple, time_limit: float) -> DecodeVideo:
+    """Make the decoder of this process."""
+    return DecodeVideo(SampleEvenly(samples), backends, time_limit)
+
+
+def check(name: str, folder: Path, settings: dict) -> dict:
+    """Check one video, in a worker."""
+    decode = decoder(settings['samples'], tuple(settings['backends']), settings['time_limit'])
+    found = check_video(folder / name, decode, settings['min_frames'], settings['min_seconds'])
+    return dict(path=name, **stamp(folder / name, settings), **found)
+
+
+def read_findings(path: Path) -> Dict[str, dict]:
+    """Read what was found before, but for a last line that was cut off."""
+    findings = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        findings[record['path']] = record
+    return findings
+
+
+def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
+    """Check the videos that were not checked before, and return the findings of all."""
+    settings = {key: getattr(args, key) for key in (
+        'samples', 'min_frames', 'min_seconds', 'backends', 'time_limit')}
+    log = args.report.with_suffix('.jsonl')
+    known = {name: record for name, record in read_findings(log).items() if name in set(names)
+             and stamp(args.folder / name, settings).items() <= record.items()}
+    if known:
+        print(f'{len(known)} of {len(names)} videos were checked before')
+    left = [name for name in names if name not in known]
+    partly = log.with_suffix('.tmp')
+    partly.write_text(''.join(json.dumps(record) + '\n' for record in known.values()))
+    os.replace(partly, log)
+    with log.open('a') as file, Pool(args.workers) as pool:
+        checked = pool.imap_unordered(partial(check, folder=args.folder, settings=settings), left)
+        for record in track(checked, total=len(left), description='checking'):
+            known[record['path']] = record
+            file.write(json.dumps(record) + '\n')
+            file.flush()
+    return [known[name] for name in names]
+
+
+def main() -> None:
+    args = parse_args()
+    if args.report.exists() and json.loads(args.report.read_text() or '{}').get('folder') != str(args.folder):
+        raise SystemExit(f'{args.report} exists and is no report on {args.folder}: give another name')
+    names = sorted(str(path.relative_to(args.folder)) for path in args.folder.rglob('*')
+                   if path.suffix.lower() in args.suffixes)
+    if not names:
+        raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')
+    problems = summarise(check_all(names, args))
+    args.report.write_text(json.dumps(
+        dict(folder=str(args.folder), videos=len(names), **problems), indent=1) + '\n')
+    table = Table('', 'videos', 'the first ones')
+    for kind, found in problems.items():
+        table.add_row(kind, str(len(found)), '\n'.join(f'{path}: {text}'[:160] for path, text in [
+            *found.items()][:3]))
+    Console().print(table)
+    bad = set().union(*problems.values())
+    print(f'{len(names) - len(bad)} of {len(names)} videos have no fault; the others are in {args.report}')
+
+
+if __name__ == '__main__':
+    main()
