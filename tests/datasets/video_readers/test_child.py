@@ -14,7 +14,7 @@ from mmclip4clip.datasets.video_readers.open import BACKENDS
 class Scripted(VideoReader):
     """Does what the name of its file says."""
 
-    num_frames, fps = 5, 1.0
+    num_frames, reported_frames, fps = 5, 5, 1.0
 
     def __init__(self, filename):
         if filename == 'hangs on opening':
