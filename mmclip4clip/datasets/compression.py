@@ -1,0 +1,108 @@
+"""Make videos small, as CLIP4Clip's data preparation does: few frames a second, few pixels."""
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Iterator, NamedTuple, Optional, Tuple
+
+import av
+
+
+class Compressed(NamedTuple):
+    """What became of a video.
+
+    Args:
+        frames (int): Frames written.
+        before (int): Bytes of the source.
+        after (int): Bytes of what was written.
+    """
+
+    frames: int
+    before: int
+    after: int
+
+
+def compress_video(source: Path, target: Path, fps: float = 3., short_side: int = 224,
+                   crf: int = 23) -> Compressed:
+    """Write a video again as H.264, with fewer frames and pixels and without sound.
+
+    A frame of the new video is the one that the old one shows at that second, so
+    that times stay as they are. A video is never made faster or larger. The
+    target is there whole or not at all.
+
+    Args:
+        source (Path): The video.
+        target (Path): An ``.mp4`` to write; its folder is made if needed.
+        fps (float): The most frames a second.
+        short_side (int): The most pixels of the shorter side.
+        crf (int): Quality of x264, 0 to 51; less is better and larger.
+
+    Returns:
+        Compressed: Frames and bytes.
+
+    Raises:
+        ValueError: If the file has no video, or none of its frames decodes.
+        OSError: If a file cannot be read or written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
+    try:
+        with av.open(str(source)) as old:
+            if not old.streams.video:
+                raise ValueError(f'{source} has no video')
+            with av.open(str(partial), 'w', format='mp4') as new:
+                frames = _write(old, new, fps, short_side, crf)
+        if not frames:
+            raise ValueError(f'no frame of {source} decodes')
+        done = Compressed(frames, source.stat().st_size, partial.stat().st_size)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return done
+
+
+def _write(old: av.container.InputContainer, new: av.container.OutputContainer, fps: float,
+           short_side: int, crf: int) -> int:
+    source = old.streams.video[0]
+    rate = Fraction(min(fps, float(source.average_rate or fps))).limit_denominator(1000)
+    stream, number = None, -1
+    for number, frame in enumerate(_frames_at(old, rate)):
+        if stream is None:
+            stream = new.add_stream('libx264', rate=rate)
+            stream.width, stream.height = fit(frame.width, frame.height, short_side)
+            stream.pix_fmt, stream.options = 'yuv420p', dict(crf=str(crf))
+        frame = frame.reformat(stream.width, stream.height, 'yuv420p', interpolation='BICUBIC')
+        frame.pts, frame.time_base = number, 1 / rate
+        new.mux(stream.encode(frame))
+    if stream is not None:
+        new.mux(stream.encode())
+    return number + 1
+
+
+def _frames_at(container: av.container.InputContainer, rate: Fraction) -> Iterator[av.VideoFrame]:
+    """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, past damaged packets."""
+    begin: Optional[float] = None
+    shown, number = None, 0
+    for frame in _decode(container):
+        if frame.time is None:
+            continue
+        begin = frame.time if begin is None else begin
+        while shown is not None and number / rate < frame.time - begin - 1e-6:
+            yield shown
+            number += 1
+        shown = frame
+    if shown is not None and shown.time - begin >= number / rate - 1e-6:
+        yield shown
+
+
+def _decode(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(video=0):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:  # a damaged packet is left out, as ffmpeg does
+            continue
+
+
+def fit(width: int, height: int, short_side: int) -> Tuple[int, int]:
+    """Return even sides of the same shape, the shorter one at most ``short_side``."""
+    scale = min(1., short_side / min(width, height))
+    return tuple(max(2, round(side * scale / 2) * 2) for side in (width, height))

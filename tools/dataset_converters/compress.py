@@ -1,0 +1,77 @@
+"""Compress every video of a folder, to decode less: 3 frames a second, 224 pixels on the shorter side.
+
+What is there already is passed over, so a run that was stopped goes on where it was.
+"""
+import argparse
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from mmclip4clip.datasets.compression import compress_video
+
+SUFFIXES = ['.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv']
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('source', type=Path, help='folder of the videos, with the folders in it')
+    parser.add_argument('target', type=Path, help='folder to write to; names stay, with the ending .mp4')
+    parser.add_argument('--fps', type=float, default=3., help='the most frames a second')
+    parser.add_argument('--short-side', type=int, default=224, help='the most pixels of the shorter side')
+    parser.add_argument('--crf', type=int, default=23, help='quality of x264; less is better and larger')
+    parser.add_argument('--suffixes', nargs='+', default=SUFFIXES, help='what the names of videos end with')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    args = parser.parse_args()
+    if not args.source.is_dir():
+        parser.error(f'{args.source} is not a folder')
+    if args.fps <= 0 or args.short_side < 2:
+        parser.error(f'--fps must be positive and --short-side at least 2, got {args.fps}, {args.short_side}')
+    return args
+
+
+def plan(args: argparse.Namespace) -> dict:
+    """Return the target of each video, by its source; two that would have one are an error."""
+    targets = {}
+    for source in sorted(args.source.rglob('*')):
+        if source.suffix.lower() in args.suffixes and args.target not in source.parents:
+            target = (args.target / source.relative_to(args.source)).with_suffix('.mp4')
+            if target in targets.values():
+                raise SystemExit(f'error: {source} and another video would both become {target}')
+            targets[source] = target
+    if not targets:
+        raise SystemExit(f'error: no video in {args.source}; looked for {" ".join(args.suffixes)}')
+    return targets
+
+
+def main() -> None:
+    args = parse_args()
+    targets = plan(args)
+    todo = {source: target for source, target in targets.items() if not target.exists()}
+    start, done, failed = time.perf_counter(), [], []
+    with ProcessPoolExecutor(args.workers) as pool:
+        jobs = {pool.submit(compress_video, source, target, args.fps, args.short_side, args.crf): source
+                for source, target in todo.items()}
+        for job in track(as_completed(jobs), 'compressing', len(jobs), console=Console(stderr=True)):
+            try:
+                done.append(job.result())
+            except Exception as error:  # decoders raise what they like; each is listed
+                failed.append(f'{jobs[job]}: {error}')
+    seconds = time.perf_counter() - start
+    before, after = (sum(getattr(d, key) for d in done) / 2**20 for key in ('before', 'after'))
+    print(f'{len(done)} compressed, {len(targets) - len(todo)} were there, {len(failed)} failed')
+    if done:
+        print(f'{before:.1f} MiB became {after:.1f} MiB, {100 * (1 - after / before):.0f} % less, in '
+              f'{seconds:.1f} s')
+    if failed:
+        listed = args.target / 'failed.txt'
+        args.target.mkdir(parents=True, exist_ok=True)
+        listed.write_text('\n'.join(sorted(failed)) + '\n')
+        raise SystemExit(f'error: {len(failed)} videos could not be compressed, see {listed}')
+
+
+if __name__ == '__main__':
+    main()
