@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
-from mmclip4clip.apis import add_common_arguments, load_config
+from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
 from mmclip4clip.evaluation.metrics.dump import check_writable
 
 
@@ -30,6 +30,7 @@ def main() -> None:
                               dict(type='RetrievalDump', out_file_path=str(args.dump))]
     cfg.load_from, cfg.resume = args.checkpoint, False
     Runner.from_cfg(cfg).test()
+    leave_processes()
 
 
 if __name__ == '__main__':

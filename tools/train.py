@@ -3,7 +3,7 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmclip4clip.apis import add_common_arguments, load_config
+from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,6 +39,7 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     Runner.from_cfg(cfg).train()
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import torch.distributed as dist
 from mmengine.config import Config, DictAction
 
 
@@ -54,6 +55,17 @@ def load_config(args: argparse.Namespace) -> Config:
     if randomness.get('deterministic'):  # cuBLAS needs it, and reads it only at its start
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     return cfg
+
+
+def leave_processes() -> None:
+    """Wait for all processes, as the first may still be drawing, and part from them.
+
+    A process that ends while others still have connections to it may be aborted
+    by gloo's threads at its exit.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 def check_work_dir(folder: Path) -> None:
