@@ -1,0 +1,141 @@
+"""Time loading clips: DecodeVideo against mmaction2's stock pipeline, in turns within one run.
+
+Both sample the same 12 frames, resize the short side to 256 and crop 224 pixels. Clips that the
+stock pipeline cannot read are left out, and it is said of how many the output is the same.
+"""
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Dict, List
+
+import cv2
+import numpy as np
+import torch
+from mmaction.registry import TRANSFORMS
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader, Dataset
+
+import mmclip4clip  # noqa: F401  registers the modules
+
+SAMPLING = dict(type='UniformSample', clip_len=12, num_clips=1, test_mode=True)
+TAIL = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224),
+        dict(type='FormatShape', input_format='NCHW')]
+STOCK = [dict(type='DecordInit'), SAMPLING, dict(type='DecordDecode'), *TAIL]
+
+
+class Clips(Dataset):
+    """Video files through a pipeline, as tensors (T, 3, 224, 224), each file ``repeat`` times."""
+
+    def __init__(self, files: List[Path], pipeline: List[dict], repeat: int = 1) -> None:
+        self.files, self.repeat = files, repeat
+        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+
+    def __len__(self) -> int:
+        return self.repeat * len(self.files)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        file = str(self.files[i % len(self.files)])
+        frames = self.pipeline(dict(filename=file, start_index=0, modality='RGB'))['imgs']
+        return torch.from_numpy(np.ascontiguousarray(frames))
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time so far of this process and all processes below it."""
+    states = {}
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = path.read_text().rpartition(')')[2].split()
+        except OSError:  # it has just ended
+            continue
+        states[int(path.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+    below = {os.getpid()}
+    for _ in states:
+        more = {pid for pid, (parent, _) in states.items() if parent in below} - below
+        if not more:
+            break
+        below |= more
+    return sum(states[pid][1] for pid in below) / os.sysconf('SC_CLK_TCK')
+
+
+def readable(files: List[Path], stock: Clips) -> List[Path]:
+    """Leave out, saying so, what the stock pipeline cannot read."""
+    kept = []
+    for i, file in enumerate(files):
+        try:
+            stock[i]
+            kept.append(file)
+        except Exception as error:  # decord raises what it likes
+            print(f'left out: {file}: {str(error).splitlines()[0][:100]}')
+    return kept
+
+
+def measure(loaders: Dict[str, DataLoader], rounds: int) -> Dict[str, dict]:
+    """Run the loaders in turns; the first round warms up."""
+    seconds = {name: [] for name in loaders}
+    used = {name: [] for name in loaders}
+    for number in range(rounds + 1):
+        for name, loader in loaders.items():
+            begin, cpu = time.perf_counter(), cpu_seconds()
+            for _ in loader:
+                pass
+            if number:
+                seconds[name].append(time.perf_counter() - begin)
+                used[name].append(cpu_seconds() - cpu)
+    clips = {name: len(loader.dataset) for name, loader in loaders.items()}
+    return {name: dict(clips_per_second=clips[name] / np.median(seconds[name]),
+                       cpu_ms_per_clip=1000 * np.median(used[name]) / clips[name]) for name in loaders}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('folder', type=Path, help='folder of videos (.mp4, .avi, .mkv, .webm)')
+    parser.add_argument('--backends', nargs='+', action='append', metavar='BACKEND',
+                        help='backends of DecodeVideo; can be given several times')
+    parser.add_argument('--time-limit', type=float, default=60, help='of DecodeVideo; 0 for none')
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--repeat', type=int, default=4, help='how often a round loads each clip')
+    parser.add_argument('--rounds', type=int, default=5, help='the medians of these are given')
+    parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
+    args = parser.parse_args()
+    init_default_scope('mmaction')
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    files = sorted(p for p in args.folder.rglob('*') if p.suffix in ('.mp4', '.avi', '.mkv', '.webm'))
+    files = readable(files, Clips(files, STOCK))
+    pipelines = {'stock': STOCK}
+    for backends in args.backends or [['decord'], ['pyav']]:
+        decode = dict(type='DecodeVideo', sampling=SAMPLING, backends=backends,
+                      time_limit=args.time_limit or None)
+        pipelines[' '.join(backends)] = [decode, *TAIL]
+    stock = Clips(files, STOCK)
+    same = {name: sum(torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files)))
+            for name, pipeline in pipelines.items()}
+    figures = measure({
+        name: DataLoader(Clips(files, pipeline, args.repeat), args.batch_size, num_workers=args.workers,
+                         persistent_workers=True, collate_fn=pseudo_collate)
+        for name, pipeline in pipelines.items()}, args.rounds)
+    for name, values in figures.items():
+        values.update(same_output=same[name], clips=len(files),
+                      times_the_speed=values['clips_per_second'] / figures['stock']['clips_per_second'],
+                      times_less_cpu=figures['stock']['cpu_ms_per_clip'] / values['cpu_ms_per_clip'])
+    if args.json:
+        print(json.dumps(figures))
+        return
+    table = Table('', 'clips/s', 'times the speed', 'CPU ms a clip', 'times less CPU', 'same output')
+    for name, v in figures.items():
+        table.add_row(name, f"{v['clips_per_second']:.1f}", f"{v['times_the_speed']:.2f}",
+                      f"{v['cpu_ms_per_clip']:.1f}", f"{v['times_less_cpu']:.2f}",
+                      f"{v['same_output']} of {v['clips']}")
+    Console().print(table)
+    print(f'{args.workers} workers, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, batches of '
+          f'{args.batch_size}, {args.rounds} rounds of {args.repeat * len(files)} clips')
+
+
+if __name__ == '__main__':
+    main()
