@@ -46,7 +46,7 @@ class BadVideoHook(Hook):
             RuntimeError: If too large a share of the videos is unreadable.
         """
         found, replaced = self._here
-        for sample in data_batch['data_samples']:
+        for sample in (data_batch or {}).get('data_samples', []):
             found.update(sample.get('replaced', []))
             replaced += 'replaced' in sample
         self._here = found, replaced
@@ -63,7 +63,8 @@ class BadVideoHook(Hook):
                        outputs: Optional[dict] = None) -> None:
         """Note what could not be read."""
         self._missed.update((sample.video_id, sample.unreadable)
-                            for sample in data_batch['data_samples'] if 'unreadable' in sample)
+                            for sample in (data_batch or {}).get('data_samples', [])
+                            if 'unreadable' in sample)
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
         """List what could not be read and was counted as missed."""
