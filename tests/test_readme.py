@@ -33,7 +33,7 @@ def test_the_config_for_ones_own_videos_trains_and_tests(mine, tool, shapes, tmp
                 for k, v in tower.items()]
     for part in ('train', 'val', 'test'):
         options += [f'{part}_dataloader.num_workers=0', f'{part}_dataloader.persistent_workers=False',
-                    f'{part}_dataloader.dataset.pipeline.7.tokenizer={shapes}/tokenizer']
+                    f'{part}_dataloader.dataset.pipeline.4.tokenizer={shapes}/tokenizer']
     tool('train.py', mine, '--work-dir', 'w', '--cfg-options', *options, 'train_cfg.max_epochs=1')
     tool('test.py', mine, 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options', *options)
     entry, = json.loads((tmp_path / 't/metrics.json').read_text())

@@ -44,7 +44,7 @@ def test_in_training_another_sample_takes_the_place_and_says_so(build):
         assert sample.video_id.startswith('good')
         videos = [video for video, _ in sample.replaced]
         assert videos[0] == f'bad{1 - number}.mp4' and set(videos) <= {'bad0.mp4', 'bad1.mp4'}
-        assert 'cannot be read; decord: ' in sample.replaced[0][1]
+        assert 'cannot be read; pyav: ' in sample.replaced[0][1]
     assert 'replaced' not in dataset[2]['data_samples']
     assert dataset.num_videos == 6
 

@@ -45,7 +45,7 @@ def clips(data, tool, tmp_path):
         tool('train_tokenizer.py', tmp_path / 'captions.json', tmp_path / 'tokenizer')
         path = tmp_path / 'msvd-clips.py'
         path.write_text(CONFIG.format(base=ROOT / MSRVTT, root=tmp_path, videos=data / 'clips/msvd') + extra)
-        options = pipelines(**{'7.tokenizer': tmp_path / 'tokenizer', '2.clip_len': frames})
+        options = pipelines(**{'4.tokenizer': tmp_path / 'tokenizer', '0.sampling.clip_len': frames})
         return str(path), options, annotations
 
     return clips
@@ -75,7 +75,7 @@ def best_possible(annotations) -> tuple:
 def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, frames, epochs):
     config, options, annotations = clips(captions, TINY, frames)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options', *options,
-         'train_dataloader.dataset.pipeline.2.test_mode=True',  # the frames that the evaluation takes
+         'train_dataloader.dataset.pipeline.0.sampling.test_mode=True',  # as the evaluation
          f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
          f'train_cfg.val_begin={epochs}', f'default_hooks.checkpoint.interval={epochs}')
     entry = last_entry(tmp_path / 'w')

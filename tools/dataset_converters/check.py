@@ -12,9 +12,8 @@ from rich.progress import track
 from rich.table import Table
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
+from mmclip4clip.datasets.converters.videos import ENDINGS
 from mmclip4clip.datasets.video_check import check_video, summarise
-
-SUFFIXES = ['.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv']
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='folder of the videos; the folders in it are checked too')
     parser.add_argument('report', type=Path, help='JSON file to write; a .jsonl beside it keeps what is '
                         'found of each video, and a check that was stopped goes on from there')
-    parser.add_argument('--suffixes', nargs='+', default=SUFFIXES, help='what the names of videos end with')
+    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with')
     parser.add_argument('--samples', type=int, default=12, help='frames to decode of each video')
     parser.add_argument('--min-frames', type=int, default=2, help='a video with fewer is short')
     parser.add_argument('--min-seconds', type=float, default=1.0, help='a video that lasts less is short')

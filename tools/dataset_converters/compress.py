@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmclip4clip.datasets.compression import compress_video
-
-SUFFIXES = ['.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv']
+from mmclip4clip.datasets.converters.videos import ENDINGS
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=3., help='the most frames a second')
     parser.add_argument('--short-side', type=int, default=224, help='the most pixels of the shorter side')
     parser.add_argument('--crf', type=int, default=23, help='quality of x264; less is better and larger')
-    parser.add_argument('--suffixes', nargs='+', default=SUFFIXES, help='what the names of videos end with')
+    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     args = parser.parse_args()
     if not args.source.is_dir():

@@ -2,9 +2,7 @@
 dataset_type = 'VideoCaptionDataset'
 data_root = '{{$MOVING_SHAPES:data/moving_shapes}}'
 pipeline = [
-    dict(type='DecordInit'),
-    dict(type='SampleAtRate', fps=2, max_frames=4),
-    dict(type='DecordDecode'),
+    dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4)),
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='TokenizeCaptions', tokenizer=f'{data_root}/tokenizer', max_words=24),
     dict(type='PackVideoCaptions')

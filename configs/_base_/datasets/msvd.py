@@ -1,57 +1,10 @@
-# MSVD, 1200/100/670 videos with all their captions: one item a caption in training, one a video
-# in validation and test, where every caption is a query. 12 frames and 32 words.
-dataset_type = 'VideoCaptionDataset'
-data_root = 'data/video_retrieval/msvd'
-pipeline = [
-    dict(type='DecordInit'),
-    dict(type='TimeWindow'),
-    dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform'),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 224), interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32),
-    dict(type='PackVideoCaptions')
-]
+# MSVD, 1200/100/670 videos with all their captions. Its small videos are enlarged: bicubic, as the reference.
+_base_ = 'video-captions.py'
 
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='train.json',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        caption_mode='each',
-        pipeline=pipeline))
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='val.json',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        caption_mode='all',
-        test_mode=True,
-        pipeline=pipeline))
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='test.json',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        caption_mode='all',
-        test_mode=True,
-        pipeline=pipeline))
-
-val_evaluator = dict(type='VideoTextRetrievalMetric')
-test_evaluator = val_evaluator
+resize = dict(type='Resize', scale=(-1, 224), interpolation='bicubic')
+msvd = dict(
+    data_root='data/video_retrieval/msvd',
+    pipeline=[_base_.pipeline[0], resize, *_base_.pipeline[2:]])
+train_dataloader = dict(dataset=msvd)
+val_dataloader = dict(dataset=msvd)
+test_dataloader = dict(dataset=msvd)

@@ -5,7 +5,7 @@ from typing import Dict, Iterator, List
 
 # In order of preference where a video is there twice; the later ones occur in DiDeMo.
 ENDINGS = ('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.wmv', '.asf', '.divx',
-           '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.flv')
+           '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.ts', '.flv')
 
 
 def stem_of(name: str) -> str:

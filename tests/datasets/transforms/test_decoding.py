@@ -99,7 +99,7 @@ def test_the_next_backend_takes_over_and_samples_by_its_own_count(files):
 
 def test_frames_past_the_end_become_the_last_one_and_are_counted(data):
     path = data / 'clips/broken/video12727.mp4'
-    results = decode(path)
+    results = decode(path, backends=['decord', 'pyav'])
     assert results['backend'] == 'pyav' and results['total_frames'] == 347
     assert results['frame_inds'].max() == 282 and results['clamped_frames'] == 2
     assert np.array_equal(results['imgs'][-1], results['imgs'][-2])
@@ -109,7 +109,7 @@ def test_frames_past_the_end_become_the_last_one_and_are_counted(data):
 
 def test_all_causes_are_named_with_the_file(files, tmp_path):
     (tmp_path / 'a.mp4').write_text('no video')
-    with pytest.raises(VideoReadError, match='a.mp4 cannot be read; decord: .*; pyav: .*; opencv: OpenCV'):
+    with pytest.raises(VideoReadError, match='a.mp4 cannot be read; pyav: .*; decord: .*; opencv: OpenCV'):
         decode(tmp_path / 'a.mp4')
     with pytest.raises(VideoReadError, match='mp4: the window starts at 9 s, but the video ends at 2.00 s'):
         decode(files['mp4'], window=dict(start=9))
@@ -122,11 +122,11 @@ def test_a_file_that_never_answers_is_given_up_within_the_limit(files, tmp_path)
     os.mkfifo(tmp_path / 'pipe.mp4')
     transform = DecodeVideo(MODES['segments'], time_limit=0.6)
     begin = time.monotonic()
-    with pytest.raises(VideoReadError, match='decord: it took more than 0.2 s and was given up; pyav: it'):
+    with pytest.raises(VideoReadError, match='pyav: it took more than 0.2 s and was given up; decord: it'):
         transform(dict(filename=str(tmp_path / 'pipe.mp4')))
     assert time.monotonic() - begin < 3
     transform.time_limit = 60
-    assert transform(dict(filename=str(files['mp4'])))['backend'] == 'decord'
+    assert transform(dict(filename=str(files['mp4'])))['backend'] == 'pyav'
 
 
 class Stuck(torch.utils.data.Dataset):
@@ -173,7 +173,7 @@ def test_it_can_be_sent_to_another_process_and_printed(files):
     copy = pickle.loads(pickle.dumps(transform))
     assert len(copy(dict(filename=str(files['mp4'])))['imgs']) == 12
     assert len(copy.sampling.transforms) == 2  # the window is not applied twice
-    assert "backends=('decord', 'pyav', 'opencv'), time_limit=60" in repr(copy)
+    assert "backends=('pyav', 'decord', 'opencv'), time_limit=60" in repr(copy)
 
 
 @pytest.mark.parametrize('backend, time_limit, videos', [
