@@ -1,5 +1,6 @@
 import os
 import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,13 @@ def command(tmp_path):
         return done.stdout
 
     return command
+
+
+def free_port() -> str:
+    """Find a port that nobody listens to."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
 
 
 def weights(path) -> dict:

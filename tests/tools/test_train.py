@@ -10,7 +10,7 @@ import torch
 
 from mmclip4clip.evaluation import read_dump
 
-from .conftest import query_bank, weights
+from .conftest import free_port, query_bank, weights
 
 
 def same(a, b):
@@ -115,7 +115,7 @@ def test_dist_scripts_start_several_processes(config, tmp_path):
     script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'dist_train.sh')
     usage = subprocess.run(['bash', script], capture_output=True, text=True)
     assert usage.returncode == 2 and 'CONFIG GPUS' in usage.stdout
-    environment = dict(os.environ, PORT='29618', OMP_NUM_THREADS='1',
+    environment = dict(os.environ, PORT=free_port(), OMP_NUM_THREADS='1',
                        PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'])
     done = subprocess.run(
         ['bash', script, config, '2', '--work-dir', 'w', '--no-validate', '--cfg-options',
@@ -130,7 +130,7 @@ def test_two_processes_train_and_evaluate_as_one(command, config, shapes, tmp_pa
     flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1',
              'train_cfg.val_interval=1']
     command(f'{tools}/train.py', config, '--work-dir', 'one', *flags)
-    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29617']
+    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port', free_port()]
     command(*torchrun, f'{tools}/train.py', config, '--work-dir', 'two', '--launcher', 'pytorch',
             *flags, 'train_dataloader.batch_size=4')
     outputs = {}

@@ -1,5 +1,4 @@
 import hashlib
-import io
 import json
 import os
 from pathlib import Path
@@ -10,6 +9,8 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
+
+from ...version import __version__
 
 try:
     import lmdb
@@ -33,12 +34,13 @@ os.register_at_fork(before=_close)  # LMDB's handles must not be carried into an
 class CacheFrames(BaseTransform):
     """Decode each video once, and read its frames from disk from then on.
 
-    Wraps the transforms from opening a video to its last resizing; what is random
-    comes after it. Frames lie in an LMDB environment, which any number of workers
-    and processes may share. A changed file, window or transform has another key, so
-    that nothing outdated is read. When the size limit is reached, nothing is thrown
-    away, since in an epoch all videos are as old: videos that do not fit are decoded
-    each time, and a warning says so.
+    Wraps the transforms from opening a video to its last resizing, or to
+    ``FormatShape``; what is random comes after it. Frames lie in an LMDB
+    environment, which any number of workers and processes may share. A changed
+    file, window, transform or version of this package has another key, so that
+    nothing outdated is read. When the size limit is reached, nothing is thrown
+    away, since in an epoch all videos are as old: videos that do not fit are
+    decoded each time, and a warning says so.
 
     Required Keys:
 
@@ -48,7 +50,7 @@ class CacheFrames(BaseTransform):
 
     Added Keys:
 
-    - imgs (list[np.ndarray], uint8, T x (H, W, 3))
+    - imgs: as the transforms leave them, T frames uint8, a list of (H, W, 3) or one array
     - every other key that the transforms add, if JSON has a form for it
 
     Args:
@@ -76,14 +78,16 @@ class CacheFrames(BaseTransform):
         """Read the video's frames, or decode and keep them.
 
         Raises:
-            ValueError: If the transforms give other frames each time.
+            ValueError: If the transforms give other frames each time, or other than uint8.
         """
         key = self._key(results)
         with self._environment().begin(buffers=True) as transaction:
-            info, imgs = transaction.get(key + b'.json'), transaction.get(key + b'.npy')
+            info, imgs = transaction.get(key + b'.json'), transaction.get(key + b'.rgb')
             if info is not None and imgs is not None:
                 results.update(json.loads(bytes(info)))
-                results['imgs'] = list(np.load(io.BytesIO(imgs), allow_pickle=False))
+                shape, as_list = results.pop('cached')
+                imgs = np.frombuffer(imgs, np.uint8).reshape(shape).copy()
+                results['imgs'] = list(imgs) if as_list else imgs
                 return results
         before = dict(results)
         results = self.transforms(results)
@@ -97,7 +101,7 @@ class CacheFrames(BaseTransform):
         """Return 64 bytes that change with the file, the window and the transforms."""
         stat = os.stat(results['filename'])
         parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, results.get('start'),
-                 results.get('end'), self.configs)
+                 results.get('end'), self.configs, __version__)
         return hashlib.sha256(repr(parts).encode()).hexdigest().encode()
 
     def _check_repeats(self, before: dict, results: dict) -> None:
@@ -112,12 +116,15 @@ class CacheFrames(BaseTransform):
     def _keep(self, key: bytes, added: dict) -> None:
         if self._full:
             return
-        imgs = np.stack(added.pop('imgs'))
-        file = io.BytesIO()
-        np.save(file, imgs, allow_pickle=False)
+        imgs = added.pop('imgs')
+        added['cached'] = np.shape(imgs), isinstance(imgs, list)
+        imgs = np.ascontiguousarray(imgs)
+        if imgs.dtype != np.uint8:
+            raise ValueError(f'CacheFrames keeps uint8 frames, its transforms give {imgs.dtype}: leave '
+                             'normalising to the model')
         try:
             with self._environment().begin(write=True) as transaction:
-                transaction.put(key + b'.npy', file.getbuffer())
+                transaction.put(key + b'.rgb', imgs.data)
                 transaction.put(key + b'.json', json.dumps(_plain(added)).encode())
         except lmdb.MapFullError:
             self._full = True

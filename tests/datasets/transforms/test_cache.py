@@ -134,3 +134,23 @@ def test_bad_arguments_and_a_missing_package_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'lmdb', None)
     with pytest.raises(ImportError, match=r'pip install "mmclip4clip\[cache\]"'):
         build(tmp_path)
+
+
+@pytest.mark.parametrize('last', [[], [dict(type='FormatShape', input_format='NCHW')]])
+def test_frames_of_our_decoder_come_back_as_they_were_formatted(video, tmp_path, last):
+    decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4))
+    transforms = [decode, dict(type='Resize', scale=(-1, 32)), *last]
+    expected, cache = plain(video, transforms), build(tmp_path / 'cache', transforms)
+    for _ in range(2):
+        results = run(cache, video)
+        assert type(results['imgs']) is type(expected['imgs']) and 'cached' not in results
+        np.testing.assert_array_equal(results['imgs'], expected['imgs'])
+        assert results['backend'] == 'pyav' and results['total_frames'] == expected['total_frames']
+        np.asarray(results['imgs'])[:] = 0  # what is done to them does not reach the cache
+
+
+def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
+    cache = build(tmp_path / 'cache', [
+        *OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])])
+    with pytest.raises(ValueError, match='keeps uint8 frames, its transforms give float32'):
+        run(cache, video)
