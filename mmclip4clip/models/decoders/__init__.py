@@ -1,0 +1,3 @@
+from .generation import Generated, StepwiseDecoder, beam_search, generate, greedy_search, sample
+
+__all__ = ['Generated', 'StepwiseDecoder', 'beam_search', 'generate', 'greedy_search', 'sample']
