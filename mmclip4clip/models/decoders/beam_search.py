@@ -76,7 +76,7 @@ class _Beams:
         self.tokens = start.new_full((batch, rules.max_new_tokens), rules.end)
 
     def advance(self, log_probs: Tensor) -> Tensor:
-        """Continue by log-probabilities (R * beam_size, K).
+        """Continue by log-probabilities (R * beam_size, K), which are used up.
 
         Returns:
             Tensor: Which of these R * beam_size to go on with, in the new order, (R' * beam_size,).
@@ -85,7 +85,7 @@ class _Beams:
         if self.size > vocabulary ** self.rules.max_new_tokens:
             raise ValueError(f'beam_size must be at most the number of captions, {vocabulary} ** '
                              f'{self.rules.max_new_tokens}, got {self.size}')
-        candidates = (log_probs.unflatten(0, self.totals.shape) + self.totals[..., None]).flatten(1)
+        candidates = log_probs.add_(self.totals.view(-1, 1)).view(len(self.rows), -1)  # in place: it is large
         totals, index = candidates.topk(2 * self.size, dim=1)  # each beam can end, and one go on, at least
         beam, token = index // vocabulary, index % vocabulary
         before = self.prefixes.gather(1, beam[..., None].expand(-1, -1, length - 1))

@@ -127,17 +127,16 @@ def _token_by_token(decoder: StepwiseDecoder, state: Any, start: Tensor, rules: 
     rules.check_start(start)
     rows = torch.arange(len(start), device=start.device)  # those not done
     tokens = start.new_full((len(start), rules.max_new_tokens), rules.end)
-    scores, newest = 0, start
+    scores, newest = torch.zeros(len(start), device=start.device), start
     for place in range(rules.max_new_tokens):
         log_probs, state = next_log_probs(decoder, newest, state, rules.end)
-        allowed = rules.apply(tokens[rows, :place], log_probs)
-        if (allowed.amax(dim=1) == -torch.inf).any():
+        log_probs = rules.apply(tokens[rows, :place], log_probs)
+        if (log_probs.amax(dim=1) == -torch.inf).any():
             raise ValueError(f'no token is left for place {place} of a caption: min_new_tokens='
                              f'{rules.min_new_tokens} and no_repeat_ngram={rules.no_repeat_ngram} forbid all')
-        newest = pick(allowed, rows)
+        newest = pick(log_probs, rows)
         tokens[rows, place] = newest
-        gain = log_probs.gather(1, newest[:, None])[:, 0]
-        scores = gain.clone() if place == 0 else scores.index_add(0, rows, gain)
+        scores[rows] += log_probs.gather(1, newest[:, None])[:, 0]
         going = (newest != rules.end).nonzero()[:, 0]
         if not len(going):
             break

@@ -69,11 +69,11 @@ class CaptionRules:
                              f'{self.max_new_tokens}')
 
     def apply(self, prefixes: Tensor, log_probs: Tensor) -> Tensor:
-        """Set what may not follow ``prefixes`` (B, L) to -inf in a copy of ``log_probs`` (B, K)."""
+        """Set what may not follow ``prefixes`` (B, L) to -inf in ``log_probs`` (B, K), maybe in place."""
         if self.no_repeat_ngram:
             log_probs = NoRepeatNGramLogitsProcessor(self.no_repeat_ngram)(prefixes, log_probs)
         if prefixes.shape[1] < self.min_new_tokens:
-            log_probs = log_probs.index_fill(1, torch.tensor(self.end, device=log_probs.device), -torch.inf)
+            log_probs[:, self.end] = -torch.inf
         return log_probs
 
     def check_start(self, start: Tensor) -> None:

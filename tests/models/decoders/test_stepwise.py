@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import torch
+
+from mmclip4clip.models.decoders import generate
+
+from .plain import TableDecoder, captions, logits_after, states
+
+METHODS = [dict(method='greedy'), dict(method='beam', beam_size=2), dict(method='sample', seeds=[3, 4])]
+each_method = pytest.mark.parametrize('method', METHODS, ids=[m['method'] for m in METHODS])
+
+
+def run(method, logits=logits_after, start=(0, 0), end=1, max_new_tokens=6, **options):
+    return generate(TableDecoder(logits, end), states(range(2)), torch.tensor(start), end,
+                    max_new_tokens=max_new_tokens, **method, **options)
+
+
+def end_first(row, prefix):
+    """Row 0 ends at once almost surely, row 1 after two tokens."""
+    logits = np.zeros(6, 'float32')
+    logits[1] = 30 if len(prefix) > 2 * row else -30
+    logits[2] = 10
+    return logits
+
+
+@each_method
+def test_a_caption_can_be_empty(method):
+    assert captions(run(method, end_first)) == [(), (2, 2)]
+
+
+@each_method
+def test_an_empty_caption_alone_has_no_tokens(method):
+    method = {**method, 'seeds': [0]} if 'seeds' in method else method
+    found = generate(TableDecoder(end_first), states([0]), torch.zeros(1, dtype=torch.int64), 1,
+                     max_new_tokens=5, **method)
+    assert found.tokens.shape == (1, 0) and found.lengths.tolist() == [0]
+    assert found.scores.item() == pytest.approx(0, abs=1e-6)
+
+
+@each_method
+@pytest.mark.parametrize('least', [1, 2, 4])
+def test_a_minimum_length_keeps_the_end_away_until_then(method, least):
+    found = run(method, end_first, min_new_tokens=least)
+    assert found.lengths.tolist() == [least, max(least, 2)]
+    assert captions(found)[0] == (2,) * least  # its best other token, with the probability it had
+    assert found.scores[0] < -19
+
+
+@each_method
+def test_a_maximum_length_cuts_a_caption(method):
+    found = run(method, lambda row, prefix: np.float32([0, -30, 30, 0, 0, 0]), max_new_tokens=3)
+    assert captions(found) == [(2, 2, 2)] * 2
+    assert found.scores.tolist() == pytest.approx([0, 0], abs=1e-6)  # no end token is counted
+
+
+@each_method
+@pytest.mark.parametrize('ngram', [1, 2, 3])
+def test_no_ngram_comes_twice(method, ngram):
+    def counts_round(row, prefix):
+        logits = np.zeros(6, 'float32')
+        logits[2 + (prefix[-1] - 1) % 3] = 40  # 2 3 4 2 3 4 ...
+        logits[1] = -60
+        return logits
+
+    def repeats(caption):
+        grams = [caption[i:i + ngram] for i in range(len(caption) - ngram + 1)]
+        return len(grams) - len(set(grams))
+
+    plain = run(method, counts_round, start=(4, 4), max_new_tokens=9)
+    assert captions(plain) == [(2, 3, 4) * 3] * 2
+    most = 5 if ngram == 1 else 9
+    found = run(method, counts_round, start=(4, 4), max_new_tokens=most, no_repeat_ngram=ngram)
+    for caption in captions(found):
+        assert len(caption) == most and repeats(caption) == 0
+        assert caption[:2 + ngram] == (2, 3, 4, 2, 3)[:2 + ngram] if ngram > 1 else caption[:3] == (2, 3, 4)
+
+
+@each_method
+def test_half_precision_logits_are_summed_in_single_precision(method):
+    class Half(TableDecoder):
+        def step(self, tokens, state):
+            logits, state = super().step(tokens, state)
+            return logits.bfloat16(), state
+
+    found = generate(Half(), states(range(2)), torch.zeros(2, dtype=torch.int64), 1, max_new_tokens=4, **method)
+    assert found.scores.dtype == torch.float32
+
+
+def nan(row, prefix):
+    return logits_after(row, prefix) if row or len(prefix) < 2 else np.full(6, np.nan, 'float32')
+
+
+def one_infinite(row, prefix):
+    return np.float32([np.inf, 0, 0, 0, 0, 0])
+
+
+@each_method
+@pytest.mark.parametrize('logits', [nan, one_infinite, lambda row, prefix: np.full(6, -np.inf, 'float32')])
+def test_broken_logits_are_refused(method, logits):
+    with pytest.raises(ValueError, match=r'logits with NaN, \+inf or only -inf in \d of \d rows'):
+        run(method, logits, min_new_tokens=2)
+
+
+@each_method
+def test_tokens_that_the_decoder_rules_out_are_never_taken(method):
+    def only_the_end(row, prefix):
+        return np.float32([-np.inf, 0, -np.inf, -np.inf, -np.inf, -np.inf])
+
+    assert captions(run(method, only_the_end)) == [(), ()]
+    with pytest.raises(ValueError, match='min_new_tokens=1'):
+        run(method, only_the_end, min_new_tokens=1)
+
+
+@each_method
+@pytest.mark.parametrize('options, message', [
+    (dict(max_new_tokens=0), 'max_new_tokens must be an integer from 1 on, got 0'),
+    (dict(max_new_tokens=True), 'max_new_tokens must be an integer from 1 on, got True'),
+    (dict(min_new_tokens=-1), 'min_new_tokens must be an integer from 0 on, got -1'),
+    (dict(min_new_tokens=7), 'min_new_tokens must be at most max_new_tokens, got 7 and 6'),
+    (dict(no_repeat_ngram=-2), 'no_repeat_ngram must be an integer from 0 on, got -2'),
+    (dict(end=-1), 'end must be an integer from 0 on, got -1'),
+    (dict(end=6), 'end must be below 6, the size of the vocabulary, got 6'),
+    (dict(start=(0, 6)), 'a token of start must be below 6, the size of the vocabulary, got 6'),
+    (dict(start=(-2, 0)), 'start must hold tokens from 0 on, got -2'),
+    (dict(start=((0, 0), (0, 0))), r'start must be one token a row, \(B,\) int64, got \(2, 2\) torch.int64'),
+    (dict(start=(0., 1.)), r'start must be one token a row, \(B,\) int64, got \(2,\) torch.float32')])
+def test_arguments_out_of_range_are_refused(method, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(method, **options)
+
+
+@each_method
+@pytest.mark.parametrize('cut', [slice(0, 1), (slice(None), slice(0, 1)), (slice(None), None)])
+def test_logits_of_a_wrong_shape_are_refused(method, cut):
+    class Cut(TableDecoder):
+        def step(self, tokens, state):
+            logits, state = super().step(tokens, state)
+            return logits[cut], state
+
+    with pytest.raises(ValueError, match=r'the decoder must return logits \(\d, K\) of K > 1 tokens, got'):
+        generate(Cut(), states(range(2)), torch.zeros(2, dtype=torch.int64), 1, max_new_tokens=4, **method)
