@@ -57,7 +57,8 @@ def score_every_caption(row, start, end, most, least, penalty, vocabulary, logit
     for length in range(least, most + 1):
         for tokens in itertools.product(others, repeat=length):
             whole = tokens if length == most else (*tokens, end)
-            total = sum(log_probs_after(row, (start, *whole[:i]), logits)[token] for i, token in enumerate(whole))
+            total = sum(log_probs_after(row, (start, *whole[:i]), logits)[token]
+                        for i, token in enumerate(whole))
             scores[tokens] = total / len(whole) ** penalty
     return scores
 
