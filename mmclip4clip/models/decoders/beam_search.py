@@ -109,8 +109,7 @@ class _Beams:
         better = (scores > self.best[self.rows]).nonzero()[:, 0]
         rows = self.rows[better]
         self.best[rows] = scores[better]
-        self.tokens[rows, :length] = prefixes[better, place[better]]
-        self.tokens[rows, length:] = self.rules.end
+        self.tokens[rows, :length] = prefixes[better, place[better]]  # longer than any before it
 
     def _going(self, totals: Tensor, length: int) -> Tensor:
         """Tell which rows may still find a better caption, (R,), from their running totals (R, beam_size)."""

@@ -101,9 +101,12 @@ def test_a_row_goes_on_while_a_running_caption_may_still_win():
         assert len(decoder.steps) == steps
 
 
-def test_a_beam_may_be_wider_than_the_vocabulary():
-    found = run(range(4), TINY, beam_size=9, max_new_tokens=5)
-    assert captions(found) == [search(row, 0, 1, 9, 5, logits=TINY)[0] for row in range(4)]
+@pytest.mark.parametrize('beams', [5, 6, 9, 12])
+@pytest.mark.parametrize('least', [0, 2])
+def test_a_beam_may_be_wider_than_the_vocabulary(beams, least):
+    rows = range(20)
+    found = run(rows, TINY, beam_size=beams, length_penalty=2, max_new_tokens=5, min_new_tokens=least)
+    assert captions(found) == [search(row, 0, 1, beams, 5, least, 2, logits=TINY)[0] for row in rows]
 
 
 def test_more_beams_than_captions_are_refused():
