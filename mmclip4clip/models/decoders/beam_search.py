@@ -33,7 +33,7 @@ def beam_search(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *
         Generated: A caption a row.
 
     Raises:
-        ValueError: If an argument is out of its range, the logits are not finite, or no caption
+        ValueError: If an argument is out of its range, the logits are broken, or no caption
             keeps the rules.
     """
     rules = CaptionRules(end, max_new_tokens, min_new_tokens, no_repeat_ngram)

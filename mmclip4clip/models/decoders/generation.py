@@ -58,7 +58,7 @@ def greedy_search(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int,
         Generated: A caption a row.
 
     Raises:
-        ValueError: If an argument is out of its range, the logits are not finite, or the rules
+        ValueError: If an argument is out of its range, the logits are broken, or the rules
             leave no token.
     """
     rules = CaptionRules(end, max_new_tokens, min_new_tokens, no_repeat_ngram)
