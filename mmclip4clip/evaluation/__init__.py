@@ -1,14 +1,21 @@
 from .functional import (
+    CaptionScores,
+    caption_figures,
     caption_group_scores,
     dual_softmax,
     group_ranks,
+    parse_caption,
+    plain_tokens,
+    ptb_tokens,
     qb_norm,
     ranks_of_captions,
     ranks_of_videos,
     recall_figures,
 )
 from .metrics import (
+    MovingShapesCaptionMetric,
     RetrievalDump,
+    VideoCaptionMetric,
     VideoTextRetrievalMetric,
     post_processed_figures,
     read_dump,
@@ -16,7 +23,8 @@ from .metrics import (
 )
 
 __all__ = [
-    'RetrievalDump', 'VideoTextRetrievalMetric', 'caption_group_scores', 'dual_softmax',
-    'group_ranks', 'post_processed_figures', 'qb_norm', 'ranks_of_captions', 'ranks_of_videos',
-    'read_dump', 'recall_figures', 'retrieval_figures'
+    'CaptionScores', 'MovingShapesCaptionMetric', 'RetrievalDump', 'VideoCaptionMetric',
+    'VideoTextRetrievalMetric', 'caption_figures', 'caption_group_scores', 'dual_softmax',
+    'group_ranks', 'parse_caption', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
+    'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures'
 ]

@@ -18,6 +18,26 @@ class Scores(NamedTuple):
     bank: Optional[np.ndarray] = None
 
 
+def describe_video(sample: dict) -> dict:
+    """Keep of an evaluated video what says which it is, and what was generated for it.
+
+    Args:
+        sample (dict): An ``ActionDataSample`` as a dict.
+
+    Returns:
+        dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``group`` and ``window``
+        (start and end in seconds, or None). From a captioner also ``generated``
+        (str) and ``generated_score``. Of a video that could not be read also
+        ``unreadable``, the reason; what was generated is then ''.
+    """
+    record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
+    record['window'] = (sample.get('start'), sample.get('end'))
+    record.update((key, sample[key]) for key in ('unreadable', 'generated', 'generated_score') if key in sample)
+    if 'unreadable' in record and 'generated' in record:
+        record['generated'] = ''  # the model saw other frames
+    return record
+
+
 def make_record(sample: dict) -> dict:
     """Keep of an evaluated video what metrics, dumps and pictures need.
 
@@ -25,13 +45,11 @@ def make_record(sample: dict) -> dict:
         sample (dict): An ``ActionDataSample`` as a dict, after one of our loops.
 
     Returns:
-        dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``window``
-        (start and end in seconds, or None), ``group``, ``video_features``,
+        dict: What :func:`describe_video` keeps, and ``video_features``,
         ``text_features`` (N_i, D) and ``scores`` (N_i, V), arrays in numpy, features
         also dicts of arrays, as the adapter keeps them; with a
         query bank also ``bank_scores`` (B,), of its captions with this video. Of a
-        video that could not be read also ``unreadable``, the reason; its
-        features are zero and its scores below all others.
+        video that could not be read features are zero and scores below all others.
 
     Raises:
         KeyError: If the video was not scored, that is, another loop was used.
@@ -40,10 +58,7 @@ def make_record(sample: dict) -> dict:
         raise KeyError(
             "the data samples carry no 'scores': evaluate with val_cfg=dict(type="
             "'VideoTextValLoop') and test_cfg=dict(type='VideoTextTestLoop')")
-    record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
-    record['window'] = (sample.get('start'), sample.get('end'))
-    if 'unreadable' in sample:
-        record['unreadable'] = sample['unreadable']
+    record = describe_video(sample)
     for key in ('video_features', 'text_features', 'scores'):
         record[key] = _to_numpy(sample[key])
     if 'bank_scores' in sample:

@@ -1,7 +1,9 @@
+from .caption import VideoCaptionMetric
 from .dump import RetrievalDump, read_dump
+from .moving_shapes import MovingShapesCaptionMetric
 from .retrieval import VideoTextRetrievalMetric, post_processed_figures, retrieval_figures
 
 __all__ = [
-    'RetrievalDump', 'VideoTextRetrievalMetric', 'post_processed_figures', 'read_dump',
-    'retrieval_figures'
+    'MovingShapesCaptionMetric', 'RetrievalDump', 'VideoCaptionMetric', 'VideoTextRetrievalMetric',
+    'post_processed_figures', 'read_dump', 'retrieval_figures'
 ]

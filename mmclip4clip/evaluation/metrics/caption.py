@@ -1,0 +1,77 @@
+from typing import Dict, List, Optional, Sequence
+
+from mmaction.registry import METRICS
+from mmengine.evaluator import BaseMetric
+
+from ..functional.captioning import caption_figures, check_scorers
+from ..records import describe_video
+
+NO_CAPTION = ("the data samples carry no 'generated' caption, as the model is not a captioner: test a "
+              'CLIP4ClipCaptioner, or take {} out of the evaluator')
+
+
+@METRICS.register_module()
+class VideoCaptionMetric(BaseMetric):
+    """BLEU, METEOR, ROUGE-L and CIDEr of generated captions, times 100, by pycocoevalcap.
+
+    Keys are pycocoevalcap's: ``caption/Bleu_1`` to ``caption/Bleu_4``, ``caption/METEOR``,
+    ``caption/ROUGE_L`` and ``caption/CIDEr``; see :func:`mmclip4clip.evaluation.caption_figures`.
+    ``caption/empty`` says how many generated captions have no word, if any, and
+    ``caption/unreadable_videos`` how many videos could not be read; both score 0.
+
+    Args:
+        java (bool): Whether to tokenize by the PTB tokenizer and compute METEOR, as
+            published figures do. False is for machines without Java: a plain
+            tokenizer, see :func:`mmclip4clip.evaluation.plain_tokens`, and no METEOR.
+        collect_device (str): ``'cpu'`` or ``'gpu'``.
+        prefix (str, optional): Replaces ``caption``.
+
+    Raises:
+        ImportError: If pycocoevalcap is not installed. Said at construction,
+            before the test begins.
+        RuntimeError: If Java is wanted and does not run, likewise.
+    """
+
+    default_prefix = 'caption'
+
+    def __init__(self, java: bool = True, collect_device: str = 'cpu', prefix: Optional[str] = None) -> None:
+        check_scorers(java)
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.java = java
+        self.records: List[dict] = []  # of the last evaluation, on the main process
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Keep the captions of a batch of videos, generated and right ones.
+
+        Raises:
+            KeyError: If the model generated none.
+        """
+        self.results.extend(describe_captioned(sample, self) for sample in data_samples)
+
+    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+        """Compute the figures from the records of all videos, and give each its ``cider``.
+
+        Raises:
+            ValueError: If a video comes twice, or has no or an empty reference.
+        """
+        ids = [record['video_id'] for record in results]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f'{len(ids) - len(set(ids))} videos come more than once, such as '
+                             f'{next(v for v in ids if ids.count(v) > 1)!r}: put all references of a video '
+                             'into one entry of the annotations')
+        scores = caption_figures({r['video_id']: r['captions'] for r in results},
+                                 {r['video_id']: r['generated'] for r in results}, self.java)
+        self.records = [dict(record, cider=scores.cider[record['video_id']]) for record in results]
+        unreadable = sum('unreadable' in record for record in results)
+        return dict(scores.figures, unreadable_videos=float(unreadable)) if unreadable else scores.figures
+
+
+def describe_captioned(sample: dict, metric: BaseMetric) -> dict:
+    """Make the record of a video that has a generated caption.
+
+    Raises:
+        KeyError: If it has none; ``metric`` is who needs it.
+    """
+    if 'generated' not in sample:
+        raise KeyError(NO_CAPTION.format(type(metric).__name__))
+    return describe_video(sample)
