@@ -1,9 +1,9 @@
-from .hooks import ArchitectureCheckHook, BadVideoHook, RetrievalReportHook
+from .hooks import ArchitectureCheckHook, BadVideoHook, CaptionReportHook, RetrievalReportHook
 from .loops import VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
 from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'RawCosineLR', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'CaptionReportHook', 'RawCosineLR', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

@@ -32,7 +32,7 @@ def describe_video(sample: dict) -> dict:
     """
     record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
     record['window'] = (sample.get('start'), sample.get('end'))
-    record.update((key, sample[key]) for key in ('unreadable', 'generated', 'generated_score') if key in sample)
+    record.update((k, sample[k]) for k in ('unreadable', 'generated', 'generated_score') if k in sample)
     if 'unreadable' in record and 'generated' in record:
         record['generated'] = ''  # the model saw other frames
     return record

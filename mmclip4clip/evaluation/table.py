@@ -8,6 +8,8 @@ ROWS = {'': 'text to video', 'v2t_': 'video to text', 'dsl_': 'text to video, du
         'dsl_v2t_': 'video to text, dual softmax', 'qb_': 'text to video, QB-Norm'}
 CAUTION = {'dsl_': 'dual softmax looks at all queries at once',
            'qb_': 'QB-Norm looks at a bank of other captions'}
+CAPTION_COLUMNS = {'Bleu_1': 'BLEU-1', 'Bleu_2': 'BLEU-2', 'Bleu_3': 'BLEU-3', 'Bleu_4': 'BLEU-4',
+                   'METEOR': 'METEOR', 'ROUGE_L': 'ROUGE-L', 'CIDEr': 'CIDEr'}
 
 
 def format_table(metrics: Dict[str, float]) -> str:
@@ -22,12 +24,33 @@ def format_table(metrics: Dict[str, float]) -> str:
     for prefix, name in ROWS.items():
         if all(prefix + c in metrics for c in columns):
             table.add_row(name, *(f'{metrics[prefix + c]:.1f}' for c in columns))
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    text = console.file.getvalue().rstrip()
+    text = _render(table)
     if 'group_R1' in metrics:
         text += f'\nown video first in its group: {metrics["group_R1"]:.1f} % of captions'
     cautions = [why for prefix, why in CAUTION.items() if f'{prefix}MnR' in metrics]
     if cautions:
         text += f'\nnot comparable with the plain rows: {", ".join(cautions)}'
     return text
+
+
+def format_caption_table(metrics: Dict[str, float]) -> str:
+    """Format the figures of generated captions as a table with one row.
+
+    Args:
+        metrics (dict[str, float]): As :func:`caption_figures` returns them.
+    """
+    names = [name for name in CAPTION_COLUMNS if name in metrics]
+    table = Table(*(CAPTION_COLUMNS[name] for name in names))
+    table.add_row(*(f'{metrics[name]:.1f}' for name in names))
+    text = _render(table)
+    if 'METEOR' not in metrics:
+        text += '\nwithout Java: a plain tokenizer, no METEOR'
+    if 'empty' in metrics:
+        text += f'\ngenerated captions without a word, which score 0: {metrics["empty"]:.0f}'
+    return text
+
+
+def _render(table: Table) -> str:
+    console = Console(width=100, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue().rstrip()

@@ -16,11 +16,11 @@ DROPPED = set('\'"`“”.?!,:;-–—…')
 
 
 def ptb_tokens(captions: List[str]) -> List[str]:
-    """Tokenize captions as pycocoevalcap does, with Stanford's PTB tokenizer, in Java.
+    r"""Tokenize captions as pycocoevalcap does, with Stanford's PTB tokenizer, in Java.
 
     The program and the list of punctuation to drop are those of
     ``pycocoevalcap.tokenizer.PTBTokenizer``, which itself writes into its own
-    folder and, of a caption with a line break of a kind other than ``\\n``, makes
+    folder and, of a caption with a line break of a kind other than ``\n``, makes
     two, so that all later captions go to wrong videos.
 
     Args:

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 from .caption_tokens import plain_tokens, ptb_tokens
 
-NO_SCORERS = "captions are scored by pycocoevalcap, which is not installed: pip install 'mmclip4clip[caption]'"
+NO_SCORERS = "scoring captions needs pycocoevalcap: pip install 'mmclip4clip[caption]'"
 NO_JAVA = ('METEOR and the PTB tokenizer need Java, and {}: install one (apt-get install '
            'default-jre-headless, or conda install openjdk) and put java on the PATH; or give java=False '
            'for BLEU, ROUGE-L and CIDEr with a plain tokenizer, without METEOR')
@@ -75,7 +75,8 @@ def caption_figures(references: Dict[str, List[str]], generated: Dict[str, str],
     right, made = {}, {}
     for video, captions in references.items():
         right[video], made[video] = [next(words) for _ in captions], [next(words)]
-    figures = {f'Bleu_{n}': bleu for n, bleu in enumerate(Bleu(4).compute_score(right, made, verbose=0)[0], 1)}
+    bleu, _ = Bleu(4).compute_score(right, made, verbose=0)
+    figures = {f'Bleu_{n}': value for n, value in enumerate(bleu, 1)}
     if java:
         figures['METEOR'] = _meteor(right, made)
     rouge = Rouge()  # to it, no word equals no word, in a reference such as '...'
