@@ -5,5 +5,6 @@ from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'RawCosineLR', 'RetrievalReportHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'CaptionReportHook', 'RawCosineLR', 'RetrievalReportHook', 'VideoTextTestLoop',
+    'VideoTextValLoop', 'WarmUpLR'
 ]

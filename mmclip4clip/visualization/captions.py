@@ -65,7 +65,7 @@ def draw_captions(path: Path, records: Sequence[dict], strips: Sequence[Optional
         title (str): Heading.
         references (int): References to show a video.
     """
-    figure = Figure(figsize=(11, 1.45 * len(records) + 0.6), dpi=100)
+    figure = Figure(figsize=(11, 1.25 * len(records) + 0.6), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(records), 2, squeeze=False, gridspec_kw=dict(width_ratios=(5, 6)))
     for (frames, text), record, strip in zip(axes, records, strips):
@@ -75,11 +75,12 @@ def draw_captions(path: Path, records: Sequence[dict], strips: Sequence[Optional
             frames.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
         else:
             frames.imshow(strip)
+            frames.set_anchor('N')
         generated = textwrap.shorten(record['generated'], 130, placeholder=' …') or '(no caption)'
-        text.text(0, 0.97, textwrap.fill(generated, 68), va='top', fontsize=10, weight='bold',
-                  parse_math=False)
-        text.text(0, 0.6, '\n'.join(_lines(record, references)), va='top', fontsize=8, color='#444444',
-                  parse_math=False)  # a $ is a $
+        lines = textwrap.wrap(generated, 68)
+        text.text(0, 1, '\n'.join(lines), va='top', fontsize=10, weight='bold', parse_math=False)
+        text.text(0, 0.96 - 0.19 * len(lines), '\n'.join(_lines(record, references)), va='top', fontsize=8,
+                  color='#444444', parse_math=False)  # a $ is a $
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     canvas.print_figure(str(path))

@@ -1,10 +1,24 @@
 """Score the file that tools/test.py --dump wrote, offline, and print the figures."""
 import argparse
 import json
+import sys
+from typing import Dict, List
 
-from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures
+from mmclip4clip.evaluation import caption_figures, post_processed_figures, read_dump, retrieval_figures
 from mmclip4clip.evaluation.records import stack_scores
-from mmclip4clip.evaluation.table import format_table
+from mmclip4clip.evaluation.table import format_caption_table, format_table
+
+
+def score_captions(records: List[dict], java: bool) -> Dict[str, float]:
+    """Score the generated captions of a dump; without any, or the means to, there are no figures."""
+    if not any('generated' in record for record in records):
+        return {}
+    try:
+        return caption_figures({r['video_id']: r['captions'] for r in records},
+                               {r['video_id']: r['generated'] for r in records}, java).figures
+    except (ImportError, RuntimeError) as error:
+        print(f'the generated captions are not scored: {error}', file=sys.stderr)
+        return {}
 
 
 def main() -> None:
@@ -19,14 +33,21 @@ def main() -> None:
     parser.add_argument('--temperature', type=float, default=100., help='of dual_softmax')
     parser.add_argument('--qb-beta', type=float, default=20.)
     parser.add_argument('--qb-k', type=int, default=1)
+    parser.add_argument('--no-java', action='store_true',
+                        help='score generated captions without Java: a plain tokenizer and no METEOR')
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
-    scores = stack_scores(read_dump(args.dump))
+    records = read_dump(args.dump)
+    scores = stack_scores(records)
     figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol)
     figures.update(post_processed_figures(
         scores, args.post_processing, args.recall_at, args.v2t_protocol,
         temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))
-    print(json.dumps(figures) if args.json else format_table(figures))
+    captions = score_captions(records, not args.no_java)
+    if args.json:
+        print(json.dumps(figures | {f'caption/{key}': value for key, value in captions.items()}))
+    else:
+        print(format_table(figures), *([format_caption_table(captions)] if captions else []), sep='\n')
 
 
 if __name__ == '__main__':

@@ -7,7 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-KEYS = ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R1', 'v2t_R5', 'v2t_R10', 'v2t_MdR', 'v2t_MnR', 'group_R1')
+KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R1', 'v2t_R5', 'v2t_R10',
+                                         'v2t_MdR', 'v2t_MnR', 'group_R1')),
+        *(f'caption/{key}' for key in ('CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L')), 'shapes/all_right']
 
 
 def last_test(path: Path) -> dict:
@@ -15,24 +17,27 @@ def last_test(path: Path) -> dict:
     entries = [entry for entry in json.loads(path.read_text()) if entry['stage'] == 'test']
     if not entries:
         raise SystemExit(f'{path} has no entry of tools/test.py')
-    return {key: entries[-1].get(f'retrieval/{key}') for key in KEYS}
+    return {key: entries[-1].get(key) for key in KEYS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('runs', nargs='+', help='NAME=metrics.json,metrics.json,... for each row')
     args = parser.parse_args()
-    table = Table('', 'runs', *KEYS)
+    rows = []
     for run in args.runs:
         name, _, paths = run.partition('=')
-        tests = [last_test(Path(path)) for path in paths.split(',')]
+        rows.append((name, [last_test(Path(path)) for path in paths.split(',')]))
+    keys = [key for key in KEYS if any(test[key] is not None for _, tests in rows for test in tests)]
+    table = Table('', 'runs', *(key.split('/')[1] for key in keys))
+    for name, tests in rows:
         cells = []
-        for key in KEYS:
+        for key in keys:
             values = [test[key] for test in tests if test[key] is not None]
             cells.append(f'{statistics.mean(values):.1f} ± '
                          f'{statistics.stdev(values) if len(values) > 1 else 0:.1f}' if values else '')
         table.add_row(name, str(len(tests)), *cells)
-    Console(width=200).print(table)
+    Console(width=300).print(table)
 
 
 if __name__ == '__main__':
