@@ -23,6 +23,13 @@ def test_a_record_says_why_a_video_could_not_be_read():
     assert 'unreadable' not in make_record(sample())
 
 
+def test_what_a_captioner_generated_is_kept_but_not_of_other_frames():
+    assert 'generated' not in make_record(sample())
+    record = make_record(sample(generated='a man', generated_score=-.5))
+    assert (record['generated'], record['generated_score']) == ('a man', -.5)
+    assert make_record(sample(generated='a man', unreadable='empty'))['generated'] == ''
+
+
 def test_another_loop_is_named_as_the_cause():
     unscored = sample()
     del unscored['scores']

@@ -1,4 +1,4 @@
-from mmclip4clip.evaluation.table import format_table
+from mmclip4clip.evaluation.table import format_caption_table, format_table
 
 
 def test_the_table_has_a_row_a_direction():
@@ -19,3 +19,13 @@ def test_post_processing_adds_rows_and_a_word_of_caution():
     assert rows[-1].startswith('not comparable with the plain rows: dual softmax')
     assert 'QB-Norm' not in format_table(dict(plain, **dual))
     assert 'not comparable' not in format_table(plain)
+
+
+def test_captions_have_a_row_and_what_is_to_be_known_of_it():
+    figures = dict(Bleu_1=1., Bleu_2=2., Bleu_3=3., Bleu_4=4.25, METEOR=5., ROUGE_L=6., CIDEr=107.89)
+    lines = format_caption_table(figures).splitlines()
+    assert lines[1].split()[1::2] == ['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'METEOR', 'ROUGE-L', 'CIDEr']
+    assert lines[3].split()[1::2] == ['1.0', '2.0', '3.0', '4.2', '5.0', '6.0', '107.9'] and len(lines) == 5
+    del figures['METEOR']
+    text = format_caption_table(dict(figures, empty=3.))
+    assert 'no METEOR' in text and text.endswith('which score 0: 3')

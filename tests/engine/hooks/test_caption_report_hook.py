@@ -1,0 +1,74 @@
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+from mmaction.registry import HOOKS, METRICS
+
+from mmclip4clip.engine.hooks.caption_report_hook import choose_examples
+
+
+def test_examples_come_from_top_middle_and_bottom():
+    scores = [5, 0, 9, 3, 3, 7, 1, 8, 2, 6, 4]  # best first: 2 7 5 9 0 10 3 4 8 6 1
+    assert choose_examples(scores, 3) == [2, 10, 1]
+    assert choose_examples(scores, 6) == [2, 7, 0, 10, 6, 1]
+    assert choose_examples(scores, 8) == [2, 7, 5, 9, 10, 3, 6, 1]
+    assert choose_examples(scores, 2) == [2, 7]
+    assert choose_examples(scores, 30) == [2, 7, 5, 9, 0, 10, 3, 4, 8, 6, 1]
+    assert choose_examples([], 3) == []
+
+
+@pytest.fixture
+def runner(shapes, tmp_path, caplog):
+    """A runner that has tested a captioner which repeats the first reference of all but two videos."""
+    caplog.set_level(logging.INFO, logger='captions')
+    entries = json.loads((shapes / 'test.json').read_text())
+    samples = [dict(video_id=e['video'], filename=str(shapes / 'videos' / e['video']), captions=e['captions'],
+                    generated=e['captions'][0], start=0.) for e in entries]
+    samples[1].update(generated='<b>nothing</b>', filename=str(tmp_path / 'none.mp4'), unreadable='is empty')
+    samples[2]['generated'] = 'ein Würfel'
+    metric = METRICS.build(dict(type='VideoCaptionMetric', java=False))
+    metric.process(None, samples)
+    runner = SimpleNamespace(work_dir=str(tmp_path), logger=logging.getLogger('captions'))
+    runner.metrics = metric.evaluate(len(samples))
+    runner.test_loop = runner.val_loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric]))
+    return runner
+
+
+def test_list_page_and_picture_are_written(runner, tmp_path, caplog):
+    hook = HOOKS.build(dict(type='CaptionReportHook', page=9, picture=3))
+    hook.after_test_epoch(runner, runner.metrics)
+    folder = tmp_path / 'captions'
+    assert sorted(p.name for p in folder.iterdir()) == ['test.html', 'test.json', 'test.png']
+    assert '16 generated captions' in caplog.text and 'CIDEr' in caplog.text
+
+    listed = json.loads((folder / 'test.json').read_text(encoding='utf-8'))
+    assert len(listed) == 16
+    assert set(listed[0]) == {'video_id', 'window', 'references', 'generated', 'CIDEr'}
+    assert listed[2]['generated'] == 'ein Würfel' and listed[2]['window'] == [0., None]
+    assert listed[1]['generated'] == '' and listed[1]['CIDEr'] == 0
+    assert listed[0]['generated'] == listed[0]['references'][0] and listed[0]['CIDEr'] > 100
+    mean = sum(video['CIDEr'] for video in listed) / 16
+    assert mean == pytest.approx(runner.metrics['caption/CIDEr'])
+
+    page = (folder / 'test.html').read_text(encoding='utf-8')
+    assert page.count('<section>') == 9 and page.count('data:image/jpeg') == 8
+    assert 'place 1 of 16' in page and 'place 16 of 16' in page and 'ein Würfel' in page
+    assert 'cannot be read is empty' in page and '<b>' not in page
+
+
+def test_validations_have_files_of_their_own(runner, tmp_path):
+    HOOKS.build(dict(type='CaptionReportHook', page=1, picture=1)).after_val_epoch(runner, runner.metrics)
+    assert sorted(p.name for p in (tmp_path / 'captions').iterdir()) == ['val.html', 'val.json', 'val.png']
+
+
+def test_without_captions_there_is_nothing_to_report(runner, tmp_path):
+    runner.test_loop.evaluator.metrics = [METRICS.build(dict(type='VideoTextRetrievalMetric'))]
+    HOOKS.build(dict(type='CaptionReportHook')).after_test_epoch(runner, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['page', 'picture'])
+def test_a_report_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match=f'{name} must be at least 1, got 0'):
+        HOOKS.build({'type': 'CaptionReportHook', name: 0})

@@ -1,0 +1,15 @@
+"""What tests of captioning metrics need: Java, or a program that passes for it."""
+import shutil
+from pathlib import Path
+
+import pytest
+
+needs_java = pytest.mark.skipif(shutil.which('java') is None, reason='there is no java on the PATH')
+
+
+def fake_java(folder: Path, script: str) -> Path:
+    """Write a shell script called java, and return the folder to put on the PATH."""
+    java = folder / 'java'
+    java.write_text(f'#!/bin/sh\n{script}\n')
+    java.chmod(0o755)
+    return folder

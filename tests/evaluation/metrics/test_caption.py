@@ -1,0 +1,68 @@
+import pytest
+from mmaction.registry import METRICS
+from mmengine.structures import BaseDataElement
+
+from mmclip4clip.evaluation import caption_figures
+
+REFERENCES = dict(a=['a man runs away', 'someone runs'], b=['a dog eats food', 'the dog is eating'],
+                  c=['a cat'])
+GENERATED = dict(a='a man runs', b='the dog eats', c='a cat')
+
+
+def samples(**changes):
+    return [dict(dict(video_id=v, filename=f'{v}.mp4', captions=REFERENCES[v], start=1., end=2.,
+                      generated=GENERATED[v]), **changes.get(v, {})) for v in REFERENCES]
+
+
+def evaluate(data, **kwargs):
+    metric = METRICS.build(dict(type='VideoCaptionMetric', java=False, **kwargs))
+    metric.process(None, data[:2])
+    metric.process(None, data[2:])
+    return metric.evaluate(len(data)), metric
+
+
+def test_figures_and_records_are_those_of_the_function():
+    figures, metric = evaluate(samples())
+    expected = caption_figures(REFERENCES, GENERATED, java=False)
+    assert figures == {f'caption/{key}': value for key, value in expected.figures.items()}
+    assert [r['cider'] for r in metric.records] == [*expected.cider.values()]
+    assert metric.records[1]['generated'] == 'the dog eats' and metric.records[1]['window'] == (1., 2.)
+    assert 'mine/CIDEr' in evaluate(samples(), prefix='mine')[0]
+
+
+def test_data_samples_need_no_scores_of_retrieval():
+    metric = METRICS.build(dict(type='VideoCaptionMetric', java=False))
+    metric.process(None, [BaseDataElement(metainfo=sample).to_dict() for sample in samples()])
+    assert metric.evaluate(3) == evaluate(samples())[0]
+
+
+def test_videos_without_frames_or_words_score_nothing_and_are_counted():
+    figures, metric = evaluate(samples(a=dict(generated='...'), b=dict(unreadable='no frames')))
+    assert figures['caption/empty'] == 2 and figures['caption/unreadable_videos'] == 1
+    assert [r['generated'] for r in metric.records] == ['...', '', 'a cat']
+    expected = caption_figures(REFERENCES, dict(GENERATED, a='', b=''), java=False).figures
+    assert figures['caption/ROUGE_L'] == expected['ROUGE_L'] == pytest.approx(100 / 3)
+    assert not {'caption/empty', 'caption/unreadable_videos'} & set(evaluate(samples())[0])
+
+
+def test_a_model_that_generates_nothing_is_named_as_the_cause():
+    data = samples()
+    del data[2]['generated']
+    with pytest.raises(KeyError, match='test a CLIP4ClipCaptioner, or take VideoCaptionMetric out'):
+        evaluate(data)
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(c=dict(video_id='a')), "1 videos come more than once, such as 'a'"),
+    (dict(b=dict(captions=[])), r"video 'b': expected at least one reference caption .*got \[\]"),
+    (dict(b=dict(captions=['x', ''])), "video 'b': .*no empty one")])
+def test_videos_that_cannot_be_scored_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(samples(**changes))
+
+
+def test_java_is_missed_at_construction_unless_done_without(tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(RuntimeError, match='java=False'):
+        METRICS.build(dict(type='VideoCaptionMetric'))
+    assert 'caption/METEOR' not in evaluate(samples())[0]
