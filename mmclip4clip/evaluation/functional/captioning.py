@@ -3,7 +3,7 @@ import logging
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from mmengine.logging import print_log
 
@@ -70,11 +70,7 @@ def caption_figures(references: Dict[str, List[str]], generated: Dict[str, str],
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
-    tokenize = ptb_tokens if java else plain_tokens
-    words = iter(tokenize([c for video in references for c in (*references[video], generated[video])]))
-    right, made = {}, {}
-    for video, captions in references.items():
-        right[video], made[video] = [next(words) for _ in captions], [next(words)]
+    right, made = _tokenize(references, generated, java)
     bleu, _ = Bleu(4).compute_score(right, made, verbose=0)
     figures = {f'Bleu_{n}': value for n, value in enumerate(bleu, 1)}
     if java:
@@ -101,6 +97,17 @@ def _check_captions(references: Dict[str, List[str]], generated: Dict[str, str])
         if isinstance(captions, str) or not captions or not all(c.strip() for c in captions):
             raise ValueError(f'video {video!r}: expected at least one reference caption and no empty one, '
                              f'got {captions!r:.200}')
+
+
+def _tokenize(references: Dict[str, List[str]], generated: Dict[str, str],
+              java: bool) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
+    """Tokenize all captions at once, and put them into the dicts of lists that the scorers take."""
+    tokenize = ptb_tokens if java else plain_tokens
+    words = iter(tokenize([c for video in references for c in (*references[video], generated[video])]))
+    right, made = {}, {}
+    for video, captions in references.items():
+        right[video], made[video] = [next(words) for _ in captions], [next(words)]
+    return right, made
 
 
 def _meteor(right: Dict[str, List[str]], made: Dict[str, List[str]]) -> float:

@@ -18,7 +18,7 @@ def _words(text: str) -> List[str]:
 
 
 MOTION_OF = {tuple(_words(phrase)): motion for motion, phrases in PHRASES.items() for phrase in phrases}
-# Words of motions that no caption has before its motion begins.
+# Words of motions, which no caption has before its motion begins. No phrase is the end of another.
 MOVING = {word for phrase in MOTION_OF for word in phrase} - {word for s in SUBJECTS for word in _words(s)}
 
 
@@ -33,10 +33,9 @@ def parse_caption(caption: str) -> SaidOfShape:
         caption (str): Any text.
     """
     words = _words(caption)
-    ends = [phrase for phrase in MOTION_OF if tuple(words[-len(phrase):]) == phrase]
-    motion = MOTION_OF[max(ends, key=len)] if ends else None
-    if motion and MOVING & set(words[:-len(max(ends, key=len))]):
-        motion = None
+    end = next((phrase for phrase in MOTION_OF if tuple(words[-len(phrase):]) == phrase), ())
+    before = words[:len(words) - len(end)]
+    motion = None if MOVING & set(before) else MOTION_OF.get(end)
     return SaidOfShape(_only(words, COLOURS), _only(words, SHAPES), motion)
 
 
