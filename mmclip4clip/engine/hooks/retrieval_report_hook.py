@@ -46,10 +46,12 @@ class RetrievalReportHook(Hook):
 
     @master_only
     def _report(self, runner, stage: str, metrics: Dict[str, float]) -> None:
-        evaluator = getattr(runner, f'{stage}_loop').evaluator
+        loop = getattr(runner, f'{stage}_loop')
+        dataset, evaluator = loop.dataloader.dataset, loop.evaluator
         trained = isinstance(runner._train_loop, BaseLoop)
         entry = dict(stage=stage, epoch=runner.epoch if trained else None,
-                     iter=runner.iter if trained else None, checkpoint=runner._load_from, **metrics)
+                     iter=runner.iter if trained else None, checkpoint=runner._load_from,
+                     ann_file=getattr(dataset, 'ann_file', None), **metrics)
         path = Path(runner.work_dir) / 'metrics.json'
         append_entry(path, entry)
         for metric in evaluator.metrics:
@@ -57,9 +59,8 @@ class RetrievalReportHook(Hook):
                 count = sum(len(r['captions']) for r in metric.records)
                 table = format_table({k.removeprefix(f'{metric.prefix}/'): v
                                       for k, v in metrics.items()})
-                runner.logger.info(
-                    f'{stage}: {count} captions, {len(metric.records)} videos, video to text by '
-                    f'{metric.v2t_protocol}; also in {path}\n{table}')
+                runner.logger.info(f'{stage}: {count} captions, {len(metric.records)} videos; also in '
+                                   f'{path}\n{describe_protocol(dataset, metric)}\n{table}')
                 if self.gallery:
                     self._draw(runner, stage, metric.records)
 
@@ -74,6 +75,17 @@ class RetrievalReportHook(Hook):
             path, records, [(int(scores.owner[q]), int(numbers[q])) for q in chosen],
             ranks[chosen].tolist(), self.top, f'{stage}: best and worst queries')
         runner.logger.info(f'{stage}: best and worst queries drawn in {path}')
+
+
+def describe_protocol(dataset, metric: VideoTextRetrievalMetric) -> str:
+    """Say of what the figures are: the split, what a query is, and how several captions are counted."""
+    queries = dict(all='every caption is a query', paragraph='all captions of a video are one query')
+    answers = dict(caption_groups='the captions of a video are one answer, as good as the best of them',
+                   best_caption='every caption is an answer, and the best placed right one counts')
+    return 'protocol: {}; {}; video to text by {}: {}'.format(
+        getattr(dataset, 'ann_file', 'a dataset without ann_file'),
+        queries.get(getattr(dataset, 'caption_mode', None), 'every caption of an item is a query'),
+        metric.v2t_protocol, answers[metric.v2t_protocol])
 
 
 def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:

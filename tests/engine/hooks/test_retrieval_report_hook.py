@@ -1,9 +1,11 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mmclip4clip.engine.hooks.retrieval_report_hook import append_entry, choose_queries
+from mmclip4clip.engine.hooks.retrieval_report_hook import append_entry, choose_queries, describe_protocol
+from mmclip4clip.evaluation import VideoTextRetrievalMetric
 
 
 def test_best_and_worst_queries_come_from_different_videos():
@@ -12,6 +14,14 @@ def test_best_and_worst_queries_come_from_different_videos():
     assert choose_queries(ranks, owner, 3).tolist() == [0, 4, 2]
     few = choose_queries(ranks, owner, 8)  # no more than there are videos
     assert sorted(owner[few]) == [0, 1, 2] and (np.diff(ranks[few]) >= 0).all()
+
+
+def test_the_protocol_names_split_queries_and_answers():
+    paragraphs = SimpleNamespace(ann_file='a/val_1.json', caption_mode='paragraph')
+    assert describe_protocol(paragraphs, VideoTextRetrievalMetric()).startswith(
+        'protocol: a/val_1.json; all captions of a video are one query; video to text by caption_groups: ')
+    other = describe_protocol(object(), VideoTextRetrievalMetric(v2t_protocol='best_caption'))
+    assert 'without ann_file; every caption of an item' in other and 'the best placed right one' in other
 
 
 def test_entries_are_added_and_a_foreign_file_is_not_overwritten(tmp_path):
