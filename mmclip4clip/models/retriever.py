@@ -57,9 +57,13 @@ class CLIP4ClipRetriever(BaseModel):
         if self.backbone.init_cfg is not None:
             self.adapter.start_from(self.backbone)
 
+    def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Encode normalised frames (V, T, 3, H, W) up to where the adapter pools them, (V, T, D)."""
+        return self.adapter.contextualise(self.backbone.encode_frames(frames, frame_mask), frame_mask)
+
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""
-        return self.adapter.encode(self.backbone.encode_frames(frames, frame_mask), frame_mask)
+        return self.adapter.pool(self.encode_frames(frames, frame_mask), frame_mask)
 
     def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
         """Encode token ids (N, L) with their mask (N, L) into what the adapter compares."""
@@ -98,9 +102,14 @@ class CLIP4ClipRetriever(BaseModel):
             return text, videos
         if mode == 'loss':
             return self.loss(text, videos, inputs['owner'], inputs['identity'])
+        return self.predict(text, videos, inputs['owner'], data_samples)
+
+    def predict(self, text: Features, videos: Features, owner: Tensor,
+                data_samples: List[BaseDataElement]) -> List[BaseDataElement]:
+        """Give each data sample its ``video_features`` and the ``text_features`` of its captions."""
         for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
-            sample.set_field(take_features(text, inputs['owner'] == i), 'text_features')
+            sample.set_field(take_features(text, owner == i), 'text_features')
         return data_samples
 
     def loss(self, text: Features, videos: Features, owner: Tensor, identity: Tensor) -> Dict[str, Tensor]:

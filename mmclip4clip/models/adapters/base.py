@@ -1,9 +1,10 @@
 from abc import ABCMeta, abstractmethod
+from typing import Iterable
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..features import Features
 
@@ -11,7 +12,8 @@ from ..features import Features
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
     """The contract of every similarity calculator: encode once, score pairs.
 
-    Training, evaluation and search call these two verbs and nothing else.
+    Training, evaluation and search call these two verbs and nothing else. The first
+    has two stages, so that a caption decoder can read the frames between them.
     ``uses_logit_scale`` says whether the model multiplies the similarity by
     CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
     captions come as the features of all their tokens, a dict of ``tokens``
@@ -28,7 +30,18 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
             backbone (BaseModule): The model's CLIP. The default takes nothing.
         """
 
+    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Let the frames of each video see one another, (V, T, D) -> (V, T, D); here they do not."""
+        return frames
+
+    def context_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the parameters that :meth:`contextualise` uses: those that train without similarity."""
+        return ()
+
     @abstractmethod
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
+        """Make what :meth:`encode` returns of the frames that :meth:`contextualise` left, (V, T, D)."""
+
     def encode(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Turn the frames of each video into all that must be kept of it.
 
@@ -39,6 +52,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         Returns:
             Tensor | dict[str, Tensor]: Video features, with V first in each.
         """
+        return self.pool(self.contextualise(frames, frame_mask), frame_mask)
 
     @abstractmethod
     def similarity(self, text: Features, videos: Features) -> Tensor:
@@ -57,21 +71,13 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
 class PooledAdapter(BaseAdapter):
     """An adapter that keeps one unit vector a video and scores by the cosine."""
 
-    @abstractmethod
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Let the frames of each video see one another, (V, T, D) -> (V, T, D)."""
+    def context_parameters(self) -> Iterable[nn.Parameter]:
+        """Return all parameters: the mean has none."""
+        return self.parameters()
 
-    def encode(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Pool the frames of each video into one vector.
-
-        Args:
-            frames (Tensor): Frame features, not normalised, (V, T, D).
-            frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
-
-        Returns:
-            Tensor: Unit-length video features, (V, D).
-        """
-        return mean_of_frames(self.contextualise(frames, frame_mask), frame_mask)
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Average the frames (V, T, D) of each video into one vector of unit length, (V, D)."""
+        return mean_of_frames(frames, frame_mask)
 
     def similarity(self, text: Tensor, videos: Tensor) -> Tensor:
         """Return the cosine of each caption (N, D) with each video (V, D), (N, V)."""

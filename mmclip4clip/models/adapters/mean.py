@@ -1,5 +1,4 @@
 from mmaction.registry import MODELS
-from torch import Tensor
 
 from .base import PooledAdapter
 
@@ -11,7 +10,3 @@ class MeanAdapter(PooledAdapter):
     The parameter-free similarity of CLIP4Clip (arXiv:2104.08860, section 3.3),
     the reference's ``meanP``.
     """
-
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Leave the frames (V, T, D) as they are."""
-        return frames

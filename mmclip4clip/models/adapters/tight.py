@@ -70,7 +70,7 @@ class TightAdapter(BaseAdapter):
         """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
         self.transformer.start_from(backbone)
 
-    def encode(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
         """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""
         self.transformer.check_length(frames.shape[1], others=1)
         return dict(frames=frames, frame_mask=frame_mask)

@@ -1,4 +1,4 @@
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional
 
 import torch
 import torch.nn.functional as F
@@ -60,15 +60,21 @@ class WTIAdapter(BaseAdapter):
         if self.transformer is not None:
             self.transformer.start_from(backbone)
 
-    def encode(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Add to each frame (V, T, D) what the blocks, if any, make of the whole sequence."""
+        return frames if self.transformer is None else frames + self.transformer(frames, frame_mask)
+
+    def context_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the parameters of the blocks."""
+        return () if self.transformer is None else self.transformer.parameters()
+
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
         """Weigh the frames (V, T, D) of each video.
 
         Returns:
             dict[str, Tensor]: ``frames`` of unit length, (V, T, D), ``weights``
             with sum 1 over the real frames, (V, T), and ``frame_mask``, (V, T).
         """
-        if self.transformer is not None:
-            frames = frames + self.transformer(frames, frame_mask)
         weights = _weigh(self.frame_weight, frames, frame_mask)
         return dict(frames=F.normalize(frames, dim=-1), weights=weights, frame_mask=frame_mask)
 

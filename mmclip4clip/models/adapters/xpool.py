@@ -45,7 +45,7 @@ class XPoolAdapter(BaseAdapter):
     def init_weights(self) -> None:
         """Keep the weights: they start as the identity."""
 
-    def encode(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
         """Keep of each frame (V, T, D) what captions look for and what they find.
 
         Returns:
