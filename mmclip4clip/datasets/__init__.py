@@ -7,10 +7,12 @@ from .transforms import (
     SampleEvenly,
     TimeWindow,
     TokenizeCaptions,
+    TokenizeTargets,
 )
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'VideoCaptionDataset'
+    'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets',
+    'VideoCaptionDataset'
 ]

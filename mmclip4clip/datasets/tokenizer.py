@@ -1,9 +1,9 @@
 import json
 import string
 from pathlib import Path
-from typing import Iterable, Union
+from typing import Iterable, Tuple, Union
 
-from transformers import CLIPTokenizer
+from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
 
 def load_tokenizer(name: str) -> CLIPTokenizer:
@@ -24,6 +24,34 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     if len(tokenizer) < 256:  # a folder without vocabulary gives an empty tokenizer, and no error
         raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
     return tokenizer
+
+
+def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int]:
+    """Load a tokenizer of any kind, CLIP's too, for the captions that a decoder writes.
+
+    Args:
+        name (str): Name on the Hugging Face hub, or a local folder.
+
+    Returns:
+        tuple[PreTrainedTokenizerBase, int, int]: The tokenizer, and the ids that captions start and end with:
+        those of bos and eos, else of cls and sep.
+
+    Raises:
+        OSError: If there is no such tokenizer.
+        ValueError: If it has neither pair.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
+            f'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER. Cause: {error}') from error
+    for start, end in ((tokenizer.bos_token_id, tokenizer.eos_token_id),
+                       (tokenizer.cls_token_id, tokenizer.sep_token_id)):
+        if start is not None and end is not None:
+            return tokenizer, start, end
+    raise ValueError(f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
+                     'bos_token and eos_token nor cls_token and sep_token')
 
 
 def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],

@@ -36,12 +36,13 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): ``inputs`` with lists over the V videos of the batch:
                 ``imgs``, tensors (T, 3, H, W) uint8; ``tokens`` and
-                ``text_mask``, arrays (N, L) int64; and ``data_samples``.
+                ``text_mask``, and perhaps ``caption_tokens`` and ``caption_mask``,
+                arrays (N, L) int64; and ``data_samples``.
             training (bool): Not used; the batch is treated alike.
 
         Returns:
             dict: ``inputs`` with ``frames`` (V, T, 3, H, W), ``frame_mask``
-            (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``owner`` (N,), the
+            (V, T), tokens and masks, (N, L) each, ``owner`` (N,), the
             video of each caption, and ``identity`` (V,), a number made of the
             video's id; and ``data_samples``.
 
@@ -49,7 +50,7 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
             ValueError: If the frames of two videos differ in size, or a video has none.
         """
         self._check(data['inputs']['imgs'], data['data_samples'])
-        text = {key: self._pad_rows(data['inputs'][key]) for key in ('tokens', 'text_mask')}
+        text = {key: self._pad_rows(rows) for key, rows in data['inputs'].items() if key != 'imgs'}
         owner = torch.repeat_interleave(torch.tensor([len(x) for x in data['inputs']['tokens']]))
         lengths = torch.tensor([len(x) for x in data['inputs']['imgs']])
         frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()

@@ -16,12 +16,13 @@ class PackVideoCaptions(BaseTransform):
     - imgs (np.ndarray, uint8, (T, 3, H, W)), as ``FormatShape('NCHW')`` leaves them
     - tokens (np.ndarray, int64, (N, L))
     - text_mask (np.ndarray, int64, (N, L))
+    - caption_tokens and caption_mask, likewise, if :class:`TokenizeTargets` added them
     - every key of ``meta_keys`` that the video has
 
     Added Keys:
 
-    - inputs (dict): ``imgs`` as a tensor, ``tokens`` and ``text_mask`` as they are: a small array
-      reaches the main process in less time than a tensor's shared memory
+    - inputs (dict): ``imgs`` as a tensor, tokens and masks as they are: a small array reaches the main
+      process in less time than a tensor's shared memory
     - data_samples (ActionDataSample): The meta keys
 
     Args:
@@ -49,6 +50,7 @@ class PackVideoCaptions(BaseTransform):
         sample = ActionDataSample()
         sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
         inputs = dict(imgs=imgs, tokens=results['tokens'], text_mask=results['text_mask'])
+        inputs.update({key: results[key] for key in ('caption_tokens', 'caption_mask') if key in results})
         return dict(inputs=inputs, data_samples=sample)
 
     def __repr__(self) -> str:
