@@ -8,12 +8,14 @@ from .adapters import (
                        XPoolAdapter,
 )
 from .backbones import CLIPBackbone
+from .captioner import CLIP4ClipCaptioner
 from .data_preprocessor import VideoCaptionPreprocessor
-from .losses import SymmetricContrastiveLoss
+from .decoders import CaptionDecoder
+from .losses import CaptionCrossEntropy, SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
 __all__ = [
-    'BaseAdapter', 'CLIP4ClipRetriever', 'CLIPBackbone', 'MeanAdapter', 'SeqLSTMAdapter',
-    'SeqTransformerAdapter', 'SymmetricContrastiveLoss', 'TightAdapter', 'VideoCaptionPreprocessor',
-    'WTIAdapter', 'XPoolAdapter'
+    'BaseAdapter', 'CLIP4ClipCaptioner', 'CLIP4ClipRetriever', 'CLIPBackbone', 'CaptionCrossEntropy',
+    'CaptionDecoder', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter', 'SymmetricContrastiveLoss',
+    'TightAdapter', 'VideoCaptionPreprocessor', 'WTIAdapter', 'XPoolAdapter'
 ]

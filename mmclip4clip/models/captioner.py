@@ -1,0 +1,199 @@
+import inspect
+from typing import Dict, List, Optional, Tuple, Union
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from ..datasets.tokenizer import load_decoder_tokenizer
+from .decoders import beam_search, generate, greedy_search, sample
+from .features import Features
+from .retriever import CLIP4ClipRetriever
+
+METHODS = dict(beam=beam_search, greedy=greedy_search, sample=sample)
+
+
+@MODELS.register_module()
+class CLIP4ClipCaptioner(CLIP4ClipRetriever):
+    """CLIP4Clip that also writes captions: a decoder reads the frames after the adapter.
+
+    The loss is that of the captions plus that of retrieval. It trains from nothing or from a retrieval
+    checkpoint (``load_from``), and its own checkpoint serves the tests of both: a config of
+    :class:`CLIP4ClipRetriever` leaves the decoder out.
+
+    Args:
+        backbone (dict): As for :class:`CLIP4ClipRetriever`.
+        adapter (dict): Likewise.
+        decoder (dict): Config of :class:`CaptionDecoder`, which is also given the backbone
+            and the size of the tokenizer's vocabulary.
+        tokenizer (str): The tokenizer of the captions that the decoder learns: name on the
+            Hugging Face hub, or a local folder. If it is not CLIP's, the pipelines need
+            :class:`TokenizeTargets` with it.
+        caption_loss (dict): Config of :class:`CaptionCrossEntropy`.
+        retrieval_weight (float): Factor on the retrieval loss. With 0 it is not computed, and
+            what only retrieval uses does not train: CLIP's text tower, but for
+            embeddings that the decoder is tied to, and what of the adapter is after the frames.
+        freeze_encoder (bool): Whether only the decoder trains. Embeddings that it is tied to
+            belong to CLIP and stay as they are.
+        generation (dict, optional): ``method``, ``'beam'`` by default, ``'greedy'`` or
+            ``'sample'``, and its options, see :func:`generate`. ``max_new_tokens`` is 30 unless
+            given, or what the decoder has positions for. Sampling takes ``seed``, 0 by default,
+            which together with a video's id determines its caption.
+        **kwargs: As for :class:`CLIP4ClipRetriever`.
+
+    Raises:
+        ValueError: If the arguments do not fit one another, or the vocabulary the decoder.
+        OSError: If the tokenizer cannot be loaded.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 adapter: dict,
+                 decoder: dict = dict(type='CaptionDecoder'),
+                 tokenizer: str = 'openai/clip-vit-base-patch32',
+                 caption_loss: dict = dict(type='CaptionCrossEntropy'),
+                 retrieval_weight: float = 1.0,
+                 freeze_encoder: bool = False,
+                 generation: Optional[dict] = None,
+                 **kwargs) -> None:
+        if retrieval_weight < 0:
+            raise ValueError(f'retrieval_weight must not be negative, got {retrieval_weight}')
+        if freeze_encoder and retrieval_weight:
+            raise ValueError('freeze_encoder=True leaves nothing for the retrieval loss to train: it needs '
+                             f'retrieval_weight=0, got {retrieval_weight}')
+        super().__init__(backbone, adapter, **kwargs)
+        self.tokenizer, self.start, self.end = load_decoder_tokenizer(tokenizer)
+        words = len(self.tokenizer)
+        self.decoder = MODELS.build(decoder, default_args=dict(backbone=self.backbone, vocab_size=words))
+        if self.decoder.vocab_size != words:
+            raise ValueError(f'tokenizer={tokenizer!r} has {words} tokens, and the decoder tells '
+                             f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out')
+        self.caption_loss = MODELS.build(caption_loss)
+        self.retrieval_weight, self.freeze_encoder = retrieval_weight, freeze_encoder
+        self.generation = self._complete(generation or {})
+        self._freeze()
+
+    def _complete(self, options: dict) -> dict:
+        """Check the options of generation as far as that is possible now, and add defaults."""
+        options = dict(dict(method='beam', max_new_tokens=min(30, self.decoder.max_positions)), **options)
+        method = METHODS.get(options['method'])
+        if method is None:
+            raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {options["method"]!r}')
+        known = {name for name, parameter in inspect.signature(method).parameters.items()
+                 if parameter.kind is parameter.KEYWORD_ONLY} - {'seeds'}
+        known |= {'method', *(['seed'] if method is sample else [])}
+        if set(options) - known:
+            raise ValueError(f'generation with method={options["method"]!r} takes {sorted(known)}, got '
+                             f'{sorted(set(options) - known)}')
+        if options['max_new_tokens'] > self.decoder.max_positions:
+            raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
+                             f'{self.decoder.max_positions} positions of the decoder')
+        return options
+
+    def _freeze(self) -> None:
+        """Mark what gets no gradient as not trained: DDP wants no unused parameters."""
+        if self.retrieval_weight:
+            return
+        clip, decoder_reads = self.backbone.clip, set(self.adapter.context_parameters())
+        if not self.freeze_encoder:
+            decoder_reads |= {*clip.vision_model.parameters(), *clip.visual_projection.parameters(),
+                              *self.decoder.borrowed_parameters()}
+        for module in (self.backbone, self.adapter):
+            for parameter in module.parameters():
+                if self.freeze_encoder or parameter not in decoder_reads:
+                    parameter.requires_grad = False
+
+    def train(self, mode: bool = True) -> 'CLIP4ClipCaptioner':
+        """Switch to training or back; a frozen encoder stays in evaluation."""
+        super().train(mode)
+        if self.freeze_encoder:
+            self.backbone.eval()
+            self.adapter.eval()
+        return self
+
+    def forward(
+        self,
+        inputs: Dict[str, Tensor],
+        data_samples: Optional[List[BaseDataElement]] = None,
+        mode: str = 'tensor'
+    ) -> Union[Dict[str, Tensor], List[BaseDataElement], Tuple[Features, Features]]:
+        """Run a batch, encoding each video once for both captions and retrieval.
+
+        Args:
+            inputs (dict[str, Tensor]): As for :class:`CLIP4ClipRetriever`; ``caption_tokens``
+                and ``caption_mask`` (N, L) are what the decoder learns to write, else
+                ``tokens`` and ``text_mask``.
+            data_samples (list[BaseDataElement], optional): One a video.
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
+
+        Returns:
+            As :class:`CLIP4ClipRetriever`, with ``'loss'`` ``loss_caption`` beside the weighted
+            losses of retrieval, and with ``'predict'`` also each sample's ``generated`` (str) and
+            ``generated_score`` (float): '' and -inf for a video that could not be read.
+        """
+        if mode not in ('loss', 'predict'):
+            return super().forward(inputs, data_samples, mode)
+        frame_mask = inputs['frame_mask']
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
+            frames = self.encode_frames(inputs['frames'], frame_mask)
+        losses = self.write_loss(frames, inputs) if mode == 'loss' else {}
+        if mode == 'loss' and not self.retrieval_weight:
+            return losses
+        videos = self.adapter.pool(frames, frame_mask)
+        text = self.encode_text(inputs['tokens'], inputs['text_mask'])
+        if mode == 'loss':
+            retrieval = self.loss(text, videos, inputs['owner'], inputs['identity'])
+            # mmengine sums what has loss in its name.
+            return dict(losses, **{name: self.retrieval_weight * value if 'loss' in name else value
+                                   for name, value in retrieval.items()})
+        self.predict(text, videos, inputs['owner'], data_samples)
+        written = self.write(frames, frame_mask, inputs['identity'])
+        for item, caption, score in zip(data_samples, *written):
+            unreadable = 'unreadable' in item  # it was encoded from the frames of another
+            item.set_field('' if unreadable else caption, 'generated')
+            item.set_field(float('-inf') if unreadable else score, 'generated_score')
+        return data_samples
+
+    def write_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Compare what the decoder would write with the captions.
+
+        Args:
+            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+        """
+        own = 'caption_tokens' in inputs
+        tokens, mask = (inputs[key] for key in (('caption_tokens', 'caption_mask') if own
+                                                else ('tokens', 'text_mask')))
+        owner = inputs['owner']
+        logits = self.decoder(tokens, mask, frames[owner], inputs['frame_mask'][owner])
+        return self.caption_loss(logits, tokens, mask)
+
+    @torch.no_grad()
+    def write(self, frames: Tensor, frame_mask: Tensor,
+              identity: Optional[Tensor] = None) -> Tuple[List[str], List[float]]:
+        """Write a caption for each video, by the options of ``generation``.
+
+        Args:
+            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
+            frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
+            identity (Tensor, optional): A number a video, for sampling, (V,).
+
+        Returns:
+            tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
+        """
+        options = dict(self.generation)
+        if options['method'] == 'sample':
+            seed = options.pop('seed', 0)
+            options['seeds'] = [_mix(seed, number) for number in identity.tolist()]
+        start = torch.full((len(frames), ), self.start, device=frames.device)
+        tokens, lengths, scores = generate(
+            self.decoder, self.decoder.begin(frames, frame_mask), start, self.end, **options)
+        captions = [self.tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
+                    for ids, length in zip(tokens.tolist(), lengths.tolist())]
+        return captions, scores.tolist()
+
+
+def _mix(seed: int, number: int) -> int:
+    """Make one seed of 63 bits of two numbers, so that other base seeds give unrelated ones."""
+    return (number + (seed + 1) * 0x9E3779B97F4A7C15) % 2**63

@@ -1,0 +1,179 @@
+from typing import List, NamedTuple, Optional, Tuple
+
+import torch.nn.functional as F
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from transformers import EncoderDecoderCache, GPT2Config, GPT2Model
+
+from ..backbones import CLIPBackbone
+
+
+class DecoderState(NamedTuple):
+    """What generation keeps of B captions that are being written.
+
+    ``frames`` (B, T, W) and ``frame_mask`` (B, T), and of each block the cached keys and
+    values of words and of frames, (B, heads, length, W / heads) each; none before the first step.
+    """
+
+    frames: Tensor
+    frame_mask: Tensor
+    cache: Tuple[Tuple[Tensor, ...], ...] = ()
+
+
+@MODELS.register_module()
+class CaptionDecoder(BaseModule):
+    """Predict a caption's next word from its words so far and the frames of the video.
+
+    Pre-norm blocks of causal self-attention, cross-attention on the masked frames and
+    a feed-forward layer, those of ``transformers``' GPT-2. CLIP4Clip's decoder is not
+    public; default depth and tying are those of its relatives UniVL and CLIP4IDC. The frames
+    are normed first, as the contrastive loss leaves their length free. They get no
+    positions here: the adapter must have seen their order if captions are to tell of it.
+
+    Args:
+        backbone (CLIPBackbone): The model's CLIP, given by :class:`CLIP4ClipCaptioner`: its
+            width D of frames, and what is tied.
+        num_layers (int): Blocks, at least 1.
+        width (int, optional): Width W of the blocks. None is that of CLIP's text tower.
+        num_heads (int): Attention heads.
+        dropout (float): After embedding, attention and feed-forward layers, and of attention weights.
+        tie_embeddings (bool): Whether token embedding, both at input and output, and positions
+            are those of CLIP's text tower, trained together and saved once, as CLIP's.
+        vocab_size (int, optional): Words K that are told apart; those of the tokenizer if
+            built by :class:`CLIP4ClipCaptioner`. None, with tied embeddings only, is CLIP's.
+        max_positions (int, optional): The most tokens of a caption, start included, without
+            tied embeddings. None is CLIP's.
+
+    Raises:
+        ValueError: If the arguments do not fit one another or CLIP.
+    """
+
+    def __init__(self,
+                 backbone: CLIPBackbone,
+                 num_layers: int = 3,
+                 width: Optional[int] = None,
+                 num_heads: int = 8,
+                 dropout: float = 0.1,
+                 tie_embeddings: bool = True,
+                 vocab_size: Optional[int] = None,
+                 max_positions: Optional[int] = None) -> None:
+        super().__init__()
+        clip = backbone.clip.text_model.embeddings
+        rows, clip_width = clip.token_embedding.weight.shape
+        places = len(clip.position_embedding.weight)
+        self.vocab_size, self.max_positions = vocab_size or rows, max_positions or places
+        width = width or clip_width
+        if tie_embeddings:
+            for name, ours, theirs in (('width', width, clip_width),
+                                       ('max_positions', self.max_positions, places),
+                                       ('vocab_size', self.vocab_size, min(self.vocab_size, rows))):
+                if ours != theirs:
+                    raise ValueError(
+                        f"{name}={ours} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
+                        f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
+                        'make them alike or give tie_embeddings=False')
+        elif vocab_size is None:
+            raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
+        if num_layers < 1 or width % num_heads:
+            raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that divide '
+                             f'its width, got num_layers={num_layers}, num_heads={num_heads} and width={width}')
+        # GPT-2's own deviation of 0.02 is small for narrow models; this is that of CLIP's text tower.
+        self.transformer = GPT2Model(GPT2Config(
+            vocab_size=1 if tie_embeddings else self.vocab_size, n_embd=width, n_layer=num_layers,
+            n_positions=1 if tie_embeddings else self.max_positions, n_head=num_heads,
+            add_cross_attention=True,
+            embd_pdrop=dropout, attn_pdrop=dropout, resid_pdrop=dropout, initializer_range=width**-0.5,
+            bos_token_id=None, eos_token_id=None, use_cache=False, attn_implementation='sdpa'))
+        if tie_embeddings:
+            self.transformer.wte = _Borrowed(clip.token_embedding)
+            self.transformer.wpe = _Borrowed(clip.position_embedding)
+        self.frame_norm = nn.LayerNorm(backbone.width)
+        self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
+
+    def borrowed_parameters(self) -> List[nn.Parameter]:
+        """Return the parameters that belong to CLIP, if embeddings are tied."""
+        return [module.weight for module in (self.transformer.wte, self.transformer.wpe)
+                if isinstance(module, _Borrowed)]
+
+    def init_weights(self) -> None:
+        """Keep the weights: they were drawn at construction."""
+
+    def forward(self, tokens: Tensor, text_mask: Tensor, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """Predict the token after each, given those up to it: what training needs.
+
+        Args:
+            tokens (Tensor): Token ids, start first, (N, L).
+            text_mask (Tensor): 1 for real tokens, which come first, (N, L).
+            frames (Tensor): Each caption's frames, as the adapter's ``contextualise`` left
+                them, (N, T, D).
+            frame_mask (Tensor): 1 for real frames, 0 for padding, (N, T).
+
+        Returns:
+            Tensor: Logits, (N, L, K). At padding they mean nothing.
+
+        Raises:
+            ValueError: If a caption is too long, or a token is none of the K.
+        """
+        if tokens.shape[1] > self.max_positions:
+            raise ValueError(f'captions of {tokens.shape[1]} tokens do not fit the {self.max_positions} '
+                             'positions of CaptionDecoder: lower max_words of the transform that tokenizes')
+        if tokens.max() >= self.vocab_size:
+            raise ValueError(f'token {tokens.max()} is none of the {self.vocab_size} of CaptionDecoder: the '
+                             "dataset's tokenizer is not the model's")
+        hidden = self.transformer(
+            input_ids=tokens, attention_mask=text_mask, encoder_hidden_states=self._project(frames),
+            encoder_attention_mask=frame_mask).last_hidden_state
+        return self._logits(hidden)
+
+    def begin(self, frames: Tensor, frame_mask: Tensor) -> DecoderState:
+        """Return the state before the first token, of frames (B, T, D) with their mask (B, T)."""
+        return DecoderState(self._project(frames), frame_mask)
+
+    def step(self, tokens: Tensor, state: DecoderState) -> Tuple[Tensor, DecoderState]:
+        """Read one more token of each caption; the state that came stays as it is.
+
+        Args:
+            tokens (Tensor): The newest token of each, (B,).
+            state (DecoderState): From :meth:`begin`, :meth:`reorder` or another step.
+
+        Returns:
+            tuple[Tensor, DecoderState]: Logits of the next token, (B, K), and the state for it.
+        """
+        cache = EncoderDecoderCache(state.cache) if state.cache else None
+        out = self.transformer(
+            input_ids=tokens[:, None], encoder_hidden_states=state.frames,
+            encoder_attention_mask=state.frame_mask, past_key_values=cache, use_cache=True)
+        return self._logits(out.last_hidden_state[:, 0]), state._replace(cache=_tensors(out.past_key_values))
+
+    def reorder(self, state: DecoderState, rows: Tensor) -> DecoderState:
+        """Return the state of ``rows`` (B',), in this order; a row may come several times."""
+        cache = tuple(tuple(x[rows] for x in layer) for layer in state.cache)
+        return DecoderState(state.frames[rows], state.frame_mask[rows], cache)
+
+    def _project(self, frames: Tensor) -> Tensor:
+        return self.frame_proj(self.frame_norm(frames))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.transformer.wte.weight[:self.vocab_size])
+
+
+class _Borrowed(nn.Module):
+    """An embedding that belongs to another module: it neither moves nor is saved with this one."""
+
+    def __init__(self, owner: nn.Embedding) -> None:
+        super().__init__()
+        self._owner: List[nn.Embedding] = [owner]  # in a list, so that it is not registered here
+
+    @property
+    def weight(self) -> Tensor:
+        return self._owner[0].weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self._owner[0](ids)
+
+
+def _tensors(cache: EncoderDecoderCache) -> Tuple[Tuple[Tensor, ...], ...]:
+    """Take from each block keys and values of words and of frames."""
+    return tuple((words.keys, words.values, frames.keys, frames.values) for words, frames in zip(
+        cache.self_attention_cache.layers, cache.cross_attention_cache.layers))
