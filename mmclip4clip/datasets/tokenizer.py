@@ -33,8 +33,8 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
         name (str): Name on the Hugging Face hub, or a local folder.
 
     Returns:
-        tuple[PreTrainedTokenizerBase, int, int]: The tokenizer, and the ids that captions start and end with:
-        those of bos and eos, else of cls and sep.
+        tuple[PreTrainedTokenizerBase, int, int]: The tokenizer, and the ids that captions
+        start and end with: those of bos and eos, else of cls and sep.
 
     Raises:
         OSError: If there is no such tokenizer.
@@ -45,7 +45,8 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
     except (OSError, ValueError) as error:
         raise OSError(
             f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
-            f'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER. Cause: {error}') from error
+            'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER. '
+            f'Cause: {error}') from error
     for start, end in ((tokenizer.bos_token_id, tokenizer.eos_token_id),
                        (tokenizer.cls_token_id, tokenizer.sep_token_id)):
         if start is not None and end is not None:

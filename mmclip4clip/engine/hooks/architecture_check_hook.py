@@ -1,7 +1,10 @@
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
+
+DECODER = 'decoder.'  # where CLIP4ClipCaptioner has what a retriever lacks
 
 
 @HOOKS.register_module()
@@ -12,7 +15,8 @@ class ArchitectureCheckHook(Hook):
     checkpoint would go on with random weights. Here testing and resuming need
     every key, neither missing nor left over, in the right shape. Training from
     ``load_from`` may miss keys, such as those of a new adapter, but shapes must
-    fit and something must.
+    fit and something must. A captioner's checkpoint may be tested for retrieval: its
+    decoder is left over then, and the log says so.
     """
 
     priority = 'VERY_LOW'
@@ -38,6 +42,7 @@ class ArchitectureCheckHook(Hook):
         if runner._resume or not training or not set(ours) & set(theirs):
             problems['missing'] = [k for k in ours if k not in theirs]
             problems['unexpected'] = [k for k in theirs if k not in ours]
+            self._check_decoder(runner, ours, theirs, problems)
         lines = [f'{len(keys)} keys of wrong shape' if kind == 'shape' else f'{len(keys)} {kind} keys'
                  for kind, keys in problems.items() if keys]
         if lines:
@@ -45,3 +50,19 @@ class ArchitectureCheckHook(Hook):
             raise RuntimeError(
                 f'the checkpoint {runner._load_from or ""} does not fit the model of this config: '
                 + ', '.join(lines) + '; the first ones:\n  ' + '\n  '.join(first))
+
+    @staticmethod
+    def _check_decoder(runner, ours: dict, theirs: dict, problems: dict) -> None:
+        """Tell a model with a caption decoder from one without, where the checkpoint is the other kind."""
+        need, have = (any(k.startswith(DECODER) for k in keys) for keys in (ours, theirs))
+        name = runner._load_from or ''
+        if need and not have and set(ours) & set(theirs):
+            raise RuntimeError(
+                f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
+                'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
+                'this config and --cfg-options load_from=CHECKPOINT')
+        if have and not need and not runner._resume:
+            left = [k for k in problems['unexpected'] if k.startswith(DECODER)]
+            print_log(f"the checkpoint {name} is a captioner's: the {len(left)} keys of its decoder are not "
+                      'used', logger='current')
+            problems['unexpected'] = [k for k in problems['unexpected'] if not k.startswith(DECODER)]

@@ -76,8 +76,9 @@ class CaptionDecoder(BaseModule):
         elif vocab_size is None:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
         if num_layers < 1 or width % num_heads:
-            raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that divide '
-                             f'its width, got num_layers={num_layers}, num_heads={num_heads} and width={width}')
+            raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that '
+                             f'divide its width, got num_layers={num_layers}, num_heads={num_heads} and '
+                             f'width={width}')
         # GPT-2's own deviation of 0.02 is small for narrow models; this is that of CLIP's text tower.
         self.transformer = GPT2Model(GPT2Config(
             vocab_size=1 if tie_embeddings else self.vocab_size, n_embd=width, n_layer=num_layers,
