@@ -1,0 +1,149 @@
+import copy
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from torch import nn
+
+from mmclip4clip.models import CLIPBackbone
+
+from . import plain_decoder
+
+HEADS = 4
+WAYS = dict(
+    tied=dict(), shorter_vocabulary=dict(vocab_size=400),
+    free=dict(tie_embeddings=False, vocab_size=50, max_positions=9, width=24, num_layers=1))
+TOKENS = torch.tensor([[0, 7, 30, 2, 1], [0, 9, 1, 1, 1], [0, 4, 4, 1, 0]])
+WORDS, FRAMES = [5, 3, 4], [3, 1, 2]
+
+
+def mask(lengths):
+    return (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+
+
+def build(tiny_clip, **kwargs):
+    tiny_clip['projection_dim'] = kwargs.pop('frame_width', 32)
+    model = nn.Module()
+    model.backbone = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=.3))
+    model.decoder = MODELS.build(dict(dict(type='CaptionDecoder', num_layers=2, num_heads=HEADS), **kwargs),
+                                 default_args=dict(backbone=model.backbone))
+    return model.eval()
+
+
+def embeddings(model):
+    text = model.backbone.clip.text_model.embeddings
+    return text.token_embedding.weight, text.position_embedding.weight
+
+
+def inputs(width=32, dtype=torch.float32):
+    return TOKENS, mask(WORDS), torch.randn(3, 3, width).to(dtype), mask(FRAMES)
+
+
+@pytest.mark.parametrize('way', WAYS)
+@pytest.mark.parametrize('frame_width', [32, 16])
+def test_logits_and_gradients_equal_the_formula_in_float64(tiny_clip, way, frame_width):
+    model = build(tiny_clip, frame_width=frame_width, **WAYS[way]).double()
+    decoder = model.decoder
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=.3)
+    tokens, text_mask, frames, frame_mask = inputs(frame_width, torch.float64)
+    weights = {k: v.detach().clone().requires_grad_() for k, v in decoder.state_dict().items()}
+    if way == 'free':
+        words, positions = weights['transformer.wte.weight'], weights['transformer.wpe.weight']
+    else:
+        words, positions = (e.detach().clone().requires_grad_() for e in embeddings(model))
+    logits = decoder(tokens, text_mask, frames, frame_mask)
+    real, total = text_mask.bool(), 0
+    for n in range(3):
+        expected = plain_decoder.decode(weights, words[:decoder.vocab_size], positions, tokens[n, :WORDS[n]],
+                                frames[n, :FRAMES[n]], HEADS)
+        torch.testing.assert_close(logits[n, :WORDS[n]], expected)
+        total = total + (expected * expected.detach().cos()).sum()
+    total.backward()
+    (logits[real] * logits[real].detach().cos()).sum().backward()
+    for name, parameter in decoder.named_parameters():
+        torch.testing.assert_close(parameter.grad, weights[name].grad, msg=name)
+    if way != 'free':
+        for ours, theirs in zip(embeddings(model), (words, positions)):
+            torch.testing.assert_close(ours.grad, theirs.grad)
+    else:
+        assert embeddings(model)[0].grad is None
+
+
+def test_padding_of_words_and_frames_changes_nothing(tiny_clip):
+    decoder = build(tiny_clip).decoder
+    tokens, text_mask, frames, frame_mask = inputs()
+    expected = decoder(tokens, text_mask, frames, frame_mask)[text_mask.bool()]
+    noisy = torch.where(frame_mask.bool()[..., None], frames, torch.tensor(50.))
+    noisy = torch.cat([noisy, torch.randn(3, 2, 32)], dim=1)
+    more = torch.cat([torch.where(text_mask.bool(), tokens, 99), torch.full((3, 4), 98)], dim=1)
+    out = decoder(more, nn.functional.pad(text_mask, (0, 4)), noisy, nn.functional.pad(frame_mask, (0, 2)))
+    torch.testing.assert_close(out[:, :5][text_mask.bool()], expected)
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_steps_with_a_cache_give_what_the_whole_caption_gives(tiny_clip, way):
+    decoder = build(tiny_clip, **WAYS[way]).decoder
+    tokens, _, frames, frame_mask = inputs()
+    whole = decoder(tokens, torch.ones_like(tokens), frames, frame_mask)
+    state = decoder.begin(frames, frame_mask)
+    for place in range(5):
+        logits, state = decoder.step(tokens[:, place], state)
+        torch.testing.assert_close(logits, whole[:, place])
+
+
+def test_rows_can_be_taken_again_and_again_before_and_between_steps(tiny_clip):
+    decoder = build(tiny_clip).decoder
+    tokens, _, frames, frame_mask = inputs()
+    whole = decoder(tokens, torch.ones_like(tokens), frames, frame_mask)
+    rows = torch.tensor([2, 0, 0])
+    state = decoder.reorder(decoder.begin(frames, frame_mask), rows)
+    for place in range(2):
+        logits, state = decoder.step(tokens[rows, place], state)
+        torch.testing.assert_close(logits, whole[rows, place])
+    again = torch.tensor([1, 0])
+    logits, _ = decoder.step(tokens[rows[again], 2], decoder.reorder(state, again))
+    torch.testing.assert_close(logits, whole[rows[again], 2])
+    logits, _ = decoder.step(tokens[rows, 2], state)  # the old state is as it was
+    torch.testing.assert_close(logits, whole[rows, 2])
+
+
+def test_tied_embeddings_are_clips_and_saved_once(tiny_clip):
+    model = build(tiny_clip)
+    words = embeddings(model)[0]
+    names = [k for k, v in model.state_dict().items() if v.data_ptr() == words.data_ptr()]
+    assert names == ['backbone.clip.text_model.embeddings.token_embedding.weight']
+    assert not [k for k in model.state_dict() if 'wte' in k or 'wpe' in k]
+    assert [n for n, p in model.decoder.named_parameters() if p.numel() >= words.numel()] == []
+
+
+def test_embeddings_stay_tied_in_a_copy_and_in_another_precision(tiny_clip):
+    model = build(tiny_clip)
+    twin = copy.deepcopy(model).double()
+    assert twin.decoder.transformer.wte.weight is embeddings(twin)[0]
+    assert twin.decoder.transformer.wpe.weight is embeddings(twin)[1]
+    embeddings(twin)[0].data.zero_()
+    tokens, text_mask, frames, frame_mask = inputs()
+    assert twin.decoder(tokens, text_mask, frames.double(), frame_mask).eq(0).all()
+    assert model.decoder(tokens, text_mask, frames, frame_mask).ne(0).any()
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(width=64), 'width=64 of CaptionDecoder does not fit .* 1000 tokens and 24 positions of width 32'),
+    (dict(vocab_size=1001), 'vocab_size=1001 of CaptionDecoder does not fit .* 1000 tokens'),
+    (dict(max_positions=77), 'max_positions=77 of CaptionDecoder does not fit .* 24 positions'),
+    (dict(tie_embeddings=False), 'needs vocab_size'),
+    (dict(num_heads=5), 'divide its width, got num_layers=2, num_heads=5 and width=32'),
+    (dict(num_layers=0), 'num_layers of at least 1')])
+def test_arguments_that_do_not_fit_are_refused(tiny_clip, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        build(tiny_clip, **kwargs)
+
+
+def test_captions_that_do_not_fit_are_refused(tiny_clip):
+    decoder = build(tiny_clip, **WAYS['free']).decoder
+    tokens, text_mask, frames, frame_mask = inputs()
+    with pytest.raises(ValueError, match='token 50 is none of the 50 of CaptionDecoder'):
+        decoder(tokens.masked_fill(tokens == 30, 50), text_mask, frames, frame_mask)
+    with pytest.raises(ValueError, match='captions of 10 tokens do not fit the 9 positions'):
+        decoder(tokens.repeat(1, 2), text_mask.repeat(1, 2), frames, frame_mask)
