@@ -27,6 +27,16 @@ def test_pads_frames_and_captions_and_says_whose_they_are():
     assert out['owner'].tolist() == [0, 0, 1]
 
 
+def test_pads_the_decoders_tokens_apart_from_clips():
+    batch = [packed(1, [[5, 6, 1], [7, 1]]), packed(1, [[8, 1]])]
+    for item, rows in zip(batch, ([[2, 3], [2, 0]], [[2, 4, 4, 3]])):
+        item['inputs'].update(caption_tokens=np.array(rows), caption_mask=np.array(rows).clip(max=1))
+    out = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']
+    assert out['caption_tokens'].tolist() == [[2, 3, 0, 0], [2, 0, 0, 0], [2, 4, 4, 3]]
+    assert out['caption_mask'].tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+    assert out['tokens'].tolist() == [[5, 6, 1], [7, 1, 0], [8, 1, 0]]
+
+
 def test_normalises_as_clip_does():
     batch = [packed(1, [[1]])]
     frames = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['frames'][0, 0]

@@ -23,3 +23,10 @@ def test_frames_stay_uint8_and_the_annotation_goes_along():
 def test_frames_of_another_form_are_refused_with_the_cure(imgs):
     with pytest.raises(ValueError, match='v.mp4: expected imgs .*FormatShape'):
         PackVideoCaptions()(results(imgs=imgs))
+
+
+def test_the_decoders_tokens_go_along_if_there_are_any():
+    assert set(PackVideoCaptions()(results())['inputs']) == {'imgs', 'tokens', 'text_mask'}
+    own = dict(caption_tokens=np.full((1, 2), 5), caption_mask=np.ones((1, 2), int))
+    inputs = PackVideoCaptions()(results(**own))['inputs']
+    assert inputs['caption_tokens'] is own['caption_tokens'] and inputs['caption_mask'] is own['caption_mask']

@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -52,3 +53,29 @@ def test_missing_and_unexpected_keys_are_refused_but_for_training_from_them(mode
 def test_training_from_something_else_altogether_is_refused(model):
     with pytest.raises(RuntimeError, match='4 missing keys, 1 unexpected keys'):
         check(model, dict(other=torch.zeros(1)), training=True)
+
+
+def with_decoder(model):
+    model.decoder = torch.nn.Linear(1, 1)
+    return model
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_a_checkpoint_without_a_decoder_is_refused_with_the_cure(model, training):
+    weights = dict(model.state_dict())
+    with pytest.raises(RuntimeError, match='c.pth has no decoder .*trained for retrieval only.*load_from'):
+        check(with_decoder(model), weights, training, resume=training)
+
+
+def test_training_a_decoder_starts_from_a_checkpoint_without_one(model):
+    weights = dict(model.state_dict())
+    check(with_decoder(model), weights, training=True)
+
+
+def test_retrieval_is_tested_with_a_captioners_checkpoint(model):
+    weights = with_decoder(copy.deepcopy(model)).state_dict()
+    check(model, weights)
+    with pytest.raises(RuntimeError, match='1 unexpected keys'):
+        check(model, dict(weights, more=torch.zeros(1)))
+    with pytest.raises(RuntimeError, match='(?s)2 unexpected keys.*first ones:\n  decoder.weight'):
+        check(model, weights, training=True, resume=True)

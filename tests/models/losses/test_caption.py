@@ -1,0 +1,76 @@
+import math
+import os
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from mmclip4clip.models import CaptionCrossEntropy
+
+TOKENS = torch.tensor([[0, 3, 4, 1], [0, 2, 1, 0], [0, 4, 2, 1], [0, 1, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 0, 0]])
+
+
+def plain(logits, smoothing=0.):
+    """The mean over what follows each real token, one token at a time."""
+    terms = []
+    for row, tokens, mask in zip(logits.double().tolist(), TOKENS.tolist(), MASK.tolist()):
+        for place in range(sum(mask) - 1):
+            total = math.log(sum(math.exp(x) for x in row[place]))
+            right = total - row[place][tokens[place + 1]]
+            every = sum(total - x for x in row[place]) / len(row[place])
+            terms.append((1 - smoothing) * right + smoothing * every)
+    return sum(terms) / len(terms)
+
+
+@pytest.mark.parametrize('smoothing', [0., .1])
+def test_the_loss_is_the_mean_over_real_next_tokens(smoothing):
+    logits = torch.randn(4, 4, 5)
+    loss, = CaptionCrossEntropy(smoothing)(logits, TOKENS, MASK).values()
+    assert loss.item() == pytest.approx(plain(logits, smoothing), rel=1e-5)
+
+
+def test_what_is_predicted_at_padding_and_after_the_end_does_not_count():
+    logits = torch.randn(4, 4, 5, requires_grad=True)
+    CaptionCrossEntropy()(logits, TOKENS, MASK)['loss_caption'].backward()
+    counted = logits.grad.abs().sum(dim=2) > 0
+    assert counted.long().tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]]
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r'label_smoothing must be in \[0, 1\), got 1'):
+        CaptionCrossEntropy(1)
+
+
+def gradient(model, layer, share):
+    hidden = torch.randn(4, 4, 3, generator=torch.Generator().manual_seed(0))
+    CaptionCrossEntropy()(model(hidden[share]), TOKENS[share], MASK[share])['loss_caption'].backward()
+    return layer.weight.grad
+
+
+def make_layer():
+    torch.manual_seed(1)
+    return torch.nn.Linear(3, 5)
+
+
+def worker(rank, port, out):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    layer = make_layer()
+    out[rank] = gradient(torch.nn.parallel.DistributedDataParallel(layer), layer,
+                         slice(0, 3) if rank == 0 else slice(3, 4))
+    dist.destroy_process_group()
+
+
+def test_two_processes_with_unequal_captions_give_the_gradient_of_one():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    out = mp.get_context('spawn').Manager().dict()
+    mp.spawn(worker, (port, out), nprocs=2)
+    layer = make_layer()
+    expected = gradient(layer, layer, slice(None))
+    torch.testing.assert_close(out[0], expected)
+    torch.testing.assert_close(out[1], expected)
