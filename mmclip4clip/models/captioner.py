@@ -86,6 +86,8 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         if set(options) - known:
             raise ValueError(f'generation with method={options["method"]!r} takes {sorted(known)}, got '
                              f'{sorted(set(options) - known)}')
+        if not isinstance(options.get('seed', 0), int):
+            raise ValueError(f'seed of generation must be an integer, got {options["seed"]!r}')
         if options['max_new_tokens'] > self.decoder.max_positions:
             raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
                              f'{self.decoder.max_positions} positions of the decoder')
@@ -181,6 +183,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
 
         Returns:
             tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
+            CLIP's tokenizer leaves spaces before commas and apostrophes.
         """
         options = dict(self.generation)
         if options['method'] == 'sample':

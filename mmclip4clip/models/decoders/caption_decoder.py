@@ -79,12 +79,10 @@ class CaptionDecoder(BaseModule):
             raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that '
                              f'divide its width, got num_layers={num_layers}, num_heads={num_heads} and '
                              f'width={width}')
-        # GPT-2's own deviation of 0.02 is small for narrow models; this is that of CLIP's text tower.
         self.transformer = GPT2Model(GPT2Config(
             vocab_size=1 if tie_embeddings else self.vocab_size, n_embd=width, n_layer=num_layers,
             n_positions=1 if tie_embeddings else self.max_positions, n_head=num_heads,
-            add_cross_attention=True,
-            embd_pdrop=dropout, attn_pdrop=dropout, resid_pdrop=dropout, initializer_range=width**-0.5,
+            add_cross_attention=True, embd_pdrop=dropout, attn_pdrop=dropout, resid_pdrop=dropout,
             bos_token_id=None, eos_token_id=None, use_cache=False, attn_implementation='sdpa'))
         if tie_embeddings:
             self.transformer.wte = _Borrowed(clip.token_embedding)

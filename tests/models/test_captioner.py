@@ -1,0 +1,230 @@
+import copy
+
+import pytest
+import torch
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
+from mmengine.dataset import pseudo_collate
+
+from mmclip4clip.models import CaptionCrossEntropy
+
+from ..datasets.transforms.test_text import save_tokenizer
+from .test_retriever import ADAPTERS
+
+CLIP = 'backbone.clip.'
+TIED = {f'{CLIP}text_model.embeddings.{kind}_embedding.weight' for kind in ('token', 'position')}
+TEXT = (f'{CLIP}text_model.', f'{CLIP}text_projection.', f'{CLIP}logit_scale')
+SEQUENCE = next(a for a in ADAPTERS if a['type'] == 'SeqTransformerAdapter')
+
+
+@pytest.fixture
+def dataset(shapes, pipeline):
+    return DATASETS.build(dict(
+        type='VideoCaptionDataset', ann_file='test.json', data_root=str(shapes),
+        data_prefix=dict(video='videos'), test_mode=True, pipeline=pipeline))
+
+
+@pytest.fixture
+def batch(dataset):
+    return pseudo_collate([dataset[i] for i in range(3)])
+
+
+@pytest.fixture
+def build(tiny_clip, shapes):
+    def build(adapter=dict(type='MeanAdapter'), decoder={}, **kwargs):
+        torch.manual_seed(0)
+        return MODELS.build(dict(dict(
+            type='CLIP4ClipCaptioner', adapter=adapter, tokenizer=str(shapes / 'tokenizer'),
+            backbone=dict(type='CLIPBackbone', config=tiny_clip, embedding_std=dict(text=.3, vision=.5)),
+            decoder=dict(type='CaptionDecoder', num_layers=1, num_heads=4, **decoder)), **kwargs)).eval()
+    return build
+
+
+def run(model, batch, mode='loss'):
+    return model(**model.data_preprocessor(copy.deepcopy(batch)), mode=mode)
+
+
+def gradientless(model):
+    return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def trained(model):
+    return {n for n, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
+def test_every_adapter_trains_with_the_decoder_and_writes(build, batch, adapter):
+    model = build(adapter).train()
+    total, logged = model.parse_losses(run(model, batch))
+    total.backward()
+    assert gradientless(model) == []
+    assert {'loss', 'loss_caption', 'loss_t2v', 'loss_v2t'} <= set(logged)
+    samples = model.eval().val_step(batch)
+    for sample in samples:
+        assert isinstance(sample.generated, str) and sample.generated_score < 0
+
+
+@pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
+def test_without_retrieval_all_that_trains_gets_a_gradient_and_no_caption_is_encoded(
+        build, batch, adapter, monkeypatch):
+    model = build(adapter, retrieval_weight=0.).train()
+    monkeypatch.setattr(type(model), 'encode_text', lambda *a: pytest.fail('text was encoded'))
+    monkeypatch.setattr(type(model.adapter), 'pool', lambda *a: pytest.fail('frames were pooled'))
+    losses = run(model, batch)
+    assert set(losses) == {'loss_caption'}
+    losses['loss_caption'].backward()
+    assert gradientless(model) == []
+    names = trained(model)
+    assert {n for n in names if n.startswith(TEXT)} == TIED
+    assert {n for n, _ in model.named_parameters() if n.startswith((f'{CLIP}vis', 'decoder.'))} <= names
+    context = dict(SeqLSTMAdapter='adapter.', SeqTransformerAdapter='adapter.',
+                   WTIAdapter='adapter.transformer.').get(adapter['type'], 'nothing')
+    assert {n for n in names if n.startswith('adapter.')} == {
+        n for n, _ in model.named_parameters() if n.startswith(context)}
+
+
+def test_free_embeddings_leave_nothing_of_the_text_tower_to_train(build, batch):
+    model = build(decoder=dict(tie_embeddings=False), retrieval_weight=0.).train()
+    run(model, batch)['loss_caption'].backward()
+    assert gradientless(model) == [] and not {n for n in trained(model) if n.startswith(TEXT)}
+
+
+def test_embeddings_that_the_backbone_freezes_stay_frozen(build, tiny_clip):
+    backbone = dict(type='CLIPBackbone', config=tiny_clip, frozen_layers=0)
+    assert not trained(build(backbone=backbone, retrieval_weight=0.)) & TIED
+
+
+def test_the_loss_is_that_of_captions_plus_the_weighted_one_of_retrieval(build, tiny_clip, batch):
+    model = build(SEQUENCE, retrieval_weight=.25)
+    retriever = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=SEQUENCE,
+                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+    retriever.load_state_dict(model.state_dict(), strict=False)
+    losses, retrieval = run(model, batch), run(retriever.eval(), batch)
+    data = model.data_preprocessor(copy.deepcopy(batch))['inputs']
+    frames = model.encode_frames(data['frames'], data['frame_mask'])[data['owner']]
+    logits = model.decoder(data['tokens'], data['text_mask'], frames, data['frame_mask'][data['owner']])
+    caption = CaptionCrossEntropy()(logits, data['tokens'], data['text_mask'])['loss_caption']
+    torch.testing.assert_close(losses['loss_caption'], caption)
+    total, _ = model.parse_losses(losses)
+    torch.testing.assert_close(total, caption + .25 * (retrieval['loss_t2v'] + retrieval['loss_v2t']))
+    torch.testing.assert_close(losses['logit_scale'], retrieval['logit_scale'])
+
+
+def test_a_frozen_encoder_stays_as_it_is_and_in_evaluation(build, batch):
+    model = build(SEQUENCE, retrieval_weight=0., freeze_encoder=True).train()
+    assert not any(m.training for part in (model.backbone, model.adapter) for m in part.modules())
+    assert model.decoder.training
+    assert trained(model) == {n for n, _ in model.named_parameters() if n.startswith('decoder.')}
+    run(model, batch)['loss_caption'].backward()
+    assert gradientless(model) == []
+    with pytest.raises(ValueError, match='freeze_encoder=True .* needs retrieval_weight=0, got 1.0'):
+        build(freeze_encoder=True)
+
+
+def test_features_for_retrieval_are_those_of_a_retriever(build, tiny_clip, batch):
+    model = build(SEQUENCE)
+    retriever = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=SEQUENCE,
+                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+    retriever.load_state_dict(model.state_dict(), strict=False)
+    for ours, theirs in zip(model.val_step(copy.deepcopy(batch)), retriever.eval().val_step(batch)):
+        torch.testing.assert_close(ours.video_features, theirs.video_features)
+        torch.testing.assert_close(ours.text_features, theirs.text_features)
+
+
+def videos(count):
+    lengths = torch.arange(count) % 6 + 1
+    return torch.randn(count, 6, 32), (torch.arange(6) < lengths[:, None]).long(), 10 * torch.arange(count)
+
+
+@pytest.mark.parametrize('method', ['beam', 'greedy', 'sample'])
+def test_a_videos_caption_is_the_same_in_a_batch_of_32_and_alone(build, method):
+    model = build(generation=dict(method=method, max_new_tokens=12))
+    frames, mask, identity = videos(32)
+    together, scores = model.write(frames, mask, identity)
+    assert len(set(together)) > 16
+    for v, length in enumerate(mask.sum(dim=1)):
+        one = slice(v, v + 1)
+        (alone, ), (score, ) = model.write(frames[one, :length], mask[one, :length], identity[one])
+        assert alone == together[v] and score == pytest.approx(scores[v], rel=1e-4)
+
+
+def test_a_beam_of_one_is_greedy(build):
+    frames, mask, _ = videos(8)
+    beam, greedy = (build(generation=dict(options, max_new_tokens=12)).write(frames, mask)[0]
+                    for options in (dict(method='beam', beam_size=1), dict(method='greedy')))
+    assert beam == greedy
+
+
+def test_sampling_depends_on_the_seed_and_nothing_else(build):
+    def write(seed):
+        return build(generation=dict(method='sample', seed=seed, max_new_tokens=12)).write(*clips)[0]
+
+    clips = videos(4)
+    first, again, other = write(3), write(3), write(4)
+    assert first == again and len(set(first)) == 4
+    assert not set(first) & set(other)
+
+
+def test_a_video_that_could_not_be_read_gets_no_caption(build, batch):
+    batch['data_samples'][1].set_metainfo(dict(unreadable='broken'))
+    first, second, _ = build().val_step(batch)
+    assert first.generated != '' and second.generated == ''
+    assert second.generated_score == float('-inf')
+
+
+def test_captions_are_written_in_mixed_precision(build, batch):
+    with torch.autocast('cpu', torch.bfloat16):
+        samples = build(SEQUENCE).val_step(batch)
+    assert all(isinstance(s.generated, str) and s.generated_score < 0 for s in samples)
+
+
+def test_a_decoder_with_its_own_tokenizer_learns_and_writes_its_words(build, dataset, tmp_path):
+    name = save_tokenizer(tmp_path, cls_token='[S]', sep_token='[E]')
+    targets = TRANSFORMS.build(dict(type='TokenizeTargets', tokenizer=name))
+    dataset.pipeline.transforms.insert(-1, targets)
+    batch = pseudo_collate([dataset[i] for i in range(2)])
+    model = build(tokenizer=name, decoder=dict(tie_embeddings=False, width=16, max_positions=40))
+    losses = run(model, batch)
+    own = batch['inputs']['caption_tokens'][0]
+    assert own.max() < 5 and model.decoder.vocab_size == 5
+    assert losses['loss_caption'] < 3 and torch.isfinite(losses['loss_t2v'])
+    words = set(' '.join(s.generated for s in model.val_step(batch)).split())
+    assert words <= {'[UNK]', 'red', 'circle'}
+
+
+def test_a_small_model_reproduces_its_captions(build, dataset):
+    items = [dataset[i] for i in range(0, 16, 3)]
+    for item in items:
+        item['inputs'].update({key: item['inputs'][key][:1] for key in ('tokens', 'text_mask')})
+    batch = pseudo_collate(items)
+    model = build(SEQUENCE, decoder=dict(dropout=0.)).train()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        model.parse_losses(run(model, batch))[0].backward()
+        optimizer.step()
+    samples = model.eval().val_step(batch)
+    assert [s.generated.replace(' ,', ',') for s in samples] == [s.captions[0] for s in samples]
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(retrieval_weight=-1), 'retrieval_weight must not be negative, got -1'),
+    (dict(generation=dict(method='best')), "generation.method must be one of .* got 'best'"),
+    (dict(generation=dict(method='greedy', beam_size=2)), r"method='greedy' takes .* got \['beam_size'\]"),
+    (dict(generation=dict(seed=2)), r"method='beam' takes .* got \['seed'\]"),
+    (dict(generation=dict(method='sample', seed='x')), "seed of generation must be an integer, got 'x'"),
+    (dict(generation=dict(max_new_tokens=25)), 'max_new_tokens=25 is more than the 24 positions'),
+    (dict(decoder=dict(vocab_size=900)), 'has [0-9]+ tokens, and the decoder tells vocab_size=900 apart')])
+def test_arguments_that_do_not_fit_are_refused(build, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        build(**kwargs)
+
+
+def test_a_tokenizer_that_knows_more_words_than_clip_is_refused(build, tiny_clip):
+    tiny_clip['text_config']['vocab_size'] = 100
+    with pytest.raises(ValueError, match=r'vocab_size=\d+ of CaptionDecoder does not fit .* 100 tokens'):
+        build()
+
+
+def test_a_tokenizer_that_cannot_begin_a_caption_is_refused(build, tmp_path):
+    with pytest.raises(ValueError, match='neither bos_token and eos_token nor cls_token and sep_token'):
+        build(tokenizer=save_tokenizer(tmp_path, bos_token='[S]'))
