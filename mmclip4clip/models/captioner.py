@@ -139,17 +139,10 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         frame_mask = inputs['frame_mask']
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
             frames = self.encode_frames(inputs['frames'], frame_mask)
-        losses = self.write_loss(frames, inputs) if mode == 'loss' else {}
-        if mode == 'loss' and not self.retrieval_weight:
-            return losses
-        videos = self.adapter.pool(frames, frame_mask)
-        text = self.encode_text(inputs['tokens'], inputs['text_mask'])
         if mode == 'loss':
-            retrieval = self.loss(text, videos, inputs['owner'], inputs['identity'])
-            # mmengine sums what has loss in its name.
-            return dict(losses, **{name: self.retrieval_weight * value if 'loss' in name else value
-                                   for name, value in retrieval.items()})
-        self.predict(text, videos, inputs['owner'], data_samples)
+            return self.joint_loss(frames, inputs)
+        text = self.encode_text(inputs['tokens'], inputs['text_mask'])
+        self.predict(text, self.adapter.pool(frames, frame_mask), inputs['owner'], data_samples)
         written = self.write(frames, frame_mask, inputs['identity'])
         for item, caption, score in zip(data_samples, *written):
             unreadable = 'unreadable' in item  # it was encoded from the frames of another
@@ -157,16 +150,41 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             item.set_field(float('-inf') if unreadable else score, 'generated_score')
         return data_samples
 
+    def joint_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Add the weighted losses of retrieval, if any, to that of the captions.
+
+        Args:
+            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+        """
+        losses = self.write_loss(frames, inputs)
+        if self.retrieval_weight:
+            text = self.encode_text(inputs['tokens'], inputs['text_mask'])
+            videos = self.adapter.pool(frames, inputs['frame_mask'])
+            for name, value in self.loss(text, videos, inputs['owner'], inputs['identity']).items():
+                # mmengine sums what has loss in its name
+                losses[name] = self.retrieval_weight * value if 'loss' in name else value
+        return losses
+
     def write_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
         """Compare what the decoder would write with the captions.
 
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             inputs (dict[str, Tensor]): As for :meth:`forward`.
+
+        Raises:
+            ValueError: If the captions come from another tokenizer than the model's.
         """
         own = 'caption_tokens' in inputs
         tokens, mask = (inputs[key] for key in (('caption_tokens', 'caption_mask') if own
                                                 else ('tokens', 'text_mask')))
+        strange = tokens[:, 0][tokens[:, 0] != self.start]
+        if len(strange):
+            raise ValueError(
+                f'captions start with token {int(strange[0])}, those of the model\'s tokenizer='
+                f'{self.tokenizer.name_or_path!r} with {self.start}: give the pipeline '
+                "dict(type='TokenizeTargets', tokenizer=...) with the same one")
         owner = inputs['owner']
         logits = self.decoder(tokens, mask, frames[owner], inputs['frame_mask'][owner])
         return self.caption_loss(logits, tokens, mask)

@@ -199,6 +199,13 @@ def test_a_decoder_with_its_own_tokenizer_learns_and_writes_its_words(build, dat
     assert words <= {'[UNK]', 'red', 'circle'}
 
 
+def test_captions_of_another_tokenizer_than_the_models_are_refused(build, batch, tmp_path):
+    name = save_tokenizer(tmp_path, bos_token='[S]', eos_token='[E]')
+    model = build(tokenizer=name, decoder=dict(tie_embeddings=False))
+    with pytest.raises(ValueError, match='start with token 0, .* with 3: .*TokenizeTargets'):
+        run(model, batch)
+
+
 def test_a_small_model_reproduces_its_captions(build, dataset):
     items = [dataset[i] for i in range(0, 16, 3)]
     for item in items:

@@ -64,16 +64,15 @@ class CaptionDecoder(BaseModule):
         places = len(clip.position_embedding.weight)
         self.vocab_size, self.max_positions = vocab_size or rows, max_positions or places
         width = width or clip_width
-        if tie_embeddings:
-            for name, ours, theirs in (('width', width, clip_width),
-                                       ('max_positions', self.max_positions, places),
-                                       ('vocab_size', self.vocab_size, min(self.vocab_size, rows))):
-                if ours != theirs:
-                    raise ValueError(
-                        f"{name}={ours} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
-                        f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
-                        'make them alike or give tie_embeddings=False')
-        elif vocab_size is None:
+        fits = dict(width=(width, clip_width), max_positions=(self.max_positions, places),
+                    vocab_size=(self.vocab_size, min(self.vocab_size, rows)))
+        for name, (ours, theirs) in fits.items() if tie_embeddings else ():
+            if ours != theirs:
+                raise ValueError(
+                    f"{name}={ours} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
+                    f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
+                    'make them alike or give tie_embeddings=False')
+        if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
         if num_layers < 1 or width % num_heads:
             raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that '
