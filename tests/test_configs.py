@@ -25,7 +25,9 @@ def test_every_config_names_what_is_registered(path):
             assert TRANSFORMS.get(transform.type), transform.type
         decode = loader.dataset.pipeline[0]
         assert decode.type == 'DecodeVideo' and TRANSFORMS.build(decode)
-    assert METRICS.get(cfg.val_evaluator.type) and LOOPS.get(cfg.test_cfg.type)
+    for metric in (cfg.val_evaluator, cfg.test_evaluator):
+        assert all(METRICS.get(m.type) for m in (metric if isinstance(metric, list) else [metric]))
+    assert LOOPS.get(cfg.val_cfg.type) and LOOPS.get(cfg.test_cfg.type)
     for part in ('backbone', 'adapter', 'data_preprocessor'):
         assert MODELS.get(cfg.model[part].type)
 
@@ -41,7 +43,8 @@ def test_leaves_are_short_and_named_after_their_batch(path):
 
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' in p.stem], ids=lambda p: p.stem)
-def test_demo_models_can_be_built_without_a_network(path):
+def test_demo_models_can_be_built_without_a_network(path, shapes, monkeypatch):
+    monkeypatch.setenv('MOVING_SHAPES', str(shapes))
     model = MODELS.build(Config.fromfile(path).model)
     assert model.backbone.width == 128
 
@@ -97,8 +100,10 @@ def clip_of_that_size(name: str) -> dict:
 
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
-def test_every_head_fits_its_clip(path):
+def test_every_head_fits_its_clip(path, shapes):
     model = Config.fromfile(path).model
+    if 'tokenizer' in model:
+        model.tokenizer = str(shapes / 'tokenizer')
     clip = clip_of_that_size(model.backbone.pop('pretrained'))
     with torch.device('meta'):  # shapes are checked, and nothing is allocated
         built = MODELS.build(dict(model, backbone=dict(model.backbone, config=clip)))
@@ -164,6 +169,24 @@ def test_configs_read_what_the_converters_write(name):
     for dataset in datasets:
         assert dataset.ann_file in written
         assert dataset.data_prefix.video == 'videos'
+
+
+CAPTIONING = [path for path in LEAVES if path.parent.parent.name == 'captioning']
+
+
+@pytest.mark.parametrize('path', CAPTIONING, ids=lambda p: p.stem)
+def test_captioning_configs_train_what_their_names_say(path):
+    cfg = Config.fromfile(path)
+    kind = re.match(r'clip4clip-seq-(joint|caption-only|frozen|slow)_', path.stem)[1]
+    assert cfg.model.type == 'CLIP4ClipCaptioner' and cfg.model.adapter.type == 'SeqTransformerAdapter'
+    assert cfg.model.get('retrieval_weight', 1) == (1 if kind in ('joint', 'slow') else 0)
+    assert cfg.model.get('freeze_encoder', False) == (kind == 'frozen')
+    assert cfg.optim_wrapper.paramwise_cfg.get('clip_lr_mult', 1) == (0.01 if kind == 'slow' else 1)
+    assert {'VideoCaptionMetric', 'VideoTextRetrievalMetric'} <= {m.type for m in cfg.test_evaluator}
+    assert cfg.val_evaluator == cfg.test_evaluator
+    files = [cfg[f'{part}_dataloader'].dataset.ann_file for part in ('train', 'val', 'test')]
+    prefix = 'caption_' if 'msrvtt' in path.stem else ''
+    assert files == [f'{prefix}{part}.json' for part in ('train', 'val', 'test')]
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 """Train a model from a config."""
 import argparse
 
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
 
@@ -10,7 +10,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from this checkpoint, or from the latest of the work dir')
+                        help='go on from this checkpoint, or from the latest of the work dir, if it has one')
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
     parser.add_argument('--auto-scale-lr', action='store_true',
@@ -35,9 +35,11 @@ def main() -> None:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.resume == 'auto':  # a run that has not begun begins, from load_from if the config has one
+        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        cfg.load_from = None if cfg.resume else cfg.get('load_from')
+    elif args.resume:
+        cfg.resume, cfg.load_from = True, args.resume
     Runner.from_cfg(cfg).train()
     leave_processes()
 

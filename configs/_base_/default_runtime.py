@@ -11,7 +11,8 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
     bad_videos=dict(type='BadVideoHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
-    report=dict(type='RetrievalReportHook'))
+    report=dict(type='RetrievalReportHook'),
+    caption_report=dict(type='CaptionReportHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -47,3 +47,16 @@ def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
 
     with pytest.raises(RuntimeError, match='r/epoch_1.pth has no decoder .*retrieval only.*load_from'):
         tool('test.py', captioner, 'r/epoch_1.pth')
+
+
+def test_a_run_to_be_resumed_begins_from_load_from_and_then_goes_on(tool, config, captioner, tmp_path):
+    still = [*FAST, 'optim_wrapper.optimizer.lr=0.', 'optim_wrapper.optimizer.weight_decay=0.']
+    tool('train.py', config, '--work-dir', 'r', '--no-validate', *FAST)
+    tool('train.py', captioner, '--work-dir', 'c', '--resume', '--no-validate', *still,
+         'load_from=r/epoch_1.pth')
+    before, after = weights(tmp_path / 'r/epoch_1.pth'), weights(tmp_path / 'c/epoch_1.pth')
+    assert all((after[k] == v).all() for k, v in before.items())
+    tool('train.py', captioner, '--work-dir', 'c', '--resume', '--no-validate', *still,
+         'train_cfg.max_epochs=2', 'load_from=r/epoch_1.pth')
+    again = weights(tmp_path / 'c/epoch_2.pth')
+    assert all((after[k] == v).all() for k, v in again.items())  # the decoder's too: it was not drawn anew

@@ -27,6 +27,22 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = None
 """
 
+CAPTIONER = """
+decode = [dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=1, test_mode=True)),
+          *_base_.test_pipeline[1:4]]
+pipeline = [dict(type='CacheFrames', folder='{root}/cache', transforms=decode),
+            dict(type='TokenizeCaptions', tokenizer='{root}/tokenizer', max_words=32),
+            dict(type='PackVideoCaptions')]
+for loader in (train_dataloader, val_dataloader):
+    loader['dataset'].update(pipeline=pipeline)
+    loader.update(num_workers=0, persistent_workers=False)
+model.update(type='CLIP4ClipCaptioner', tokenizer='{root}/tokenizer', decoder=dict(
+    type='CaptionDecoder', num_layers=2, num_heads=2, dropout=0.))
+val_evaluator = [dict(type='VideoTextRetrievalMetric'), dict(type='VideoCaptionMetric', java=False)]
+test_evaluator = val_evaluator
+optim_wrapper.update(paramwise_cfg=dict(head_lr_mult=2.))
+"""
+
 
 def pipelines(**values) -> list:
     """Settings of the transforms of all three pipelines, by their place and argument."""
@@ -44,7 +60,8 @@ def clips(data, tool, tmp_path):
         (tmp_path / 'captions.json').write_text(json.dumps(annotations))
         tool('train_tokenizer.py', tmp_path / 'captions.json', tmp_path / 'tokenizer')
         path = tmp_path / 'msvd-clips.py'
-        path.write_text(CONFIG.format(base=ROOT / MSRVTT, root=tmp_path, videos=data / 'clips/msvd') + extra)
+        config = CONFIG.format(base=ROOT / MSRVTT, root=tmp_path, videos=data / 'clips/msvd')
+        path.write_text(config + extra.replace('{root}', str(tmp_path)))
         options = pipelines(**{'4.tokenizer': tmp_path / 'tokenizer', '0.sampling.clip_len': frames})
         return str(path), options, annotations
 
@@ -84,6 +101,24 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, 
     assert least - 1e-6 <= entry['retrieval/R1'] <= most + 1e-6
     assert entry['retrieval/R5'] == entry['retrieval/R10'] == 100
     assert entry['retrieval/v2t_R1'] == 100
+
+
+@pytest.mark.parametrize('captions, epochs', [
+    (3, 150), pytest.param(None, 300, marks=pytest.mark.long)], ids=['short', 'all captions'])
+def test_a_small_captioner_writes_a_reference_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
+    config, _, annotations = clips(captions, TINY + CAPTIONER)
+    tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
+         f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
+    tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't')
+    written = json.loads((tmp_path / 't/captions/test.json').read_text())
+    assert {entry['video_id'] for entry in written} == set(annotations) and len(written) == 14
+
+    def words(caption):  # letter case and the space before a full stop are the tokenizer's
+        return caption.lower().replace('.', '').replace(',', '').split()
+
+    for entry in written:
+        assert words(entry['generated']) in map(words, annotations[entry['video_id']]), entry
+    assert last_entry(tmp_path / 't')['caption/CIDEr'] > 100
 
 
 @pytest.mark.long

@@ -1,0 +1,37 @@
+# Starts from a retrieval checkpoint of the same CLIP and head (load_from), see the Makefile.
+_base_ = '../../retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb.py'
+
+model = dict(
+    type='CLIP4ClipCaptioner',
+    tokenizer=f'{_base_.data_root}/tokenizer',
+    decoder=dict(type='CaptionDecoder', num_layers=3, num_heads=4),
+    generation=dict(method='beam', beam_size=5, max_new_tokens=20))
+train_dataloader = dict(sampler=dict(first_epoch=0))
+
+# The plain tokenizer, so that it runs without Java; METEOR is left out then.
+val_evaluator = [
+    dict(type='VideoTextRetrievalMetric'),
+    dict(type='VideoCaptionMetric', java=False),
+    dict(type='MovingShapesCaptionMetric')
+]
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=4, val_begin=4, val_interval=4)
+param_scheduler = [
+    dict(
+        type='WarmUpLR',
+        start_factor=0.02,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=3,
+        eta_min=0,
+        by_epoch=True,
+        begin=1,
+        end=4,
+        convert_to_iter_based=True)
+]
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(decoder=dict(lr_mult=2.))))
