@@ -224,3 +224,25 @@ def write_split(root: Path, split: str, combinations: list[Combination], seed: i
                 captions=write_captions(rng, colour, shape, motion, captions)))
             yield root / 'videos' / name
     (root / f'{split}.json').write_text(json.dumps(annotations, indent=1) + '\n')
+
+
+def group_by_shape(annotations: list[dict], size: int = 4) -> list[dict]:
+    """Group the videos of a split anew: at most ``size`` of one colour and motion, and of different shapes.
+
+    In a batch of such groups neither colour nor motion finds the caption. The
+    annotations are as :func:`write_split` wrote them, but for group and order.
+    """
+    cells: dict = {}
+    for entry in annotations:
+        colour, shape, rest = Path(entry['video']).stem.split('_', 2)
+        motion = rest.rpartition('_')[0]
+        cells.setdefault((colour, motion), {}).setdefault(shape, []).append(entry)
+    grouped = []
+    for (colour, motion), shapes in cells.items():
+        number = 0
+        while any(shapes.values()):  # of the shapes with most videos left, so that few groups are small
+            fullest = sorted(shapes, key=lambda shape: -len(shapes[shape]))[:size]
+            grouped += [dict(shapes[shape].pop(0), group=f'{colour}_{motion}_{number}')
+                        for shape in fullest if shapes[shape]]
+            number += 1
+    return grouped

@@ -12,6 +12,7 @@ from mmclip4clip.datasets.moving_shapes import (
     SHAPES,
     Combination,
     draw_clip,
+    group_by_shape,
     split_combinations,
     write_captions,
     write_split,
@@ -91,3 +92,20 @@ def test_every_motion_has_phrases_of_its_own():
     phrases = [p for motion in PHRASES for p in PHRASES[motion]]
     assert len(set(phrases)) == len(phrases)
     assert {m for pair in MOTION_PAIRS for m in pair} == set(PHRASES)
+
+
+def test_groups_by_shape_differ_in_nothing_else_and_lose_no_video():
+    annotations = [dict(video=f'train/{colour}_{shape}_{motion}_{k}.mp4', captions=[f'{shape}{k}'], group='x')
+                   for colour in ('red', 'blue') for motion in ('up', 'left_then_up')
+                   for shape in SHAPES[:5 if motion == 'up' else 2] for k in range(3)]
+    grouped = group_by_shape(annotations)
+    assert sorted((e['video'], *e['captions']) for e in grouped) == \
+        sorted((e['video'], *e['captions']) for e in annotations)
+    groups = {}
+    for entry in grouped:
+        groups.setdefault(entry['group'], []).append(entry['video'].split('/')[1].split('_', 2))
+    for name, members in groups.items():
+        assert len({shape for _, shape, _ in members}) == len(members) <= 4
+        alike, = {f'{colour}_{rest.rpartition("_")[0]}' for colour, _, rest in members}
+        assert name.rpartition('_')[0] == alike
+    assert sorted(map(len, groups.values())) == sorted(2 * [4, 4, 4, 3] + 6 * [2])

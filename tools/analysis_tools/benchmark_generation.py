@@ -14,67 +14,54 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from transformers import DynamicCache, EncoderDecoderCache, GPT2Config, GPT2Model
 
-from mmclip4clip.models.decoders import Generated, StepwiseDecoder, generate
+from mmclip4clip.models.backbones import CLIPBackbone
+from mmclip4clip.models.decoders import CaptionDecoder, Generated, StepwiseDecoder, generate
 
 
-class State(NamedTuple):
-    """Frames (B, T, D), their mask (B, T), and what was kept of the tokens so far."""
+class Prefix(NamedTuple):
+    """Projected frames (B, T, D), their mask (B, T), and the tokens so far (B, L)."""
 
     frames: Tensor
     frame_mask: Tensor
-    cache: Any
+    tokens: Tensor
 
 
-class CachedDecoder:
-    """GPT-2 with cross-attention and a cache; logits by the token embedding."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.transformer = GPT2Model(GPT2Config(
-            vocab_size=args.vocabulary, n_positions=args.tokens + 1, n_embd=args.width, n_layer=args.layers,
-            n_head=args.heads, add_cross_attention=True, bos_token_id=0, eos_token_id=1)).eval()
-        nn.init.normal_(self.transformer.wte.weight, std=0.1)  # one token is clearly the best
-
-    def begin(self, frames: Tensor, frame_mask: Tensor) -> State:
-        """Return the state before the first token."""
-        return State(frames, frame_mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
-
-    def step(self, tokens: Tensor, state: State) -> Tuple[Tensor, State]:
-        """Run the newest tokens (B,) alone."""
-        hidden = self.transformer(
-            tokens[:, None], encoder_hidden_states=state.frames, encoder_attention_mask=state.frame_mask,
-            past_key_values=state.cache, use_cache=True).last_hidden_state
-        return F.linear(hidden[:, 0], self.transformer.wte.weight), state
-
-    def reorder(self, state: State, rows: Tensor) -> State:
-        """Pick rows of the state, in place."""
-        state.cache.reorder_cache(rows)
-        return State(state.frames[rows], state.frame_mask[rows], state.cache)
+def make_decoder(args: argparse.Namespace) -> CaptionDecoder:
+    """Return a decoder tied to a random CLIP of the width and vocabulary asked for."""
+    heads = dict(num_attention_heads=args.heads, num_hidden_layers=1)
+    backbone = CLIPBackbone(config=dict(
+        text_config=dict(**heads, hidden_size=args.width, intermediate_size=args.width,
+                         vocab_size=args.vocabulary, max_position_embeddings=args.tokens + 1),
+        vision_config=dict(**heads, hidden_size=args.heads * 8, intermediate_size=64, patch_size=32),
+        projection_dim=args.width))
+    words = backbone.clip.text_model.embeddings.token_embedding.weight
+    nn.init.normal_(words, std=0.1)  # one token is clearly the best
+    return CaptionDecoder(backbone, num_layers=args.layers, num_heads=args.heads).eval()
 
 
 class PrefixDecoder:
-    """A cached decoder run without its cache; kept are the tokens so far (B, L)."""
+    """The decoder without its cache."""
 
-    def __init__(self, decoder: CachedDecoder, all_logits: bool) -> None:
+    def __init__(self, decoder: CaptionDecoder, all_logits: bool) -> None:
         self.decoder, self.all_logits = decoder, all_logits
 
-    def begin(self, frames: Tensor, frame_mask: Tensor) -> State:
+    def begin(self, frames: Tensor, frame_mask: Tensor) -> Prefix:
         """Return the state before the first token."""
         start = self.decoder.begin(frames, frame_mask)
-        return State(start.frames, start.frame_mask, torch.empty(len(frames), 0, dtype=torch.int64))
+        return Prefix(start.frames, start.frame_mask, torch.empty(len(frames), 0, dtype=torch.int64))
 
-    def step(self, tokens: Tensor, state: State) -> Tuple[Tensor, State]:
+    def step(self, tokens: Tensor, state: Prefix) -> Tuple[Tensor, Prefix]:
         """Run all tokens so far."""
-        transformer, prefix = self.decoder.transformer, torch.cat([state.cache, tokens[:, None]], dim=1)
+        transformer, prefix = self.decoder.transformer, torch.cat([state.tokens, tokens[:, None]], dim=1)
         hidden = transformer(prefix, encoder_hidden_states=state.frames,
                              encoder_attention_mask=state.frame_mask, use_cache=False).last_hidden_state
         logits = F.linear(hidden if self.all_logits else hidden[:, -1:], transformer.wte.weight)
-        return logits[:, -1], State(state.frames, state.frame_mask, prefix)
+        return logits[:, -1], Prefix(state.frames, state.frame_mask, prefix)
 
-    def reorder(self, state: State, rows: Tensor) -> State:
+    def reorder(self, state: Prefix, rows: Tensor) -> Prefix:
         """Pick rows of the state."""
-        return State(*(part[rows] for part in state))
+        return Prefix(*(part[rows] for part in state))
 
 
 class Stopwatch:
@@ -146,7 +133,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     torch.manual_seed(args.seed)
-    cached = CachedDecoder(args)
+    cached = make_decoder(args)
     decoders = {'cached': cached, 'prefix': PrefixDecoder(cached, all_logits=False),
                 'prefix, all logits': PrefixDecoder(cached, all_logits=True)}
     seconds = measure(decoders, torch.randn(args.videos, args.frames, args.width), args)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmclip4clip.datasets.moving_shapes import split_combinations, write_split
+from mmclip4clip.datasets.moving_shapes import group_by_shape, split_combinations, write_split
 from mmclip4clip.datasets.tokenizer import train_tokenizer
 
 
@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     recipe = {k: v for k, v in vars(args).items() if k not in ('folder', 'force')}
+    recipe['files'] = ['train', 'train_by_shape', 'val', 'test']
     stamp = args.folder / 'recipe.json'
     if not args.force and stamp.exists() and json.loads(stamp.read_text()) == recipe:
         print(f'{args.folder} already holds these moving shapes')
@@ -46,6 +47,7 @@ def main() -> None:
         for _ in track(written, description=f'{split}: {total} videos', total=total):
             pass
     entries = json.loads((partial / 'train.json').read_text())
+    (partial / 'train_by_shape.json').write_text(json.dumps(group_by_shape(entries), indent=1) + '\n')
     tokenizer = train_tokenizer((c for entry in entries for c in entry['captions']),
                                 partial / 'tokenizer')
     (partial / 'recipe.json').write_text(json.dumps(recipe) + '\n')

@@ -19,6 +19,7 @@ def test_the_dataset_is_written_once_and_then_reused(tool, tmp_path, capsys):
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*') if p.is_file()}
     assert sum(p.suffix == '.mp4' for p in files) == 12
     assert len(json.loads((tmp_path / 'data/train.json').read_text())) == 4
+    assert len(json.loads((tmp_path / 'data/train_by_shape.json').read_text())) == 4
     assert (tmp_path / 'data/tokenizer/tokenizer.json').exists()
     tool('dataset_converters/moving_shapes.py', 'data', *FEW)
     assert 'already holds' in capsys.readouterr().out
