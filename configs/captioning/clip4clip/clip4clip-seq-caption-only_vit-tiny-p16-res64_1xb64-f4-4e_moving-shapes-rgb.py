@@ -1,3 +1,0 @@
-_base_ = 'clip4clip-seq-joint_vit-tiny-p16-res64_1xb64-f4-4e_moving-shapes-rgb.py'
-
-model = dict(retrieval_weight=0.)
