@@ -1,4 +1,5 @@
 import inspect
+import re
 from typing import Dict, List, Optional, Tuple, Union
 
 import torch
@@ -210,9 +211,10 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         start = torch.full((len(frames), ), self.start, device=frames.device)
         tokens, lengths, scores = generate(
             self.decoder, self.decoder.begin(frames, frame_mask), start, self.end, **options)
-        captions = [self.tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
+        captions = [self.tokenizer.decode(ids[:length], skip_special_tokens=True)
                     for ids, length in zip(tokens.tolist(), lengths.tolist())]
-        return captions, scores.tolist()
+        # CLIP's tokenizer forgets that no space comes before these.
+        return [re.sub(r' +([.,;:!?])', r'\1', caption).strip() for caption in captions], scores.tolist()
 
 
 def _mix(seed: int, number: int) -> int:

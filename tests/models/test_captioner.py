@@ -218,7 +218,7 @@ def test_a_small_model_reproduces_its_captions(build, dataset):
         model.parse_losses(run(model, batch))[0].backward()
         optimizer.step()
     samples = model.eval().val_step(batch)
-    assert [s.generated.replace(' ,', ',') for s in samples] == [s.captions[0] for s in samples]
+    assert [s.generated for s in samples] == [s.captions[0] for s in samples]
 
 
 @pytest.mark.parametrize('kwargs, message', [
