@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 DATA ?= data/moving_shapes
 DEMO ?= work_dirs/demo
 CONFIG := configs/retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb.py
+CAPTIONING := configs/captioning/clip4clip
+CAPTIONER := $(CAPTIONING)/clip4clip-seq-joint_vit-tiny-p16-res64_1xb64-f4-20e_moving-shapes-rgb.py
 export MOVING_SHAPES = $(DATA)
 DATA_FLAGS ?=
-TRAIN_FLAGS ?=
+TRAIN_OPTIONS ?=
 
-.PHONY: demo seeds test test-long lint clean
+.PHONY: demo seeds captions test test-long lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,16 +29,26 @@ $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
-demo: $(VENV)/installed
+# Find videos, then learn to caption them from what retrieval has learnt.
+demo: $(VENV)/installed-demo
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
-	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume $(TRAIN_FLAGS)
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume \
+		$(if $(TRAIN_OPTIONS),--cfg-options $(TRAIN_OPTIONS))
 	$(BIN)/python tools/test.py $(CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)/test \
 		--dump $(DEMO)/result.pkl
+	$(BIN)/python tools/train.py $(CAPTIONER) --work-dir $(DEMO)/captioner --seed 0 --resume \
+		--cfg-options load_from=$$(cat $(DEMO)/last_checkpoint) $(TRAIN_OPTIONS)
+	$(BIN)/python tools/test.py $(CAPTIONER) $$(cat $(DEMO)/captioner/last_checkpoint) \
+		--work-dir $(DEMO)/captioner/test --dump $(DEMO)/captions.pkl
+	@echo; echo "retrieval"
 	@$(BIN)/python tools/analysis_tools/score_dump.py $(DEMO)/result.pkl
-	@echo "pictures   $(DEMO)/test/gallery/test.png"
-	@echo "figures    $(DEMO)/test/metrics.json"
-	@echo "dump       $(DEMO)/result.pkl"
-	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint)"
+	@echo; echo "captioner"
+	@$(BIN)/python tools/analysis_tools/score_dump.py $(DEMO)/captions.pkl --no-java
+	@echo "pictures   $(DEMO)/test/gallery/test.png $(DEMO)/captioner/test/captions/test.png"
+	@echo "captions   $(DEMO)/captioner/test/captions/test.html"
+	@echo "figures    $(DEMO)/test/metrics.json $(DEMO)/captioner/test/metrics.json"
+	@echo "dumps      $(DEMO)/result.pkl $(DEMO)/captions.pkl"
+	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint) $$(cat $(DEMO)/captioner/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
 
 # Every head with three seeds, tested; prints mean and standard deviation, and what a training step takes.
@@ -57,6 +69,20 @@ seeds: $(VENV)/installed
 			| paste -sd ,); done)
 	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
 		ls configs/retrieval/clip4clip/$${head}_vit-tiny*; done)
+
+# The captioner of moving shapes trained jointly, on captions alone, and behind a frozen encoder, with three seeds, each
+# from SeqTransformer's checkpoint of that seed, as the target seeds leaves it.
+CAPTIONERS ?= joint caption-only frozen
+captions: $(VENV)/installed-demo
+	set -e; for seed in $(SEEDS); do for kind in $(CAPTIONERS); do \
+		config=$$(ls $(CAPTIONING)/clip4clip-seq-$${kind}_vit-tiny*); out=work_dirs/captions/$$kind-$$seed; \
+		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume \
+			--cfg-options load_from=work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth; \
+		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
+	done; done
+	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for kind in $(CAPTIONERS); do \
+		echo $$kind=$$(for seed in $(SEEDS); do echo work_dirs/captions/$$kind-$$seed/test/metrics.json; done \
+			| paste -sd ,); done)
 
 # Two processes, one thread each; TEST_FLAGS='-n 0' runs them in one.
 test: $(VENV)/installed-test
