@@ -11,11 +11,11 @@ from .backbones import CLIPBackbone
 from .captioner import CLIP4ClipCaptioner
 from .data_preprocessor import VideoCaptionPreprocessor
 from .decoders import CaptionDecoder
-from .losses import CaptionCrossEntropy, SymmetricContrastiveLoss
+from .losses import CaptionCrossEntropy, MILNCELoss, SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
 __all__ = [
     'BaseAdapter', 'CLIP4ClipCaptioner', 'CLIP4ClipRetriever', 'CLIPBackbone', 'CaptionCrossEntropy',
-    'CaptionDecoder', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter', 'SymmetricContrastiveLoss',
-    'TightAdapter', 'VideoCaptionPreprocessor', 'WTIAdapter', 'XPoolAdapter'
+    'CaptionDecoder', 'MILNCELoss', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter',
+    'SymmetricContrastiveLoss', 'TightAdapter', 'VideoCaptionPreprocessor', 'WTIAdapter', 'XPoolAdapter'
 ]

@@ -38,6 +38,8 @@ def parse_args() -> argparse.Namespace:
         elif name == 'howto100m':
             sub.add_argument('--ids', type=Path, help='take only the videos listed here: a CSV with a '
                              'column video_id, or an id a line')
+            sub.add_argument('--neighbours', type=int, default=0, help='narrations nearest in time that are '
+                             'captions of each window too, for MILNCELoss (default: 0)')
     return parser.parse_args()
 
 

@@ -3,5 +3,8 @@ _base_ = [
     '../../_base_/schedules/modern.py', '../../_base_/default_runtime.py'
 ]
 
+# The captions of a window are a bag, see --neighbours of the converter.
+model = dict(loss=dict(type='MILNCELoss'))
+train_dataloader = dict(dataset=dict(caption_mode='all'))
 # Chosen, not tuned: narrations are noisy, so CLIP moves less than in fine-tuning.
 optim_wrapper = dict(optimizer=dict(lr=1e-6))

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
@@ -7,7 +8,7 @@ from .reading import of_form, read_json, read_lines, read_table
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 
 
-def splits(source: Path, ids: Optional[Path] = None) -> List[Split]:
+def splits(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> List[Split]:
     """Narrations as of HowTo100M: raw_caption.json or caption.json, or a folder with a CSV a video.
 
     Every narration with its start and end inside the long video.
@@ -17,11 +18,19 @@ def splits(source: Path, ids: Optional[Path] = None) -> List[Split]:
             folder of ``VIDEO.csv`` with the columns start, end and text.
         ids (Path, optional): Take only these videos: a CSV with a column
             ``video_id``, such as a part of HowTo100M_v1.csv, or one id a line.
+        neighbours (int): Narrations nearest in time that are captions of each window
+            too: the bags of :class:`mmclip4clip.models.MILNCELoss`.
+
+    Raises:
+        ValueError: If ``neighbours`` is negative.
     """
-    return [Split('train', (source, ) if ids is None else (source, ids), read)]
+    if neighbours < 0:
+        raise ValueError(f'neighbours must not be negative, got {neighbours}')
+    files = (source, ) if ids is None else (source, ids)
+    return [Split('train', files, partial(read, neighbours=neighbours))]
 
 
-def read(source: Path, ids: Optional[Path] = None) -> Captions:
+def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Captions:
     """Gather the narrations, each with its window.
 
     Raises:
@@ -34,13 +43,21 @@ def read(source: Path, ids: Optional[Path] = None) -> Captions:
             if not len(starts) == len(ends) == len(texts):
                 raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and '
                                  f'{len(texts)} texts')
-            for start, end, text in zip(starts, ends, texts):
-                captions.add(video, text, float(start), float(end))
+            times = [(float(start), float(end)) for start, end in zip(starts, ends)]
+            for i, (start, end) in enumerate(times):
+                for text in [texts[i], *(texts[j] for j in _nearest(times, i, neighbours))]:
+                    captions.add(video, text, start, end)
             if wanted is not None:
                 wanted.pop(video)
     for video in wanted or ():
         captions.skip(f'listed in {ids.name}, without narrations', video)
     return captions
+
+
+def _nearest(times: List[Tuple[float, float]], i: int, count: int) -> List[int]:
+    """Find the narrations whose middle is nearest to that of number i; they come in order of time."""
+    near = [j for j in range(max(0, i - count), min(len(times), i + count + 1)) if j != i]
+    return sorted(near, key=lambda j: abs(sum(times[j]) - sum(times[i])))[:count]
 
 
 def read_ids(path: Path) -> List[str]:
