@@ -1,6 +1,6 @@
 import os.path as osp
 from collections import Counter
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
@@ -20,8 +20,8 @@ class VideoCaptionDataset(BaseActionDataset):
 
     Args:
         ann_file (str): The JSON file; relative to ``data_root`` if that is given.
-        pipeline (list[dict]): Transforms, beginning with ``DecodeVideo``, or with
-            mmaction2's ``DecordInit``, sampler and ``DecordDecode``.
+        pipeline (list[dict]): Transforms, beginning with ``DecodeVideo``, alone or in
+            ``CacheFrames``, or with mmaction2's ``DecordInit``, sampler and ``DecordDecode``.
         data_prefix (dict): ``video`` is the folder of the videos; relative to
             ``data_root`` if that is given.
         caption_mode (str, optional): What one item is: ``'each'``, a video with
@@ -116,7 +116,7 @@ class VideoCaptionDataset(BaseActionDataset):
         return len({self.get_data_info(i)['video_id'] for i in range(len(self))})
 
     def _settle_policy(self) -> None:
-        decodes = any(isinstance(t, DecodeVideo) for t in self.pipeline.transforms)
+        decodes = any(isinstance(t, DecodeVideo) for t in all_steps(self.pipeline.transforms))
         if self.bad_videos in ('replace', 'report') and not decodes:
             raise ValueError(f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '
                              'decoders do not say which of their errors are the fault of a video')
@@ -131,8 +131,8 @@ class VideoCaptionDataset(BaseActionDataset):
                                     f'ann_file {self.ann_file} do not exist:\n  {shown}')
 
     def _check_windows(self, windows: List[dict]) -> None:
-        if windows and not any(
-                isinstance(t, (TimeWindow, DecodeVideo)) for t in self.pipeline.transforms):
+        if windows and not any(isinstance(t, (TimeWindow, DecodeVideo))
+                               for t in all_steps(self.pipeline.transforms)):
             raise ValueError(
                 f'{len(windows)} entries of ann_file {self.ann_file} have start or end, which the '
                 "pipeline would ignore: add dict(type='TimeWindow') after DecordInit")
@@ -143,3 +143,11 @@ class VideoCaptionDataset(BaseActionDataset):
             raise ValueError(
                 f'ann_file {self.ann_file} names {len(repeated)} videos more than once, the first is '
                 f'{repeated[0]}: for evaluation, put all captions of a video into one entry')
+
+
+def all_steps(transforms: Sequence) -> Iterator:
+    """Yield each transform of a pipeline, and those that it wraps, as ``CacheFrames`` does."""
+    for step in transforms:
+        yield step
+        wrapped = getattr(step, 'transforms', ())
+        yield from all_steps(getattr(wrapped, 'transforms', wrapped))

@@ -13,7 +13,7 @@ from ..videos import decode_in_order
 def build(shapes, tmp_path):
     """Build a dataset of moving shapes, some of which are empty files."""
 
-    def build(bad=2, good=4, **kwargs):
+    def build(bad=2, good=4, cached=False, **kwargs):
         entries = json.loads((shapes / 'train.json').read_text())[:good]
         (tmp_path / 'v').mkdir(exist_ok=True)
         for number, entry in enumerate(entries):
@@ -30,6 +30,8 @@ def build(shapes, tmp_path):
             dict(type='FormatShape', input_format='NCHW'),
             dict(type='TokenizeCaptions', tokenizer=str(shapes / 'tokenizer'), max_words=24),
             dict(type='PackVideoCaptions')]
+        if cached:
+            pipeline[:2] = [dict(type='CacheFrames', folder=str(tmp_path / 'cache'), transforms=pipeline[:2])]
         return DATASETS.build(dict(dict(
             type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path),
             data_prefix=dict(video='v'), pipeline=pipeline), **kwargs))
@@ -114,3 +116,15 @@ def test_a_folder_in_place_of_a_video_is_bad_but_not_missing(build, tmp_path):
     pipeline = [dict(type='DecodeVideo', sampling=dict(type='SampleAtRate'), time_limit=None)]
     with pytest.raises(VideoReadError, match='pyav: IsADirectoryError'):
         DATASETS.build(dict(dataset_of, pipeline=pipeline))[0]
+
+
+def test_a_cache_around_the_decoder_changes_no_policy(build, tmp_path):
+    dataset = build(bad=1, cached=True)
+    assert dataset.bad_videos == 'replace'
+    (tmp_path / 'v/bad0.mp4').unlink()  # gone after the check at the start
+    for _ in range(2):
+        assert dataset[0]['data_samples'].replaced[0][0] == 'bad0.mp4'
+    assert 'bad0.mp4 cannot be read; No such file' in dataset.known_bad['bad0.mp4']
+    (tmp_path / 'v/bad0.mp4').touch()
+    reported = build(bad=1, cached=True, test_mode=True, bad_videos='report')
+    assert 'bad0.mp4 cannot be read; pyav: ' in reported[0]['data_samples'].unreadable

@@ -85,6 +85,14 @@ def test_windows_need_the_transform_that_honours_them(build):
     assert [item['video_id'] for item in dataset.data_list] == ['a.mp4@0-2', 'a.mp4@2-4']
 
 
+@pytest.mark.parametrize('wrapped', [
+    dict(type='TimeWindow'), dict(type='DecodeVideo', time_limit=None, sampling=dict(type='SampleEvenly'))])
+def test_windows_are_honoured_inside_a_cache_too(build, tmp_path, wrapped):
+    cache = dict(type='CacheFrames', folder=str(tmp_path / 'cache'), transforms=[wrapped])
+    dataset = build([dict(video='a.mp4', captions=['x'], start=0, end=2)], pipeline=[cache])
+    assert dataset.get_data_info(0)['video_id'] == 'a.mp4@0-2'
+
+
 def test_a_video_twice_in_a_test_is_refused(build):
     twice = [dict(video='a.mp4', captions=['x']), dict(video='a.mp4', captions=['y'])]
     assert len(build(twice)) == 2

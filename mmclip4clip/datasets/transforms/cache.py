@@ -11,6 +11,7 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
 from ...version import __version__
+from ..video_readers import VideoReadError
 
 try:
     import lmdb
@@ -79,6 +80,7 @@ class CacheFrames(BaseTransform):
 
         Raises:
             ValueError: If the transforms give other frames each time, or other than uint8.
+            VideoReadError: If there is no such file; and what the transforms raise.
         """
         key = self._key(results)
         with self._environment().begin(buffers=True) as transaction:
@@ -99,7 +101,10 @@ class CacheFrames(BaseTransform):
 
     def _key(self, results: dict) -> bytes:
         """Return 64 bytes that change with the file, the window and the transforms."""
-        stat = os.stat(results['filename'])
+        try:
+            stat = os.stat(results['filename'])
+        except OSError as error:
+            raise VideoReadError(f"{results['filename']} cannot be read; {error.strerror}") from error
         parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, results.get('start'),
                  results.get('end'), self.configs, __version__)
         return hashlib.sha256(repr(parts).encode()).hexdigest().encode()
