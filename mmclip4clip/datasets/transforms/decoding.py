@@ -23,7 +23,8 @@ class DecodeVideo(BaseTransform):
 
     Stands for ``DecordInit``, the samplers and ``DecordDecode`` of mmaction2. A
     time window (``start``, ``end``) always holds. Indices past what really
-    decodes become the last frame that does.
+    decodes become the last frame that does; a window of which nothing decodes
+    counts as a video that cannot be read.
 
     Required Keys:
 
@@ -111,6 +112,9 @@ class DecodeVideo(BaseTransform):
         sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted)
+        if reader.num_frames <= results['start_index']:  # its last frame is of before the window
+            raise VideoReadError(f"the window starts at frame {results['start_index']}, but only "
+                                 f'{reader.num_frames} frames decode')
         results['imgs'] = imgs = separate([frames[place] for place in places])
         results['img_shape'] = results['original_shape'] = imgs[0].shape[:2]
         results['frame_inds'] = np.minimum(sampled, reader.num_frames - 1).astype(np.int32)

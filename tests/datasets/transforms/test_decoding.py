@@ -3,12 +3,13 @@ import pickle
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from mmaction.registry import TRANSFORMS
 
-from mmclip4clip.datasets import DecodeVideo
+from mmclip4clip.datasets import DecodeVideo, SampleEvenly
 from mmclip4clip.datasets.transforms.decoding import separate
 from mmclip4clip.datasets.video_readers import VideoReadError
 
@@ -189,3 +190,17 @@ def test_memory_stays_flat(files, backend, time_limit, videos):
             used.append(sum(int(Path(f'/proc/{pid}/statm').read_text().split()[1]) for pid in pids) * 4096)
     quarter = len(used) // 4
     assert np.median(used[-quarter:]) - np.median(used[:quarter]) < 20e6
+
+
+def test_a_window_of_which_nothing_decodes_gets_no_frame_from_before_it(files, tmp_path):
+    content = bytearray(files['mp4'].read_bytes())
+    with av.open(str(files['mp4'])) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in packets[36:]:  # from 1.2 s on
+        content[packet.pos:packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / 'a.mp4').write_bytes(content)
+    decode = DecodeVideo(SampleEvenly(3), ['pyav'], time_limit=None)
+    last = len(decode_in_order(tmp_path / 'a.mp4')) - 1
+    assert list(decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.))['frame_inds']) == [30, last, last]
+    with pytest.raises(VideoReadError, match=f'starts at frame 48, but only {last + 1} frames decode'):
+        decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.6))
