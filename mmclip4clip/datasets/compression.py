@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Tuple
 
 import av
+import numpy as np
 
 
 class Compressed(NamedTuple):
@@ -65,7 +66,7 @@ def _write(old: av.container.InputContainer, new: av.container.OutputContainer, 
     source = old.streams.video[0]
     rate = Fraction(min(fps, float(source.average_rate or fps))).limit_denominator(1000)
     stream, number = None, -1
-    for number, frame in enumerate(_frames_at(old, rate)):
+    for number, frame in enumerate(map(upright, _frames_at(old, rate))):
         if stream is None:
             stream = new.add_stream('libx264', rate=rate)
             stream.width, stream.height = fit(frame.width, frame.height, short_side)
@@ -106,3 +107,11 @@ def fit(width: int, height: int, short_side: int) -> Tuple[int, int]:
     """Return even sides of the same shape, the shorter one at most ``short_side``."""
     scale = min(1., short_side / min(width, height))
     return tuple(max(2, round(side * scale / 2) * 2) for side in (width, height))
+
+
+def upright(frame: av.VideoFrame) -> av.VideoFrame:
+    """Turn a frame of a camera that was held on its side, since its mark does not reach the new file."""
+    turns = round(frame.rotation / 90)
+    if not turns:
+        return frame
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(frame.to_ndarray(format='rgb24'), turns)))

@@ -1,12 +1,13 @@
 import os
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from mmclip4clip.datasets.compression import compress_video, fit
 
-from ..videos import at_rate, cut, write_frames, write_sound
+from ..videos import at_rate, cut, turn, write_frames, write_sound
 
 
 def decode(path):
@@ -73,3 +74,14 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         compress_video(write_frames(tmp_path / 'a.mp4', at_rate(4., 8)), tmp_path / 'out/a.mp4')
     assert os.listdir(tmp_path / 'out') == []
+
+
+def test_a_video_taken_with_a_turned_camera_is_upright(tmp_path):
+    source = write_frames(tmp_path / 'a.mp4', at_rate(3., 6))
+    compress_video(turn(source, tmp_path / 'turned.mp4'), tmp_path / 'out.mp4')
+    show = cv2.VideoCapture(str(tmp_path / 'turned.mp4'))  # OpenCV turns frames by itself
+    expected = show.read()[1][..., ::-1].astype(int)
+    picture = decode(tmp_path / 'out.mp4')[0][1]
+    assert picture.shape == expected.shape == (64, 48, 3)
+    error = np.abs(expected - picture).mean()
+    assert error < np.abs(expected[::-1, ::-1] - picture).mean() / 3
