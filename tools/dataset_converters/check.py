@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+from contextlib import suppress
 from functools import cache, partial
 from multiprocessing import Pool
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.datasets.converters.videos import ENDINGS
+from mmclip4clip.datasets.converters.videos import ENDINGS, files_below
 from mmclip4clip.datasets.video_check import check_video, summarise
 
 
@@ -31,6 +32,12 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.report.suffix != '.json':
         parser.error(f'the report must be a .json file, got {args.report}')
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, got {args.workers}')
+    try:  # here rather than in the workers
+        decoder(args.samples, tuple(args.backends), args.time_limit)
+    except (ValueError, ImportError) as error:
+        parser.error(str(error))
     return args
 
 
@@ -57,12 +64,22 @@ def read_findings(path: Path) -> Dict[str, dict]:
     """Read what was found before, but for a last line that was cut off."""
     findings = {}
     for line in path.read_text().splitlines() if path.exists() else []:
-        try:
+        with suppress(ValueError, TypeError, KeyError):
             record = json.loads(line)
-        except ValueError:
-            continue
-        findings[record['path']] = record
+            findings[record['path']] = record
     return findings
+
+
+def refuse_what_is_not_ours(args: argparse.Namespace, log: Path) -> None:
+    """Stop before a file is replaced that no check of this folder wrote."""
+    with suppress(FileNotFoundError, ValueError):
+        report = json.loads(args.report.read_text() or '{}')
+        if isinstance(report, dict) and report.get('folder') == str(args.folder):
+            return
+    if args.report.exists():
+        raise SystemExit(f'{args.report} exists and is no report on {args.folder}: give another name')
+    if log.exists() and log.stat().st_size and not read_findings(log):
+        raise SystemExit(f'{log} exists and holds no findings of a check: give the report another name')
 
 
 def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
@@ -75,7 +92,8 @@ def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
     if known:
         print(f'{len(known)} of {len(names)} videos were checked before')
     left = [name for name in names if name not in known]
-    partly = log.with_suffix('.tmp')
+    log.parent.mkdir(parents=True, exist_ok=True)
+    partly = log.with_suffix('.jsonl.tmp')
     partly.write_text(''.join(json.dumps(record) + '\n' for record in known.values()))
     os.replace(partly, log)
     with log.open('a') as file, Pool(args.workers) as pool:
@@ -89,10 +107,10 @@ def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
 
 def main() -> None:
     args = parse_args()
-    if args.report.exists() and json.loads(args.report.read_text() or '{}').get('folder') != str(args.folder):
-        raise SystemExit(f'{args.report} exists and is no report on {args.folder}: give another name')
-    names = sorted(str(path.relative_to(args.folder)) for path in args.folder.rglob('*')
-                   if path.suffix.lower() in args.suffixes)
+    refuse_what_is_not_ours(args, args.report.with_suffix('.jsonl'))
+    names = sorted(path for path in files_below(args.folder) if Path(path).suffix.lower() in args.suffixes)
+    if not args.folder.is_dir():
+        raise SystemExit(f'{args.folder} is not a folder')
     if not names:
         raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')
     problems = summarise(check_all(names, args))

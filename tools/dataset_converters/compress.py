@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmclip4clip.datasets.compression import compress_video
-from mmclip4clip.datasets.converters.videos import ENDINGS
+from mmclip4clip.datasets.converters.videos import ENDINGS, files_below
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,14 +29,16 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'{args.source} is not a folder')
     if args.fps <= 0 or args.short_side < 2:
         parser.error(f'--fps must be positive and --short-side at least 2, got {args.fps}, {args.short_side}')
+    if args.workers < 1:
+        parser.error(f'--workers must be at least 1, got {args.workers}')
     return args
 
 
 def plan(args: argparse.Namespace) -> dict:
     """Return the target of each video, by its source; two that would have one are an error."""
-    targets = {}
-    for source in sorted(args.source.rglob('*')):
-        if source.suffix.lower() in args.suffixes and args.target not in source.parents:
+    targets, inside = {}, args.target.absolute()
+    for source in sorted(args.source / name for name in files_below(args.source)):
+        if source.suffix.lower() in args.suffixes and inside not in source.absolute().parents:
             target = (args.target / source.relative_to(args.source)).with_suffix('.mp4')
             if target in targets.values():
                 raise SystemExit(f'error: {source} and another video would both become {target}')

@@ -73,3 +73,37 @@ def test_a_report_of_something_else_is_kept(tool, folder, tmp_path):
         tool('dataset_converters/check.py', 'empty', 'other.json')
     with pytest.raises(SystemExit):
         tool('dataset_converters/check.py', 'videos', 'report.txt')
+
+
+def test_videos_in_linked_folders_are_checked_too(tool, folder, tmp_path):
+    (folder / 'deeper').rename(tmp_path / 'elsewhere')
+    (folder / 'deeper').symlink_to(tmp_path / 'elsewhere')
+    report = run(tool)
+    assert report['videos'] == 7 and list(report['duplicate']) == ['deeper/again.MP4']
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('report.json', '[1]', 'report.json exists and is no report on videos'),
+    ('report.json', 'notes', 'report.json exists and is no report on videos'),
+    ('report.jsonl', '{"caption": "mine"}\n', 'report.jsonl exists and holds no findings of a check'),
+    ('report.jsonl', 'notes', 'report.jsonl exists and holds no findings of a check')])
+def test_no_file_of_others_is_replaced(tool, folder, tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit, match=message):
+        run(tool)
+    assert (tmp_path / name).read_text() == content
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (('--samples', 0), 'num_frames must be at least 1, got 0'),
+    (('--backends', 'foo'), 'backends must be a list of one or more of'),
+    (('--workers', 0), '--workers must be at least 1, got 0')])
+def test_bad_arguments_are_named_before_anything_is_checked(tool, folder, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        run(tool, *arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_named(tool, folder):
+    with pytest.raises(SystemExit, match='nowhere is not a folder'):
+        tool('dataset_converters/check.py', 'nowhere', 'report.json')

@@ -40,3 +40,12 @@ def test_a_folder_without_videos_is_named(tool, folder):
     (folder / 'empty').mkdir()
     with pytest.raises(SystemExit, match='no video in empty'):
         tool('dataset_converters/compress.py', 'empty', 'out')
+
+
+def test_videos_in_linked_folders_are_compressed_too_but_not_the_results(tool, folder, capsys):
+    (folder / 'in/deep').rename(folder / 'elsewhere')
+    (folder / 'in/deep').symlink_to(folder / 'elsewhere')
+    for there in (0, 2):
+        tool('dataset_converters/compress.py', 'in', folder / 'in/small', '--workers', 1)
+        assert f'{2 - there} compressed, {there} were there' in capsys.readouterr().out
+    assert (folder / 'in/small/deep/b.mp4').exists()
