@@ -18,7 +18,7 @@ try:
 except ImportError:
     lmdb = None
 
-CHECKED = 2  # videos that each process decodes twice, to see that nothing random is cached
+CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
 _OPEN: Dict[Path, 'lmdb.Environment'] = {}  # of this process
 
 
@@ -83,7 +83,7 @@ class CacheFrames(BaseTransform):
             VideoReadError: If there is no such file; and what the transforms raise.
         """
         key = self._key(results)
-        with self._environment().begin(buffers=True) as transaction:
+        with self._begin(buffers=True) as transaction:
             info, imgs = transaction.get(key + b'.json'), transaction.get(key + b'.rgb')
             if info is not None and imgs is not None:
                 results.update(json.loads(bytes(info)))
@@ -128,7 +128,7 @@ class CacheFrames(BaseTransform):
             raise ValueError(f'CacheFrames keeps uint8 frames, its transforms give {imgs.dtype}: leave '
                              'normalising to the model')
         try:
-            with self._environment().begin(write=True) as transaction:
+            with self._begin(write=True) as transaction:
                 transaction.put(key + b'.rgb', imgs.data)
                 transaction.put(key + b'.json', json.dumps(_plain(added)).encode())
         except lmdb.MapFullError:
@@ -136,6 +136,14 @@ class CacheFrames(BaseTransform):
             print_log(f'the cache {self.folder} has reached max_gib={self.max_gib}: videos that are not in '
                       'it are decoded each time. Raise max_gib, or delete the folder if it holds videos or '
                       'transforms of old', logger='current', level=30)
+
+    def _begin(self, **how: bool) -> 'lmdb.Transaction':
+        """Begin to read or write, also where a process with a larger limit has made the cache grow."""
+        try:
+            return self._environment().begin(**how)
+        except lmdb.MapResizedError:
+            self._environment().set_mapsize(0)  # as large as it is now
+            return self._environment().begin(**how)
 
     def _environment(self) -> 'lmdb.Environment':
         """Open the cache, once a process as LMDB demands; transforms that share it share the handle."""

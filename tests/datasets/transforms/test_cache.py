@@ -2,6 +2,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -154,3 +156,16 @@ def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
         *OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])])
     with pytest.raises(ValueError, match='keeps uint8 frames, its transforms give float32'):
         run(cache, video)
+
+
+def test_a_process_with_a_larger_limit_may_make_the_cache_grow(video, tmp_path, decoded):
+    cache = build(tmp_path / 'cache', max_gib=80 / 2**20)
+    expected = np.stack(run(cache, video)['imgs'])
+    grow = (f"import lmdb; env = lmdb.open({str(tmp_path / 'cache')!r}, map_size=2**24)\n"
+            "with env.begin(write=True) as transaction: transaction.put(b'of others', bytes(2**20))")
+    subprocess.run([sys.executable, '-c', grow], check=True)
+    decoded.clear()
+    np.testing.assert_array_equal(np.stack(run(cache, video)['imgs']), expected)
+    assert decoded == []
+    os.utime(video, (1, 1))  # it may not fit any more, but is read
+    np.testing.assert_array_equal(np.stack(run(cache, video)['imgs']), expected)
