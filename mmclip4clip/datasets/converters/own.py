@@ -1,6 +1,6 @@
 """Datasets of one's own: a table, or a folder of videos with texts beside them."""
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from .captions import Captions, Split
 from .reading import of_form, read_lines, read_table
@@ -39,13 +39,21 @@ def read_captions(table: Path) -> Captions:
         for line, row in read_table(table, COLUMNS[:2]):
             columns.update(row)
             if (row['video'] or '').strip():
-                start, end = (float(row[c]) if row.get(c) else None for c in ('start', 'end'))
+                start, end = (_seconds(row, column, line) for column in ('start', 'end'))
                 captions.add(row['video'].strip(), row['caption'], start, end, row.get('group') or None)
             else:
                 captions.skip('no name of a video', f'line {line}')
     for column in sorted(set(columns) - set(COLUMNS)):
         captions.skip('a column without a meaning here', column)
     return captions
+
+
+def _seconds(row: dict, column: str, line: int) -> Optional[float]:
+    text = (row.get(column) or '').strip()
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(f'line {line}: {column} must be seconds, such as 12.5, got {text!r}') from None
 
 
 def read_texts(folder: Path) -> Captions:

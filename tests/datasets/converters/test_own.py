@@ -12,10 +12,11 @@ def write(path, content):
 
 def test_rows_of_a_video_are_gathered_with_windows_and_groups(tmp_path):
     table = write(tmp_path / 'mine.csv', 'caption,video,start,end,group\n"a dog, running",a.mp4,,,g\n'
-                  'it sits,a.mp4,,,g\nfar away,long,12.5,20,\n')
+                  'it sits,a.mp4,,,g\nfar away,long,12.5,20 ,\nall,long, ,,\n')
     assert read_captions(table).entries == [
         dict(video='a.mp4', captions=['a dog, running', 'it sits'], group='g'),
-        dict(video='long', captions=['far away'], start=12.5, end=20)]
+        dict(video='long', captions=['far away'], start=12.5, end=20),
+        dict(video='long', captions=['all'])]
 
 
 def test_what_a_table_holds_in_vain_is_noted(tmp_path):
@@ -27,7 +28,8 @@ def test_what_a_table_holds_in_vain_is_noted(tmp_path):
 
 @pytest.mark.parametrize('content, message', [
     ('file,caption\na,x\n', r"has no column \['video'\]; its columns are \['file', 'caption'\]"),
-    ('video,caption,start,end\na,x,soon,2\n', "could not convert string to float: 'soon'"),
+    ('video,caption,start,end\na,x,soon,2\n', "line 2: start must be seconds, such as 12.5, got 'soon'"),
+    ('video,caption,start,end\na,x,,\na,y,0,0:20\n', "line 3: end must be seconds, such as 12.5, got '0:20'"),
     ('video,caption,group\na,x,g\na,y,h\n', "a is put into the group 'h' and into 'g'"),
     ('video,caption\na,a dog, running\n', "line 2: more cells than columns, from ' running' on")])
 def test_a_bad_table_is_refused(tmp_path, content, message):
