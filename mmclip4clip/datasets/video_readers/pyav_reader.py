@@ -18,8 +18,9 @@ class PyAVReader(VideoReader):
     Each wanted frame is decoded from the key frame before it, and what no other
     frame is decoded from is skipped in between. Where timestamps cannot be
     relied on, or a frame does not turn up, all frames are decoded in order. The
-    frames are the same either way. A packet that does not decode is left out,
-    as ffmpeg does.
+    frames are the same either way where all packets decode. In order, a packet
+    that does not decode is left out, as ffmpeg does: the frames after it count
+    on, so that they are taken for earlier ones.
 
     Args:
         filename (str): The video.

@@ -26,7 +26,7 @@ def video(shapes, tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """How often a video was decoded, once the first two are past."""
+    """How often a video was decoded, without the check for randomness."""
     monkeypatch.setattr(module, 'CHECKED', 0)
     calls, original = [], DecordDecode.transform
     monkeypatch.setattr(DecordDecode, 'transform',
