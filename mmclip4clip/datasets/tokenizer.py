@@ -37,16 +37,20 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
         start and end with: those of bos and eos, else of cls and sep.
 
     Raises:
-        OSError: If there is no such tokenizer.
+        OSError: If there is no such tokenizer, or it has no words.
         ValueError: If it has neither pair.
     """
+    advice = (
+        f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
+        'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER')
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise OSError(
-            f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
-            'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER. '
-            f'Cause: {error}') from error
+        raise OSError(f'{advice}. Cause: {error}') from error
+    special = len(set(tokenizer.all_special_tokens))
+    if len(tokenizer) <= special:  # a folder without vocabulary gives an empty tokenizer, and no error
+        raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens, {special} of them special ones, and '
+                      'so no word')
     for start, end in ((tokenizer.bos_token_id, tokenizer.eos_token_id),
                        (tokenizer.cls_token_id, tokenizer.sep_token_id)):
         if start is not None and end is not None:

@@ -1,6 +1,7 @@
 import pytest
+from transformers import BertConfig, CLIPConfig
 
-from mmclip4clip.datasets.tokenizer import load_tokenizer, train_tokenizer
+from mmclip4clip.datasets.tokenizer import load_decoder_tokenizer, load_tokenizer, train_tokenizer
 
 
 def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
@@ -23,3 +24,10 @@ def test_says_how_to_have_one_without_a_network(tmp_path):
         load_tokenizer('no/such')
     with pytest.raises(OSError, match='no CLIP tokenizer in that folder.*it has . tokens'):
         load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize('config', [BertConfig, CLIPConfig])
+def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, config):
+    config().save_pretrained(tmp_path)
+    with pytest.raises(OSError, match=r'no tokenizer .*save_pretrained.* [25] of them special .* no word'):
+        load_decoder_tokenizer(str(tmp_path))
