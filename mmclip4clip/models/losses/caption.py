@@ -1,5 +1,6 @@
 from typing import Dict
 
+import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmengine.dist import all_reduce, get_world_size
@@ -11,9 +12,8 @@ from torch import Tensor
 class CaptionCrossEntropy(BaseModule):
     """Cross-entropy of each caption's next token, from its first word to its end token.
 
-    The mean is over the tokens of all processes: with DDP, which averages gradients,
-    they are those of one process with the whole batch. The value is this process's share of
-    that mean, times the number of processes.
+    The mean is over the tokens of all processes, and so is the value that is logged; with DDP, which
+    averages gradients, they are those of one process with the whole batch.
 
     Args:
         label_smoothing (float): Share of the target that is spread over all tokens, in [0, 1).
@@ -40,8 +40,9 @@ class CaptionCrossEntropy(BaseModule):
             dict[str, Tensor]: ``loss_caption``.
         """
         real = text_mask[:, 1:].bool()
-        total = real.sum()
-        all_reduce(total)
         summed = F.cross_entropy(logits[:, :-1][real].float(), tokens[:, 1:][real], reduction='sum',
                                  label_smoothing=self.label_smoothing)
-        return dict(loss_caption=summed * get_world_size() / total)
+        over_all = torch.stack([summed.detach(), real.sum().to(summed)])
+        all_reduce(over_all)
+        mean, own = over_all[0] / over_all[1], summed * get_world_size() / over_all[1]
+        return dict(loss_caption=own + (mean - own.detach()))  # the gradient is that of this process's share

@@ -44,10 +44,11 @@ def test_a_share_that_is_none_is_refused():
         CaptionCrossEntropy(1)
 
 
-def gradient(model, layer, share):
+def loss_and_gradient(model, layer, share):
     hidden = torch.randn(4, 4, 3, generator=torch.Generator().manual_seed(0))
-    CaptionCrossEntropy()(model(hidden[share]), TOKENS[share], MASK[share])['loss_caption'].backward()
-    return layer.weight.grad
+    loss, = CaptionCrossEntropy()(model(hidden[share]), TOKENS[share], MASK[share]).values()
+    loss.backward()
+    return loss.detach(), layer.weight.grad
 
 
 def make_layer():
@@ -59,18 +60,18 @@ def worker(rank, port, out):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     dist.init_process_group('gloo', rank=rank, world_size=2)
     layer = make_layer()
-    out[rank] = gradient(torch.nn.parallel.DistributedDataParallel(layer), layer,
-                         slice(0, 3) if rank == 0 else slice(3, 4))
+    out[rank] = loss_and_gradient(torch.nn.parallel.DistributedDataParallel(layer), layer,
+                                  slice(0, 3) if rank == 0 else slice(3, 4))
     dist.destroy_process_group()
 
 
-def test_two_processes_with_unequal_captions_give_the_gradient_of_one():
+def test_two_processes_with_unequal_captions_give_the_loss_and_the_gradient_of_one():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
     out = mp.get_context('spawn').Manager().dict()
     mp.spawn(worker, (port, out), nprocs=2)
     layer = make_layer()
-    expected = gradient(layer, layer, slice(None))
+    expected = loss_and_gradient(layer, layer, slice(None))
     torch.testing.assert_close(out[0], expected)
     torch.testing.assert_close(out[1], expected)
