@@ -1,9 +1,19 @@
 import json
+import re
 import string
 from pathlib import Path
-from typing import Iterable, Tuple, Union
+from typing import Iterable, List, Tuple, Union
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
+
+
+# Where CLIP's tokenizer, as others that cut at punctuation, has spaces that people do not write.
+SPACES = (
+    (r'(?<=\d) +(?=\d)', ''),  # 1 0
+    (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
+    (r'(?<=\w) +([-/&]) +(?=\w)', r'\1'),  # t - shirt
+    (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
+    (r' +([.,;:!?])', r'\1'))
 
 
 def load_tokenizer(name: str) -> CLIPTokenizer:
@@ -57,6 +67,19 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
             return tokenizer, start, end
     raise ValueError(f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
                      'bos_token and eos_token nor cls_token and sep_token')
+
+
+def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
+    """Write token ids out as people write, without special tokens.
+
+    CLIP's tokenizer takes each digit and each run of punctuation for a word, and so decodes "a t-shirt,
+    no. 10" as "a t - shirt , no . 1 0". What its tokens do not tell apart becomes what is more
+    common in captions: "a - b" and "a-b" are "a-b", and "2nd" is "2 nd".
+    """
+    caption = tokenizer.decode(ids, skip_special_tokens=True)
+    for pattern, with_less in SPACES:
+        caption = re.sub(pattern, with_less, caption)
+    return caption.strip()
 
 
 def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],

@@ -1,5 +1,4 @@
 import inspect
-import re
 from typing import Dict, List, Optional, Tuple, Union
 
 import torch
@@ -7,7 +6,7 @@ from mmaction.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ..datasets.tokenizer import load_decoder_tokenizer
+from ..datasets.tokenizer import load_decoder_tokenizer, spell_caption
 from .decoders import beam_search, generate, greedy_search, sample
 from .features import Features
 from .retriever import CLIP4ClipRetriever
@@ -202,7 +201,6 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
 
         Returns:
             tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
-            CLIP's tokenizer leaves spaces before commas and apostrophes.
         """
         options = dict(self.generation)
         if options['method'] == 'sample':
@@ -211,10 +209,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         start = torch.full((len(frames), ), self.start, device=frames.device)
         tokens, lengths, scores = generate(
             self.decoder, self.decoder.begin(frames, frame_mask), start, self.end, **options)
-        captions = [self.tokenizer.decode(ids[:length], skip_special_tokens=True)
+        captions = [spell_caption(self.tokenizer, ids[:length])
                     for ids, length in zip(tokens.tolist(), lengths.tolist())]
-        # CLIP's tokenizer forgets that no space comes before these.
-        return [re.sub(r' +([.,;:!?])', r'\1', caption).strip() for caption in captions], scores.tolist()
+        return captions, scores.tolist()
 
 
 def _mix(seed: int, number: int) -> int:

@@ -1,7 +1,8 @@
 import pytest
 from transformers import BertConfig, CLIPConfig
 
-from mmclip4clip.datasets.tokenizer import load_decoder_tokenizer, load_tokenizer, train_tokenizer
+from mmclip4clip.datasets.tokenizer import (load_decoder_tokenizer, load_tokenizer, spell_caption,
+                                            train_tokenizer)
 
 
 def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
@@ -31,3 +32,11 @@ def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, c
     config().save_pretrained(tmp_path)
     with pytest.raises(OSError, match=r'no tokenizer .*save_pretrained.* [25] of them special .* no word'):
         load_decoder_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize('caption', [
+    "a man's t-shirt, no. 10, doesn't fit!", "it's and/or 2010 - so", 'first 1, 2 and 3.5', 'r&b at 3:30'])
+def test_captions_are_spelled_as_they_were_written(tmp_path, caption):
+    tokenizer = train_tokenizer([caption], tmp_path)
+    spelled = spell_caption(tokenizer, tokenizer(caption)['input_ids'])
+    assert spelled == caption.replace(' - ', '-')  # which of the two was meant is not in the tokens
