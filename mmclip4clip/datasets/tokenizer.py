@@ -6,7 +6,6 @@ from typing import Iterable, List, Tuple, Union
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
-
 # Where CLIP's tokenizer, as others that cut at punctuation, has spaces that people do not write.
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0

@@ -85,9 +85,18 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         known |= {'method', *(['seed'] if method is sample else [])}
         if set(options) - known:
             raise ValueError(f'generation with method={options["method"]!r} takes {sorted(known)}, got '
-                             f'{sorted(set(options) - known)}')
+                             f'{sorted(set(options) - known)}; on the command line, '
+                             'model.generation._delete_=True takes away what the config has')
         if not isinstance(options.get('seed', 0), int):
             raise ValueError(f'seed of generation must be an integer, got {options["seed"]!r}')
+        trial = {key: value for key, value in options.items() if key != 'seed'}
+        if method is sample:
+            trial['seeds'] = [0]
+        try:  # now, not after an epoch
+            generate(_Mumbler(self.decoder.vocab_size, self.end), None, torch.tensor([self.start]), self.end,
+                     **trial)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'generation={options} cannot be used: {error}') from error
         if options['max_new_tokens'] > self.decoder.max_positions:
             raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
                              f'{self.decoder.max_positions} positions of the decoder')
@@ -212,6 +221,21 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         captions = [spell_caption(self.tokenizer, ids[:length])
                     for ids, length in zip(tokens.tolist(), lengths.tolist())]
         return captions, scores.tolist()
+
+
+class _Mumbler:
+    """A stepwise decoder that likes to end, and any word as well as another: it tries options out."""
+
+    def __init__(self, words: int, end: int) -> None:
+        self.logits = torch.zeros(words)
+        self.logits[end] = 50.
+
+    def step(self, tokens: Tensor, state: None) -> Tuple[Tensor, None]:
+        """Return the same logits whatever was said."""
+        return self.logits.repeat(len(tokens), 1), None
+
+    def reorder(self, state: None, rows: Tensor) -> None:
+        """Keep nothing."""
 
 
 def _mix(seed: int, number: int) -> int:

@@ -1,8 +1,12 @@
 import pytest
 from transformers import BertConfig, CLIPConfig
 
-from mmclip4clip.datasets.tokenizer import (load_decoder_tokenizer, load_tokenizer, spell_caption,
-                                            train_tokenizer)
+from mmclip4clip.datasets.tokenizer import (
+    load_decoder_tokenizer,
+    load_tokenizer,
+    spell_caption,
+    train_tokenizer,
+)
 
 
 def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
