@@ -10,11 +10,14 @@ from .openai import clip_rules
 from .reference import HEADS
 from .renaming import check_keys, expand
 
+DECODER = 'decoder.'  # of CLIP4ClipCaptioner
+
 
 def to_ours(content: dict, name: str) -> Checkpoint:
     """Take a checkpoint of :class:`CLIP4ClipRetriever` as it is.
 
-    Attention heads and the like are in no tensor. They come from what the
+    Of one of :class:`CLIP4ClipCaptioner`, the decoder is left out, as no other project has a place for it,
+    and a note says so. Attention heads and the like are in no tensor. They come from what the
     converters wrote, or from the config that mmengine saves with a training.
 
     Args:
@@ -24,9 +27,12 @@ def to_ours(content: dict, name: str) -> Checkpoint:
     Raises:
         ValueError: If keys are missing or unknown, or the config does not fit.
     """
-    meta, state_dict = content.get('meta') or {}, content['state_dict']
+    meta, state_dict = content.get('meta') or {}, dict(content['state_dict'])
+    decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
     checkpoint = Checkpoint(state_dict, meta.get('origin', 'ours'), meta.get('dtypes', {}),
                             content.get('unused', {}), meta.get('settings', {}))
+    if decoder:
+        checkpoint.notes.append(f'left out the caption decoder, {len(decoder)} tensors')
     model = trained_model(meta)
     checkpoint.settings.setdefault('adapter', model.get('adapter', {}))
     rules = [*clip_rules(), *HEADS.get(checkpoint.adapter, [])]

@@ -50,6 +50,17 @@ def test_a_trained_checkpoint_becomes_a_folder_that_gives_the_same_features(trai
         assert torch.equal(folder.encode_frames(frames, mask), model.backbone.encode_frames(frames, mask))
 
 
+def test_a_captioners_checkpoint_is_converted_without_its_decoder_and_that_is_said(trained, saved, tmp_path):
+    path = trained(type='MeanAdapter')
+    content = torch.load(path, weights_only=True)
+    content['state_dict'].update({'decoder.frame_norm.weight': torch.ones(32),
+                                  'decoder.transformer.ln_f.bias': torch.ones(32)})
+    notes = [convert(source, tmp_path / name).checkpoint.notes for source, name in (
+        (saved(content, 'captioner.pth'), 'one'), (path, 'two'))]
+    assert 'left out the caption decoder, 2 tensors' in notes[0] and 'decoder' not in ' '.join(notes[1])
+    assert identical(*(read(tmp_path / name)[1].state_dict for name in ('one', 'two')))
+
+
 def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_path):
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
@@ -73,8 +84,8 @@ def test_mmengine_loads_what_the_converter_writes(saved, build, tmp_path):
 def test_a_checkpoint_that_is_not_whole_is_refused(trained, saved):
     content = torch.load(trained(type='SeqLSTMAdapter', width=32), weights_only=True)
     del content['state_dict']['adapter.lstm.bias_hh_l0']
-    content['state_dict']['decoder.weight'] = torch.zeros(1)
-    with pytest.raises(ValueError, match='1 missing key: adapter.lstm.bias_hh_l0; 1 unknown key: decoder.w'):
+    content['state_dict']['encoder.weight'] = torch.zeros(1)
+    with pytest.raises(ValueError, match='1 missing key: adapter.lstm.bias_hh_l0; 1 unknown key: encoder.w'):
         read(saved(content, 'broken.pth'))
 
 
