@@ -10,6 +10,8 @@ from mmaction.registry import MODELS
 
 import mmclip4clip  # noqa: F401  registers the modules
 
+from ..datasets.transforms.test_text import save_tokenizer
+
 TOWER = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
 SPECIAL = dict(bos_token_id=0, eos_token_id=1, pad_token_id=1)
 CLIP = dict(text_config=dict(**TOWER, **SPECIAL, vocab_size=20, max_position_embeddings=8),
@@ -19,6 +21,9 @@ ADAPTERS = dict(mean=dict(type='MeanAdapter'), tight=dict(type='TightAdapter', d
                 wti=dict(type='WTIAdapter', **BLOCKS))
 CASES = [('mean', 'exact'), ('tight', 'exact'), ('wti', 'exact'), ('mean', 'local_gradient'),
          ('mean', 'none'), ('tight', 'none')]
+CAPTIONERS = dict(joint=dict(), alone=dict(retrieval_weight=0.),
+                  frozen=dict(retrieval_weight=0., freeze_encoder=True),
+                  free=dict(decoder=dict(tie_embeddings=False)))
 SHARES = (slice(0, 3), slice(3, 5))  # unequal: the first process holds a video more
 
 
@@ -32,6 +37,20 @@ def build(adapter, gather):
                              data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'))).train()
 
 
+def build_captioner(way, tokenizer):
+    torch.manual_seed(0)
+    options = dict(CAPTIONERS[way])
+    decoder = dict(type='mmaction.CaptionDecoder', num_layers=2, num_heads=2, dropout=0.,
+                   **options.pop('decoder', {}))
+    return MODELS.build(dict(
+        type='mmaction.CLIP4ClipCaptioner', tokenizer=tokenizer, decoder=decoder,
+        backbone=dict(type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=.5, vision=.5)),
+        adapter=dict(BLOCKS, type='mmaction.SeqTransformerAdapter'),
+        loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+        caption_loss=dict(type='mmaction.CaptionCrossEntropy', label_smoothing=.1),
+        data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'), **options)).train()
+
+
 def batch():
     generator = torch.Generator().manual_seed(1)
     mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]])
@@ -42,35 +61,56 @@ def batch():
 
 
 def gradients(model, share):
-    inputs = {key: value[share] for key, value in batch().items()}
+    return losses_and_gradients(model, share)[1]
+
+
+def losses_and_gradients(model, share, **changed):
+    inputs = {key: value[share] for key, value in dict(batch(), **changed).items()}
     longest = inputs['frame_mask'].sum(1).max()  # each process pads to its own longest video
     inputs.update(frames=inputs['frames'][:, :longest], frame_mask=inputs['frame_mask'][:, :longest],
                   owner=torch.arange(len(inputs['frames'])))
     model.zero_grad()
     losses = model(inputs, mode='loss')
-    (losses['loss_t2v'] + losses['loss_v2t']).backward()
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
     inner = getattr(model, 'module', model)
-    return {n: p.grad.clone() for n, p in inner.named_parameters() if p.grad is not None}
+    return {name: value.detach() for name, value in losses.items()}, {
+        n: p.grad.clone() for n, p in inner.named_parameters() if p.grad is not None}
 
 
-def worker(rank, port, out):
+def captions():
+    """The texts of the batch in words that the tokenizer of captions has, its start first."""
+    tokens = batch()['tokens'] % 3
+    return torch.cat([torch.full_like(tokens[:, :1], 3), tokens[:, 1:]], dim=1)
+
+
+def worker(rank, port, tokenizer, out):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
     for case in CASES:
         model = torch.nn.parallel.DistributedDataParallel(build(*case))
         out[rank, case] = gradients(model, SHARES[rank])
+    for way in CAPTIONERS:
+        model = torch.nn.parallel.DistributedDataParallel(build_captioner(way, tokenizer))
+        for _ in range(2):  # DDP complains of parameters without a gradient at the second step
+            out[rank, way] = losses_and_gradients(model, SHARES[rank], tokens=captions())
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope='module')
-def spread():
+def tokenizer(tmp_path_factory):
+    """The folder of a tokenizer of five words."""
+    return save_tokenizer(tmp_path_factory.mktemp('words'), cls_token='[S]', sep_token='[E]')
+
+
+@pytest.fixture(scope='module')
+def spread(tokenizer):
     """What two processes made of the batch, by rank and case."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
     out = mp.get_context('spawn').Manager().dict()
-    mp.spawn(worker, (port, out), nprocs=2)
+    mp.spawn(worker, (port, tokenizer, out), nprocs=2)
     return dict(out)
 
 
@@ -100,3 +140,12 @@ def test_without_gathering_each_process_contrasts_its_own_batch(spread, adapter)
     model = build(adapter, 'none')
     first, second = (gradients(model, share) for share in SHARES)
     assert_same(spread[1, (adapter, 'none')], {n: (first[n] + second[n]) / 2 for n in first})
+
+
+@pytest.mark.parametrize('way', CAPTIONERS)
+def test_a_captioner_has_the_losses_and_gradients_of_one_process(spread, tokenizer, way):
+    losses, expected = losses_and_gradients(build_captioner(way, tokenizer), slice(None), tokens=captions())
+    assert 'loss_caption' in losses and ('loss_t2v' in losses) == (way in ('joint', 'free'))
+    for rank in (0, 1):
+        torch.testing.assert_close(spread[rank, way][0], losses)
+        assert_same(spread[rank, way][1], expected)
