@@ -30,3 +30,10 @@ def test_a_run_without_a_test_is_named(tool, tmp_path):
     (tmp_path / 'a.json').write_text('[{"stage": "val"}]')
     with pytest.raises(SystemExit, match='a.json has no entry'):
         tool('analysis_tools/summarise_runs.py', 'x=a.json')
+
+
+def test_a_mean_of_some_of_the_runs_is_refused(tool, tmp_path):
+    for name, more in (('a', {'caption/METEOR': 30.}), ('b', {})):
+        (tmp_path / f'{name}.json').write_text(json.dumps([{'stage': 'test', 'retrieval/R1': 1., **more}]))
+    with pytest.raises(SystemExit, match='joint: 1 of its 2 runs have no caption/METEOR'):
+        tool('analysis_tools/summarise_runs.py', 'joint=a.json,b.json')

@@ -34,6 +34,9 @@ def main() -> None:
         cells = []
         for key in keys:
             values = [test[key] for test in tests if test[key] is not None]
+            if 0 < len(values) < len(tests):
+                raise SystemExit(f'{name}: {len(tests) - len(values)} of its {len(tests)} runs have '
+                                 f'no {key}: the mean would be of the others alone')
             cells.append(f'{statistics.mean(values):.1f} ± '
                          f'{statistics.stdev(values) if len(values) > 1 else 0:.1f}' if values else '')
         table.add_row(name, str(len(tests)), *cells)
