@@ -74,7 +74,7 @@ class CaptionDecoder(BaseModule):
                     'make them alike or give tie_embeddings=False')
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
-        if num_layers < 1 or width % num_heads:
+        if num_layers < 1 or num_heads < 1 or width % num_heads:
             raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that '
                              f'divide its width, got num_layers={num_layers}, num_heads={num_heads} and '
                              f'width={width}')

@@ -134,6 +134,7 @@ def test_embeddings_stay_tied_in_a_copy_and_in_another_precision(tiny_clip):
     (dict(max_positions=77), 'max_positions=77 of CaptionDecoder does not fit .* 24 positions'),
     (dict(tie_embeddings=False), 'needs vocab_size'),
     (dict(num_heads=5), 'divide its width, got num_layers=2, num_heads=5 and width=32'),
+    (dict(num_heads=0), 'num_heads=0 and width=32'),
     (dict(num_layers=0), 'num_layers of at least 1')])
 def test_arguments_that_do_not_fit_are_refused(tiny_clip, kwargs, message):
     with pytest.raises(ValueError, match=message):
