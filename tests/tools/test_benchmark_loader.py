@@ -19,3 +19,9 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     assert all(f['clips'] == 3 and f['clips_per_second'] > 0 and f['cpu_ms_per_clip'] > 0
                for f in figures.values())
     assert figures['stock']['times_the_speed'] == 1
+
+    tool('analysis_tools/benchmark_loader.py', 'clips', '--workers', 1, '--rounds', 1, '--repeat', 1,
+         '--frames', 4, '--backends', 'pyav', '--equal-only', '--json')
+    figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])['4']
+    assert {name: (f['clips'], f['same_output']) for name, f in figures.items()} == \
+        dict.fromkeys(['stock', 'pyav', 'cached'], (2, 2))

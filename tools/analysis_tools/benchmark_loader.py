@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--repeat', type=int, default=4, help='how often a round loads each clip')
     parser.add_argument('--rounds', type=int, default=5, help='the medians of these are given')
+    parser.add_argument('--equal-only', action='store_true', help='leave out clips whose outputs differ')
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
     init_default_scope('mmaction')
@@ -144,8 +145,13 @@ def compare(files: List[Path], pipelines: Dict[str, List[dict]], args: argparse.
     """Measure all pipelines on the files that the stock one reads."""
     files = readable(files, Clips(files, pipelines['stock']))
     stock = Clips(files, pipelines['stock'])
-    same = {name: sum(torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files)))
-            for name, pipeline in pipelines.items()}
+    equal = {name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
+             for name, pipeline in pipelines.items()}
+    if args.equal_only:
+        keep = [all(row) for row in zip(*equal.values())]
+        files = [file for file, kept in zip(files, keep) if kept]
+        equal = {name: [True] * len(files) for name in equal}
+    same = {name: sum(row) for name, row in equal.items()}
     figures = measure({
         name: DataLoader(Clips(files, pipeline, args.repeat), args.batch_size, num_workers=args.workers,
                          persistent_workers=True, collate_fn=pseudo_collate)
