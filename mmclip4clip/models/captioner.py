@@ -92,9 +92,10 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         trial = {key: value for key, value in options.items() if key != 'seed'}
         if method is sample:
             trial['seeds'] = [0]
-        try:  # now, not after an epoch
-            generate(_Mumbler(self.decoder.vocab_size, self.end), None, torch.tensor([self.start]), self.end,
-                     **trial)
+        try:  # now, not after an epoch; on the CPU, wherever the model is built
+            with torch.device('cpu'):
+                generate(_Mumbler(self.decoder.vocab_size, self.end), None, torch.tensor([self.start]),
+                         self.end, **trial)
         except (TypeError, ValueError) as error:
             raise ValueError(f'generation={options} cannot be used: {error}') from error
         if options['max_new_tokens'] > self.decoder.max_positions:

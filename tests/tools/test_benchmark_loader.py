@@ -16,7 +16,7 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     figures = json.loads(figures)['12']
     assert list(figures) == ['stock', 'pyav', 'decord opencv', 'cached']
     assert [f['same_output'] for f in figures.values()] == [3, 2, 2, 2]
-    assert all(f['clips'] == 3 and f['clips_per_second'] > 0 and f['cpu_ms_per_clip'] > 0
+    assert all(f['clips'] == 3 and f['clips_per_second'] > 0 and f['cpu_ms_per_clip'] >= 0
                for f in figures.values())
     assert figures['stock']['times_the_speed'] == 1
 
