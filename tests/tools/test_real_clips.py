@@ -110,7 +110,9 @@ def test_a_small_captioner_writes_a_reference_of_each_real_clip(clips, tool, tmp
     config, _, annotations = clips(captions, TINY + CAPTIONER)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
          f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
-    tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't')
+    tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't', '--cfg-options',
+         'default_hooks.report.gallery=0', 'default_hooks.caption_report.page=3',
+         'default_hooks.caption_report.picture=3')
     written = json.loads((tmp_path / 't/captions/test.json').read_text())
     assert {entry['video_id'] for entry in written} == set(annotations) and len(written) == 14
 
