@@ -3,6 +3,7 @@ from .transforms import (
     CacheFrames,
     DecodeVideo,
     PackVideoCaptions,
+    RandomShift,
     SampleAtRate,
     SampleEvenly,
     TimeWindow,
@@ -13,6 +14,6 @@ from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets',
+    'RandomShift', 'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets',
     'VideoCaptionDataset'
 ]

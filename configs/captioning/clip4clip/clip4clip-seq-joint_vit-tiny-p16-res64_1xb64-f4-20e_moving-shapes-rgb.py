@@ -7,13 +7,14 @@ model = dict(
     decoder=dict(type='CaptionDecoder', num_layers=3, num_heads=4, dropout=0.3),
     generation=dict(method='beam', beam_size=5, max_new_tokens=20))
 
-# Every video comes 20 times, and is decoded once. Those of one colour and motion meet in a batch: else few
-# videos of a batch differ by the shape alone, and the model need not see it.
+# Every video is decoded once, and comes 20 times, each time elsewhere on the grid of patches. Those of one
+# colour and motion meet in a batch: else few of a batch differ by the shape alone, and it need not be seen.
 frames = dict(
-    type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=_base_.pipeline[:2])
+    type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=_base_.pipeline[:1])
+shift = dict(type='RandomShift', pixels=6)
 train_dataloader = dict(
     sampler=dict(first_epoch=0),
-    dataset=dict(ann_file='train_by_shape.json', pipeline=[frames, *_base_.pipeline[2:]]))
+    dataset=dict(ann_file='train_by_shape.json', pipeline=[frames, shift, *_base_.pipeline[1:]]))
 
 # The plain tokenizer, so that it runs without Java; METEOR is left out then.
 val_evaluator = [
