@@ -27,7 +27,7 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = None
 """
 
-CAPTIONER = """
+CACHED = """
 decode = [dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=1, test_mode=True)),
           *_base_.test_pipeline[1:4]]
 pipeline = [dict(type='CacheFrames', folder='{root}/cache', transforms=decode),
@@ -36,6 +36,8 @@ pipeline = [dict(type='CacheFrames', folder='{root}/cache', transforms=decode),
 for loader in (train_dataloader, val_dataloader):
     loader['dataset'].update(pipeline=pipeline)
     loader.update(num_workers=0, persistent_workers=False)
+"""
+CAPTIONER = """
 train_dataloader['dataset'].update(caption_mode='random')
 model.update(type='CLIP4ClipCaptioner', tokenizer='{root}/tokenizer', decoder=dict(
     type='CaptionDecoder', num_layers=2, num_heads=2, dropout=0.))
@@ -91,9 +93,10 @@ def best_possible(annotations) -> tuple:
 @pytest.mark.parametrize('captions, frames, epochs', [
     (6, 1, 45), pytest.param(None, 2, 90, marks=pytest.mark.long)], ids=['short', 'all captions'])
 def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, frames, epochs):
-    config, options, annotations = clips(captions, TINY, frames)
-    tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options', *options,
-         'train_dataloader.dataset.pipeline.0.sampling.test_mode=True',  # as the evaluation
+    config, options, annotations = clips(captions, TINY + CACHED if captions else TINY, frames)
+    options.append('train_dataloader.dataset.pipeline.0.sampling.test_mode=True')  # as the evaluation
+    tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options',
+         *([] if captions else options),  # the cached pipeline has it all
          f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
          f'train_cfg.val_begin={epochs}', f'default_hooks.checkpoint.interval={epochs}')
     entry = last_entry(tmp_path / 'w')
@@ -107,7 +110,7 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, 
 @pytest.mark.parametrize('captions, epochs', [
     (3, 250), pytest.param(None, 1500, marks=pytest.mark.long)], ids=['short', 'all captions'])
 def test_a_small_captioner_writes_a_reference_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
-    config, _, annotations = clips(captions, TINY + CAPTIONER)
+    config, _, annotations = clips(captions, TINY + CACHED + CAPTIONER)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
          f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
     tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't', '--cfg-options',

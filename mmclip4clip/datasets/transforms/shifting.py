@@ -40,7 +40,7 @@ class RandomShift(BaseTransform):
         shape = np.shape(results['imgs'])
         if len(shape) != 4 or shape[-1] != 3 or min(shape[1:3]) <= self.pixels:
             raise ValueError(f"{results.get('filename')}: expected imgs of (T, H, W, 3) with more than "
-                             f'pixels={self.pixels} a side, got {shape}; RandomShift comes before FormatShape')
+                             f'pixels={self.pixels} a side, got {shape}; it comes before FormatShape')
         height, width = shape[1:3]
         around = ((self.pixels, self.pixels), (self.pixels, self.pixels), (0, 0))
         y, x = np.random.randint(2 * self.pixels + 1, size=2)
