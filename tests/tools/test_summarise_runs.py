@@ -15,12 +15,12 @@ def test_mean_and_standard_deviation_of_the_last_tests(tool, tmp_path, capsys):
 
 def test_captions_have_columns_where_there_are_any(tool, tmp_path, capsys):
     entry = {'stage': 'test', 'retrieval/R1': 1., 'caption/CIDEr': 50.2, 'caption/METEOR': 30.,
-             'shapes/all_right': 7.}
+             'shapes/motion': 9., 'shapes/all_right': 7.}
     (tmp_path / 'joint.json').write_text(json.dumps([entry]))
     (tmp_path / 'plain.json').write_text(json.dumps([{'stage': 'test', 'retrieval/R1': 2.}]))
     tool('analysis_tools/summarise_runs.py', 'joint=joint.json', 'plain=plain.json')
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [w for w in lines[1] if w.isascii()] == ['runs', 'R1', 'CIDEr', 'METEOR', 'all_right']
+    assert [w for w in lines[1] if w.isascii()] == ['runs', 'R1', 'CIDEr', 'METEOR', 'motion', 'all_right']
     assert '50.2' in lines[3] and '7.0' in lines[3] and lines[4].count('0.0') == 1
     tool('analysis_tools/summarise_runs.py', 'plain=plain.json')
     assert 'CIDEr' not in capsys.readouterr().out

@@ -9,7 +9,8 @@ from rich.table import Table
 
 KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R1', 'v2t_R5', 'v2t_R10',
                                          'v2t_MdR', 'v2t_MnR', 'group_R1')),
-        *(f'caption/{key}' for key in ('CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L')), 'shapes/all_right']
+        *(f'caption/{key}' for key in ('CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L')),
+        *(f'shapes/{key}' for key in ('colour', 'shape', 'motion', 'all_right'))]
 
 
 def last_test(path: Path) -> dict:
