@@ -76,6 +76,8 @@ def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
     common in captions: "a - b" and "a-b" are "a-b", and "2nd" is "2 nd".
     """
     caption = tokenizer.decode(ids, skip_special_tokens=True)
+    if isinstance(tokenizer, CLIPTokenizer):  # one that was copied or pickled leaves the ends of words in
+        caption = caption.replace('</w>', ' ')
     for pattern, with_less in SPACES:
         caption = re.sub(pattern, with_less, caption)
     return caption.strip()

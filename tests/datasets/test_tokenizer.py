@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 from transformers import BertConfig, CLIPConfig
 
@@ -15,6 +18,13 @@ def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
     assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
     assert tokenizer.unk_token_id not in ids[1:-1]
     assert tokenizer.decode(ids, skip_special_tokens=True) == 'a zebra ?'
+
+
+def test_copies_spell_captions_alike(tmp_path):
+    tokenizer = train_tokenizer(['a red circle moves'] * 3, tmp_path)
+    ids = tokenizer('a red zebra moves')['input_ids']
+    for copied in (tokenizer, copy.deepcopy(tokenizer), pickle.loads(pickle.dumps(tokenizer))):
+        assert spell_caption(copied, ids) == 'a red zebra moves'
 
 
 def test_the_same_captions_give_the_same_tokenizer(tmp_path):

@@ -155,6 +155,12 @@ def test_a_videos_caption_is_the_same_in_a_batch_of_32_and_alone(build, method):
         assert alone == together[v] and score == pytest.approx(scores[v], rel=1e-4)
 
 
+def test_a_copy_writes_the_same_captions(build):  # as hooks that average weights keep one
+    model, (frames, mask, _) = loud(build(generation=dict(max_new_tokens=12))), videos(8)
+    written = model.write(frames, mask)[0]
+    assert copy.deepcopy(model).write(frames, mask)[0] == written and any(' ' in w for w in written)
+
+
 def test_a_beam_of_one_is_greedy(build):
     frames, mask, _ = videos(8)
     beam, greedy = (loud(build(generation=dict(options, max_new_tokens=12))).write(frames, mask)[0]
