@@ -74,6 +74,8 @@ seeds: $(VENV)/installed
 # from SeqTransformer's checkpoint of that seed, as the target seeds leaves it.
 CAPTIONERS ?= joint caption-only frozen
 captions: $(VENV)/installed-demo
+	@for seed in $(SEEDS); do test -e work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth \
+		|| { echo "make captions starts from the checkpoints of: make seeds HEADS=clip4clip-seq"; exit 1; }; done
 	set -e; for seed in $(SEEDS); do for kind in $(CAPTIONERS); do \
 		config=$$(ls $(CAPTIONING)/clip4clip-seq-$${kind}_vit-tiny*); out=work_dirs/captions/$$kind-$$seed; \
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume \

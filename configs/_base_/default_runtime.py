@@ -11,6 +11,7 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
     bad_videos=dict(type='BadVideoHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
+    tokenizer_check=dict(type='TokenizerCheckHook'),
     report=dict(type='RetrievalReportHook'),
     caption_report=dict(type='CaptionReportHook'))
 

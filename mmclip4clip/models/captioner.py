@@ -1,4 +1,5 @@
 import inspect
+import math
 from typing import Dict, List, Optional, Tuple, Union
 
 import torch
@@ -57,8 +58,8 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
                  freeze_encoder: bool = False,
                  generation: Optional[dict] = None,
                  **kwargs) -> None:
-        if retrieval_weight < 0:
-            raise ValueError(f'retrieval_weight must not be negative, got {retrieval_weight}')
+        if not 0 <= retrieval_weight < math.inf:
+            raise ValueError(f'retrieval_weight must be finite and not negative, got {retrieval_weight}')
         if freeze_encoder and retrieval_weight:
             raise ValueError('freeze_encoder=True leaves nothing for the retrieval loss to train: it needs '
                              f'retrieval_weight=0, got {retrieval_weight}')
@@ -77,7 +78,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
     def _complete(self, options: dict) -> dict:
         """Check the options of generation as far as that is possible now, and add defaults."""
         options = dict(dict(method='beam', max_new_tokens=min(30, self.decoder.max_positions)), **options)
-        method = METHODS.get(options['method'])
+        method = METHODS.get(options['method']) if isinstance(options['method'], str) else None
         if method is None:
             raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {options["method"]!r}')
         known = {name for name, parameter in inspect.signature(method).parameters.items()
@@ -96,7 +97,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             with torch.device('cpu'):
                 generate(_Mumbler(self.decoder.vocab_size, self.end), None, torch.tensor([self.start]),
                          self.end, **trial)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f'generation={options} cannot be used: {error}') from error
         if options['max_new_tokens'] > self.decoder.max_positions:
             raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
@@ -184,7 +185,8 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             inputs (dict[str, Tensor]): As for :meth:`forward`.
 
         Raises:
-            ValueError: If the captions come from another tokenizer than the model's.
+            ValueError: If captions start with another token than the model's; :class:`TokenizerCheckHook`
+                compares all words before training.
         """
         own = 'caption_tokens' in inputs
         tokens, mask = (inputs[key] for key in (('caption_tokens', 'caption_mask') if own
@@ -207,13 +209,18 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
-            identity (Tensor, optional): A number a video, for sampling, (V,).
+            identity (Tensor, optional): A number a video, (V,); sampling needs it.
 
         Returns:
             tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
+
+        Raises:
+            ValueError: If sampling gets no ``identity``.
         """
         options = dict(self.generation)
         if options['method'] == 'sample':
+            if identity is None:
+                raise ValueError('sampling needs identity, a number a video (V,), got None')
             seed = options.pop('seed', 0)
             options['seeds'] = [_mix(seed, number) for number in identity.tolist()]
         start = torch.full((len(frames), ), self.start, device=frames.device)

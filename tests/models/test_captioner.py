@@ -161,6 +161,12 @@ def test_a_copy_writes_the_same_captions(build):  # as hooks that average weight
     assert copy.deepcopy(model).write(frames, mask)[0] == written and any(' ' in w for w in written)
 
 
+def test_sampling_without_what_names_the_videos_is_refused(build):
+    frames, mask, _ = videos(2)
+    with pytest.raises(ValueError, match='sampling needs identity'):
+        build(generation=dict(method='sample')).write(frames, mask)
+
+
 def test_a_beam_of_one_is_greedy(build):
     frames, mask, _ = videos(8)
     beam, greedy = (loud(build(generation=dict(options, max_new_tokens=12))).write(frames, mask)[0]
@@ -228,7 +234,10 @@ def test_a_small_model_reproduces_its_captions(build, dataset):
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(retrieval_weight=-1), 'retrieval_weight must not be negative, got -1'),
+    (dict(retrieval_weight=-1), 'retrieval_weight must be finite and not negative, got -1'),
+    (dict(retrieval_weight=float('nan')), 'retrieval_weight must be finite and not negative, got nan'),
+    (dict(generation=dict(length_penalty=1000.)), 'length_penalty.: 1000.0.* cannot be used'),
+    (dict(generation=dict(method=['beam'])), r"generation.method must be one of .* got \['beam'\]"),
     (dict(generation=dict(method='best')), "generation.method must be one of .* got 'best'"),
     (dict(generation=dict(method='greedy', beam_size=2)), r"method='greedy' takes .* got \['beam_size'\]"),
     (dict(generation=dict(method='greedy', beam_size=2)), 'model.generation._delete_=True takes away'),

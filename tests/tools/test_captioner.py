@@ -45,6 +45,13 @@ def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
     log = next((tmp_path / 'as-retriever').glob('*/*.log')).read_text()
     assert "epoch_1.pth is a captioner's: the " in log
 
+    pets = tmp_path / 'pets.json'
+    pets.write_text(json.dumps({'a.mp4': ['my dog eats much food']}))
+    tool('train_tokenizer.py', pets, tmp_path / 'pets')
+    with pytest.raises(RuntimeError, match='c/epoch_1.pth has learnt other words than .*pets'):
+        tool('test.py', captioner, 'c/epoch_1.pth', '--cfg-options', 'model.tokenizer=pets')
+    with pytest.raises(ValueError, match='the pipeline learns captions in words of .*writes with .*pets'):
+        tool('train.py', captioner, '--work-dir', 'p', '--no-validate', *FAST, 'model.tokenizer=pets')
     with pytest.raises(RuntimeError, match='r/epoch_1.pth has no decoder .*retrieval only.*load_from'):
         tool('test.py', captioner, 'r/epoch_1.pth')
 

@@ -1,0 +1,84 @@
+import hashlib
+import json
+from typing import Dict
+
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+
+KEY = 'decoder_vocabulary'  # of a captioner's checkpoint
+
+
+@HOOKS.register_module()
+class TokenizerCheckHook(Hook):
+    """See that a captioner writes in the words that it learns and has learnt.
+
+    Token ids of two tokenizers look alike, and a decoder of one would go on with the words of the other
+    without an error. So before training, the pipeline must have the tokenizer of the model, CLIP's if the
+    decoder is tied to CLIP's embeddings; and a captioner's checkpoint holds a digest of its vocabulary, which
+    is compared when it is loaded. Checkpoints without one are taken as they are. Models that do not write
+    are not looked at.
+    """
+
+    def before_train(self, runner) -> None:
+        """Compare the tokenizers of the training pipeline with the model's.
+
+        Raises:
+            ValueError: Naming both.
+        """
+        model = _captioner(runner)
+        if model is None:
+            return
+        used = _pipeline_tokenizers(runner.train_dataloader.dataset)
+        reads, writes = used.get(TokenizeCaptions), used.get(TokenizeTargets)
+        learnt = reads if writes is None else writes
+        if learnt is not None and _digest(learnt) != _digest(model.tokenizer):
+            raise ValueError(f'the pipeline learns captions in words of {_name(learnt)}, the model writes '
+                             f'with {_name(model.tokenizer)}: give both the same tokenizer')
+        if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
+                and _digest(writes) != _digest(reads):
+            raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text tower, and '
+                             f'learns words of {_name(writes)}: give decoder.tie_embeddings=False')
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add the digest of a captioner's vocabulary."""
+        model = _captioner(runner)
+        if model is not None:
+            checkpoint[KEY] = _digest(model.tokenizer)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Compare the vocabulary of a captioner's checkpoint with the model's.
+
+        Raises:
+            RuntimeError: If they differ.
+        """
+        model, learnt = _captioner(runner), isinstance(checkpoint, dict) and checkpoint.get(KEY)
+        if model is not None and learnt and learnt != _digest(model.tokenizer):
+            raise RuntimeError(
+                f'the decoder of the checkpoint {runner._load_from or ""} has learnt other words than those of '
+                f'{_name(model.tokenizer)}: give the tokenizer that it was trained with')
+
+
+def _captioner(runner):
+    """Return the runner's model if it writes captions."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
+
+
+def _pipeline_tokenizers(dataset) -> Dict[type, object]:
+    """Return the tokenizer of each kind of transform that a dataset, perhaps wrapped, has."""
+    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
+        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    return {type(t): t.tokenizer for t in transforms if isinstance(t, (TokenizeCaptions, TokenizeTargets))}
+
+
+def _digest(tokenizer) -> str:
+    """Return a digest of every token and its id."""
+    return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+
+
+def _name(tokenizer) -> str:
+    return f'tokenizer={tokenizer.name_or_path!r} ({len(tokenizer)} tokens)'
