@@ -39,8 +39,8 @@ class TokenizerCheckHook(Hook):
                              f'with {_name(model.tokenizer)}: give both the same tokenizer')
         if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
                 and _digest(writes) != _digest(reads):
-            raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text tower, and '
-                             f'learns words of {_name(writes)}: give decoder.tie_embeddings=False')
+            raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text tower, '
+                             f'and learns words of {_name(writes)}: give decoder.tie_embeddings=False')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the digest of a captioner's vocabulary."""
@@ -57,7 +57,7 @@ class TokenizerCheckHook(Hook):
         model, learnt = _captioner(runner), isinstance(checkpoint, dict) and checkpoint.get(KEY)
         if model is not None and learnt and learnt != _digest(model.tokenizer):
             raise RuntimeError(
-                f'the decoder of the checkpoint {runner._load_from or ""} has learnt other words than those of '
+                f'the decoder of the checkpoint {runner._load_from or ""} has learnt other words than '
                 f'{_name(model.tokenizer)}: give the tokenizer that it was trained with')
 
 
