@@ -1,6 +1,6 @@
 import hashlib
 import json
-from typing import Dict
+from typing import Iterator
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -31,16 +31,17 @@ class TokenizerCheckHook(Hook):
         model = _captioner(runner)
         if model is None:
             return
-        used = _pipeline_tokenizers(runner.train_dataloader.dataset)
-        reads, writes = used.get(TokenizeCaptions), used.get(TokenizeTargets)
-        learnt = reads if writes is None else writes
-        if learnt is not None and _digest(learnt) != _digest(model.tokenizer):
-            raise ValueError(f'the pipeline learns captions in words of {_name(learnt)}, the model writes '
-                             f'with {_name(model.tokenizer)}: give both the same tokenizer')
-        if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
-                and _digest(writes) != _digest(reads):
-            raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text tower, '
-                             f'and learns words of {_name(writes)}: give decoder.tie_embeddings=False')
+        for transforms in _pipelines(runner.train_dataloader.dataset):
+            reads, writes = (_tokenizer(transforms, kind) for kind in (TokenizeCaptions, TokenizeTargets))
+            learnt = reads if writes is None else writes
+            if learnt is not None and _digest(learnt) != _digest(model.tokenizer):
+                raise ValueError(f'the pipeline learns captions in words of {_name(learnt)}, the model '
+                                 f'writes with {_name(model.tokenizer)}: give both the same tokenizer')
+            if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
+                    and _digest(writes) != _digest(reads):
+                raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text '
+                                 f'tower, and learns words of {_name(writes)}: give '
+                                 'decoder.tie_embeddings=False')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the digest of a captioner's vocabulary."""
@@ -67,12 +68,18 @@ def _captioner(runner):
     return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
 
 
-def _pipeline_tokenizers(dataset) -> Dict[type, object]:
-    """Return the tokenizer of each kind of transform that a dataset, perhaps wrapped, has."""
-    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
-        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
-    return {type(t): t.tokenizer for t in transforms if isinstance(t, (TokenizeCaptions, TokenizeTargets))}
+def _pipelines(dataset) -> Iterator[list]:
+    """Yield the transforms of a dataset, or of all that it wraps."""
+    wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
+    if not wrapped:
+        yield getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    for inner in wrapped:
+        yield from _pipelines(inner)
+
+
+def _tokenizer(transforms: list, kind: type):
+    """Return the tokenizer of the transform of a kind, None if there is none."""
+    return next((transform.tokenizer for transform in transforms if isinstance(transform, kind)), None)
 
 
 def _digest(tokenizer) -> str:

@@ -38,6 +38,13 @@ def test_captions_in_words_of_another_tokenizer_are_refused(folders, wrap):
         hook.before_train(runner(folders, 'shapes', 'shapes', 'pets', tied=False, wrap=wrap))
 
 
+def test_every_one_of_several_datasets_is_looked_at(folders):
+    right, wrong = (runner(folders, 'shapes', reads, wrap=True) for reads in ('shapes', 'pets'))
+    right.train_dataloader.dataset.datasets += wrong.train_dataloader.dataset.datasets
+    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+        TokenizerCheckHook().before_train(right)
+
+
 def test_a_tied_decoder_learns_only_the_words_of_its_embeddings(folders):
     hook = TokenizerCheckHook()
     hook.before_train(runner(folders, 'pets', 'shapes', 'pets', tied=False))
