@@ -1,4 +1,3 @@
-import inspect
 import math
 from typing import Dict, List, Optional, Tuple, Union
 
@@ -8,11 +7,10 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ..datasets.tokenizer import load_decoder_tokenizer, spell_caption
-from .decoders import beam_search, generate, greedy_search, sample
+from .decoders import generate
+from .decoders.generation_options import complete_options, seed_of
 from .features import Features
 from .retriever import CLIP4ClipRetriever
-
-METHODS = dict(beam=beam_search, greedy=greedy_search, sample=sample)
 
 
 @MODELS.register_module()
@@ -58,51 +56,24 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
                  freeze_encoder: bool = False,
                  generation: Optional[dict] = None,
                  **kwargs) -> None:
-        if not 0 <= retrieval_weight < math.inf:
-            raise ValueError(f'retrieval_weight must be finite and not negative, got {retrieval_weight}')
+        if not isinstance(retrieval_weight, (int, float)) or not 0 <= retrieval_weight < math.inf:
+            raise ValueError('retrieval_weight must be a finite number and not negative, got '
+                             f'{retrieval_weight!r}')
         if freeze_encoder and retrieval_weight:
             raise ValueError('freeze_encoder=True leaves nothing for the retrieval loss to train: it needs '
                              f'retrieval_weight=0, got {retrieval_weight}')
         super().__init__(backbone, adapter, **kwargs)
         self.tokenizer, self.start, self.end = load_decoder_tokenizer(tokenizer)
-        words = len(self.tokenizer)
+        words = 1 + max(self.tokenizer.get_vocab().values())  # there may be ids without a token
         self.decoder = MODELS.build(decoder, default_args=dict(backbone=self.backbone, vocab_size=words))
         if self.decoder.vocab_size != words:
-            raise ValueError(f'tokenizer={tokenizer!r} has {words} tokens, and the decoder tells '
+            raise ValueError(f'tokenizer={tokenizer!r} has {words} token ids, and the decoder tells '
                              f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out')
         self.caption_loss = MODELS.build(caption_loss)
         self.retrieval_weight, self.freeze_encoder = retrieval_weight, freeze_encoder
-        self.generation = self._complete(generation or {})
+        self.generation = complete_options(
+            generation, self.decoder.vocab_size, self.decoder.max_positions, self.start, self.end)
         self._freeze()
-
-    def _complete(self, options: dict) -> dict:
-        """Check the options of generation as far as that is possible now, and add defaults."""
-        options = dict(dict(method='beam', max_new_tokens=min(30, self.decoder.max_positions)), **options)
-        method = METHODS.get(options['method']) if isinstance(options['method'], str) else None
-        if method is None:
-            raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {options["method"]!r}')
-        known = {name for name, parameter in inspect.signature(method).parameters.items()
-                 if parameter.kind is parameter.KEYWORD_ONLY} - {'seeds'}
-        known |= {'method', *(['seed'] if method is sample else [])}
-        if set(options) - known:
-            raise ValueError(f'generation with method={options["method"]!r} takes {sorted(known)}, got '
-                             f'{sorted(set(options) - known)}; on the command line, '
-                             'model.generation._delete_=True takes away what the config has')
-        if not isinstance(options.get('seed', 0), int):
-            raise ValueError(f'seed of generation must be an integer, got {options["seed"]!r}')
-        trial = {key: value for key, value in options.items() if key != 'seed'}
-        if method is sample:
-            trial['seeds'] = [0]
-        try:  # now, not after an epoch; on the CPU, wherever the model is built
-            with torch.device('cpu'):
-                generate(_Mumbler(self.decoder.vocab_size, self.end), None, torch.tensor([self.start]),
-                         self.end, **trial)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f'generation={options} cannot be used: {error}') from error
-        if options['max_new_tokens'] > self.decoder.max_positions:
-            raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
-                             f'{self.decoder.max_positions} positions of the decoder')
-        return options
 
     def _freeze(self) -> None:
         """Mark what gets no gradient as not trained: DDP wants no unused parameters."""
@@ -222,30 +193,10 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             if identity is None:
                 raise ValueError('sampling needs identity, a number a video (V,), got None')
             seed = options.pop('seed', 0)
-            options['seeds'] = [_mix(seed, number) for number in identity.tolist()]
+            options['seeds'] = [seed_of(seed, number) for number in identity.tolist()]
         start = torch.full((len(frames), ), self.start, device=frames.device)
         tokens, lengths, scores = generate(
             self.decoder, self.decoder.begin(frames, frame_mask), start, self.end, **options)
         captions = [spell_caption(self.tokenizer, ids[:length])
                     for ids, length in zip(tokens.tolist(), lengths.tolist())]
         return captions, scores.tolist()
-
-
-class _Mumbler:
-    """A stepwise decoder that likes to end, and any word as well as another: it tries options out."""
-
-    def __init__(self, words: int, end: int) -> None:
-        self.logits = torch.zeros(words)
-        self.logits[end] = 50.
-
-    def step(self, tokens: Tensor, state: None) -> Tuple[Tensor, None]:
-        """Return the same logits whatever was said."""
-        return self.logits.repeat(len(tokens), 1), None
-
-    def reorder(self, state: None, rows: Tensor) -> None:
-        """Keep nothing."""
-
-
-def _mix(seed: int, number: int) -> int:
-    """Make one seed of 63 bits of two numbers, so that other base seeds give unrelated ones."""
-    return (number + (seed + 1) * 0x9E3779B97F4A7C15) % 2**63

@@ -4,7 +4,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .stepwise import CaptionRules, Generated, StepwiseDecoder, check_integer, next_log_probs
+from .stepwise import (
+    CaptionRules,
+    Generated,
+    StepwiseDecoder,
+    check_integer,
+    check_number,
+    next_log_probs,
+)
 
 
 @torch.no_grad()
@@ -39,8 +46,10 @@ def beam_search(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *
     rules = CaptionRules(end, max_new_tokens, min_new_tokens, no_repeat_ngram)
     rules.check_start(start)
     check_integer('beam_size', beam_size, 1)
-    if not math.isfinite(length_penalty):
-        raise ValueError(f'length_penalty must be finite, got {length_penalty}')
+    check_number('length_penalty', length_penalty)
+    if abs(length_penalty) * math.log10(max_new_tokens) > 30:  # single precision ends at 38
+        raise ValueError('length_penalty must keep max_new_tokens ** length_penalty from 1e-30 to 1e30, got '
+                         f'{length_penalty} with max_new_tokens={max_new_tokens}')
     beams = _Beams(start, beam_size, float(length_penalty), rules)
     state = decoder.reorder(state, beams.rows.repeat_interleave(beam_size))
     newest = start.repeat_interleave(beam_size)

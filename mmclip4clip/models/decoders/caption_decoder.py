@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import EncoderDecoderCache, GPT2Config, GPT2Model
 
 from ..backbones import CLIPBackbone
+from .stepwise import check_integer
 
 
 class DecoderState(NamedTuple):
@@ -62,8 +63,12 @@ class CaptionDecoder(BaseModule):
         clip = backbone.clip.text_model.embeddings
         rows, clip_width = clip.token_embedding.weight.shape
         places = len(clip.position_embedding.weight)
-        self.vocab_size, self.max_positions = vocab_size or rows, max_positions or places
-        width = width or clip_width
+        self.vocab_size = rows if vocab_size is None else vocab_size
+        self.max_positions = places if max_positions is None else max_positions
+        width = clip_width if width is None else width
+        for name, value in dict(vocab_size=self.vocab_size, max_positions=self.max_positions, width=width,
+                                num_layers=num_layers, num_heads=num_heads).items():
+            check_integer(f'{name} of CaptionDecoder', value, 1)
         fits = dict(width=(width, clip_width), max_positions=(self.max_positions, places),
                     vocab_size=(self.vocab_size, min(self.vocab_size, rows)))
         for name, (ours, theirs) in fits.items() if tie_embeddings else ():
@@ -74,10 +79,8 @@ class CaptionDecoder(BaseModule):
                     'make them alike or give tie_embeddings=False')
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
-        if num_layers < 1 or num_heads < 1 or width % num_heads:
-            raise ValueError('CaptionDecoder needs num_layers of at least 1 and num_heads that '
-                             f'divide its width, got num_layers={num_layers}, num_heads={num_heads} and '
-                             f'width={width}')
+        if width % num_heads:
+            raise ValueError(f'num_heads={num_heads} of CaptionDecoder does not divide its width={width}')
         self.transformer = GPT2Model(GPT2Config(
             vocab_size=1 if tie_embeddings else self.vocab_size, n_embd=width, n_layer=num_layers,
             n_positions=1 if tie_embeddings else self.max_positions, n_head=num_heads,

@@ -4,7 +4,6 @@ A row's caption does not depend on the other rows of its batch: rows that are do
 leave it, so a decoder never sees a token after the end. What can still differ with
 the batch size is the decoder's own rounding.
 """
-import math
 from typing import Any, Callable, Sequence
 
 import torch
@@ -12,7 +11,14 @@ from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from .beam_search import beam_search
-from .stepwise import CaptionRules, Generated, StepwiseDecoder, check_integer, next_log_probs
+from .stepwise import (
+    CaptionRules,
+    Generated,
+    StepwiseDecoder,
+    check_integer,
+    check_number,
+    next_log_probs,
+)
 
 __all__ = ['Generated', 'StepwiseDecoder', 'beam_search', 'generate', 'greedy_search', 'sample']
 
@@ -35,10 +41,9 @@ def generate(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, m
     Raises:
         ValueError: If there is no such method, or an option is out of its range.
     """
-    methods = dict(beam=beam_search, greedy=greedy_search, sample=sample)
-    if method not in methods:
+    if method not in METHODS:
         raise ValueError(f"method must be 'beam', 'greedy' or 'sample', got {method!r}")
-    return methods[method](decoder, state, start, end, **options)
+    return METHODS[method](decoder, state, start, end, **options)
 
 
 def greedy_search(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, max_new_tokens: int,
@@ -107,9 +112,11 @@ def sample(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, see
 
 def _warpers(temperature: float, top_k: int, top_p: float) -> LogitsProcessorList:
     """Build what cuts a distribution, in the usual order; see :func:`sample`."""
-    if not 0 < temperature < math.inf:
-        raise ValueError(f'temperature must be above 0 and finite, got {temperature}')
+    check_number('temperature', temperature)
+    if temperature <= 0:
+        raise ValueError(f'temperature must be above 0, got {temperature}')
     check_integer('top_k', top_k, 0)
+    check_number('top_p', top_p)
     if not 0 < top_p <= 1:
         raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
     warpers = LogitsProcessorList([TemperatureLogitsWarper(float(temperature))])
@@ -143,3 +150,6 @@ def _token_by_token(decoder: StepwiseDecoder, state: Any, start: Tensor, rules: 
         if len(going) < len(rows):
             rows, newest, state = rows[going], newest[going], decoder.reorder(state, going)
     return rules.collect(tokens, scores)
+
+
+METHODS = dict(beam=beam_search, greedy=greedy_search, sample=sample)

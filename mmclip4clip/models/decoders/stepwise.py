@@ -1,4 +1,5 @@
 """What the ways of generating share: the decoder's contract, the rules for captions, the result."""
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Tuple
 
@@ -121,6 +122,12 @@ def next_log_probs(decoder: StepwiseDecoder, tokens: Tensor, state: Any, end: in
         raise ValueError(f'the decoder returned logits with NaN, +inf or only -inf in {int(broken.sum())} of '
                          f'{len(broken)} rows')
     return log_probs, state
+
+
+def check_number(name: str, value: float) -> None:
+    """Raise ValueError unless ``value`` is a finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f'{name} must be a finite number, got {value!r}')
 
 
 def check_integer(name: str, value: int, least: int) -> None:

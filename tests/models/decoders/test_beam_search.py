@@ -123,7 +123,7 @@ def test_rules_that_leave_no_caption_are_refused():
 @pytest.mark.parametrize('options, message', [
     (dict(beam_size=0), 'beam_size must be an integer from 1 on, got 0'),
     (dict(beam_size=2.), 'beam_size must be an integer from 1 on, got 2.0'),
-    (dict(length_penalty=float('nan')), 'length_penalty must be finite, got nan')])
+    (dict(length_penalty=float('nan')), 'length_penalty must be a finite number, got nan')])
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         run([0], max_new_tokens=3, **options)

@@ -133,9 +133,12 @@ def test_embeddings_stay_tied_in_a_copy_and_in_another_precision(tiny_clip):
     (dict(vocab_size=1001), 'vocab_size=1001 of CaptionDecoder does not fit .* 1000 tokens'),
     (dict(max_positions=77), 'max_positions=77 of CaptionDecoder does not fit .* 24 positions'),
     (dict(tie_embeddings=False), 'needs vocab_size'),
-    (dict(num_heads=5), 'divide its width, got num_layers=2, num_heads=5 and width=32'),
-    (dict(num_heads=0), 'num_heads=0 and width=32'),
-    (dict(num_layers=0), 'num_layers of at least 1')])
+    (dict(num_heads=5), 'num_heads=5 of CaptionDecoder does not divide its width=32'),
+    (dict(num_heads=0), 'num_heads of CaptionDecoder must be an integer from 1 on, got 0'),
+    (dict(num_layers=0), 'num_layers of CaptionDecoder must be an integer from 1 on, got 0'),
+    (dict(width=0), 'width of CaptionDecoder must be an integer from 1 on, got 0'),
+    (dict(max_positions=-1), 'max_positions of CaptionDecoder must be an integer from 1 on, got -1'),
+    (dict(vocab_size='9'), "vocab_size of CaptionDecoder must be an integer from 1 on, got '9'")])
 def test_arguments_that_do_not_fit_are_refused(tiny_clip, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(tiny_clip, **kwargs)

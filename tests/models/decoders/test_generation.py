@@ -188,8 +188,8 @@ def test_drawing_from_the_best_token_is_greedy_search():
 
 @pytest.mark.parametrize('options, message', [
     (dict(seeds=[1]), 'seeds must be one a row of start, 2, got 1'),
-    (dict(temperature=0), 'temperature must be above 0 and finite, got 0'),
-    (dict(temperature=float('inf')), 'temperature must be above 0 and finite, got inf'),
+    (dict(temperature=0), 'temperature must be above 0, got 0'),
+    (dict(temperature=float('inf')), 'temperature must be a finite number, got inf'),
     (dict(top_k=-1), 'top_k must be an integer from 0 on, got -1'),
     (dict(top_p=0), 'top_p must be above 0 and at most 1, got 0'),
     (dict(top_p=1.5), 'top_p must be above 0 and at most 1, got 1.5')])

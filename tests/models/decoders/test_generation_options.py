@@ -1,0 +1,46 @@
+import pytest
+
+from mmclip4clip.models.decoders.generation_options import complete_options, seed_of
+
+
+def complete(options):
+    return complete_options(options, vocab_size=9, max_positions=24, start=0, end=1)
+
+
+def test_defaults_are_a_beam_and_as_many_tokens_as_the_decoder_can_read():
+    assert complete(None) == complete({}) == dict(method='beam', max_new_tokens=24)
+    assert complete_options({}, 9, 77, 0, 1)['max_new_tokens'] == 30
+    given = dict(method='sample', seed=2**63 - 1, top_k=3, max_new_tokens=7)
+    assert complete(given) == given
+
+
+@pytest.mark.parametrize('options, message', [
+    ('beam', "generation must be a dict of options, got 'beam'"),
+    (dict(method=['beam']), r"generation.method must be one of .* got \['beam'\]"),
+    (dict(method='best'), "generation.method must be one of .* got 'best'"),
+    (dict(method='greedy', beam_size=2), r"method='greedy' takes .* got \['beam_size'\]"),
+    (dict(method='greedy', beam_size=2), 'model.generation._delete_=True takes away'),
+    (dict(beam_size=0), "'beam_size': 0.* cannot be used: beam_size must be .*got 0"),
+    (dict(max_new_tokens='9'), "max_new_tokens must be an integer from 1 on, got '9'"),
+    (dict(max_new_tokens=25), 'max_new_tokens=25 is more than the 24 positions'),
+    (dict(min_new_tokens=25), 'at most max_new_tokens, got 25 and 24'),
+    (dict(length_penalty=1000.), 'from 1e-30 to 1e30, got 1000.0 with max_new_tokens=24'),
+    (dict(length_penalty=-400), 'from 1e-30 to 1e30, got -400'),
+    (dict(length_penalty='x'), "length_penalty must be a finite number, got 'x'"),
+    (dict(method='sample', top_p=2), 'top_p must be above 0 and at most 1, got 2'),
+    (dict(method='sample', top_p=None), 'top_p must be a finite number, got None'),
+    (dict(method='sample', temperature=0), 'temperature must be above 0, got 0'),
+    (dict(method='sample', temperature='hot'), "temperature must be a finite number, got 'hot'"),
+    (dict(seed=2), r"method='beam' takes .* got \['seed'\]"),
+    (dict(method='sample', seed='x'), "generation.seed must be an integer from 0 on, got 'x'"),
+    (dict(method='sample', seed=-1), 'generation.seed must be an integer from 0 on, got -1'),
+    (dict(method='sample', seed=2**63), r'generation.seed must be below 2 \*\* 63, got 9223372036854775808')])
+def test_options_that_cannot_be_used_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        complete(options)
+
+
+def test_neighbouring_seeds_and_numbers_give_seeds_of_their_own():
+    seeds = {seed_of(seed, number) for seed in range(40) for number in range(50)}
+    assert len(seeds) == 2000 and all(0 <= seed < 2**63 for seed in seeds)
+    assert seed_of(3, 4) == seed_of(3, 4)
