@@ -20,11 +20,13 @@ from .metrics import (
     post_processed_figures,
     read_dump,
     retrieval_figures,
+    score_captions,
 )
 
 __all__ = [
     'CaptionScores', 'MovingShapesCaptionMetric', 'RetrievalDump', 'VideoCaptionMetric',
     'VideoTextRetrievalMetric', 'caption_figures', 'caption_group_scores', 'dual_softmax',
     'group_ranks', 'parse_caption', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
-    'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures'
+    'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures',
+    'score_captions'
 ]

@@ -37,7 +37,7 @@ def format_caption_table(metrics: Dict[str, float]) -> str:
     """Format the figures of generated captions as a table with one row.
 
     Args:
-        metrics (dict[str, float]): As :func:`caption_figures` returns them.
+        metrics (dict[str, float]): As :func:`score_captions` returns them.
     """
     names = [name for name in CAPTION_COLUMNS if name in metrics]
     table = Table(*(CAPTION_COLUMNS[name] for name in names))
@@ -45,8 +45,10 @@ def format_caption_table(metrics: Dict[str, float]) -> str:
     text = _render(table)
     if 'METEOR' not in metrics:
         text += '\nwithout Java: a plain tokenizer, no METEOR'
-    if 'empty' in metrics:
+    if metrics.get('empty'):
         text += f'\ngenerated captions without a word, which score 0: {metrics["empty"]:.0f}'
+    if metrics.get('unreadable_videos'):
+        text += f'\nvideos that cannot be read, which score 0: {metrics["unreadable_videos"]:.0f}'
     return text
 
 

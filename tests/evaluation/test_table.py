@@ -28,4 +28,6 @@ def test_captions_have_a_row_and_what_is_to_be_known_of_it():
     assert lines[3].split()[1::2] == ['1.0', '2.0', '3.0', '4.2', '5.0', '6.0', '107.9'] and len(lines) == 5
     del figures['METEOR']
     text = format_caption_table(dict(figures, empty=3.))
-    assert 'no METEOR' in text and text.endswith('which score 0: 3')
+    assert 'no METEOR' in text and text.endswith('generated captions without a word, which score 0: 3')
+    text = format_caption_table(dict(figures, empty=0., unreadable_videos=2.))
+    assert 'without a word' not in text and text.endswith('videos that cannot be read, which score 0: 2')

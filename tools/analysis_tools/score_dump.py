@@ -2,23 +2,10 @@
 import argparse
 import json
 import sys
-from typing import Dict, List
 
-from mmclip4clip.evaluation import caption_figures, post_processed_figures, read_dump, retrieval_figures
+from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
 from mmclip4clip.evaluation.records import stack_scores
 from mmclip4clip.evaluation.table import format_caption_table, format_table
-
-
-def score_captions(records: List[dict], java: bool) -> Dict[str, float]:
-    """Score the generated captions of a dump; without any, or the means to, there are no figures."""
-    if not any('generated' in record for record in records):
-        return {}
-    try:
-        return caption_figures({r['video_id']: r['captions'] for r in records},
-                               {r['video_id']: r['generated'] for r in records}, java).figures
-    except (ImportError, RuntimeError) as error:
-        print(f'the generated captions are not scored: {error}', file=sys.stderr)
-        return {}
 
 
 def main() -> None:
@@ -43,11 +30,19 @@ def main() -> None:
     figures.update(post_processed_figures(
         scores, args.post_processing, args.recall_at, args.v2t_protocol,
         temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))
-    captions = score_captions(records, not args.no_java)
+    captions, failure = {}, None
+    if any('generated' in record for record in records):
+        try:
+            captions = score_captions(records, not args.no_java).figures
+        except (ImportError, RuntimeError) as error:
+            failure = (f'the generated captions are not scored: {error}'
+                       + ('' if args.no_java else '. Here, --no-java is java=False'))
     if args.json:
         print(json.dumps(figures | {f'caption/{key}': value for key, value in captions.items()}))
     else:
         print(format_table(figures), *([format_caption_table(captions)] if captions else []), sep='\n')
+    if failure:
+        sys.exit(failure)
 
 
 if __name__ == '__main__':

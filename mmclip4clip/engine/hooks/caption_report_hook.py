@@ -19,9 +19,10 @@ class CaptionReportHook(Hook):
 
     Writes a table to the log, and into ``captions/`` in the work dir, in place of
     what an earlier evaluation left there: ``{stage}.json``, a list with every video, its references,
-    what was generated and its CIDEr; ``{stage}.html``, a page of one file with frames of
-    the videos that CIDEr puts first, in the middle and last; ``{stage}.png``, a picture of some
-    of these. :class:`RetrievalReportHook` writes the figures to ``metrics.json``.
+    what was generated, its CIDEr and, if so, why it could not be read; ``{stage}.html``, a page of
+    one file with frames of the videos that CIDEr puts first, in the middle and last;
+    ``{stage}.png``, a picture of some of these. :class:`RetrievalReportHook` writes the figures to
+    ``metrics.json``.
 
     Args:
         page (int): Videos on the page, a third each of the best, the middle and the worst.
@@ -63,7 +64,8 @@ class CaptionReportHook(Hook):
         """Write the list, the page and the picture."""
         page.parent.mkdir(exist_ok=True)
         listed = [dict(video_id=r['video_id'], window=r['window'], references=r['captions'],
-                       generated=r['generated'], CIDEr=r['cider']) for r in records]
+                       generated=r['generated'], CIDEr=r['cider'],
+                       **{key: r[key] for key in ('unreadable', ) if key in r}) for r in records]
         page.with_suffix('.json').write_text(json.dumps(listed, indent=1, ensure_ascii=False) + '\n',
                                              encoding='utf-8')
         ciders = [record['cider'] for record in records]

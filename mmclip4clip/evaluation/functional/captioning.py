@@ -16,7 +16,7 @@ NO_JAVA = ('METEOR and the PTB tokenizer need Java, and {}: install one (apt-get
 
 
 class CaptionScores(NamedTuple):
-    """Figures of all videos, and ``cider`` of each video by its id, all times 100."""
+    """Figures of all videos, and ``cider`` of each video by its id; scores are times 100."""
 
     figures: Dict[str, float]
     cider: Dict[str, float]
@@ -57,13 +57,14 @@ def caption_figures(references: Dict[str, List[str]], generated: Dict[str, str],
             do. False: :func:`plain_tokens`, and no METEOR.
 
     Returns:
-        CaptionScores: ``Bleu_1`` to ``Bleu_4``, ``METEOR``, ``ROUGE_L``, ``CIDEr`` and, if there
-        are any, ``empty``, the number of generated captions without a word.
+        CaptionScores: ``Bleu_1`` to ``Bleu_4``, ``METEOR``, ``ROUGE_L``, ``CIDEr`` and ``empty``,
+        the number of generated captions without a word.
 
     Raises:
         ImportError: If pycocoevalcap is not installed.
         RuntimeError: If Java is needed and fails.
-        ValueError: If there is no video, the ids differ, or a video has no or an empty reference.
+        ValueError: If there is no video, the ids differ, a video has no or an empty reference, or
+            something else than a string for a caption.
     """
     check_scorers(java)
     _check_captions(references, generated)
@@ -82,9 +83,8 @@ def caption_figures(references: Dict[str, List[str]], generated: Dict[str, str],
         print_log('CIDEr is 0 whatever the caption, as there is one video only: it weighs words by the '
                   'videos that lack them', logger='current', level=logging.WARNING)
     figures = {name: 100 * float(figure) for name, figure in figures.items()}
-    empty = sum(caption == [''] for caption in made.values())
-    return CaptionScores(dict(figures, empty=float(empty)) if empty else figures,
-                         {video: 100 * float(score) for video, score in zip(made, cider)})
+    figures['empty'] = float(sum(caption == [''] for caption in made.values()))
+    return CaptionScores(figures, {video: 100 * float(score) for video, score in zip(made, cider)})
 
 
 def _check_captions(references: Dict[str, List[str]], generated: Dict[str, str]) -> None:
@@ -94,9 +94,13 @@ def _check_captions(references: Dict[str, List[str]], generated: Dict[str, str])
         raise ValueError(f'expected a generated caption for each of {len(references)} videos, at least one, '
                          f'got {len(generated)}; first ids that only one of them has: {odd}')
     for video, captions in references.items():
-        if isinstance(captions, str) or not captions or not all(c.strip() for c in captions):
+        if not isinstance(captions, (list, tuple)) or not captions \
+                or not all(isinstance(c, str) and c.strip() for c in captions):
             raise ValueError(f'video {video!r}: expected at least one reference caption and no empty one, '
                              f'got {captions!r:.200}')
+        if not isinstance(generated[video], str):
+            raise ValueError(f'video {video!r}: expected a string for the generated caption, got '
+                             f'{generated[video]!r:.200}')
 
 
 def _tokenize(references: Dict[str, List[str]], generated: Dict[str, str],

@@ -3,7 +3,7 @@ from typing import Dict, List, Optional, Sequence
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..functional.captioning import caption_figures, check_scorers
+from ..functional.captioning import CaptionScores, caption_figures, check_scorers
 from ..records import describe_video
 
 NO_CAPTION = ("the data samples carry no 'generated' caption, as the model is not a captioner: test a "
@@ -16,7 +16,7 @@ class VideoCaptionMetric(BaseMetric):
 
     Keys are pycocoevalcap's: ``caption/Bleu_1`` to ``caption/Bleu_4``, ``caption/METEOR``,
     ``caption/ROUGE_L`` and ``caption/CIDEr``; see :func:`mmclip4clip.evaluation.caption_figures`.
-    ``caption/empty`` says how many generated captions have no word, if any, and
+    ``caption/empty`` says how many generated captions have no word, and
     ``caption/unreadable_videos`` how many videos could not be read; both score 0.
 
     Args:
@@ -54,16 +54,36 @@ class VideoCaptionMetric(BaseMetric):
         Raises:
             ValueError: If a video comes twice, or has no or an empty reference.
         """
-        ids = [record['video_id'] for record in results]
-        if len(set(ids)) < len(ids):
-            raise ValueError(f'{len(ids) - len(set(ids))} videos come more than once, such as '
-                             f'{next(v for v in ids if ids.count(v) > 1)!r}: put all references of a video '
-                             'into one entry of the annotations')
-        scores = caption_figures({r['video_id']: r['captions'] for r in results},
-                                 {r['video_id']: r['generated'] for r in results}, self.java)
+        scores = score_captions(results, self.java)
         self.records = [dict(record, cider=scores.cider[record['video_id']]) for record in results]
-        unreadable = sum('unreadable' in record for record in results)
-        return dict(scores.figures, unreadable_videos=float(unreadable)) if unreadable else scores.figures
+        return scores.figures
+
+
+def score_captions(records: Sequence[dict], java: bool = True) -> CaptionScores:
+    """Score the generated captions of an evaluation, or of a dump of one.
+
+    Args:
+        records (Sequence[dict]): One a video, as :func:`describe_video` makes them of a captioner.
+        java (bool): As for :func:`mmclip4clip.evaluation.caption_figures`.
+
+    Returns:
+        CaptionScores: As of the same, and ``unreadable_videos``, which are not counted in ``empty``.
+
+    Raises:
+        ImportError: If pycocoevalcap is not installed.
+        RuntimeError: If Java is needed and fails.
+        ValueError: If a video comes twice, or has no or an empty reference.
+    """
+    ids = [record['video_id'] for record in records]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f'{len(ids) - len(set(ids))} videos come more than once, such as '
+                         f'{next(v for v in ids if ids.count(v) > 1)!r}: put all references of a video '
+                         'into one entry of the annotations')
+    figures, cider = caption_figures({r['video_id']: r['captions'] for r in records},
+                                     {r['video_id']: r['generated'] for r in records}, java)
+    unreadable = float(sum('unreadable' in record for record in records))
+    return CaptionScores(dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable),
+                         cider)
 
 
 def describe_captioned(sample: dict, metric: BaseMetric) -> dict:

@@ -102,7 +102,7 @@ class VideoTextRetrievalMetric(BaseMetric):
     Keys are mmaction2's, ``retrieval/R1 R5 R10 MdR MnR``, with ``retrieval/v2t_*``
     beside them, and ``retrieval/group_R1`` where annotations have groups. Each
     video is one column however many captions it has. ``retrieval/unreadable_videos``
-    says how many could not be read, if any; they count as missed.
+    says how many could not be read; they count as missed.
 
     With ``post_processing``, ``retrieval/dsl_R1 ...``, ``retrieval/dsl_v2t_R1 ...`` and
     ``retrieval/qb_R1 ...`` stand beside these, which it never changes. The two kinds are
@@ -160,5 +160,4 @@ class VideoTextRetrievalMetric(BaseMetric):
         figures = retrieval_figures(scores, self.recall_at, self.v2t_protocol)
         figures.update(post_processed_figures(
             scores, self.post_processing, self.recall_at, self.v2t_protocol, **self.post_options))
-        unreadable = sum('unreadable' in record for record in results)
-        return dict(figures, unreadable_videos=float(unreadable)) if unreadable else figures
+        return dict(figures, unreadable_videos=float(sum('unreadable' in record for record in results)))

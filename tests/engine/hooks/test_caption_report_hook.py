@@ -46,7 +46,7 @@ def test_list_page_and_picture_are_written(runner, tmp_path, caplog):
     assert len(listed) == 16
     assert set(listed[0]) == {'video_id', 'window', 'references', 'generated', 'CIDEr'}
     assert listed[2]['generated'] == 'ein Würfel' and listed[2]['window'] == [0., None]
-    assert listed[1]['generated'] == '' and listed[1]['CIDEr'] == 0
+    assert listed[1]['generated'] == '' and listed[1]['CIDEr'] == 0 and listed[1]['unreadable'] == 'is empty'
     assert listed[0]['generated'] == listed[0]['references'][0] and listed[0]['CIDEr'] > 100
     mean = sum(video['CIDEr'] for video in listed) / 16
     assert mean == pytest.approx(runner.metrics['caption/CIDEr'])

@@ -69,6 +69,7 @@ def msvd(data):
 def test_figures_are_pycocoevalcaps_on_msvd(msvd, meteor):
     figures, cider = caption_figures(*msvd, java=meteor)  # both tokenizers agree on MSVD
     expected, each = by_hand(*msvd, meteor and pycocoevalcap.meteor.meteor.Meteor())
+    assert figures.pop('empty') == 0
     assert len(expected) == 6 + meteor and figures == pytest.approx(expected, abs=1e-9)
     assert list(cider.values()) == pytest.approx(each)
 
@@ -146,7 +147,7 @@ def test_bleu_rouge_and_cider_equal_a_plain_computation():
     expected = plain_cider(references, generated)
     assert cider == pytest.approx(expected)
     assert figures['CIDEr'] == pytest.approx(sum(expected.values()) / 3)
-    assert set(figures) == {'Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'ROUGE_L', 'CIDEr'}
+    assert set(figures) == {'Bleu_1', 'Bleu_2', 'Bleu_3', 'Bleu_4', 'ROUGE_L', 'CIDEr', 'empty'}
 
 
 def test_empty_captions_count_as_videos_and_score_nothing():
@@ -158,7 +159,7 @@ def test_empty_captions_count_as_videos_and_score_nothing():
     assert figures['CIDEr'] == pytest.approx(2000 / 3)
     nothing, _ = caption_figures(references, dict.fromkeys(references, ''), java=False)
     assert nothing.pop('empty') == 3 and nothing == pytest.approx(dict.fromkeys(nothing, 0))
-    assert 'empty' not in caption_figures(references, dict(right, c='birds'), java=False).figures
+    assert caption_figures(references, dict(right, c='birds'), java=False).figures['empty'] == 0
 
 
 def test_cider_of_one_video_is_announced_as_meaningless(monkeypatch):
@@ -174,6 +175,9 @@ def test_cider_of_one_video_is_announced_as_meaningless(monkeypatch):
     (dict(a=['x'], b=[]), dict(a='x', b='y'), r"video 'b': expected at least one reference .*got \[\]"),
     (dict(a=['x', ' ']), dict(a='x'), r"video 'a': .* no empty one, got \['x', ' '\]"),
     (dict(a='text'), dict(a='x'), "video 'a': .*got 'text'"),
+    (dict(a=['x', None]), dict(a='x'), r"video 'a': .* no empty one, got \['x', None\]"),
+    (dict(a=None), dict(a='x'), "video 'a': .*got None"),
+    (dict(a=['x']), dict(a=None), "video 'a': expected a string for the generated caption, got None"),
     (dict(a=['x'], b=['y']), dict(a='x', c='z'), r"each of 2 videos, .*got 2; .*: \['b', 'c'\]"),
     ({}, {}, 'each of 0 videos, at least one')])
 def test_captions_that_cannot_be_scored_are_named(references, generated, message):

@@ -24,7 +24,8 @@ def test_keys_are_mmactions_and_their_reverse():
     assert figures == {
         'retrieval/R1': 50., 'retrieval/R5': 100., 'retrieval/R10': 100., 'retrieval/MdR': 1.5,
         'retrieval/MnR': 1.75, 'retrieval/v2t_R1': pytest.approx(200 / 3), 'retrieval/v2t_R5': 100.,
-        'retrieval/v2t_R10': 100., 'retrieval/v2t_MdR': 1., 'retrieval/v2t_MnR': pytest.approx(4 / 3)}
+        'retrieval/v2t_R10': 100., 'retrieval/v2t_MdR': 1., 'retrieval/v2t_MnR': pytest.approx(4 / 3),
+        'retrieval/unreadable_videos': 0.}
     assert [r['video_id'] for r in metric.records] == ['0', '1', '2']
     assert 'text_features' not in metric.records[0]
 
