@@ -6,11 +6,11 @@ from typing import Iterable, List, Tuple, Union
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
-# Where CLIP's tokenizer, as others that cut at punctuation, has spaces that people do not write.
+# Where tokenizers that cut at punctuation, such as CLIP's, have spaces that people do not write.
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0
     (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
-    (r'(?<=\w) +([-/&]) +(?=\w)', r'\1'),  # t - shirt
+    (r'(?<=\w) +([-/]) +(?=\w)', r'\1'),  # t - shirt
     (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
     (r' +([.,;:!?])', r'\1'))
 
@@ -73,9 +73,13 @@ def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
 
     CLIP's tokenizer takes each digit and each run of punctuation for a word, and so decodes "a t-shirt,
     no. 10" as "a t - shirt , no . 1 0". What its tokens do not tell apart becomes what is more
-    common in captions: "a - b" and "a-b" are "a-b", and "2nd" is "2 nd".
+    common in captions: "a - b" and "a-b" are "a-b", "2 3" and "23" are "23", and "2nd" is "2 nd". What a
+    tokenizer writes out as it was, such as GPT-2's, stays so.
     """
     caption = tokenizer.decode(ids, skip_special_tokens=True)
+    probe = 'a, b'
+    if tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids']).strip() == probe:
+        return caption.strip()
     if isinstance(tokenizer, CLIPTokenizer):  # one that was copied or pickled leaves the ends of words in
         caption = caption.replace('</w>', ' ')
     for pattern, with_less in SPACES:

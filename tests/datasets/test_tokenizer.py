@@ -2,7 +2,8 @@ import copy
 import pickle
 
 import pytest
-from transformers import BertConfig, CLIPConfig
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import BertConfig, CLIPConfig, PreTrainedTokenizerFast
 
 from mmclip4clip.datasets.tokenizer import (
     load_decoder_tokenizer,
@@ -49,8 +50,23 @@ def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, c
 
 
 @pytest.mark.parametrize('caption', [
-    "a man's t-shirt, no. 10, doesn't fit!", "it's and/or 2010 - so", 'first 1, 2 and 3.5', 'r&b at 3:30'])
+    "a man's t-shirt, no. 10, doesn't fit!", "it's and/or 2010 - so", 'first 1, 2 and 3.5',
+    'rock & roll at 3:30'])
 def test_captions_are_spelled_as_they_were_written(tmp_path, caption):
     tokenizer = train_tokenizer([caption], tmp_path)
     spelled = spell_caption(tokenizer, tokenizer(caption)['input_ids'])
     assert spelled == caption.replace(' - ', '-')  # which of the two was meant is not in the tokens
+
+
+def test_a_tokenizer_that_keeps_spaces_is_taken_at_its_word(tmp_path):
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    trained.train_from_iterator([], trainers.BpeTrainer(
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=['<s>', '</s>']))
+    special = dict(bos_token='<s>', eos_token='</s>')
+    PreTrainedTokenizerFast(tokenizer_object=trained, **special).save_pretrained(tmp_path)
+    tokenizer, start, end = load_decoder_tokenizer(str(tmp_path))
+    for caption in ('he scores 2 3 pointers', 'man - made , all of it', '$5.00 100% !'):
+        ids = tokenizer(caption, add_special_tokens=False)['input_ids']
+        assert spell_caption(tokenizer, [start, *ids, end]) == caption
