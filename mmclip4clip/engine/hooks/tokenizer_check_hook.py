@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+from ...datasets.video_caption_dataset import all_steps
 
 KEY = 'decoder_vocabulary'  # of a captioner's checkpoint
 
@@ -78,8 +79,8 @@ def _pipelines(dataset) -> Iterator[list]:
 
 
 def _tokenizer(transforms: list, kind: type):
-    """Return the tokenizer of the transform of a kind, None if there is none."""
-    return next((transform.tokenizer for transform in transforms if isinstance(transform, kind)), None)
+    """Return the tokenizer of the transform of a kind, also of a wrapped one, None if there is none."""
+    return next((step.tokenizer for step in all_steps(transforms) if isinstance(step, kind)), None)
 
 
 def _digest(tokenizer) -> str:

@@ -2,6 +2,7 @@
 from types import SimpleNamespace
 
 import pytest
+from mmcv.transforms import RandomApply
 
 from mmclip4clip.datasets import TokenizeCaptions, TokenizeTargets
 from mmclip4clip.datasets.tokenizer import train_tokenizer
@@ -50,6 +51,14 @@ def test_a_tied_decoder_learns_only_the_words_of_its_embeddings(folders):
     hook.before_train(runner(folders, 'pets', 'shapes', 'pets', tied=False))
     with pytest.raises(ValueError, match='tied to the embeddings of .*shapes.*pets.*tie_embeddings'):
         hook.before_train(runner(folders, 'pets', 'shapes', 'pets'))
+
+
+def test_tokenizers_inside_other_transforms_are_compared_too(folders):
+    wrapped = runner(folders, 'shapes', 'pets')
+    pipeline = wrapped.train_dataloader.dataset.pipeline
+    pipeline.transforms = [RandomApply(pipeline.transforms, prob=1)]
+    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+        TokenizerCheckHook().before_train(wrapped)
 
 
 def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learnt(folders):
