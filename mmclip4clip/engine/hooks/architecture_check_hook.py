@@ -1,3 +1,5 @@
+import logging
+
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -16,7 +18,8 @@ class ArchitectureCheckHook(Hook):
     every key, neither missing nor left over, in the right shape. Training from
     ``load_from`` may miss keys, such as those of a new adapter, but shapes must
     fit and something must. A captioner's checkpoint may be tested for retrieval: its
-    decoder is left over then, and the log says so.
+    decoder is left over then, and the log says so. So it does where a captioner's encoder is
+    frozen and nothing was loaded into it.
     """
 
     priority = 'VERY_LOW'
@@ -50,6 +53,14 @@ class ArchitectureCheckHook(Hook):
             raise RuntimeError(
                 f'the checkpoint {runner._load_from or ""} does not fit the model of this config: '
                 + ', '.join(lines) + '; the first ones:\n  ' + '\n  '.join(first))
+
+    def before_train(self, runner) -> None:
+        """Warn of an encoder that is frozen before it has learnt anything."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if getattr(model, 'freeze_encoder', False) and not runner._has_loaded:
+            print_log('freeze_encoder=True and no checkpoint was loaded: the encoder stays as it was built, '
+                      'and its adapter has learnt nothing. Give load_from=RETRIEVAL_CHECKPOINT',
+                      logger='current', level=logging.WARNING)
 
     @staticmethod
     def _check_decoder(runner, ours: dict, theirs: dict, problems: dict) -> None:

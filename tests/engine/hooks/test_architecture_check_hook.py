@@ -6,6 +6,7 @@ import torch
 from mmengine.runner.base_loop import BaseLoop
 
 from mmclip4clip.engine import ArchitectureCheckHook
+from mmclip4clip.engine.hooks import architecture_check_hook
 
 
 class Loop(BaseLoop):
@@ -79,3 +80,13 @@ def test_retrieval_is_tested_with_a_captioners_checkpoint(model):
         check(model, dict(weights, more=torch.zeros(1)))
     with pytest.raises(RuntimeError, match='(?s)2 unexpected keys.*first ones:\n  decoder.weight'):
         check(model, weights, training=True, resume=True)
+
+
+@pytest.mark.parametrize('frozen, loaded', [(True, False), (True, True), (False, False)])
+def test_a_frozen_encoder_into_which_nothing_was_loaded_is_warned_of(model, monkeypatch, frozen, loaded):
+    log = []
+    monkeypatch.setattr(architecture_check_hook, 'print_log', lambda message, **kwargs: log.append(message))
+    model.freeze_encoder = frozen
+    ArchitectureCheckHook().before_train(SimpleNamespace(model=model, _has_loaded=loaded))
+    assert len(log) == (frozen and not loaded)
+    assert all('Give load_from=RETRIEVAL_CHECKPOINT' in message for message in log)
