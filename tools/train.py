@@ -36,8 +36,8 @@ def main() -> None:
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
     if args.resume == 'auto':  # a run that has not begun begins, from load_from if the config has one
-        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
-        cfg.load_from = None if cfg.resume else cfg.get('load_from')
+        latest = find_latest_checkpoint(cfg.work_dir)
+        cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')
     elif args.resume:
         cfg.resume, cfg.load_from = True, args.resume
     Runner.from_cfg(cfg).train()

@@ -57,6 +57,7 @@ def test_resuming_goes_on_exactly_where_it_stopped(tool, config, tmp_path):
     assert done['optimizer']['state'][0]['step'] == 4
     entries = [json.loads((tmp_path / name / 'metrics.json').read_text()) for name in ('whole', 'stopped')]
     assert [e['epoch'] for e in entries[1]] == [1, 2]
+    assert entries[1][1]['checkpoint'] == 'stopped/epoch_1.pth'  # errors of a resumed run name it too
     assert [e['retrieval/MnR'] for e in entries[0]] == [e['retrieval/MnR'] for e in entries[1]]
 
 
