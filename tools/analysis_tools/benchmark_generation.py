@@ -126,7 +126,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--repeat', type=int, default=3, help='turns of all; the best counts')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name, value in vars(args).items():
+        if name not in ('seed', 'json') and value < 1:
+            parser.error(f'--{name} must be at least 1, got {value}')
+    return args
 
 
 @torch.no_grad()

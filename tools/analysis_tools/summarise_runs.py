@@ -15,9 +15,9 @@ KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R
 
 def last_test(path: Path) -> dict:
     """Read the figures of the last test in a ``metrics.json``."""
-    entries = [entry for entry in json.loads(path.read_text()) if entry['stage'] == 'test']
+    entries = [entry for entry in json.loads(path.read_text()) if entry.get('stage') == 'test']
     if not entries:
-        raise SystemExit(f'{path} has no entry of tools/test.py')
+        raise SystemExit(f'{path} has no entry of tools/test.py: expected the metrics.json of a work dir')
     return {key: entries[-1].get(key) for key in KEYS}
 
 
@@ -28,6 +28,8 @@ def main() -> None:
     rows = []
     for run in args.runs:
         name, _, paths = run.partition('=')
+        if not paths:
+            parser.error(f'expected NAME=metrics.json,metrics.json,... for each row, got {run!r}')
         rows.append((name, [last_test(Path(path)) for path in paths.split(',')]))
     keys = [key for key in KEYS if any(test[key] is not None for _, tests in rows for test in tests)]
     table = Table('', 'runs', *(key.split('/')[1] for key in keys))

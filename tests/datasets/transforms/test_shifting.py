@@ -32,10 +32,16 @@ def test_the_seed_decides_and_the_input_stays(clip):
     assert np.array_equal(*moved) and np.array_equal(before, clip)
 
 
-@pytest.mark.parametrize('shape', [(2, 3, 9, 9), (9, 9, 3), (2, 4, 9, 3)])
+@pytest.mark.parametrize('shape', [(2, 3, 9, 9), (9, 9, 3), (2, 4, 9, 3), (0, 9, 9, 3)])
 def test_frames_of_another_form_or_too_small_are_refused(shape):
-    with pytest.raises(ValueError, match=r'v.mp4: expected imgs of \(T, H, W, 3\) .*pixels=4.*FormatShape'):
+    with pytest.raises(ValueError, match=r'v.mp4: expected imgs of \(T, H, W, 3\), .*pixels=4.*FormatShape'):
         RandomShift(4)(dict(imgs=np.zeros(shape, np.uint8), filename='v.mp4'))
+
+
+def test_frames_of_different_sizes_are_refused():
+    frames = [np.zeros((9, width, 3), np.uint8) for width in (9, 8)]
+    with pytest.raises(ValueError, match=r'v.mp4: .* one size.* got frames of \[\(9, 8, 3\), \(9, 9, 3\)\]'):
+        RandomShift(4)(dict(imgs=frames, filename='v.mp4'))
 
 
 @pytest.mark.parametrize('pixels', [-1, 1.5, True, None])
