@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 TINY = ('--videos', 2, '--beam', 2, '--tokens', 5, '--frames', 3, '--width', 16, '--layers', 1, '--heads', 2,
         '--vocabulary', 20, '--repeat', 1)
 
@@ -18,3 +20,10 @@ def test_the_table_says_what_was_measured(tool, capsys):
     printed = ' '.join(capsys.readouterr().out.split())
     assert '2 videos, beam 2, 5 tokens, 3 frames, width 16, 1 layers, vocabulary 20' in printed
     assert 'prefix, all logits' in printed
+
+
+@pytest.mark.parametrize('flag', ['--repeat', '--tokens'])
+def test_counts_below_1_are_refused(tool, capsys, flag):
+    with pytest.raises(SystemExit):
+        tool('analysis_tools/benchmark_generation.py', *TINY, flag, 0)
+    assert f'{flag} must be at least 1, got 0' in capsys.readouterr().err

@@ -28,8 +28,17 @@ def test_captions_have_columns_where_there_are_any(tool, tmp_path, capsys):
 
 def test_a_run_without_a_test_is_named(tool, tmp_path):
     (tmp_path / 'a.json').write_text('[{"stage": "val"}]')
-    with pytest.raises(SystemExit, match='a.json has no entry'):
-        tool('analysis_tools/summarise_runs.py', 'x=a.json')
+    (tmp_path / 'captions.json').write_text('[{"generated": "a man"}]')
+    for name in ('a', 'captions'):
+        with pytest.raises(SystemExit, match=f'{name}.json has no entry'):
+            tool('analysis_tools/summarise_runs.py', f'x={name}.json')
+
+
+@pytest.mark.parametrize('run', ['a.json', 'x='])
+def test_a_row_without_files_is_named(tool, capsys, run):
+    with pytest.raises(SystemExit):
+        tool('analysis_tools/summarise_runs.py', run)
+    assert f'expected NAME=metrics.json,metrics.json,... for each row, got {run!r}' in capsys.readouterr().err
 
 
 def test_a_mean_of_some_of_the_runs_is_refused(tool, tmp_path):
