@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0
     (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
+    (r'(?<=\d) *, *(?=\d{3}\b)', ','),  # 1 , 000
     (r'(?<=\w) +([-/]) +(?=\w)', r'\1'),  # t - shirt
     (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
     (r' +([.,;:!?])', r'\1'))
@@ -18,14 +19,20 @@ SPACES = (
 def load_tokenizer(name: str) -> CLIPTokenizer:
     """Load CLIP's tokenizer by hub name or local folder.
 
+    Args:
+        name (str): Name on the Hugging Face hub, or a local folder.
+
+    Returns:
+        CLIPTokenizer: The tokenizer.
+
     Raises:
         OSError: Naming what was asked for and how to have it without a network.
     """
     where = 'in that folder' if Path(name).is_dir() else 'in a local folder or on the hub'
     advice = (
         f'no CLIP tokenizer {where}: tokenizer={name!r}. Without a network, save one with '
-        'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on your '
-        'captions with tools/train_tokenizer.py')
+        'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on your captions with '
+        'tools/train_tokenizer.py; HF_HUB_OFFLINE=1 keeps from asking the hub for minutes')
     try:
         tokenizer = CLIPTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -51,7 +58,8 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
     """
     advice = (
         f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
-        'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER')
+        'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER; HF_HUB_OFFLINE=1 keeps '
+        'from asking the hub for minutes')
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -75,6 +83,13 @@ def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
     no. 10" as "a t - shirt , no . 1 0". What its tokens do not tell apart becomes what is more
     common in captions: "a - b" and "a-b" are "a-b", "2 3" and "23" are "23", and "2nd" is "2 nd". What a
     tokenizer writes out as it was, such as GPT-2's, stays so.
+
+    Args:
+        tokenizer (PreTrainedTokenizerBase): The tokenizer that the ids are of.
+        ids (list[int]): Token ids of one caption.
+
+    Returns:
+        str: The caption.
     """
     caption = tokenizer.decode(ids, skip_special_tokens=True)
     probe = 'a, b'
@@ -100,6 +115,9 @@ def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
         folder (str | Path): Where to save it, for :func:`load_tokenizer`.
         vocab_size (int): The most tokens, some 400 for single characters and
             the special tokens among them.
+
+    Returns:
+        CLIPTokenizer: The tokenizer, as it was saved.
     """
     captions = list(captions)
     letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # spell any ASCII word

@@ -32,7 +32,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         caption_loss (dict): Config of :class:`CaptionCrossEntropy`.
         retrieval_weight (float): Factor on the retrieval loss. With 0 it is not computed, and
             what only retrieval uses does not train: CLIP's text tower, but for
-            embeddings that the decoder is tied to, and what of the adapter is after the frames.
+            embeddings that the decoder is tied to, and the part of the adapter that pools or compares.
         freeze_encoder (bool): Whether only the decoder trains. Embeddings that it is tied to
             belong to CLIP and stay as they are.
         generation (dict, optional): ``method``, ``'beam'`` by default, ``'greedy'`` or
@@ -115,6 +115,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             As :class:`CLIP4ClipRetriever`, with ``'loss'`` ``loss_caption`` beside the weighted
             losses of retrieval, and with ``'predict'`` also each sample's ``generated`` (str) and
             ``generated_score`` (float): '' and -inf for a video that could not be read.
+
+        Raises:
+            ValueError: With ``'loss'``, if captions are another tokenizer's than the model's.
         """
         if mode not in ('loss', 'predict'):
             return super().forward(inputs, data_samples, mode)
@@ -138,6 +141,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             inputs (dict[str, Tensor]): As for :meth:`forward`.
+
+        Returns:
+            dict[str, Tensor]: ``loss_caption`` and what :class:`CLIP4ClipRetriever` returns.
         """
         losses = self.write_loss(frames, inputs)
         if self.retrieval_weight:
@@ -154,6 +160,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             inputs (dict[str, Tensor]): As for :meth:`forward`.
+
+        Returns:
+            dict[str, Tensor]: ``loss_caption``.
 
         Raises:
             ValueError: If captions start with another token than the model's; :class:`TokenizerCheckHook`

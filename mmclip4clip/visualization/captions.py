@@ -56,7 +56,7 @@ def describe(record: dict) -> str:
 
 def draw_captions(path: Path, records: Sequence[dict], strips: Sequence[Optional[np.ndarray]],
                   title: str, references: int = 3) -> None:
-    """Draw a picture of the same, for pages that cannot hold another page.
+    """Draw the same videos with their captions into one PNG, for where a page cannot be shown.
 
     Args:
         path (Path): The picture to write.

@@ -35,8 +35,7 @@ def main() -> None:
         try:
             captions = score_captions(records, not args.no_java).figures
         except (ImportError, RuntimeError) as error:
-            failure = (f'the generated captions are not scored: {error}'
-                       + ('' if args.no_java else '. Here, --no-java is java=False'))
+            failure = f'the generated captions are not scored: {error}'
     if args.json:
         print(json.dumps(figures | {f'caption/{key}': value for key, value in captions.items()}))
     else:

@@ -42,7 +42,7 @@ class TokenizerCheckHook(Hook):
                     and _digest(writes) != _digest(reads):
                 raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text '
                                  f'tower, and learns words of {_name(writes)}: give '
-                                 'decoder.tie_embeddings=False')
+                                 'model.decoder.tie_embeddings=False')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the digest of a captioner's vocabulary."""

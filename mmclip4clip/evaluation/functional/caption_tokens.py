@@ -12,7 +12,7 @@ PLAIN_WORD = re.compile(r"""
     | [^\W_]+(?:[-_&@/][^\W_]+)*
     | [?!]{2,} | [^\s\w] | _""", re.VERBOSE)
 BRACKETS = {'(': '-lrb-', ')': '-rrb-', '[': '-lsb-', ']': '-rsb-', '{': '-lcb-', '}': '-rcb-'}
-DROPPED = set('\'"`“”.?!,:;-–—…')
+DROPPED = set('\'"`“”.?!,:;-–—…\ufffd')  # the last is what bytes decode to that are no text
 
 
 def ptb_tokens(captions: List[str]) -> List[str]:
@@ -55,7 +55,8 @@ def plain_tokens(captions: List[str]) -> List[str]:
     stay whole; the punctuation that pycocoevalcap drops is dropped. All of MSVD's
     80,827 captions, the 1,000 of MSR-VTT's 1k-A test and DiDeMo's 4,021 test captions come out as from
     the PTB tokenizer, and all but 7 of 17,505 of ActivityNet. Known to differ:
-    ``gonna``, ``o'clock`` and such, ``at&t``, addresses, tags and emoticons.
+    ``gonna``, ``o'clock``, ``'tis`` and such, ``at&t``, addresses, tags and emoticons, fractions in one
+    character, letters with combining accents, and spaces of no width.
 
     Args:
         captions (list[str]): Captions.

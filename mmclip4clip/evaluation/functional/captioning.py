@@ -12,7 +12,7 @@ from .caption_tokens import plain_tokens, ptb_tokens
 NO_SCORERS = "scoring captions needs pycocoevalcap: pip install 'mmclip4clip[caption]'"
 NO_JAVA = ('METEOR and the PTB tokenizer need Java, and {}: install one (apt-get install '
            'default-jre-headless, or conda install openjdk) and put java on the PATH; or give java=False '
-           'for BLEU, ROUGE-L and CIDEr with a plain tokenizer, without METEOR')
+           '(score_dump.py: --no-java) for BLEU, ROUGE-L and CIDEr with a plain tokenizer, without METEOR')
 
 
 class CaptionScores(NamedTuple):

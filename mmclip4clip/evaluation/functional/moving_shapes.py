@@ -31,6 +31,9 @@ def parse_caption(caption: str) -> SaidOfShape:
 
     Args:
         caption (str): Any text.
+
+    Returns:
+        SaidOfShape: What was read; None for what does not count.
     """
     words = _words(caption)
     end = next((phrase for phrase in MOTION_OF if tuple(words[-len(phrase):]) == phrase), ())

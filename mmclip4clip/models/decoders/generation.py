@@ -39,6 +39,7 @@ def generate(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, m
         Generated: A caption a row.
 
     Raises:
+        TypeError: If the method has no such option, or needs one that is missing.
         ValueError: If there is no such method, or an option is out of its range.
     """
     if method not in METHODS:
