@@ -217,3 +217,19 @@ def test_every_figure_of_the_metafiles_says_who_published_it(models):
         assert result['Published By'].startswith(('the paper', 'mmaction2'))
         assert result['Source'].startswith(('arXiv:', 'https://'))
         assert {'R1', 'R5', 'MdR', 'MnR'} <= set(result['Metrics'])
+
+
+def test_captioners_have_the_settings_that_their_readme_tells():
+    for path in CAPTIONING:
+        cfg = Config.fromfile(path)
+        settings = [cfg.model.decoder.num_layers, cfg.model.generation.beam_size, cfg.train_cfg.max_epochs]
+        if 'moving-shapes' in path.stem:
+            assert settings == [3, 5, 20]
+            assert dict(type='RandomShift', pixels=6) in cfg.train_dataloader.dataset.pipeline
+            assert dict(type='RandomShift', pixels=6) not in cfg.test_dataloader.dataset.pipeline
+            assert cfg.optim_wrapper.paramwise_cfg.custom_keys.decoder.lr_mult == 2
+        else:
+            assert settings == [3, 5, 5] and cfg.model.decoder.tie_embeddings
+            assert cfg.model.caption_loss.label_smoothing == .1
+            assert cfg.default_hooks.checkpoint.save_best == 'caption/CIDEr'  # a key of VideoCaptionMetric
+            assert cfg.default_hooks.checkpoint.rule == 'greater'

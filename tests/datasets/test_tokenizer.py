@@ -51,7 +51,7 @@ def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, c
 
 @pytest.mark.parametrize('caption', [
     "a man's t-shirt, no. 10, doesn't fit!", "it's and/or 2010 - so", 'first 1, 2 and 3.5',
-    'rock & roll at 3:30'])
+    'rock & roll at 3:30', '1,000 of 2 or 3'])
 def test_captions_are_spelled_as_they_were_written(tmp_path, caption):
     tokenizer = train_tokenizer([caption], tmp_path)
     spelled = spell_caption(tokenizer, tokenizer(caption)['input_ids'])
@@ -70,3 +70,11 @@ def test_a_tokenizer_that_keeps_spaces_is_taken_at_its_word(tmp_path):
     for caption in ('he scores 2 3 pointers', 'man - made , all of it', '$5.00 100% !'):
         ids = tokenizer(caption, add_special_tokens=False)['input_ids']
         assert spell_caption(tokenizer, [start, *ids, end]) == caption
+
+
+def test_bos_and_eos_come_before_cls_and_sep(tmp_path):
+    words = {word: i for i, word in enumerate(['a', '[C]', '[S]', '<s>', '</s>'])}
+    special = dict(bos_token='<s>', eos_token='</s>', cls_token='[C]', sep_token='[S]')
+    words = Tokenizer(models.WordLevel(words, unk_token='a'))
+    PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(tmp_path)
+    assert load_decoder_tokenizer(str(tmp_path))[1:] == (3, 4)

@@ -176,11 +176,12 @@ def test_a_beam_of_one_is_greedy(build):
 
 
 def test_sampling_depends_on_the_seed_and_nothing_else(build):
-    def write(seed):
-        return build(generation=dict(method='sample', seed=seed, max_new_tokens=12)).write(*clips)[0]
+    def write(**seed):
+        return build(generation=dict(method='sample', max_new_tokens=12, **seed)).write(*clips)[0]
 
     clips = videos(4)
-    first, again, other = write(3), write(3), write(4)
+    first, again, other = write(seed=3), write(seed=3), write(seed=4)
+    assert write() == write(seed=0) != first
     assert first == again and len(set(first)) == 4
     assert not set(first) & set(other)
 
@@ -190,6 +191,14 @@ def test_a_video_that_could_not_be_read_gets_no_caption(build, batch):
     first, second, _ = build().val_step(batch)
     assert first.generated != '' and second.generated == ''
     assert second.generated_score == float('-inf')
+
+
+def test_features_alone_need_no_caption(build, batch, monkeypatch):
+    model = build(SEQUENCE)
+    monkeypatch.setattr(type(model), 'write', lambda *a: pytest.fail('captions were written'))
+    text, video = run(model, batch, 'tensor')
+    samples = MODELS.get('CLIP4ClipRetriever').forward(model, **model.data_preprocessor(batch), mode='tensor')
+    torch.testing.assert_close((text, video), tuple(samples))
 
 
 def test_captions_are_written_in_mixed_precision(build, batch):

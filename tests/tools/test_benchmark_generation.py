@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from mmclip4clip.models.decoders import CaptionDecoder
+
 TINY = ('--videos', 2, '--beam', 2, '--tokens', 5, '--frames', 3, '--width', 16, '--layers', 1, '--heads', 2,
         '--vocabulary', 20, '--repeat', 1)
 
@@ -27,3 +29,15 @@ def test_counts_below_1_are_refused(tool, capsys, flag):
     with pytest.raises(SystemExit):
         tool('analysis_tools/benchmark_generation.py', *TINY, flag, 0)
     assert f'{flag} must be at least 1, got 0' in capsys.readouterr().err
+
+
+def test_searches_that_find_different_captions_are_not_timed(tool, monkeypatch):
+    right = CaptionDecoder.step
+
+    def wrong(self, tokens, state):
+        logits, state = right(self, tokens, state)
+        return -logits, state
+
+    monkeypatch.setattr(CaptionDecoder, 'step', wrong)
+    with pytest.raises(SystemExit, match='cached and prefix found different captions'):
+        tool('analysis_tools/benchmark_generation.py', *TINY)

@@ -65,8 +65,13 @@ def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys
     tool('analysis_tools/score_dump.py', 'result.pkl', '--no-java')
     assert 'text to video' in (out := capsys.readouterr().out) and 'CIDEr' in out
 
+    with monkeypatch.context() as without:
+        without.setenv('PATH', str(tmp_path / 'nothing'))
+        with pytest.raises(SystemExit, match='not scored: METEOR and the PTB tokenizer need Java.*--no-java'):
+            tool('analysis_tools/score_dump.py', 'result.pkl', '--json')
+    assert 'CIDEr' not in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, 'pycocoevalcap.cider.cider', None)
-    with pytest.raises(SystemExit, match=r"not scored: scoring captions needs .*\[caption\]'.* --no-java is"):
+    with pytest.raises(SystemExit, match=r"not scored: scoring captions needs .*\[caption\]'"):
         tool('analysis_tools/score_dump.py', 'result.pkl')
     out = capsys.readouterr().out
     assert 'text to video' in out and 'CIDEr' not in out

@@ -4,12 +4,13 @@ from html.parser import HTMLParser
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 
 from mmclip4clip.visualization import draw_captions, write_caption_page
 
 BLUE = np.zeros((96, 384, 3), np.uint8) + np.array([40, 70, 235], np.uint8)  # RGB
 RECORDS = [
-    dict(video_id='a & b.mp4', captions=['<i>one</i>', 'pays $5 $'], generated='<script>alert(1)</script>',
+    dict(video_id='a <b>.mp4', captions=['<i>one</i>', 'pays $5 $'], generated='<script>alert(1)</script>',
          cider=12.345, note='place 1 of 2'),
     dict(video_id='c.mp4', captions=['two'], generated='', cider=0., note='place 2 of 2',
          unreadable='no <moov>')]
@@ -34,7 +35,7 @@ def test_a_page_holds_frames_and_captions_and_runs_nothing(tmp_path):
     write_caption_page(tmp_path / 'p.html', RECORDS, [BLUE, None], 'test: captions', 'CIDEr < 5')
     page = Page(tmp_path / 'p.html')
     for text in ('<script>alert(1)</script>', '<i>one</i>', 'pays $5 $',
-                 'a & b.mp4 · CIDEr 12.3 · place 1 of 2', 'no caption', 'cannot be read no <moov>',
+                 'a <b>.mp4 · CIDEr 12.3 · place 1 of 2', 'no caption', 'cannot be read no <moov>',
                  'CIDEr < 5'):
         assert text in page.text, text
     kinds = [tag for tag, _ in page.tags]
@@ -54,3 +55,14 @@ def test_a_picture_shows_the_frames_in_their_colours(tmp_path):
     height, width = blue.shape
     assert blue.sum() > 10000 and rows.max() < 0.6 * height and columns.max() < width / 2
     assert (picture[:, width // 2:].sum(axis=2) < 300).sum() > 300  # text
+
+
+def test_references_and_long_captions_are_drawn_as_they_are_and_shortened(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Axes, 'text', lambda self, x, y, text, **kwargs: drawn.append((text, kwargs)))
+    record = dict(RECORDS[0], captions=['one', 'pays $5 $', 'three', 'four'], generated='word ' * 99)
+    draw_captions(tmp_path / 'p.png', [record], [BLUE], 'test: captions')
+    (generated, _), (below, _) = drawn
+    assert generated.endswith(' …') and len(generated) <= 130 and len(generated.splitlines()) == 2
+    assert below.splitlines() == ['a <b>.mp4 · CIDEr 12.3 · place 1 of 2', '“one”', '“pays $5 $”', '“three”']
+    assert not any(kwargs['parse_math'] for _, kwargs in drawn)

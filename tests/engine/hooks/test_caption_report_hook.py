@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from mmaction.registry import HOOKS, METRICS
 
-from mmclip4clip.engine.hooks.caption_report_hook import choose_examples
+from mmclip4clip.engine.hooks import caption_report_hook
+from mmclip4clip.engine.hooks.caption_report_hook import choose_examples, read_frames
 
 
 def test_examples_come_from_top_middle_and_bottom():
@@ -72,3 +73,23 @@ def test_without_captions_there_is_nothing_to_report(runner, tmp_path):
 def test_a_report_of_nothing_is_refused(name):
     with pytest.raises(ValueError, match=f'{name} must be at least 1, got 0'):
         HOOKS.build({'type': 'CaptionReportHook', name: 0})
+
+
+def test_the_table_is_of_the_metrics_own_prefix_and_only_of_what_has_run(runner, caplog):
+    metric, = runner.test_loop.evaluator.metrics
+    metric.prefix = 'mine'
+    other = METRICS.build(dict(type='VideoCaptionMetric', java=False, prefix='caption'))
+    runner.test_loop.evaluator.metrics = [other, metric]
+    hook = HOOKS.build(dict(type='CaptionReportHook', page=1, picture=1))
+    hook.after_test_epoch(runner, {'mine/CIDEr': 12.34, 'caption/CIDEr': 56.78})
+    assert '12.3' in caplog.text and '56.8' not in caplog.text
+    assert caplog.text.count('generated captions, shown in') == 1
+
+
+def test_frames_are_of_the_window(runner, monkeypatch):
+    seen = []
+    monkeypatch.setattr(caption_report_hook, 'read_strip', lambda *args: seen.append(args))
+    video = dict(filename='a.mp4', window=(1., 2.))
+    read_frames(video)
+    assert seen == [('a.mp4', (1., 2.))]
+    assert read_frames(dict(video, unreadable='broken')) is None and len(seen) == 1

@@ -7,6 +7,7 @@ from mmcv.transforms import RandomApply
 from mmclip4clip.datasets import TokenizeCaptions, TokenizeTargets
 from mmclip4clip.datasets.tokenizer import train_tokenizer
 from mmclip4clip.engine import TokenizerCheckHook
+from mmclip4clip.engine.hooks import tokenizer_check_hook
 
 
 @pytest.fixture(scope='module')
@@ -77,3 +78,12 @@ def test_models_that_do_not_write_are_not_looked_at(folders):
     hook.before_save_checkpoint(retriever, checkpoint)
     hook.after_load_checkpoint(retriever, dict(decoder_vocabulary='x'))
     assert not checkpoint
+
+
+def test_a_wrapped_model_is_looked_at_and_a_checkpoint_that_is_no_dict_left_to_others(folders, monkeypatch):
+    wrapped = runner(folders, 'shapes', 'pets')
+    wrapped.model = SimpleNamespace(module=wrapped.model)
+    monkeypatch.setattr(tokenizer_check_hook, 'is_model_wrapper', lambda model: hasattr(model, 'module'))
+    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+        TokenizerCheckHook().before_train(wrapped)
+    TokenizerCheckHook().after_load_checkpoint(wrapped, 'no dict')

@@ -25,6 +25,7 @@ def test_the_ptb_tokenizer_gives_each_caption_its_own_line():
 def test_the_plain_tokenizer_agrees_on_the_same_captions():
     assert plain_tokens(HARD) == TOKENS
     assert plain_tokens([]) == []
+    assert plain_tokens(['a \ufffd man', '\ufffd']) == ['a man', '']
 
 
 @needs_java

@@ -13,7 +13,7 @@ from mmclip4clip.evaluation import caption_figures
 from mmclip4clip.evaluation.functional import captioning
 from mmclip4clip.evaluation.functional.captioning import check_scorers
 
-from ..java import fake_java, needs_java
+from ..java import PASSES_FOR_JAVA, fake_java, needs_java
 
 REFERENCES = {
     'cook': ['a man is cooking in a kitchen', 'Someone cooks pasta.', "it's a chef (cooking)"],
@@ -198,12 +198,6 @@ def test_without_java_it_is_said_what_to_install_or_to_do_without(tmp_path, monk
     with pytest.raises(RuntimeError, match='need Java, and java does not run here.*default-jre.*java=False'):
         check_scorers()
     check_scorers(java=False)
-
-
-PASSES_FOR_JAVA = """case "$*" in
-*PTBTokenizer*) cat;;
-*meteor*) {meteor};;
-esac"""
 
 
 @pytest.mark.parametrize('meteor', [

@@ -1,8 +1,12 @@
+import os
+
 import pytest
 from mmaction.registry import METRICS
 from mmengine.structures import BaseDataElement
 
 from mmclip4clip.evaluation import caption_figures
+
+from ..java import METEOR_OF_A_QUARTER, fake_java
 
 REFERENCES = dict(a=['a man runs away', 'someone runs'], b=['a dog eats food', 'the dog is eating'],
                   c=['a cat'])
@@ -68,3 +72,15 @@ def test_java_is_missed_at_construction_unless_done_without(tmp_path, monkeypatc
     with pytest.raises(RuntimeError, match='java=False'):
         METRICS.build(dict(type='VideoCaptionMetric'))
     assert 'caption/METEOR' not in evaluate(samples())[0]
+
+
+def test_with_java_there_is_meteor_too(tmp_path, monkeypatch):
+    java = fake_java(tmp_path, METEOR_OF_A_QUARTER)
+    monkeypatch.setenv('PATH', f'{java}{os.pathsep}/usr/bin:/bin')
+    metric = METRICS.build(dict(type='VideoCaptionMetric'))
+    metric.process(None, samples())
+    assert metric.evaluate(3)['caption/METEOR'] == 25
+    monkeypatch.setenv('PATH', str(tmp_path / 'nothing'))
+    metric.process(None, samples())
+    with pytest.raises(RuntimeError, match='java does not run here'):  # it has gone since
+        metric.evaluate(3)

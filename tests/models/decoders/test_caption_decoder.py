@@ -151,3 +151,22 @@ def test_captions_that_do_not_fit_are_refused(tiny_clip):
         decoder(tokens.masked_fill(tokens == 30, 50), text_mask, frames, frame_mask)
     with pytest.raises(ValueError, match='captions of 10 tokens do not fit the 9 positions'):
         decoder(tokens.repeat(1, 2), text_mask.repeat(1, 2), frames, frame_mask)
+
+
+@pytest.mark.parametrize('dropout', [0., .5])
+def test_dropout_is_random_in_training_only(tiny_clip, dropout):
+    decoder = build(tiny_clip, dropout=dropout).decoder
+    once, twice = (decoder(*inputs_) for inputs_ in [inputs()] * 2)
+    torch.testing.assert_close(once, twice)
+    decoder.train()
+    once, twice = (decoder(*inputs_) for inputs_ in [inputs()] * 2)
+    assert torch.equal(once, twice) == (dropout == 0)
+    config = decoder.transformer.config
+    assert config.embd_pdrop == config.attn_pdrop == config.resid_pdrop == dropout
+
+
+def test_three_layers_are_the_default(tiny_clip):
+    torch.manual_seed(0)
+    decoder = MODELS.build(dict(type='CaptionDecoder'),
+                           default_args=dict(backbone=CLIPBackbone(config=tiny_clip)))
+    assert len(decoder.transformer.h) == 3

@@ -213,3 +213,13 @@ def test_a_way_is_chosen_by_its_name():
 def test_logits_of_the_tables_differ_from_prefix_to_prefix():
     prefixes = ((0,), (0, 1), (1, 0))
     assert len({logits_after(row, prefix).tobytes() for row in range(3) for prefix in prefixes}) == 9
+
+
+def test_a_share_is_cut_from_what_the_most_probable_tokens_leave():
+    def logits(row, prefix):  # of the two best, 0.4 alone holds 0.6; of all tokens only both do
+        return np.log(np.float32([.02, 1e-6, .4, .2, .19, .19]))
+
+    rows = range(200)
+    found = sample(TableDecoder(logits), states(rows), starts(rows), 1, seeds=list(rows), top_k=2, top_p=.6,
+                   max_new_tokens=1)
+    assert set(captions(found)) == {(2, )}

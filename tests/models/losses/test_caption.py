@@ -39,6 +39,12 @@ def test_what_is_predicted_at_padding_and_after_the_end_does_not_count():
     assert counted.long().tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0]]
 
 
+def test_half_precision_logits_are_summed_in_single_precision():
+    logits = torch.randn(4, 4, 5).bfloat16()
+    loss, exact = (CaptionCrossEntropy()(x, TOKENS, MASK)['loss_caption'] for x in (logits, logits.float()))
+    assert loss.dtype == torch.float32 and torch.equal(loss, exact)
+
+
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r'label_smoothing must be in \[0, 1\), got 1'):
         CaptionCrossEntropy(1)
