@@ -30,6 +30,7 @@ def main() -> None:
     figures.update(post_processed_figures(
         scores, args.post_processing, args.recall_at, args.v2t_protocol,
         temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))
+    figures['unreadable_videos'] = float(sum('unreadable' in record for record in records))
     captions, failure = {}, None
     if any('generated' in record for record in records):
         try:
