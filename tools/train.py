@@ -4,6 +4,7 @@ import argparse
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
+from mmclip4clip.engine.hooks import TrainingStopped
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +41,11 @@ def main() -> None:
         cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')
     elif args.resume:
         cfg.resume, cfg.load_from = True, args.resume
-    Runner.from_cfg(cfg).train()
+    try:
+        Runner.from_cfg(cfg).train()
+    except TrainingStopped:
+        leave_processes()
+        raise
     leave_processes()
 
 

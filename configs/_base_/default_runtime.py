@@ -9,6 +9,8 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    random_states=dict(type='RandomStateHook'),
+    stop_signal=dict(type='StopSignalHook'),
     bad_videos=dict(type='BadVideoHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
     tokenizer_check=dict(type='TokenizerCheckHook'),

@@ -42,6 +42,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
+    use_resumable_parts(cfg)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(args.config).stem)
     check_work_dir(Path(cfg.work_dir))
@@ -55,6 +56,14 @@ def load_config(args: argparse.Namespace) -> Config:
     if randomness.get('deterministic'):  # cuBLAS needs it, and reads it only at its start
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     return cfg
+
+
+def use_resumable_parts(cfg: Config) -> None:
+    """Replace mmengine's loop over epochs by ours, which takes the same arguments and resumes exactly."""
+    loop = cfg.get('train_cfg') or dict(by_epoch=False)
+    if loop.get('by_epoch', True) and loop.get('type', 'EpochBasedTrainLoop') == 'EpochBasedTrainLoop':
+        loop.pop('by_epoch', None)
+        loop['type'] = 'ResumableTrainLoop'
 
 
 def leave_processes() -> None:

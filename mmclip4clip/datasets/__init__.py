@@ -1,4 +1,5 @@
-from .samplers import DistinctVideoBatchSampler, GroupedSampler
+from .samplers import DistinctVideoBatchSampler, GroupedSampler, ResumableBatchSampler
+from .seeded_dataset import SeededDataset
 from .transforms import (
     CacheFrames,
     DecodeVideo,
@@ -14,6 +15,6 @@ from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'RandomShift', 'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets',
-    'VideoCaptionDataset'
+    'RandomShift', 'ResumableBatchSampler', 'SampleAtRate', 'SampleEvenly', 'SeededDataset', 'TimeWindow',
+    'TokenizeCaptions', 'TokenizeTargets', 'VideoCaptionDataset'
 ]

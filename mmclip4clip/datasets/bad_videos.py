@@ -4,6 +4,7 @@ import logging
 import numpy as np
 from mmengine.logging import print_log
 
+from ..random_states import seed_everything
 from .video_readers import VideoReadError
 
 MAX_TRIES = 20  # videos in a row; more bad luck than that is a mount that is gone
@@ -29,6 +30,7 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
         VideoReadError: If other videos cannot be read either.
     """
     bad = []
+    seed = np.random.randint(2**31)  # what a video draws before it fails must not decide what replaces it
     for _ in range(MAX_TRIES):
         info = dataset.get_data_info(idx)
         try:
@@ -41,6 +43,7 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
                 print_log(str(error), logger='current', level=logging.WARNING)
             dataset.known_bad[info['video_id']] = str(error)
             bad.append((info, str(error)))
+            seed_everything(seed, len(bad))
             idx = np.random.randint(len(dataset))
             continue
         if bad and not dataset.test_mode:

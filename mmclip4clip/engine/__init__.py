@@ -2,15 +2,17 @@ from .hooks import (
     ArchitectureCheckHook,
     BadVideoHook,
     CaptionReportHook,
+    RandomStateHook,
     RetrievalReportHook,
+    StopSignalHook,
     TokenizerCheckHook,
 )
-from .loops import VideoTextTestLoop, VideoTextValLoop
+from .loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
 from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'RawCosineLR', 'RetrievalReportHook', 'TokenizerCheckHook',
-    'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'CaptionReportHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook',
+    'StopSignalHook', 'TokenizerCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

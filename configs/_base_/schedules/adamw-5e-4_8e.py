@@ -1,6 +1,6 @@
 # For small models trained from nothing: one epoch of warm-up, then the full rate for
 # as long as the order of frames takes to be found, then a cosine; the adapter is faster.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_begin=4, val_interval=4)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=8, val_begin=4, val_interval=4)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 

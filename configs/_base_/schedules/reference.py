@@ -7,7 +7,7 @@
 # optim_wrapper.paramwise_cfg.clip_lr_mult=0.01 to 0.1.
 # Bases cannot share a key, so the config that inherits this sets the rest of the reference's
 # training: model.gather, model.loss and train_dataloader.drop_last.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=5, val_begin=1, val_interval=1)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=5, val_begin=1, val_interval=1)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 

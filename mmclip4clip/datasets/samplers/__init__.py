@@ -1,4 +1,5 @@
 from .distinct_videos import DistinctVideoBatchSampler
 from .grouped import GroupedSampler
+from .resumable import ResumableBatchSampler
 
-__all__ = ['DistinctVideoBatchSampler', 'GroupedSampler']
+__all__ = ['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler']

@@ -157,8 +157,9 @@ class RemoteReader(VideoReader):
 def _serve(connection: Connection, memory: int, parent: int) -> None:
     """Answer requests in the child, until the parent ends or hangs up."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    for number, action in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL),
-                           (signal.SIGCHLD, signal.SIG_DFL)):
+    # A scheduler's signal to all processes must not look like a video that takes the decoder down.
+    for number, action in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_IGN),
+                           (signal.SIGUSR1, signal.SIG_IGN), (signal.SIGCHLD, signal.SIG_DFL)):
         signal.signal(number, action)
     reader = None
     while os.getppid() == parent:

@@ -1,4 +1,5 @@
 from .query_bank import QueryBank
+from .resumable_train_loop import ResumableTrainLoop
 from .video_text_loops import VideoTextTestLoop, VideoTextValLoop
 
-__all__ = ['QueryBank', 'VideoTextTestLoop', 'VideoTextValLoop']
+__all__ = ['QueryBank', 'ResumableTrainLoop', 'VideoTextTestLoop', 'VideoTextValLoop']

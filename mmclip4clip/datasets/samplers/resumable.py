@@ -1,0 +1,42 @@
+from itertools import islice
+from typing import Iterator, List, Optional
+
+from mmaction.registry import DATA_SAMPLERS
+from torch.utils.data import BatchSampler, Sampler
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableBatchSampler(Sampler):
+    """Begin an epoch in its middle, without preparing what came before.
+
+    It also tells a :class:`SeededDataset` which epoch begins.
+
+    Args:
+        sampler (Sampler): With dataset, seed and epoch, as mmengine's ``DefaultSampler``.
+        batch_size (int): Items of one process in a batch.
+        drop_last (bool): Whether to leave out a last batch that is not full.
+        batch_sampler (dict, optional): Config of another batch sampler, which forms the batches.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False,
+                 batch_sampler: Optional[dict] = None) -> None:
+        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
+        self.batches = BatchSampler(sampler, batch_size, drop_last) if batch_sampler is None else \
+            DATA_SAMPLERS.build(batch_sampler, default_args=dict(sampler=sampler, batch_size=batch_size))
+        self._skipped = 0
+
+    def skip(self, batches: int) -> None:
+        """Leave out the first batches of the next epoch, and of that one alone."""
+        self._skipped = batches
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[List[int]]:
+        """Yield the batches of an epoch, or the rest of it."""
+        skipped, self._skipped = self._skipped, 0
+        tell = getattr(self.sampler.dataset, 'set_seed_and_epoch', None)
+        if tell is not None:
+            tell(self.sampler.seed, self.sampler.epoch)
+        yield from islice(self.batches, skipped, None)

@@ -1,0 +1,98 @@
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Dict, Optional, Sequence
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_reduce, get_comm_device, is_main_process
+from mmengine.hooks import Hook
+
+
+class TrainingStopped(SystemExit):
+    """The end of a training that a signal asked to stop, once its state is saved."""
+
+
+@HOOKS.register_module()
+class StopSignalHook(Hook):
+    """Save and exit when a signal asks a training to stop, as job schedulers and Ctrl-C do.
+
+    The step that runs is finished, ``iter_N.pth`` is saved, and the process exits with 128 plus the number
+    of the signal, as a shell reports it. ``--resume`` goes on with the next step, or with the evaluation
+    that was interrupted. All processes of a run stop together if one of them gets a signal. The same signal a second
+    time stops at once, without saving.
+
+    Args:
+        signals (Sequence[str]): Names of the signals.
+
+    Raises:
+        ValueError: If there is no such signal.
+    """
+
+    priority = 'LOWEST'  # after checkpoints and the log
+
+    def __init__(self, signals: Sequence[str] = ('SIGTERM', 'SIGINT', 'SIGUSR1')) -> None:
+        unknown = [name for name in signals if name not in signal.Signals.__members__]
+        if unknown:
+            raise ValueError(f'signals must be names such as SIGTERM, got {unknown}')
+        self.signals = [signal.Signals[name] for name in signals]
+        self._before: Dict[signal.Signals, object] = {}
+        self._asked = 0  # number of the signal that came
+        self._saved: Optional[int] = None  # iterations of the last checkpoint
+
+    def before_train(self, runner) -> None:
+        """Take over the signals; workers that are forked later inherit this, and do not die of Ctrl-C."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+
+    def after_train(self, runner) -> None:
+        """Give the signals back."""
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Note how far the last checkpoint goes."""
+        self._saved = checkpoint['meta']['iter']
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Stop after a step.
+
+        Raises:
+            TrainingStopped: If a signal has come.
+        """
+        self._stop_if_asked(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
+                       outputs: Optional[dict] = None) -> None:
+        """Stop within an evaluation of a training, which a resume begins again.
+
+        Raises:
+            TrainingStopped: If a signal has come.
+        """
+        if self._before:
+            self._stop_if_asked(runner, runner.iter)
+
+    def _ask(self, number: int, frame) -> None:
+        if self._asked == number:
+            signal.signal(number, self._before.get(number) or signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._asked = number
+
+    def _stop_if_asked(self, runner, done: int) -> None:
+        asked = torch.tensor(self._asked, device=get_comm_device())
+        all_reduce(asked, 'max')
+        if not asked:
+            return
+        name = signal.Signals(int(asked)).name
+        if self._saved != done:
+            filename = f'iter_{done}.pth'
+            runner.save_checkpoint(runner.work_dir, filename, meta=dict(epoch=runner.epoch, iter=done))
+            if is_main_process():
+                Path(runner.work_dir, 'last_checkpoint').write_text(str(Path(runner.work_dir, filename)))
+        runner.logger.log(logging.WARNING, f'{name}: saved after {done} iterations in {runner.work_dir}; '
+                                           '--resume goes on from there')
+        self.after_train(runner)
+        raise TrainingStopped(128 + int(asked))
