@@ -20,8 +20,8 @@ class StopSignalHook(Hook):
 
     The step that runs is finished, ``iter_N.pth`` is saved, and the process exits with 128 plus the number
     of the signal, as a shell reports it. ``--resume`` goes on with the next step, or with the evaluation
-    that was interrupted. All processes of a run stop together if one of them gets a signal. The same signal a second
-    time stops at once, without saving.
+    that was interrupted. All processes of a run stop together if one of them gets a signal. The same signal
+    a second time stops at once, without saving.
 
     Args:
         signals (Sequence[str]): Names of the signals.
