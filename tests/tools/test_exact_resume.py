@@ -1,18 +1,20 @@
 """Trainings give bit-identical weights with any number of workers, and after every kind of stop."""
-import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from mmclip4clip.engine.hooks import StopSignalHook, TrainingStopped
 
-from .conftest import weights
+from .conftest import ROOT, weights
 
 # XPool has dropout; random captions and shifts are drawn for each item.
 DROPOUT = ['--seed', 0, '--cfg-options', 'model.adapter._delete_=True', 'model.adapter.type=XPoolAdapter',
-           'model.adapter.width=32', 'train_dataloader.batch_size=4', 'val_dataloader.num_workers=0']
+           'model.adapter.width=32', 'train_dataloader.batch_size=4', 'val_dataloader.num_workers=0',
+           'default_hooks.report.gallery=0']
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +31,8 @@ def shifting(config, tmp_path):
     path = tmp_path / 'shifting.py'
     path.write_text(f"_base_ = '{config}'\n"
                     "p = _base_.pipeline\n"
-                    "train_dataloader = dict(dataset=dict(pipeline=[*p[:3], dict(type='RandomShift', pixels=6), "
-                    "*p[3:]]))\n")
+                    "shift = dict(type='RandomShift', pixels=6)\n"
+                    "train_dataloader = dict(dataset=dict(pipeline=[*p[:3], shift, *p[3:]]))\n")
     return str(path)
 
 
@@ -43,11 +45,17 @@ def train(tool, config, folder, *options, resume=False):
     return tool('train.py', config, '--work-dir', folder, *['--resume'] * resume, *DROPOUT, *options)
 
 
+_WHOLE = []
+
+
 @pytest.fixture
-def whole(tool, shifting):
-    """An uninterrupted training without workers: 2 epochs of 4 steps."""
-    train(tool, shifting, 'whole', 'train_dataloader.num_workers=0')
-    return 'whole/epoch_2.pth'
+def whole(tool, shifting, tmp_path_factory):
+    """An uninterrupted training without workers, 2 epochs of 4 steps, made once."""
+    if not _WHOLE:
+        folder = tmp_path_factory.mktemp('whole')
+        train(tool, shifting, folder, 'train_dataloader.num_workers=0')
+        _WHOLE.append(folder / 'epoch_2.pth')
+    return _WHOLE[0]
 
 
 @pytest.mark.parametrize('workers', [
@@ -67,3 +75,87 @@ def test_a_run_without_validation_has_the_same_weights(tool, shifting, whole):
 def test_another_seed_has_other_weights(tool, shifting, whole):
     tool('train.py', shifting, '--work-dir', 'w', '--seed', 1, *DROPOUT[2:])
     assert not identical('w/epoch_2.pth', whole)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Do something in the middle of a training step or of a batch of a validation."""
+
+    def at_step(stage, number, action):
+        from mmclip4clip.engine import ResumableTrainLoop, VideoTextValLoop
+        loop = dict(train=ResumableTrainLoop, val=VideoTextValLoop)[stage]
+        run_iter, count = loop.run_iter, []
+
+        def acting(self, *args):
+            count.append(1)
+            if len(count) == number:
+                action()
+            return run_iter(self, *args)
+
+        monkeypatch.setattr(loop, 'run_iter', acting)
+
+    yield at_step
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize('stage, number, name, saved', [
+    ('train', 2, 'SIGTERM', 'iter_2.pth'),  # within the first epoch
+    ('train', 4, 'SIGUSR1', 'iter_4.pth'),  # its last step
+    ('train', 7, 'SIGINT', 'iter_7.pth'),
+    ('val', 2, 'SIGTERM', 'epoch_1.pth')])
+def test_a_signal_saves_and_the_rest_is_exact(tool, shifting, whole, at_step, monkeypatch, tmp_path, stage,
+                                              number, name, saved):
+    sent = signal.Signals[name]
+    at_step(stage, number, lambda: os.kill(os.getpid(), sent))
+    with pytest.raises(TrainingStopped) as stop:
+        train(tool, shifting, 'w')
+    assert stop.value.code == 128 + sent
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert (tmp_path / 'w' / saved).exists()
+    train(tool, shifting, 'w', resume=True)
+    assert identical('w/epoch_2.pth', whole)
+    assert torch.load('w/epoch_2.pth', weights_only=True)['meta']['iter'] == 8
+
+
+def test_a_signal_exits_without_a_traceback(shifting, tmp_path):
+    (tmp_path / 'killer.py').write_text(
+        'import os, signal\nfrom mmengine.hooks import Hook\nfrom mmaction.registry import HOOKS\n'
+        '@HOOKS.register_module()\nclass Killer(Hook):\n'
+        '    def before_train_iter(self, runner, batch_idx, data_batch=None):\n'
+        '        if runner.iter == 1:\n            os.kill(os.getpid(), signal.SIGTERM)\n')
+    (tmp_path / 'killed.py').write_text(
+        f"_base_ = '{shifting}'\ncustom_imports = dict(imports=['mmclip4clip', 'killer'])\n"
+        "custom_hooks = [dict(type='Killer')]\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    done = subprocess.run([sys.executable, str(ROOT / 'tools/train.py'), 'killed.py', '--work-dir', 'w'],
+                          cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'))
+    assert done.returncode == 143 and 'Traceback' not in done.stdout, done.stdout[-2000:]
+    assert 'SIGTERM: saved after 2 iterations in ' in done.stdout
+
+
+def test_a_checkpoint_within_an_epoch_resumes_at_the_next_step(tool, shifting, whole):
+    train(tool, shifting, 'w', 'default_hooks.checkpoint.by_epoch=False',
+          'default_hooks.checkpoint.interval=3')
+    for name in ('iter_3.pth', 'iter_6.pth'):
+        train(tool, shifting, name[:6], '--resume', f'w/{name}')
+        assert identical(f'{name[:6]}/epoch_2.pth', whole)
+
+
+def test_a_run_without_a_seed_resumes_with_the_order_that_it_had(tool, shifting, tmp_path):
+    options = [o for o in DROPOUT if o not in ('--seed', 0)] + ['randomness.seed=None']
+    tool('train.py', shifting, '--work-dir', 'w', *options)
+    tool('train.py', shifting, '--work-dir', 'v', '--resume', 'w/epoch_1.pth', *options)
+    assert identical('v/epoch_2.pth', 'w/epoch_2.pth')
+
+
+def test_unknown_signals_are_refused():
+    with pytest.raises(ValueError, match=r"signals must be names such as SIGTERM, got \['TERM'\]"):
+        StopSignalHook(['TERM'])
+
+
+def test_a_checkpoint_holds_every_random_state(tool, shifting, whole):
+    states = torch.load(whole, weights_only=True)['random_states']
+    assert set(states['main_process']) >= {'python', 'numpy', 'torch'}
+    assert states['sampler_seed'] == 0
