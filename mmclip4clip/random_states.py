@@ -13,7 +13,8 @@ def seed_everything(*key: int) -> None:
     On the CPU alone: data is prepared there, and a worker must not touch an accelerator.
 
     Args:
-        key (int): Numbers that tell this moment from all others, such as a seed, an epoch and an item.
+        key (int): Numbers that tell this moment from all others, such as a seed, an epoch and an item. Zeros
+            at the end count for nothing.
     """
     words = np.random.SeedSequence([number % 2**64 for number in key]).generate_state(6)
     np.random.seed(words[:4])

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from ...random_states import get_random_states, seed_everything, set_random_states
 
 KEY = 'random_states'  # in a checkpoint
+STEP = 1  # tells a step's random numbers from those of an item of the data
 
 
 @HOOKS.register_module()
@@ -40,7 +41,7 @@ class RandomStateHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         """Seed the step."""
-        seed_everything(runner.seed, runner.iter, get_rank())
+        seed_everything(runner.seed, runner.iter, get_rank(), STEP)
         if torch.cuda.is_available():
             torch.cuda.manual_seed_all(torch.initial_seed())
 
