@@ -1,8 +1,11 @@
+import functools
 import hashlib
 import json
+import logging
 import os
+from importlib import metadata
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence, Set
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -11,24 +14,22 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
 from ...version import __version__
+from ..frame_cache import FrameStore
+from ..frame_cache.entry import to_json
 from ..video_readers import VideoReadError
 
-try:
-    import lmdb
-except ImportError:
-    lmdb = None
-
 CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
-_OPEN: Dict[Path, 'lmdb.Environment'] = {}  # of this process
-
-
-def _close() -> None:
-    """Close all caches; each is opened again when it is needed."""
-    while _OPEN:
-        _OPEN.popitem()[1].close()
-
-
-os.register_at_fork(before=_close)  # LMDB's handles must not be carried into another process
+# What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
+FRAME_KEYS = frozenset((
+    'avg_fps', 'backend', 'clamped_frames', 'clip_len', 'crop_bbox', 'crop_quadruple', 'flip',
+    'flip_direction', 'frame_inds', 'frame_interval', 'frame_times', 'img_shape', 'input_shape', 'keep_ratio',
+    'lazy', 'num_clips', 'num_crops', 'original_shape', 'reported_frames', 'scale_factor', 'start_index',
+    'total_frames'))
+ITEM_KEYS = frozenset((
+    'captions', 'data_samples', 'end', 'filename', 'group', 'imgs', 'start', 'tokens', 'video_id'))
+DECODERS = ('av', 'decord', 'eva-decord', 'opencv-python', 'opencv-contrib-python', 'opencv-python-headless',
+            'pillow', 'mmcv', 'mmcv-lite', 'mmaction2')
+_TOLD: Set[Path] = set()  # folders with a cache of old, of which this process has told
 
 
 @TRANSFORMS.register_module()
@@ -36,12 +37,15 @@ class CacheFrames(BaseTransform):
     """Decode each video once, and read its frames from disk from then on.
 
     Wraps the transforms from opening a video to its last resizing, or to
-    ``FormatShape``; what is random comes after it. Frames lie in an LMDB
-    environment, which any number of workers and processes may share. A changed
-    file, window, transform or version of this package has another key, so that
-    nothing outdated is read. When the size limit is reached, nothing is thrown
-    away, since in an epoch all videos are as old: videos that do not fit are
-    decoded each time, and a warning says so.
+    ``FormatShape``; what is random comes after it. Frames lie in files with
+    checksums (:class:`FrameStore`), which any number of workers and processes may
+    share. A changed file, window or transform, or another version of this package
+    or of what decodes and resizes has another key, so that nothing outdated is
+    read; a file that is replaced in place by one of equal size and time is not
+    noticed. A damaged entry counts as missing. When the size limit is reached,
+    nothing is thrown away, since in an epoch all videos are as old: videos that
+    do not fit are decoded each time, and a warning says so. So it is where the
+    disk is full or cannot be written.
 
     Required Keys:
 
@@ -52,28 +56,35 @@ class CacheFrames(BaseTransform):
     Added Keys:
 
     - imgs: as the transforms leave them, T frames uint8, a list of (H, W, 3) or one array
-    - every other key that the transforms add, if JSON has a form for it
+    - of the other keys that the transforms add or change, those of ``FRAME_KEYS`` and ``keys``. All
+      others, captions and names above all, are as they were before, also when the video is decoded
 
     Args:
         transforms (list[dict]): Configs of transforms, without anything random.
         folder (str): Folder of the cache; made if needed.
-        max_gib (float): The most that the cache may take on disk, in GiB.
+        max_gib (float): The most that the cache may take on disk, in GiB, by all
+            processes together.
+        keys (Sequence[str]): Further keys that say something of the frames, by
+            transforms of your own: plain values, tuples or numeric arrays.
 
     Raises:
-        ImportError: If ``lmdb`` is not installed.
-        ValueError: If ``max_gib`` is not positive. All transforms of one process that
-            share a folder must agree on it.
+        ValueError: If ``max_gib`` is not positive, or ``keys`` has a key of the item, not of
+            its frames.
     """
 
-    def __init__(self, transforms: List[dict], folder: str, max_gib: float = 50.) -> None:
-        if lmdb is None:
-            raise ImportError('CacheFrames needs lmdb: pip install "mmclip4clip[cache]"')
+    def __init__(self, transforms: List[dict], folder: str, max_gib: float = 50.,
+                 keys: Sequence[str] = ()) -> None:
         if not max_gib > 0:
             raise ValueError(f'max_gib must be positive, got {max_gib}')
+        if isinstance(keys, str) or ITEM_KEYS & set(keys):
+            raise ValueError(f'keys must be a list of what transforms say of frames, without {ITEM_KEYS}; '
+                             f'got {keys!r}')
         self.transforms = Compose(transforms)
         self.configs = json.dumps(transforms, sort_keys=True, default=str)
-        self.folder, self.max_gib = Path(folder), max_gib
-        self._unchecked, self._full = CHECKED, False
+        self.folder, self.max_gib, self.keys = Path(folder), max_gib, FRAME_KEYS | set(keys)
+        self._store = FrameStore(self.folder, max_gib, warn)
+        self._unchecked, self._left_out = CHECKED, False
+        tell_of_lmdb(self.folder)
 
     def transform(self, results: dict) -> Optional[dict]:
         """Read the video's frames, or decode and keep them.
@@ -83,90 +94,103 @@ class CacheFrames(BaseTransform):
             VideoReadError: If there is no such file; and what the transforms raise.
         """
         key = self._key(results)
-        with self._begin(buffers=True) as transaction:
-            info, imgs = transaction.get(key + b'.json'), transaction.get(key + b'.rgb')
-            if info is not None and imgs is not None:
-                results.update(json.loads(bytes(info)))
-                shape, as_list = results.pop('cached')
-                imgs = np.frombuffer(imgs, np.uint8).reshape(shape).copy()
-                results['imgs'] = list(imgs) if as_list else imgs
-                return results
+        found = self._store.read(key)
+        if found is not None:
+            info, imgs = found
+            as_list = info.pop('as list', False)
+            added = {name: value for name, value in info.items() if name in self.keys}
+            return dict(results, **added, imgs=list(imgs) if as_list else imgs)
         before = dict(results)
         results = self.transforms(results)
         if results is None:
             return None
         self._check_repeats(before, results)
-        self._keep(key, {k: v for k, v in results.items() if k not in before or v is not before[k]})
-        return results
+        added = self._frame_keys(before, results)
+        self._keep(key, before, added, results['imgs'])
+        return dict(before, **added, imgs=results['imgs'])
 
-    def _key(self, results: dict) -> bytes:
-        """Return 64 bytes that change with the file, the window and the transforms."""
+    def _key(self, results: dict) -> str:
+        """Return 64 digits that change with the file, the window, the transforms and what decodes."""
         try:
             stat = os.stat(results['filename'])
         except OSError as error:
             raise VideoReadError(f"{results['filename']} cannot be read; {error.strerror}") from error
-        parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, results.get('start'),
-                 results.get('end'), self.configs, __version__)
-        return hashlib.sha256(repr(parts).encode()).hexdigest().encode()
+        given = sorted((name, repr(results[name])) for name in results.keys() & (self.keys | {'modality'}))
+        parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, stat.st_ino,
+                 results.get('start'), results.get('end'), given, self.configs, __version__, versions())
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _check_repeats(self, before: dict, results: dict) -> None:
         if not self._unchecked:
             return
         self._unchecked -= 1
-        again = self.transforms(before)
-        if not np.array_equal(np.stack(results['imgs']), np.stack(again['imgs'])):
+        again = self.transforms(dict(before))
+        if len(results['imgs']) != len(again['imgs']) or \
+                not all(map(np.array_equal, results['imgs'], again['imgs'])):
             raise ValueError(f"{results['filename']}: the transforms of CacheFrames give other frames each "
                              'time; what is random must come after it, and sampling must not be random')
 
-    def _keep(self, key: bytes, added: dict) -> None:
-        if self._full:
+    def _frame_keys(self, before: dict, results: dict) -> dict:
+        """Select what the transforms said of the frames, and name, once, what else they said."""
+        changed = {name: value for name, value in results.items()
+                   if name != 'imgs' and (name not in before or value is not before[name])}
+        added = {name: value for name, value in changed.items() if name in self.keys and can_be_kept(value)}
+        others = sorted(name for name in changed.keys() - added.keys() if changed[name] is not None)
+        if others and not self._left_out:
+            self._left_out = True
+            warn(f'the transforms of CacheFrames also add or change {", ".join(others)}, which a cache of '
+                 'frames does not give: it stays as it was before. Do that after CacheFrames, or name in its '
+                 'argument keys what says something of the frames alone')
+        return added
+
+    def _keep(self, key: str, before: dict, added: dict, imgs: Sequence) -> None:
+        if len({np.shape(img) for img in imgs}) > 1:  # no resizing, and a video whose size changes
             return
-        imgs = added.pop('imgs')
-        added['cached'] = np.shape(imgs), isinstance(imgs, list)
-        imgs = np.ascontiguousarray(imgs)
-        if imgs.dtype != np.uint8:
-            raise ValueError(f'CacheFrames keeps uint8 frames, its transforms give {imgs.dtype}: leave '
-                             'normalising to the model')
+        frames = np.asarray(imgs)
+        if frames.dtype != np.uint8:
+            raise ValueError(f'CacheFrames keeps uint8 frames, its transforms give {frames.dtype}: leave '
+                             'normalizing to the model')
         try:
-            with self._begin(write=True) as transaction:
-                transaction.put(key + b'.rgb', imgs.data)
-                transaction.put(key + b'.json', json.dumps(_plain(added)).encode())
-        except lmdb.MapFullError:
-            self._full = True
-            print_log(f'the cache {self.folder} has reached max_gib={self.max_gib}: videos that are not in '
-                      'it are decoded each time. Raise max_gib, or delete the folder if it holds videos or '
-                      'transforms of old', logger='current', level=30)
-
-    def _begin(self, **how: bool) -> 'lmdb.Transaction':
-        """Begin to read or write, also where a process with a larger limit has made the cache grow."""
-        try:
-            return self._environment().begin(**how)
-        except lmdb.MapResizedError:
-            self._environment().set_mapsize(0)  # as large as it is now
-            return self._environment().begin(**how)
-
-    def _environment(self) -> 'lmdb.Environment':
-        """Open the cache, once a process as LMDB demands; transforms that share it share the handle."""
-        folder = self.folder.absolute()
-        if folder not in _OPEN:
-            folder.mkdir(parents=True, exist_ok=True)
-            _OPEN[folder] = lmdb.open(str(folder), map_size=int(self.max_gib * 2**30), max_readers=1024,
-                                      metasync=False, readahead=False, meminit=False)
-        return _OPEN[folder]
+            unchanged = self._key(before) == key
+        except VideoReadError:
+            return
+        if unchanged:  # else it may have been decoded while it was being written
+            self._store.write(key, {**added, 'as list': isinstance(imgs, list)}, frames)
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}({self.transforms!r}, folder={str(self.folder)!r}, '
                 f'max_gib={self.max_gib})')
 
 
-def _plain(added: dict) -> dict:
-    """Keep what JSON can hold, arrays of frame indices as lists."""
-    plain = {}
-    for key, value in added.items():
-        value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+@functools.cache
+def versions() -> Dict[str, str]:
+    """Return the versions of what decodes and resizes, as far as it is installed."""
+    found = {}
+    for name in DECODERS:
         try:
-            json.dumps(value)
-        except TypeError:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
             continue
-        plain[key] = value
-    return plain
+    return found
+
+
+def can_be_kept(value: object) -> bool:
+    """Tell whether an entry has a form for a value."""
+    try:
+        to_json(value)
+        return True
+    except TypeError:
+        return False
+
+
+def tell_of_lmdb(folder: Path) -> None:
+    """Say, once, that a cache of an earlier version lies in a folder and can be deleted."""
+    if folder not in _TOLD and (folder / 'data.mdb').is_file():
+        _TOLD.add(folder)
+        warn(f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
+             'longer read, nor counted for max_gib: they can be deleted')
+
+
+def warn(message: str) -> None:
+    """Write a warning to the log."""
+    print_log(message, logger='current', level=logging.WARNING)

@@ -2,8 +2,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from mmaction.datasets.transforms import DecordDecode
 from mmaction.registry import TRANSFORMS
 from mmengine.registry import init_default_scope
 
+from mmclip4clip.datasets.frame_cache import pack_entry
 from mmclip4clip.datasets.transforms import cache as module
 
 OPEN = [dict(type='DecordInit'), dict(type='TimeWindow'), dict(type='SampleAtRate', fps=2, max_frames=4),
@@ -103,7 +102,7 @@ def test_a_full_cache_goes_on_without_keeping_and_says_so(video, tmp_path, decod
     decoded.clear()
     run(cache, video)
     assert decoded == []
-    assert os.path.getsize(tmp_path / 'cache/data.mdb') <= 80 * 2**10
+    assert sum(path.stat().st_size for path in entries(tmp_path / 'cache')) <= 80 * 2**10
 
 
 def visit(folder, videos, out):
@@ -130,12 +129,12 @@ def test_processes_may_share_a_cache(shapes, tmp_path):
     assert all(total == expected[video] for video, total in seen)
 
 
-def test_bad_arguments_and_a_missing_package_are_named(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match='max_gib must be positive, got 0'):
-        build(tmp_path, max_gib=0)
-    monkeypatch.setattr(module, 'lmdb', None)
-    with pytest.raises(ImportError, match=r'pip install "mmclip4clip\[cache\]"'):
-        build(tmp_path)
+@pytest.mark.parametrize('arguments, message', [
+    (dict(max_gib=0), 'max_gib must be positive, got 0'), (dict(keys='scale'), "list of .*got 'scale'"),
+    (dict(keys=['scale', 'captions']), r"without .*captions.*; got \['scale', 'captions'\]")])
+def test_bad_arguments_are_named(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path, **arguments)
 
 
 @pytest.mark.parametrize('last', [[], [dict(type='FormatShape', input_format='NCHW')]])
@@ -145,7 +144,7 @@ def test_frames_of_our_decoder_come_back_as_they_were_formatted(video, tmp_path,
     expected, cache = plain(video, transforms), build(tmp_path / 'cache', transforms)
     for _ in range(2):
         results = run(cache, video)
-        assert type(results['imgs']) is type(expected['imgs']) and 'cached' not in results
+        assert type(results['imgs']) is type(expected['imgs']) and results.keys() == expected.keys()
         np.testing.assert_array_equal(results['imgs'], expected['imgs'])
         assert results['backend'] == 'pyav' and results['total_frames'] == expected['total_frames']
         np.asarray(results['imgs'])[:] = 0  # what is done to them does not reach the cache
@@ -158,14 +157,135 @@ def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
         run(cache, video)
 
 
-def test_a_process_with_a_larger_limit_may_make_the_cache_grow(video, tmp_path, decoded):
-    cache = build(tmp_path / 'cache', max_gib=80 / 2**20)
+def entries(folder) -> list:
+    """All files that hold frames."""
+    return [path for path in folder.glob('*/*') if path.is_file()]
+
+
+def test_captions_and_names_are_those_of_the_item_on_every_visit(video, tmp_path, decoded, caplog):
+    """The same file and window for two items, with transforms that also change what is not of the frames."""
+    change = lambda results: dict(  # noqa: E731
+        results, captions=['wrong'], video_id='wrong', end=9., tokens=[1], group=3, note='x')
+    cache = build(tmp_path / 'cache', [*OPEN, change])
+    for name in ('a', 'b', 'a'):
+        results = run(cache, video, captions=[name], video_id=name)
+        assert results['captions'] == [name] and results['video_id'] == name
+        assert results['filename'] == str(video)
+        assert not results.keys() & {'end', 'tokens', 'group', 'note', 'video_reader'}
+    assert len(decoded) == 1
+
+
+def test_a_key_of_ones_own_comes_back_if_it_is_named(video, tmp_path, decoded):
+    add = lambda results: dict(results, motion=np.float32([[.5], [2]]), sharp=(1, 'x'))  # noqa: E731
+    cache = build(tmp_path / 'cache', [*OPEN, add], keys=['motion', 'sharp'])
+    for _ in range(2):
+        results = run(cache, video)
+        assert results['motion'].dtype == np.float32 and results['motion'].tolist() == [[.5], [2]]
+        assert results['sharp'] == (1, 'x')
+    assert len(decoded) == 1
+
+
+def test_types_of_what_is_said_of_frames_are_the_same_on_every_visit(video, tmp_path):
+    decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4))
+    cache = build(tmp_path / 'cache', [decode, dict(type='Resize', scale=(-1, 32))])
+    first, second = run(cache, video), run(cache, video)
+    assert {k: type(v) for k, v in first.items()} == {k: type(v) for k, v in second.items()}
+    assert first['frame_inds'].dtype == second['frame_inds'].dtype
+
+
+def test_an_entry_that_names_captions_gives_none(video, tmp_path, decoded):
+    """Somebody's own entry, checksum and all."""
+    cache = build(tmp_path / 'cache')
+    run(cache, video)
+    entry, = entries(tmp_path / 'cache')
+    key = entry.parent.name + entry.name
+    forged = {'captions': ['forged'], 'video_id': 'forged', 'imgs': 3, 'clip_len': 1, 'as list': True}
+    forged = pack_entry(key, forged, np.zeros((1, 2, 2, 3), np.uint8))
+    entry.write_bytes(b''.join(forged))
+    results = run(cache, video, captions=['own'], video_id='own')
+    assert results['captions'] == ['own'] and results['video_id'] == 'own'
+    assert results['clip_len'] == 1 and np.shape(results['imgs']) == (1, 2, 2, 3) and len(decoded) == 1
+
+
+def test_damage_is_a_miss_for_200_random_changes(video, tmp_path, decoded, monkeypatch):
+    said = []
+    monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: said.append(message))
+    cache = build(tmp_path / 'cache')
     expected = np.stack(run(cache, video)['imgs'])
-    grow = (f"import lmdb; env = lmdb.open({str(tmp_path / 'cache')!r}, map_size=2**24)\n"
-            "with env.begin(write=True) as transaction: transaction.put(b'of others', bytes(2**20))")
-    subprocess.run([sys.executable, '-c', grow], check=True)
-    decoded.clear()
-    np.testing.assert_array_equal(np.stack(run(cache, video)['imgs']), expected)
-    assert decoded == []
-    os.utime(video, (1, 1))  # it may not fit any more, but is read
-    np.testing.assert_array_equal(np.stack(run(cache, video)['imgs']), expected)
+    entry, = entries(tmp_path / 'cache')
+    whole = entry.read_bytes()
+    known = iter(lambda: dict(filename=str(video), imgs=list(expected.copy())), None)
+    cache.transforms = lambda results: next(known)  # decoding takes long
+    for seed in range(200):
+        entry.write_bytes(damage(whole, np.random.default_rng(seed)))
+        assert np.array_equal(np.stack(run(cache, video)['imgs']), expected), seed
+        assert cache._store.read(entry.parent.name + entry.name) is not None, seed  # written anew
+    assert len(said) == 1 and f'{entry} of the cache of frames cannot be used' in said[0]
+
+
+def damage(content: bytes, rng) -> bytes:
+    """Cut a file short, make it longer, or change bytes of its beginning or anywhere in it."""
+    kind, content = rng.integers(5), bytearray(content)
+    if kind == 0:
+        return bytes(content[:rng.integers(len(content))])
+    if kind == 1:
+        return bytes(content) + rng.bytes(1 + rng.integers(100))
+    if kind == 2:  # a page that never reached the disk
+        start = 4096 * rng.integers(len(content) // 4096)
+        content[start:start + 4096] = bytes(4096)
+        content[start] ^= 1
+        return bytes(content)
+    for place in rng.integers(len(content) if kind == 3 else 700, size=1 + rng.integers(4)):
+        content[place] ^= 1 << rng.integers(8)
+    return bytes(content)
+
+
+def test_a_video_that_changes_while_it_is_decoded_is_not_kept(video, tmp_path, decoded):
+    cache = build(tmp_path / 'cache', [*OPEN, lambda results: os.utime(video, (5, 5)) or results])
+    run(cache, video)
+    assert not entries(tmp_path / 'cache')
+    run(cache, video)
+    assert len(decoded) == 2 and len(entries(tmp_path / 'cache')) == 1
+
+
+@pytest.mark.parametrize('change', ['replaced', 'decoder', 'modality'])
+def test_frames_that_may_be_others_have_another_key(video, tmp_path, decoded, change, monkeypatch):
+    run(build(tmp_path / 'cache'), video)
+    more = dict(modality='Flow') if change == 'modality' else {}
+    if change == 'replaced':  # by another file of the same size and time
+        status = os.stat(video)
+        shutil.copy(video, tmp_path / 'new.mp4')
+        os.utime(tmp_path / 'new.mp4', ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.replace(tmp_path / 'new.mp4', video)
+    elif change == 'decoder':
+        monkeypatch.setattr(module, 'versions', lambda: dict(av='0.1'))
+    build(tmp_path / 'cache')(dict(dict(filename=str(video), start_index=0, modality='RGB'), **more))
+    assert len(decoded) == 2
+
+
+def test_frames_of_several_sizes_are_given_but_not_kept(video, tmp_path, decoded):
+    crop = lambda results: dict(results, imgs=[f[:8 + i] for i, f in enumerate(results['imgs'])])  # noqa: E731
+    cache = build(tmp_path / 'cache', [*OPEN, crop])
+    assert [len(frame) for frame in run(cache, video)['imgs']] == [8, 9, 10, 11]
+    assert [len(frame) for frame in run(cache, video)['imgs']] == [8, 9, 10, 11] and len(decoded) == 2
+
+
+def test_a_cache_of_an_earlier_version_is_left_alone_and_told_of_once(video, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: said.append(message))
+    (tmp_path / 'cache').mkdir()
+    (tmp_path / 'cache/data.mdb').write_bytes(b'old')
+    for _ in range(2):
+        run(build(tmp_path / 'cache'), video)
+    assert len(said) == 1 and 'data.mdb' in said[0] and 'they can be deleted' in said[0]
+    assert (tmp_path / 'cache/data.mdb').read_bytes() == b'old'
+
+
+def test_a_failing_disk_does_not_change_what_is_decoded(video, tmp_path, decoded, monkeypatch):
+    said = []
+    monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: said.append(message))
+    (tmp_path / 'cache').write_text('a file where the folder should be')
+    cache, expected = build(tmp_path / 'cache'), plain(video)
+    for _ in range(3):
+        np.testing.assert_array_equal(np.stack(run(cache, video)['imgs']), np.stack(expected['imgs']))
+    assert len([text for text in said if 'cannot be written' in text]) == 1
