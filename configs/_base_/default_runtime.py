@@ -12,6 +12,7 @@ default_hooks = dict(
     random_states=dict(type='RandomStateHook'),
     stop_signal=dict(type='StopSignalHook'),
     bad_videos=dict(type='BadVideoHook'),
+    video_check=dict(type='VideoCheckHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
     tokenizer_check=dict(type='TokenizerCheckHook'),
     report=dict(type='RetrievalReportHook'),

@@ -6,6 +6,7 @@ from .hooks import (
     RetrievalReportHook,
     StopSignalHook,
     TokenizerCheckHook,
+    VideoCheckHook,
 )
 from .loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
@@ -14,5 +15,6 @@ from .schedulers import RawCosineLR, WarmUpLR
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
     'CaptionReportHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
+    'WarmUpLR'
 ]

@@ -5,8 +5,9 @@ from .random_state_hook import RandomStateHook
 from .retrieval_report_hook import RetrievalReportHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .tokenizer_check_hook import TokenizerCheckHook
+from .video_check_hook import VideoCheckHook
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'CaptionReportHook', 'RandomStateHook', 'RetrievalReportHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped'
+    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook'
 ]

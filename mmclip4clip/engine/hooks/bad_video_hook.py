@@ -101,15 +101,19 @@ class BadVideoHook(Hook):
 
     def _list(self, runner, found: Dict[str, str]) -> None:
         """Append videos to the file, but for those that are in it."""
-        if not is_main_process():
-            return
-        path = Path(runner.work_dir) / self.filename
-        lines = path.read_text().splitlines() if path.exists() else []
-        known = {line.split('\t')[0] for line in lines}
-        with path.open('a') as file:
-            for video, reason in found.items():
-                if video not in known:
-                    file.write(f'{video}\t{" ".join(reason.split())}\n')
+        append_videos(Path(runner.work_dir) / self.filename, found)
+
+
+def append_videos(path: Path, found: Dict[str, str]) -> None:
+    """Append videos and reasons to a list, one a line, but for those that are in it; in the main process."""
+    if not is_main_process():
+        return
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = {line.split('\t')[0] for line in lines}
+    with path.open('a') as file:
+        for video, reason in found.items():
+            if video not in known:
+                file.write(f'{video}\t{" ".join(reason.split())}\n')
 
 
 def count_videos(dataset) -> int:

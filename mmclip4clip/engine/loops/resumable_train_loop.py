@@ -6,6 +6,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers import ResumableBatchSampler
+from .batches import load_batches
 
 
 @LOOPS.register_module()
@@ -47,7 +48,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         if done:
             self.dataloader.batch_sampler.skip(done)
-        for number, batch in enumerate(self.dataloader, start=done):
+        batches = load_batches(self.runner, self.dataloader, 'train_dataloader')
+        for number, batch in enumerate(batches, start=done):
             self.run_iter(number, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1

@@ -11,6 +11,7 @@ from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 
 from ...models.features import cat_features, count_features, join_features, move_features, zero_features
+from .batches import load_batches
 from .query_bank import QueryBank, build_query_bank
 from .rerank import report_rerank, rerank
 
@@ -58,7 +59,7 @@ class _EncodeOnceLoop:
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
         samples = []
-        for idx, batch in enumerate(self.dataloader):
+        for idx, batch in enumerate(load_batches(self.runner, self.dataloader, f'{self.stage}_dataloader')):
             samples.extend(self.run_iter(idx, batch))
         extra = self.score(samples)
         self.evaluator.process(samples)

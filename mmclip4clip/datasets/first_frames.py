@@ -1,0 +1,143 @@
+"""Open many video files as far as their first frame, to find those that cannot be read."""
+import multiprocessing
+import signal
+import time
+from collections import deque
+from multiprocessing.connection import Connection, wait
+from typing import Dict, Iterable, NamedTuple, Optional
+
+import av
+
+from .video_readers import NoVideoError
+from .video_readers.base import describe
+from .video_readers.packets import open_video
+
+
+class Opening(NamedTuple):
+    """What came of opening a file.
+
+    Attributes:
+        error (str, optional): Why its first frame does not decode.
+        seconds (float, optional): How long it lasts by its own account.
+    """
+
+    error: Optional[str]
+    seconds: Optional[float] = None
+
+
+def decode_first_frame(filename: str) -> Optional[float]:
+    """Decode the first frame of a video that decodes, reading no more of the file than that takes.
+
+    Returns:
+        float, optional: Seconds that the video lasts by its own account.
+
+    Raises:
+        NoVideoError: If it holds no video, or no frame decodes.
+        Exception: What PyAV raises.
+    """
+    container, stream = open_video(filename)
+    with container:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:  # another one may decode
+                continue
+            if frames:
+                return None if container.duration is None else container.duration / av.time_base
+    raise NoVideoError('none of its frames decodes')
+
+
+def open_videos(filenames: Iterable[str], processes: int = 4, time_limit: float = 10.,
+                total_time: float = 300.) -> Dict[str, Opening]:
+    """Open files in processes of their own, which damaged files may hang or crash.
+
+    Args:
+        filenames (Iterable[str]): The files.
+        processes (int): How many are opened at once.
+        time_limit (float): Seconds for a file.
+        total_time (float): Seconds for all; files that are not opened by then are missing in the answer.
+
+    Returns:
+        dict[str, Opening]: What came of it, by file.
+    """
+    left, found, end = deque(filenames), {}, time.monotonic() + total_time
+    openers = [_Opener(time_limit) for _ in range(min(processes, len(left)))]
+    try:
+        while True:
+            for opener in openers:
+                if opener.filename is None and left and time.monotonic() < end:
+                    opener.begin(left.popleft())
+            busy = [opener for opener in openers if opener.filename is not None]
+            if not busy:
+                return found
+            seconds = min(opener.deadline for opener in busy) - time.monotonic()
+            wait([opener.connection for opener in busy], max(0, seconds))
+            for opener in busy:
+                filename, opening = opener.filename, opener.look()
+                if opening is not None:
+                    found[filename] = opening
+    finally:
+        for opener in openers:
+            opener.close()
+
+
+class _Opener:
+    """A process that opens one file after the other, and is killed and replaced when one takes too long."""
+
+    def __init__(self, time_limit: float) -> None:
+        self.time_limit, self.filename, self.deadline = time_limit, None, 0.
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context('fork')
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def begin(self, filename: str) -> None:
+        """Let it open a file."""
+        self.filename, self.deadline = filename, time.monotonic() + self.time_limit
+        self.connection.send(filename)
+
+    def look(self) -> Optional[Opening]:
+        """Return what came of the file, or None if it is not done yet."""
+        late = time.monotonic() >= self.deadline
+        try:
+            if self.connection.poll():
+                opening = self.connection.recv()
+            elif not late:
+                return None
+            else:
+                opening = Opening(f'its first frame did not come within {self.time_limit:g} s')
+                self.close()
+                self._start()
+        except (EOFError, ConnectionError):
+            self._process.join(1)
+            opening = Opening(f'the decoder crashed (exit code {self._process.exitcode})')
+            self.close()
+            self._start()
+        self.filename = None
+        return opening
+
+    def close(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self._process.kill()
+        self._process.join(1)  # a file system that hangs can hold it longer
+
+
+def _serve(connection: Connection) -> None:
+    """Open the files that are named, until the other side is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while True:
+        try:
+            filename = connection.recv()
+        except (EOFError, ConnectionError):
+            return
+        try:
+            opening = Opening(None, decode_first_frame(filename))
+        except Exception as error:  # decoders raise what they like; it is told
+            opening = Opening(describe(error))
+        connection.send(opening)

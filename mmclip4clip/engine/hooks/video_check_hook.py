@@ -1,0 +1,147 @@
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Set, Tuple
+
+from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.hooks import Hook
+
+from ...datasets.first_frames import Opening, open_videos
+from ...datasets.leaf_datasets import find_decoder, leaf_datasets
+from ...datasets.video_readers import VideoReadError
+from ...random_states import kept_random_states
+from .bad_video_hook import append_videos
+
+SHOWN = 10  # videos that a message names
+WHAT_BECOMES = dict(
+    error='ends the run when its turn comes', report='counts as missed',
+    replace='is replaced by another one, up to the share that BadVideoHook allows')
+
+
+@HOOKS.register_module()
+class VideoCheckHook(Hook):
+    """Find videos that cannot be read before a run begins, not after its first epoch.
+
+    The first frame of each video of validation and test is decoded at the start, and of training where
+    ``bad_videos='error'``. Where that fails, or a window begins after the end, ``DecodeVideo`` itself reads
+    the video, and what it says counts. With ``bad_videos='error'`` the run then ends, naming all such videos;
+    with ``'report'`` the log says how many will count as missed. Damage further on in a file is only met
+    when its frames are read. Where videos are not checked, the log says what becomes of one that cannot be
+    read. The processes of a run share the work; 1,000 videos take seconds.
+
+    Args:
+        check_videos (bool): Whether to check.
+        processes (int): Files that each process of the run opens at once.
+        time_limit (float): Seconds for the first frame of a video.
+        total_time (float): Seconds after which the check ends; the log says how many videos are left.
+        filename (str): File in the work dir that lists the videos, the same as of :class:`BadVideoHook`.
+
+    Raises:
+        ValueError: If an argument is not positive.
+    """
+
+    def __init__(self, check_videos: bool = True, processes: int = 4, time_limit: float = 10.,
+                 total_time: float = 300., filename: str = 'bad_videos.txt') -> None:
+        if not (processes > 0 and time_limit > 0 and total_time > 0):
+            raise ValueError(f'processes, time_limit and total_time must be positive, got {processes}, '
+                             f'{time_limit} and {total_time}')
+        self.check_videos, self.processes, self.filename = check_videos, processes, filename
+        self.time_limit, self.total_time = time_limit, total_time
+        self._done: Set[str] = set()
+
+    def before_train(self, runner) -> None:
+        """Check the videos of training and validation.
+
+        Raises:
+            VideoReadError: If one cannot be read where that is an error.
+        """
+        loaders = dict(train=runner.train_dataloader)
+        if runner.val_loop is not None:
+            loaders['val'] = runner.val_loop.dataloader
+        self._check_all(runner, loaders)
+
+    def before_val(self, runner) -> None:
+        """Check the videos of a validation that is not part of a training."""
+        self._check_all(runner, dict(val=runner.val_loop.dataloader))
+
+    def before_test(self, runner) -> None:
+        """Check the videos of a test."""
+        self._check_all(runner, dict(test=runner.test_loop.dataloader))
+
+    def _check_all(self, runner, loaders: dict) -> None:
+        errors = []
+        for name in [name for name in loaders if name not in self._done]:
+            self._done.add(name)
+            for leaf in leaf_datasets(loaders[name].dataset):
+                if hasattr(leaf, 'bad_videos'):
+                    errors += self._check(runner, f'{name}_dataloader', leaf)
+        if errors:
+            raise VideoReadError('\n'.join(errors))
+
+    def _check(self, runner, name: str, leaf) -> List[str]:
+        """Check one dataset, log what is to be said, and return what ends the run."""
+        become, decoder = WHAT_BECOMES[leaf.bad_videos], find_decoder(leaf)
+        if not self.check_videos or leaf.bad_videos == 'replace' or decoder is None:
+            why = ', as its decoder does not tell what is the fault of a video' if decoder is None else ''
+            runner.logger.info(f'{name}: videos are not checked before the run{why}; one that cannot be read '
+                               f'{become} (bad_videos={leaf.bad_videos!r})')
+            return []
+        begin = time.monotonic()
+        items = list_videos(leaf)
+        bad, unchecked = self._find_bad(items, decoder)
+        took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
+        if unchecked:
+            runner.logger.warning(f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '
+                                  f'total_time={self.total_time:g} s; one that cannot be read {become}')
+        if not bad:
+            runner.logger.info(f'{name}: {len(items) - unchecked} videos {took}, can be opened and give a '
+                               'frame; damage further on in a file is met when it is read')
+            return []
+        path = Path(runner.work_dir) / self.filename
+        append_videos(path, bad)
+        said = (f'{name}: {len(bad)} of {len(items)} videos {took}, cannot be read; listed in {path}:'
+                + ''.join(f'\n  {video}: {" ".join(bad[video].split())}' for video in list(bad)[:SHOWN])
+                + '\n  ...' * (len(bad) > SHOWN))
+        if leaf.bad_videos == 'error':
+            other = 'report' if leaf.test_mode else 'replace'
+            return [f'{said}\nMend or leave them out, or set {name}.dataset.bad_videos={other!r}: then one '
+                    f'that cannot be read {WHAT_BECOMES[other]}']
+        runner.logger.warning(f'{said}\nEach {become}, with all its captions')
+        return []
+
+    def _find_bad(self, items: List[dict], decoder) -> Tuple[Dict[str, str], int]:
+        """Return why videos cannot be read, by their id, and how many were not looked at."""
+        end = time.monotonic() + self.total_time
+        files = set(sorted({item['filename'] for item in items})[get_rank()::get_world_size()])
+        opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
+        bad, unchecked = {}, 0
+        for item in items:
+            if item['filename'] not in opened:
+                unchecked += item['filename'] in files
+            elif not looks_sound(item, opened[item['filename']]):
+                if time.monotonic() > end:
+                    unchecked += 1
+                    continue
+                try:
+                    with kept_random_states():  # its sampling may be random
+                        decoder(dict(item))
+                except VideoReadError as error:
+                    bad[item['video_id']] = str(error)
+        parts = [(bad, unchecked)] if get_world_size() == 1 else all_gather_object((bad, unchecked))
+        return {video: why for part, _ in parts for video, why in part.items()}, sum(n for _, n in parts)
+
+
+def looks_sound(item: dict, opening: Opening) -> bool:
+    """Tell whether a file gives a frame and lasts at least to the beginning of an item's window."""
+    start = item.get('start') or 0
+    return opening.error is None and (opening.seconds is None or start < opening.seconds or not start)
+
+
+def list_videos(leaf) -> List[dict]:
+    """Return an item of each video of a dataset, without a word drawn."""
+    items: Dict[Optional[str], dict] = {}
+    with kept_random_states():
+        for number in range(len(leaf)):
+            item = leaf.get_data_info(number)
+            items.setdefault(item['video_id'], item)
+    return list(items.values())

@@ -1,0 +1,80 @@
+"""Waiting for a dataloader's workers, but not for ever."""
+import time
+from typing import Iterator, Optional
+
+from torch.utils.data import DataLoader
+
+from ...datasets.leaf_datasets import find_decoder, leaf_datasets
+
+LEAST = 600.  # seconds; a file system may be away for some minutes
+A_VIDEO = 60.  # seconds, where a pipeline has no time limit
+
+
+def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
+    """Yield the batches of an epoch, and stop where its workers give none any more.
+
+    torch waits for ever unless a dataloader has a ``timeout``. So one is set, see :func:`longest_wait`, if
+    the config has none.
+
+    Args:
+        runner (Runner): Whose config may say ``timeout``, in seconds, 0 for ever.
+        dataloader (DataLoader): The dataloader.
+        name (str): What it is called in the config.
+
+    Raises:
+        RuntimeError: If no batch comes in that time, or a worker has ended.
+    """
+    cfg = getattr(runner, 'cfg', {}).get(name)
+    configured = isinstance(cfg, dict) and cfg.get('timeout') is not None
+    if getattr(dataloader, 'num_workers', 0) and not dataloader.timeout and not configured:
+        dataloader.timeout = longest_wait(dataloader)
+    batches = iter(dataloader)
+    while True:
+        try:
+            batch = _next_batch(batches, dataloader)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            explanation = _explain(str(error), dataloader, batches, name)
+            if explanation is None:
+                raise
+            raise RuntimeError(explanation) from error
+        yield batch
+
+
+def longest_wait(dataloader: DataLoader) -> float:
+    """Return the seconds in which a worker reads any batch: twice the time limits of all its videos."""
+    size = getattr(dataloader.batch_sampler, 'batch_size', None) or dataloader.batch_size or 1
+    decoders = [find_decoder(leaf) for leaf in leaf_datasets(dataloader.dataset)]
+    limits = [A_VIDEO if decoder is None or decoder.time_limit is None else decoder.time_limit
+              for decoder in decoders]
+    return max(LEAST, 2 * size * max(limits, default=A_VIDEO))
+
+
+def _next_batch(batches: Iterator, dataloader: DataLoader) -> dict:
+    """Wait for a batch, and once more if this process was itself stopped while it waited."""
+    while True:
+        begin = time.monotonic()
+        try:
+            return next(batches)
+        except RuntimeError as error:
+            late = time.monotonic() - begin - dataloader.timeout
+            if not _timed_out(str(error)) or late < 5 + dataloader.timeout / 10:
+                raise
+
+
+def _timed_out(message: str) -> bool:
+    return message.startswith('DataLoader timed out')
+
+
+def _explain(message: str, dataloader: DataLoader, batches: Iterator, name: str) -> Optional[str]:
+    """Say what an error of a dataloader means; None if it is another one."""
+    pids = ' '.join(str(worker.pid) for worker in getattr(batches, '_workers', []))
+    if _timed_out(message):
+        return (f'{name}: its {dataloader.num_workers} workers (processes {pids}) have given no batch for '
+                f'{dataloader.timeout:g} s: a file system or a transform may hang. /proc/PID/stack or py-spy '
+                f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more time, 0 any')
+    if message.startswith('DataLoader worker') and 'pid' in message:
+        return (f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for a '
+                f'worker that is killed: see dmesg, and try fewer {name}.num_workers or a smaller {name}.batch_size')
+    return None
