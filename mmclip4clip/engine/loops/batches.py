@@ -73,8 +73,8 @@ def _explain(message: str, dataloader: DataLoader, batches: Iterator, name: str)
     if _timed_out(message):
         return (f'{name}: its {dataloader.num_workers} workers (processes {pids}) have given no batch for '
                 f'{dataloader.timeout:g} s: a file system or a transform may hang. /proc/PID/stack or py-spy '
-                f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more time, 0 any')
+                f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more, 0 any time')
     if message.startswith('DataLoader worker') and 'pid' in message:
-        return (f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for a '
-                f'worker that is killed: see dmesg, and try fewer {name}.num_workers or a smaller {name}.batch_size')
+        return (f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for '
+                f'a worker that is killed: see dmesg; try fewer {name}.num_workers or a smaller batch_size')
     return None

@@ -15,6 +15,12 @@ from mmclip4clip.engine.loops.batches import load_batches, longest_wait
 SAMPLING = dict(type='SampleAtRate')
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """torch gives workers that hang some seconds before it ends them."""
+    monkeypatch.setattr('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', .2)
+
+
 class Items(list):
     """Items of which some do what nobody wishes."""
 
@@ -58,12 +64,12 @@ def test_a_worker_that_stops_answering_is_noticed():
     with pytest.raises(RuntimeError, match=r'val_dataloader: its 2 workers \(processes \d+ \d+\) have given '
                        'no batch for 0.5 s.*val_dataloader.timeout=SECONDS'):
         load(Items(0, 1, hang, 3), timeout=.5)
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 def test_a_worker_that_is_killed_is_noticed_and_the_loader_named():
-    with pytest.raises(RuntimeError, match='val_dataloader: DataLoader worker .*'
-                       '(killed by signal: Killed|exited unexpectedly).*no memory left.*val_dataloader.num_workers'):
+    with pytest.raises(RuntimeError, match='val_dataloader: DataLoader worker .*(killed by signal: '
+                       'Killed|exited unexpectedly).*no memory left.*val_dataloader.num_workers'):
         load(Items(0, 1, kill, 3))
 
 
@@ -112,10 +118,12 @@ def test_a_process_that_was_itself_stopped_waits_once_more(monkeypatch):
 
 
 @pytest.mark.parametrize('kind, name, run', [
-    (ResumableTrainLoop, 'train', 'run_epoch'), (VideoTextValLoop, 'val', 'run'), (VideoTextTestLoop, 'test', 'run')])
+    (ResumableTrainLoop, 'train', 'run_epoch'), (VideoTextValLoop, 'val', 'run'),
+    (VideoTextTestLoop, 'test', 'run')])
 def test_every_loop_notices(kind, name, run):
-    runner = SimpleNamespace(model=SimpleNamespace(train=list, eval=list), call_hook=lambda *args, **kwargs: None,
-                             cfg={f'{name}_dataloader': dict(timeout=.5)})
+    runner = SimpleNamespace(
+        model=SimpleNamespace(train=list, eval=list), call_hook=lambda *args, **kwargs: None,
+        cfg={f'{name}_dataloader': dict(timeout=.5)})
     loop = kind.__new__(kind)
     loop._runner, loop._iter, loop._epoch = runner, 0, 0
     loop.dataloader = DataLoader(Items(hang), num_workers=1, timeout=.5)
