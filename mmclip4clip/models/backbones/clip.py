@@ -69,8 +69,8 @@ class CLIPBackbone(BaseModule):
         if pretrained is None and config is None:
             raise ValueError(
                 'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
-                'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained as '
-                "it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
+                'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
+                "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
                 'model.backbone.config')
         pretrained = None if pretrained == NOT_GIVEN else pretrained
         if pretrained is not None and (config is not None or embedding_std is not None):
