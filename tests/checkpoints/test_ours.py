@@ -76,7 +76,7 @@ def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_pa
 
 
 @pytest.mark.parametrize('adapter', [
-    dict(type='SeqTransformerAdapter', **BLOCKS), dict(type='XPoolAdapter', width=32),
+    dict(type='SeqTransformerAdapter', max_frames=24, **BLOCKS), dict(type='XPoolAdapter', width=32),
     dict(type='SeqLSTMAdapter', width=32)])
 def test_heads_of_an_adapter_are_assumed_with_a_note_or_told(trained, tmp_path, adapter):
     content = torch.load(trained(**adapter), weights_only=True)
