@@ -1,7 +1,7 @@
 """Tensors of a checkpoint against those that a model expects, by name and shape."""
 import re
 from dataclasses import dataclass
-from typing import List, Mapping
+from typing import Dict, Iterable, List, Mapping
 
 from torch import Tensor
 
@@ -57,6 +57,23 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
         mismatched=[f'{key}: {shapes[key]} instead of {tuple(value.shape)}'
                     for key, value in expected.items() if key in found and shapes[key] != tuple(value.shape)],
         prefix=_wrapping(expected, found))
+
+
+def components(keys: Iterable[str]) -> Dict[str, List[str]]:
+    """Group keys by what is trained, or left out, as a whole: backbone, decoder, each part of the adapter."""
+    parts: Dict[str, List[str]] = {}
+    for key in keys:
+        depth = 2 if key.startswith('adapter.') else 1
+        parts.setdefault('.'.join(key.split('.')[:depth]), []).append(key)
+    return parts
+
+
+def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
+    """Compare only the components of which both have something; see :func:`compare_weights`."""
+    need, have = components(expected), components(found)
+    ours, theirs = ({key: tensors[key] for part in parts if part in other for key in parts[part]}
+                    for tensors, parts, other in ((expected, need, have), (found, have, need)))
+    return compare_weights(ours, theirs)
 
 
 def _wrapping(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:

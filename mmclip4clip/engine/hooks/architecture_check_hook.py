@@ -1,5 +1,4 @@
 import logging
-from typing import Dict, List
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -7,7 +6,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
 
-from ...models.weight_check import compare_weights
+from ...models.weight_check import KeyDifference, compare_shared, compare_weights, components
 
 DECODER = 'decoder.'  # where CLIP4ClipCaptioner has what a retriever lacks
 
@@ -47,7 +46,7 @@ class ArchitectureCheckHook(Hook):
         if not runner._resume:
             theirs = self._without_decoder(name, ours, theirs)
         self._check_decoder(name, ours, theirs)
-        _refuse_difference(name, ours, theirs)
+        _refuse(name, compare_weights(ours, theirs), theirs)
         print_log(f'the checkpoint {name} fits: all {len(ours)} tensors of the model are loaded',
                   logger='current')
 
@@ -57,10 +56,8 @@ class ArchitectureCheckHook(Hook):
         Raises:
             RuntimeError: If a component is there in part, or the backbone would stay random.
         """
-        need, have = _components(ours), _components(theirs)
-        shared = [component for component in need if component in have]
-        _refuse_difference(name, *({key: tensors[key] for part in shared for key in parts.get(part, ())}
-                                   for tensors, parts in ((ours, need), (theirs, have))))
+        _refuse(name, compare_shared(ours, theirs), theirs)
+        need, have = components(ours), components(theirs)
         fresh, unused = (
             [f'{part} ({len(keys)} tensors)' for part, keys in these.items() if part not in there]
             for these, there in ((need, have), (have, need)))
@@ -70,7 +67,7 @@ class ArchitectureCheckHook(Hook):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
                 'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones')
-        loaded = sum(len(need[part]) for part in shared)
+        loaded = sum(len(keys) for part, keys in need.items() if part in have)
         print_log(f'{loaded} of the {len(ours)} tensors of the model are loaded from {name}',
                   logger='current')
         if fresh or unused:
@@ -108,17 +105,8 @@ class ArchitectureCheckHook(Hook):
         return rest
 
 
-def _components(keys: dict) -> Dict[str, List[str]]:
-    """Group keys by what is trained or left out as a whole: backbone, decoder, each part of the adapter."""
-    parts: Dict[str, List[str]] = {}
-    for key in keys:
-        depth = 2 if key.startswith('adapter.') else 1
-        parts.setdefault('.'.join(key.split('.')[:depth]), []).append(key)
-    return parts
-
-
-def _refuse_difference(name: str, ours: dict, theirs: dict) -> None:
-    difference = compare_weights(ours, theirs)
+def _refuse(name: str, difference: KeyDifference, theirs: dict) -> None:
+    """Raise with the first keys that differ, if any do, and with a hint for files of other projects."""
     if difference:
         foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in theirs)
         advice = '\nIf it is of another project, tools/model_converters/convert.py converts it' * foreign
