@@ -1,6 +1,6 @@
 import math
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from torch import Tensor
 from transformers import CLIPConfig
@@ -16,6 +16,26 @@ UNSEEN = dict(
 ADAPTERS = {'adapter.lstm.': 'SeqLSTMAdapter', 'adapter.score.': 'TightAdapter',
             'adapter.token_weight.': 'WTIAdapter', 'adapter.linear_proj.': 'XPoolAdapter',
             'adapter.transformer.': 'SeqTransformerAdapter', 'adapter.': 'an unknown adapter'}
+
+
+# Those with attention heads.
+ATTENTIVE = ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter', 'XPoolAdapter')
+
+
+class Assumption(NamedTuple):
+    """What is taken where nobody tells.
+
+    Args:
+        what (str): What is not told.
+        value (str): What is assumed of it, in words.
+        option (str): The converter's option that tells.
+        argument (str): What the option takes to say what is assumed.
+    """
+
+    what: str
+    value: str
+    option: str
+    argument: str
 
 
 @dataclass
@@ -122,8 +142,6 @@ class Checkpoint:
     def set_heads(self, **heads: Optional[int]) -> None:
         """Take the attention heads of the towers, ``text`` and ``vision``, from the user; None leaves them.
 
-        Where nobody tells what training with us used, a note says what is assumed.
-
         Raises:
             ValueError: If a number is known to be another, or does not divide the width.
         """
@@ -131,16 +149,58 @@ class Checkpoint:
             known = self.settings.setdefault(f'{tower}_config', {})
             width = self.sizes()[f'{tower}_config']['hidden_size']
             if number is None:
-                if self.origin == 'ours' and 'num_attention_heads' not in known:
-                    self.notes.append('the checkpoint does not tell the attention heads of the '
-                                      f'{tower} tower: one every 64 channels is assumed; --{tower}-heads '
-                                      'says otherwise')
                 continue
             if number < 1 or width % number or known.get('num_attention_heads', number) != number:
                 raise ValueError(f'--{tower}-heads={number} does not fit: the {tower} tower has '
                                  f'{known.get("num_attention_heads", "an unknown number of")} heads and a '
                                  f'width of {width}')
             known['num_attention_heads'] = number
+
+    def set_activation(self, activation: Optional[str]) -> None:
+        """Take the activation of both towers from the user; None leaves it.
+
+        Raises:
+            ValueError: If it is known to be another.
+        """
+        for tower in UNSEEN if activation else ():
+            known = self.settings.setdefault(tower, {})
+            if known.get('hidden_act', activation) != activation:
+                raise ValueError(f'--activation={activation} does not fit: {tower}.hidden_act is '
+                                 f'{known["hidden_act"]}')
+            known['hidden_act'] = activation
+
+    def set_adapter_heads(self, heads: Optional[int]) -> None:
+        """Take the attention heads of the adapter from the user; None leaves them.
+
+        Raises:
+            ValueError: If the adapter has none, or is known to have another number.
+        """
+        if heads is None:
+            return
+        known = self.settings.setdefault('adapter', {})
+        if self.adapter not in ATTENTIVE or heads < 1 or known.get('num_heads', heads) != heads:
+            raise ValueError(f'--adapter-heads={heads} does not fit: {self.adapter} has '
+                             f'{known.get("num_heads", "an unknown number of")} heads')
+        self.settings['adapter'] = dict(known, num_heads=heads)
+
+    def untold(self) -> List[Assumption]:
+        """List what neither the shapes nor anybody told, and what is taken in its place."""
+        known = {tower: self.settings.get(tower, {}) for tower in UNSEEN}
+        config, adapter = self.clip_config(), self.settings.get('adapter', {})
+        assumed = []
+        for tower in UNSEEN:
+            if 'num_attention_heads' not in known[tower]:
+                name, heads = tower.removesuffix('_config'), config[tower]['num_attention_heads']
+                assumed.append(Assumption(f'the attention heads of the {name} tower', 'one every 64 channels',
+                                          f'--{name}-heads', str(heads)))
+        if any('hidden_act' not in known[tower] for tower in UNSEEN):
+            assumed.append(Assumption('the activation', "OpenAI's quick_gelu", '--activation', 'quick_gelu'))
+        attentive = self.adapter == 'XPoolAdapter' or any(key.startswith('adapter.') and '.self_attn.' in key
+                                                          for key in self.state_dict)
+        if attentive and not adapter.get('type') and 'num_heads' not in adapter:
+            heads = 'one' if self.adapter == 'XPoolAdapter' else 'one every 64 channels'
+            assumed.append(Assumption('the attention heads of the adapter', heads, '--adapter-heads', 'N'))
+        return assumed
 
     def check_fits_openai(self, target: str, patches: tuple = ('2d', )) -> None:
         """Compare with what OpenAI's code takes for granted.

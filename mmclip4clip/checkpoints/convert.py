@@ -1,22 +1,16 @@
-import re
 from pathlib import Path
-from typing import Iterable, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
-from . import mmaction, openai, ours, reference, transformers_folder
+from . import mmaction, open_clip, openai, ours, reference, transformers_folder
 from .checkpoint import Checkpoint
-from .description import summary
+from .description import adapter_config, summary
 from .files import check_destination, read_file, written_whole
 from .fits import check_shapes
-from .renaming import shorten
-
-KINDS = dict(
-    ours='a checkpoint of mmclip4clip', openai="OpenAI's CLIP", transformers='a CLIP folder of transformers',
-    reference="the reference's pytorch_model.bin", mmaction="mmaction2's CLIPSimilarity")
-ENDINGS = ((r'.*\.pth', 'ours'), (r'.*\.pt', 'openai'), (r'.*\.bin(\.[\w.]+)?', 'reference'),
-           (r'[^.]+', 'transformers'))
+from .kinds import KINDS, kind_by_name, recognise
+from .renaming import shorten, unwrap
 
 
 class Conversion(NamedTuple):
@@ -35,55 +29,6 @@ class Conversion(NamedTuple):
     target: str
     checkpoint: Checkpoint
     tensors: int
-
-
-def kind_by_name(path: Path) -> str:
-    """Tell from a file's ending what is to be written, as :func:`convert` says.
-
-    Raises:
-        ValueError: If the ending stands for nothing.
-    """
-    for pattern, kind in ENDINGS:
-        if re.fullmatch(pattern, path.name):
-            return kind
-    raise ValueError(f'the ending of {path} does not tell what to write: say --to with one of '
-                     + ', '.join(KINDS))
-
-
-def recognise(keys: Iterable[str], wrapped: bool, name: str) -> str:
-    """Tell from its keys what a file is.
-
-    Mean pooling leaves the same keys in the reference and in mmaction2, where
-    mmengine wraps them in a dict with more.
-
-    Args:
-        keys (Iterable[str]): Keys of the state dict.
-        wrapped (bool): Whether the state dict is an entry ``state_dict`` of the file.
-        name (str): What errors call the file.
-
-    Returns:
-        str: One of ``KINDS``.
-
-    Raises:
-        ValueError: If it is none of them, saying which keys were seen.
-    """
-    keys = list(keys)
-
-    def some(*starts: str) -> bool:
-        return any(key.startswith(starts) for key in keys)
-
-    if some('visual.layer1.', 'clip.visual.layer1.'):
-        raise ValueError(f'{name} is a CLIP with a ResNet; only vision transformers are supported')
-    if some('backbone.clip.'):
-        return 'ours'
-    if some('clip.visual.'):
-        return 'mmaction' if wrapped or some('adapter.', 'data_preprocessor.') else 'reference'
-    if some('visual.') and some('transformer.resblocks.'):
-        return 'openai'
-    hint = '; for a CLIP of transformers give the folder, which has its config.json' \
-        if some('text_model.', 'vision_model.') else ''
-    raise ValueError(f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: '
-                     f'{shorten(keys)}{hint}')
 
 
 def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
@@ -109,18 +54,24 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     tensors = content['state_dict'] if wrapped else content
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
         raise ValueError(f'{path} holds a {type(tensors).__name__}, expected a dict of tensors by name')
+    tensors, prefix = unwrap(tensors)
     kind = recognise(tensors, wrapped, str(path))
     others = [f'{key} ({type(v).__name__})' for key, v in tensors.items() if not isinstance(v, Tensor)]
     if others:
         raise ValueError(f'{path} holds what are no tensors: {shorten(others)}')
     if kind == 'ours':
-        return kind, ours.to_ours(content if wrapped else dict(state_dict=tensors), str(path))
-    if kind == 'reference':
-        return kind, reference.to_ours(tensors, str(path), head)
-    if kind == 'mmaction':
+        checkpoint = ours.to_ours({**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors),
+                                  str(path))
+    elif kind == 'reference':
+        checkpoint = reference.to_ours(tensors, str(path), head)
+    elif kind == 'mmaction':
         model = ours.trained_model(content.get('meta') or {}) if wrapped else {}
-        return kind, mmaction.to_ours(tensors, str(path), model.get('adapter', {}))
-    return kind, openai.to_ours(tensors, str(path))
+        checkpoint = mmaction.to_ours(tensors, str(path), model.get('adapter', {}))
+    else:
+        checkpoint = openai.to_ours(tensors, str(path))
+    if prefix:
+        checkpoint.notes.append(f'took {prefix!r}, which a wrapper has put there, off all keys')
+    return kind, checkpoint
 
 
 def read_checked(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
@@ -159,9 +110,53 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
         return len(content.get('state_dict', content))
 
 
+def learn_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Optional[Path]) -> None:
+    """Read the model config of an open_clip file, if the user gives one or one lies beside it.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    if model_config and source != 'openai':
+        raise ValueError("--model-config is for files with the keys of OpenAI's CLIP; "
+                         f'{src} is {KINDS[source]}')
+    certain = source != 'openai' or checkpoint.settings.get('vision_config')
+    path = model_config or (None if certain else open_clip.find_config(src))
+    if path:
+        open_clip.learn_config(checkpoint, path)
+
+
+def settle(checkpoint: Checkpoint, source: str, src: Path) -> None:
+    """Ask for what nobody tells of a file that may be open_clip's, and note what is assumed of others.
+
+    What the reference and mmaction2 build is OpenAI's CLIP, so of their towers nothing is assumed.
+
+    Raises:
+        ValueError: Saying what is to be told, and how.
+    """
+    untold = checkpoint.untold()
+    if checkpoint.origin in ('reference', 'mmaction'):
+        untold = [item for item in untold if checkpoint.origin == 'mmaction' and 'adapter' in item.what]
+    if source == 'openai' and untold:
+        options = ' '.join(f'{item.option} {item.argument}' for item in untold)
+        raise ValueError(
+            f"{src} has the keys of OpenAI's CLIP, and so have the files of open_clip. Nothing tells "
+            f'{", ".join(item.what for item in untold)}. If it is built as OpenAI\'s, say {options}. '
+            'Models of open_clip have --activation gelu, unless their name has quickgelu in it, and some '
+            'have other heads: give their model config with --model-config FILE.json, or put it beside '
+            'the file as open_clip_config.json')
+    checkpoint.notes += [f'the checkpoint does not tell {item.what}: {item.value} is assumed; {item.option} '
+                         'says otherwise' for item in untold]
+    text, adapter = checkpoint.clip_config()['text_config'], adapter_config(checkpoint)
+    if not checkpoint.settings.get('adapter', {}).get('type') and text['hidden_act'] != 'quick_gelu' \
+            and adapter.get('num_layers') and 'start' not in adapter:
+        checkpoint.notes.append("the adapter's blocks are assumed to have started from the text tower, with "
+                                f'its activation, {text["hidden_act"]}')
+
+
 def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] = None,
             clip_only: bool = False, text_heads: Optional[int] = None, vision_heads: Optional[int] = None,
-            force: bool = False) -> Conversion:
+            activation: Optional[str] = None, adapter_heads: Optional[int] = None,
+            model_config: Optional[Path] = None, force: bool = False) -> Conversion:
     """Turn a checkpoint of one kind into another.
 
     Args:
@@ -173,8 +168,12 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
         head (str, optional): See :func:`reference.find_adapter`.
         clip_only (bool): Leave out the adapter, and of a 3d patch all but the middle.
         text_heads (int, optional): Attention heads of the text tower, where the
-            source does not tell; one every 64 channels if None.
+            source does not tell.
         vision_heads (int, optional): The same of the vision tower.
+        activation (str, optional): ``'quick_gelu'`` or ``'gelu'``, likewise.
+        adapter_heads (int, optional): Attention heads of the adapter, likewise.
+        model_config (Path, optional): Model config of open_clip, for files with the keys of OpenAI's CLIP. By
+            default one beside the file, see :func:`open_clip.find_config`.
         force (bool): Replace ``dst``.
 
     Raises:
@@ -190,7 +189,12 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
     if source == target == 'ours' and not clip_only:
         raise ValueError(f'{src} is {KINDS["ours"]} already')
+    learn_config(checkpoint, source, src, model_config)
     checkpoint.set_heads(text=text_heads, vision=vision_heads)
+    checkpoint.set_activation(activation)
+    checkpoint.set_adapter_heads(adapter_heads)
+    settle(checkpoint, source, src)
+    check_shapes(checkpoint, str(src))
     found, unused = summary(checkpoint), checkpoint.unused
     if clip_only:
         checkpoint.without_adapter()

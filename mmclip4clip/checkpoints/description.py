@@ -26,9 +26,9 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
     if adapter == 'WTIAdapter' and OUR_POSITIONS not in state:
         return dict(type=adapter, width=state['adapter.token_weight.0.weight'].shape[0], num_layers=0)
     if adapter not in ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter'):
-        return dict(known or dict(type=adapter))
+        return dict(known, type=adapter)
     positions, width = state[OUR_POSITIONS].shape
-    heads = checkpoint.settings.get('adapter', {}).get('num_heads') or max(1, width // 64)
+    heads = known.get('num_heads') or max(1, width // 64)
     depth = sum(key.startswith('adapter.') and key.endswith('.mlp.fc1.weight') for key in state)
     config = dict(type=adapter, width=width, num_layers=depth, num_heads=heads,
                   max_frames=positions - (adapter == 'TightAdapter'))
@@ -36,6 +36,8 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
     if (width, heads) != (text['hidden_size'], text['num_attention_heads']) \
             or depth > text['num_hidden_layers'] or positions > text['max_position_embeddings']:
         config['start'] = 'random'  # it could not start from the text tower
+    if known.get('start') == 'random':  # with QuickGELU, whatever the text tower has
+        config['start'] = 'random'
     return config
 
 
@@ -90,6 +92,7 @@ def summary(checkpoint: Checkpoint) -> str:
     config = checkpoint.clip_config()
     text, vision = config['text_config'], config['vision_config']
     words = [f'{tower} {c["num_hidden_layers"]} x {c["hidden_size"]} with {c["num_attention_heads"]} heads'
+             + f' and {c["hidden_act"]}' * (c['hidden_act'] != 'quick_gelu')
              for tower, c in (('vision', vision), ('text', text))]
     adapter = adapter_config(checkpoint)
     details = ', '.join(f'{key}={value}' for key, value in adapter.items() if key != 'type')

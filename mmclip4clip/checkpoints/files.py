@@ -8,6 +8,8 @@ from typing import Iterator
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 
 def is_torchscript(path: Path) -> bool:
@@ -36,6 +38,11 @@ def read_file(path: Path) -> object:
     Raises:
         RuntimeError: If the file is broken, or needs more than plain values.
     """
+    if path.suffix == '.safetensors':
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise RuntimeError(f'{path} is broken: {error}') from error
     if not is_torchscript(path):
         return CheckpointLoader.load_checkpoint(str(path.resolve()), map_location='cpu', logger='silent')
     with warnings.catch_warnings():

@@ -2,9 +2,10 @@ import torch
 from mmaction.registry import MODELS
 
 from ..models import CLIPBackbone
+from ..models.adapters.base import BaseAdapter
 from .checkpoint import Checkpoint
 from .description import adapter_config
-from .renaming import shorten
+from .renaming import check_keys, shorten
 
 
 def check_shapes(checkpoint: Checkpoint, name: str) -> None:
@@ -15,10 +16,15 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
         name (str): What errors call the file.
 
     Raises:
-        ValueError: If the shapes contradict one another, listing them.
+        ValueError: If the shapes contradict one another, or there are tensors beyond, listing them; or if the
+            adapter is none.
     """
     config = adapter_config(checkpoint)
-    build = MODELS.get(config.pop('type'))
+    kind = config.pop('type')
+    # Only what is registered: for other names, MODELS.get would import what the file says.
+    build = MODELS.module_dict.get(kind)
+    if not (isinstance(build, type) and issubclass(build, BaseAdapter)):
+        raise ValueError(f'{name} says that its adapter is {kind!r}, which is no registered adapter')
     with torch.device('meta'):  # shapes alone, without memory
         backbone = CLIPBackbone(config=checkpoint.clip_config(), linear_patch=checkpoint.linear_patch)
         adapter = build(**config)
@@ -30,3 +36,4 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
              for key, shape in expected.items() if have.get(key) != shape]
     if wrong:
         raise ValueError(f'{name} holds tensors whose shapes do not fit one another: {shorten(wrong)}')
+    check_keys(expected, have, name)

@@ -1,9 +1,10 @@
 """OpenAI's CLIP (github.com/openai/CLIP): the table of its keys, which others build on."""
 from typing import Dict, List, Mapping
 
+import torch
 from torch import Tensor
 
-from .checkpoint import Checkpoint
+from .checkpoint import UNSEEN, Checkpoint
 from .renaming import Rule, layer, narrow_dtypes, rename_from_ours, rename_to_ours
 
 PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
@@ -50,22 +51,50 @@ def clip_rules(theirs: str = '', conv: str = 'conv1') -> List[Rule]:
 
 
 def to_ours(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
-    """Read OpenAI's CLIP with a vision transformer.
+    """Read OpenAI's CLIP with a vision transformer, or what shares its keys.
+
+    Only OpenAI's own archives have entries for sizes. They tell that heads and activation are OpenAI's; the
+    settings stay empty where there are none.
 
     Args:
         tensors (Mapping[str, Tensor]): State dict.
         name (str): What errors call the file.
 
     Raises:
-        ValueError: If keys are missing or unknown.
+        ValueError: If keys are missing or unknown, or the entries for sizes do not fit the weights.
     """
     unused = {key: tensors[key] for key in SIZES if key in tensors}
-    return Checkpoint(
+    checkpoint = Checkpoint(
         rename_to_ours(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused)
+    if unused:
+        sizes = size_entries(checkpoint)
+        wrong = [f'{key} is {value.tolist()}, the weights have {int(sizes[key])}'
+                 for key, value in unused.items() if value.tolist() != sizes[key].tolist()]
+        if wrong:
+            raise ValueError(f'{name} contradicts itself: {"; ".join(wrong)}')
+        checkpoint.settings.update(openai_settings(checkpoint))
+    return checkpoint
+
+
+def openai_settings(checkpoint: Checkpoint) -> Dict[str, dict]:
+    """Return what OpenAI's code takes for granted, as ``Checkpoint.settings`` of both towers."""
+    return {tower: dict(num_attention_heads=max(1, sizes['hidden_size'] // 64), hidden_act='quick_gelu',
+                        layer_norm_eps=1e-5)
+            for tower, sizes in checkpoint.sizes().items() if tower in UNSEEN}
+
+
+def size_entries(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+    """Return the entries for sizes that OpenAI's archives have and ``clip.load`` leaves out."""
+    sizes = checkpoint.sizes()
+    text = sizes['text_config']
+    values = (sizes['vision_config']['image_size'], text['max_position_embeddings'], text['vocab_size'])
+    return {key: torch.tensor(value) for key, value in zip(SIZES, values)}
 
 
 def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     """Write the state dict that ``clip.load`` takes.
+
+    It gets OpenAI's entries for sizes, unless it came without, so that it is told from open_clip's again.
 
     Raises:
         ValueError: If the checkpoint holds more than OpenAI's CLIP can.
@@ -76,4 +105,4 @@ def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     back = checkpoint.origin == 'openai'
     tensors = rename_from_ours(
         checkpoint.state_dict, clip_rules(), 'the checkpoint', checkpoint.dtypes if back else {})
-    return {**tensors, **(checkpoint.unused if back else {})}
+    return {**tensors, **(checkpoint.unused if back else size_entries(checkpoint))}

@@ -1,12 +1,13 @@
 """Our own ``.pth``: those that mmengine saves in training, and those that the converters write."""
 import ast
+import re
 from typing import Mapping
 
 from transformers import CLIPConfig
 
 from ..version import __version__
-from .checkpoint import Checkpoint
-from .openai import clip_rules
+from .checkpoint import UNSEEN, Checkpoint
+from .openai import clip_rules, openai_settings
 from .reference import HEADS
 from .renaming import check_keys, expand
 
@@ -30,20 +31,42 @@ def to_ours(content: dict, name: str) -> Checkpoint:
     meta, state_dict = content.get('meta') or {}, dict(content['state_dict'])
     decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
     checkpoint = Checkpoint(state_dict, meta.get('origin', 'ours'), meta.get('dtypes', {}),
-                            content.get('unused', {}), meta.get('settings', {}))
+                            content.get('unused', {}), known_settings(meta.get('settings', {}), name))
     if decoder:
         checkpoint.notes.append(f'left out the caption decoder, {len(decoder)} tensors')
     model = trained_model(meta)
-    checkpoint.settings.setdefault('adapter', model.get('adapter', {}))
+    if not checkpoint.settings.get('adapter'):
+        checkpoint.settings['adapter'] = model.get('adapter', {})
     rules = [*clip_rules(), *HEADS.get(checkpoint.adapter, [])]
     expected = [key for rule in expand(rules, state_dict, 'ours') for key in rule.ours]
     if checkpoint.adapter not in HEADS:
         expected += [key for key in state_dict if key.startswith('adapter.')]
     check_keys(expected, state_dict, name)
     backbone = model.get('backbone', dict(pretrained='unknown'))
-    if backbone.get('pretrained') is None:
-        checkpoint.learn(CLIPConfig(**backbone.get('config') or {}), name)
+    config = (meta.get('mmclip4clip') or {}).get('clip_config')
+    if config is None and backbone.get('pretrained') is None:
+        config = backbone.get('config') or {}
+    if config is not None:
+        checkpoint.learn(CLIPConfig(**config), name)
+    elif re.fullmatch(r'openai/clip-vit-[\w-]+', str(backbone['pretrained'])):
+        checkpoint.settings.update(openai_settings(checkpoint))
     return checkpoint
+
+
+def known_settings(settings: Mapping, name: str) -> dict:
+    """Take from the settings in a file only what :class:`Checkpoint` has a use for.
+
+    Raises:
+        ValueError: If they are no settings.
+    """
+    parts = {part: settings.get(part, {}) for part in (*UNSEEN, 'adapter')} \
+        if isinstance(settings, dict) else {'settings': settings}
+    odd = [f'{part}={value!r}' for part, value in parts.items() if not isinstance(value, dict)]
+    if odd:
+        raise ValueError(f'{name} has odd meta.settings: {", ".join(odd)[:200]}')
+    kept = {tower: {key: parts[tower][key] for key in keys if key in parts[tower]}
+            for tower, keys in UNSEEN.items()}
+    return {**{tower: values for tower, values in kept.items() if values}, 'adapter': parts['adapter']}
 
 
 def from_ours(checkpoint: Checkpoint) -> dict:

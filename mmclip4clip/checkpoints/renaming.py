@@ -5,6 +5,7 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
 import torch
 from torch import Tensor
 
+WRAPPERS = ('module.', '_orig_mod.', 'model.')
 EXACT_IN_FLOAT32 = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -138,6 +139,14 @@ def rename_from_ours(ours: Mapping[str, Tensor], rules: Iterable[Rule], name: st
         narrow = value.to(getattr(torch, dtypes.get(rule.theirs, 'float32')))
         theirs[rule.theirs] = narrow if torch.equal(narrow.to(value.dtype), value) else value
     return theirs
+
+
+def unwrap(tensors: Mapping[str, Tensor]) -> Tuple[Mapping[str, Tensor], str]:
+    """Take off what wrappers such as DDP put before every key; return the tensors and the prefix."""
+    prefix = ''
+    while start := next((w for w in WRAPPERS if tensors and all(key.startswith(w) for key in tensors)), ''):
+        tensors, prefix = {key.removeprefix(start): value for key, value in tensors.items()}, prefix + start
+    return tensors, prefix
 
 
 def narrow_dtypes(tensors: Mapping[str, Tensor]) -> Dict[str, str]:

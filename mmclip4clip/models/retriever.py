@@ -1,5 +1,5 @@
 import math
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .features import Features, split_features, take_features
 from .losses import gather_owner, gather_with_grad
+from .weight_check import compare_shared
 
 MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
 
@@ -56,6 +57,19 @@ class CLIP4ClipRetriever(BaseModel):
         super().init_weights()
         if self.backbone.init_cfg is not None:
             self.adapter.start_from(self.backbone)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
+        """Refuse a component that is there only in part, even where the caller is not strict.
+
+        Raises:
+            RuntimeError: Naming the first keys that are missing, unexpected or of another shape.
+        """
+        own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        difference = compare_shared(self.state_dict(), own)
+        if difference:
+            raise RuntimeError(f'the checkpoint holds only part of what this {type(self).__name__} needs: '
+                               f'{difference}')
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Encode normalised frames (V, T, 3, H, W) up to where the adapter pools them, (V, T, D)."""

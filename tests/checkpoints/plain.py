@@ -42,6 +42,12 @@ def draw_openai(prefix=''):
     return {prefix + key: value for key, value in weights.items()}
 
 
+def draw_published():
+    """A CLIP as OpenAI publishes it: with entries for its sizes, which tell that it is OpenAI's."""
+    return draw_openai() | dict(input_resolution=torch.tensor(IMAGE), context_length=torch.tensor(WORDS),
+                                vocab_size=torch.tensor(VOCAB))
+
+
 def draw_cross(depth=3):
     weights = {'cross.embeddings.position_embeddings.weight': torch.randn(WORDS, D),
                **draw_norm('cross.pooler.ln_pool', D)}
@@ -88,16 +94,17 @@ def quick_gelu(x):
     return x * torch.sigmoid(1.702 * x)
 
 
-def blocks(w, name, x, eps=1e-5, causal=False):
-    """Pre-norm blocks on (L, width), one head every 64 channels."""
+def blocks(w, name, x, eps=1e-5, causal=False, heads=None):
+    """Pre-norm blocks on (L, width), one head every 64 channels unless said otherwise."""
     length, width = x.shape
     bias = torch.full((length, length), -torch.inf).triu(1) if causal else torch.zeros(length, length)
-    number = 0
+    number, heads = 0, heads or width // 64
+    size = width // heads
     while f'{name}.{number}.attn.in_proj_weight' in w:
         b = f'{name}.{number}'
         qkv = norm(w, f'{b}.ln_1', x, eps) @ w[f'{b}.attn.in_proj_weight'].T + w[f'{b}.attn.in_proj_bias']
-        q, k, v = qkv.view(length, 3, width // 64, 64).permute(1, 2, 0, 3)  # (heads, L, 64) each
-        seen = (q @ k.mT / 8 + bias).softmax(-1) @ v
+        q, k, v = qkv.view(length, 3, heads, size).permute(1, 2, 0, 3)  # (heads, L, 64) each
+        seen = (q @ k.mT / size**.5 + bias).softmax(-1) @ v
         seen = seen.transpose(0, 1).reshape(length, width)
         x = x + seen @ w[f'{b}.attn.out_proj.weight'].T + w[f'{b}.attn.out_proj.bias']
         hidden = norm(w, f'{b}.ln_2', x, eps) @ w[f'{b}.mlp.c_fc.weight'].T + w[f'{b}.mlp.c_fc.bias']
@@ -106,14 +113,14 @@ def blocks(w, name, x, eps=1e-5, causal=False):
     return x
 
 
-def encode_text(w, tokens):
+def encode_text(w, tokens, heads=None):
     """Features (D,) of one caption, taken at its highest token."""
     x = w['token_embedding.weight'][tokens] + w['positional_embedding'][:len(tokens)]
-    x = norm(w, 'ln_final', blocks(w, 'transformer.resblocks', x, causal=True), 1e-5)
+    x = norm(w, 'ln_final', blocks(w, 'transformer.resblocks', x, causal=True, heads=heads), 1e-5)
     return x[tokens.argmax()] @ w['text_projection']
 
 
-def encode_frames(w, frames):
+def encode_frames(w, frames, heads=None):
     """Features (T, D) of the real frames (T, 3, H, W) of one video."""
     if 'visual.conv2.weight' in w:
         patches = F.conv3d(frames.transpose(0, 1)[None], w['visual.conv2.weight'], stride=(1, PATCH, PATCH),
@@ -123,7 +130,7 @@ def encode_frames(w, frames):
     features = []
     for patch in patches.flatten(2).mT:  # (patches, width)
         x = torch.cat([w['visual.class_embedding'][None], patch]) + w['visual.positional_embedding']
-        x = blocks(w, 'visual.transformer.resblocks', norm(w, 'visual.ln_pre', x, 1e-5))
+        x = blocks(w, 'visual.transformer.resblocks', norm(w, 'visual.ln_pre', x, 1e-5), heads=heads)
         features.append(norm(w, 'visual.ln_post', x[0], 1e-5) @ w['visual.proj'])
     return torch.stack(features)
 

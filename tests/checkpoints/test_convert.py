@@ -18,8 +18,8 @@ def test_the_ending_tells_what_to_write(name, kind):
 
 def test_another_ending_needs_a_word(tmp_path, saved):
     with pytest.raises(ValueError, match='ending of .*/clip-b.32 does not tell .* --to with one of ours'):
-        convert(saved(plain.draw_openai()), tmp_path / 'clip-b.32')
-    convert(saved(plain.draw_openai()), tmp_path / 'clip-b.32', to='transformers')
+        convert(saved(plain.draw_published()), tmp_path / 'clip-b.32')
+    convert(saved(plain.draw_published()), tmp_path / 'clip-b.32', to='transformers')
     assert read(tmp_path / 'clip-b.32')[0] == 'transformers'
 
 
@@ -64,7 +64,7 @@ def test_the_destination_is_checked_before_the_source_is_read(saved, tmp_path):
 
 
 def test_force_replaces_file_and_folder(saved, tmp_path):
-    src = saved(plain.draw_openai())
+    src = saved(plain.draw_published())
     for name in ('out.pth', 'out'):
         for _ in range(2):
             convert(src, tmp_path / name, force=True)
@@ -72,20 +72,20 @@ def test_force_replaces_file_and_folder(saved, tmp_path):
 
 
 def test_a_file_is_not_converted_into_itself(saved):
-    path = saved(plain.draw_openai())
+    path = saved(plain.draw_published())
     with pytest.raises(ValueError, match='cannot be converted into itself'):
         convert(path, path, force=True)
 
 
 def test_ours_to_ours_is_refused(saved, tmp_path):
-    convert(saved(plain.draw_openai()), tmp_path / 'a.pth')
+    convert(saved(plain.draw_published()), tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='a.pth is a checkpoint of mmclip4clip already'):
         convert(tmp_path / 'a.pth', tmp_path / 'b.pth')
 
 
 def test_a_head_is_for_the_references_files(saved, tmp_path):
     with pytest.raises(ValueError, match="--head is for the reference's files; .*in.pt is OpenAI's CLIP"):
-        convert(saved(plain.draw_openai()), tmp_path / 'a.pth', head='meanP')
+        convert(saved(plain.draw_published()), tmp_path / 'a.pth', head='meanP')
 
 
 def test_what_the_target_has_no_use_for_is_not_dropped_silently(saved, tmp_path):

@@ -30,6 +30,13 @@ def test_an_adapter_that_could_start_from_the_text_tower_says_nothing_of_its_sta
     assert build(checkpoint).adapter.transformer.start == 'clip_text'
 
 
+def test_a_random_start_is_kept_where_it_is_known(saved):
+    weights = {k: v for k, v in plain.draw_reference('seqTransf').items() if 'Clip.resblocks.2' not in k}
+    checkpoint = read(saved(weights))[1]
+    checkpoint.settings['adapter'] = dict(type='SeqTransformerAdapter', start='random')
+    assert adapter_config(checkpoint)['start'] == 'random'
+
+
 def test_vit_b_32_needs_no_config(saved):
     with torch.device('meta'):
         model = CLIPModel(CLIPConfig())

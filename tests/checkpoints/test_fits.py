@@ -51,3 +51,11 @@ def test_a_missing_axis_is_an_error_that_names_the_file(tiny_clip, tmp_path):
 def test_every_head_is_recognised_by_its_shapes(tiny_clip, tmp_path, adapter):
     _, checkpoint = read_checked(save(tmp_path / 'own.pth', tiny_clip, **adapter))
     assert checkpoint.adapter == adapter['type']
+
+
+def test_tensors_that_no_part_of_the_adapter_has_are_refused(tiny_clip, tmp_path):
+    def change(content):
+        content['state_dict']['adapter.more.weight'] = torch.zeros(3)
+
+    with pytest.raises(ValueError, match='odd.pth does not have .* 1 unknown key: adapter.more.weight'):
+        read_checked(save(tmp_path / 'odd.pth', tiny_clip, change, type='XPoolAdapter', width=32))

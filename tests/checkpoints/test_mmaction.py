@@ -56,6 +56,14 @@ def test_the_heads_come_from_the_config_in_the_file(saved):
     assert checkpoint.settings['adapter'] == dict(type='SeqTransformerAdapter', num_heads=4)
 
 
+def test_without_a_config_the_heads_of_its_adapter_are_assumed_with_a_note(saved, tmp_path):
+    src = saved(dict(meta={}, state_dict=draw_mmaction()[0]))
+    notes = convert(src, tmp_path / 'a.pth').checkpoint.notes
+    assert notes[1:] == ['the checkpoint does not tell the attention heads of the adapter: one every 64 '
+                         'channels is assumed; --adapter-heads says otherwise']
+    assert len(convert(src, tmp_path / 'b.pth', adapter_heads=4).checkpoint.notes) == 1
+
+
 @pytest.mark.parametrize('head, patch, message', [
     ('seqLSTM', '2d', 'no place for SeqLSTMAdapter'), ('tightTransf', '2d', 'no place for TightAdapter'),
     ('meanP', '3d', 'there is no 3d patch: --clip-only keeps the middle frame'),

@@ -3,6 +3,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
+from transformers import CLIPConfig
 
 from mmclip4clip.checkpoints import convert, read
 from mmclip4clip.checkpoints.ours import trained_model
@@ -65,11 +66,68 @@ def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_pa
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
     notes = convert(tmp_path / 'bare.pth', tmp_path / 'one').checkpoint.notes
-    assert len(notes) == 2
+    assert len(notes) == 3
     assert 'the text tower: one every 64 channels is assumed; --text-heads says otherwise' in notes[0]
-    done = convert(tmp_path / 'bare.pth', tmp_path / 'two', text_heads=2, vision_heads=4)
+    assert "the activation: OpenAI's quick_gelu is assumed; --activation says otherwise" in notes[2]
+    done = convert(tmp_path / 'bare.pth', tmp_path / 'two', text_heads=2, vision_heads=4, activation='gelu')
     assert not done.checkpoint.notes
     assert done.checkpoint.clip_config()['vision_config']['num_attention_heads'] == 4
+    assert CLIPConfig.from_pretrained(tmp_path / 'two').text_config.hidden_act == 'gelu'
+
+
+@pytest.mark.parametrize('adapter', [
+    dict(type='SeqTransformerAdapter', max_frames=24, **BLOCKS), dict(type='XPoolAdapter', width=32),
+    dict(type='SeqLSTMAdapter', width=32)])
+def test_heads_of_an_adapter_are_assumed_with_a_note_or_told(trained, tmp_path, adapter):
+    content = torch.load(trained(**adapter), weights_only=True)
+    torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
+    told = dict(text_heads=2, vision_heads=2, activation='gelu', clip_only=True, to='ours')
+    notes = '\n'.join(convert(tmp_path / 'bare.pth', tmp_path / 'one', **told).checkpoint.notes)
+    attentive = adapter['type'] != 'SeqLSTMAdapter'
+    assert ('the attention heads of the adapter: one' in notes) == attentive
+    if not attentive:
+        with pytest.raises(ValueError, match='--adapter-heads=4 does not fit: SeqLSTMAdapter has an unknown'):
+            convert(tmp_path / 'bare.pth', tmp_path / 'two', adapter_heads=4, **told)
+        return
+    done = convert(tmp_path / 'bare.pth', tmp_path / 'two', adapter_heads=4, **told)
+    assert 'num_heads=4' in done.found and 'of the adapter: one' not in '\n'.join(done.checkpoint.notes)
+    done = convert(tmp_path / 'bare.pth', tmp_path / 'three', adapter_heads=2, **told)
+    from_text = 'blocks are assumed to have started from the text tower, with its activation, gelu'
+    assert (from_text in '\n'.join(done.checkpoint.notes)) == (adapter['type'] == 'SeqTransformerAdapter')
+
+
+def test_the_clip_that_a_training_notes_tells_heads_and_activation(trained, tiny_clip, tmp_path):
+    content = torch.load(trained(type='MeanAdapter'), weights_only=True)
+    for tower in ('text_config', 'vision_config'):
+        tiny_clip[tower] |= dict(num_attention_heads=4, hidden_act='gelu')
+    content['meta'] = dict(mmclip4clip=dict(clip_config=tiny_clip), cfg="model = dict(backbone=dict("
+                           "pretrained='someone/clip'), adapter=dict(type='MeanAdapter'))")
+    torch.save(content, tmp_path / 'noted.pth')
+    done = convert(tmp_path / 'noted.pth', tmp_path / 'clip')
+    assert not done.checkpoint.notes and '2 x 32 with 4 heads and gelu' in done.found
+
+
+@pytest.mark.parametrize('pretrained, notes', [
+    ('openai/clip-vit-base-patch32', 0), ('laion/CLIP-ViT-H-14', 3)])
+def test_only_of_openais_names_nothing_is_assumed(trained, tmp_path, pretrained, notes):
+    content = torch.load(trained(type='MeanAdapter'), weights_only=True)
+    content['meta'] = dict(cfg=f"model = dict(backbone=dict(pretrained='{pretrained}'), adapter=dict("
+                           "type='MeanAdapter'))")
+    torch.save(content, tmp_path / 'named.pth')
+    assert len(convert(tmp_path / 'named.pth', tmp_path / 'clip').checkpoint.notes) == notes
+
+
+@pytest.mark.parametrize('settings', [
+    dict(adapter=dict(type='os.mkdir', path='harmed')), dict(adapter=dict(type='CLIPBackbone')),
+    dict(text_config=dict(attn_implementation='someone/kernel'), adapter=dict(type='antigravity'))])
+def test_settings_in_a_file_build_nothing_but_adapters(trained, tmp_path, monkeypatch, settings):
+    monkeypatch.chdir(tmp_path)
+    content = torch.load(trained(type='MeanAdapter'), weights_only=True)
+    for meta in (dict(settings=settings), dict(cfg=f'model = dict(adapter={settings["adapter"]})')):
+        torch.save(content | dict(meta=meta), 'forged.pth')
+        with pytest.raises(ValueError, match='forged.pth says that its adapter is .*no registered adapter'):
+            convert(tmp_path / 'forged.pth', tmp_path / 'clip')
+        assert not (tmp_path / 'harmed').exists()
 
 
 def test_mmengine_loads_what_the_converter_writes(saved, build, tmp_path):

@@ -20,7 +20,7 @@ def folder(tiny_clip, tmp_path):
 
 
 def test_transformers_loads_every_key_and_gives_what_openais_tensors_give(saved, tmp_path, batch, close):
-    weights = plain.halve(plain.draw_openai())
+    weights = plain.halve(plain.draw_published())
     convert(saved(weights), tmp_path / 'clip')
     model, info = CLIPModel.from_pretrained(tmp_path / 'clip', output_loading_info=True)
     assert not any(info.values()), info
@@ -37,7 +37,7 @@ def test_transformers_loads_every_key_and_gives_what_openais_tensors_give(saved,
 
 
 def test_clips_own_vocabulary_gets_clips_own_tokens(saved, tmp_path):
-    weights = plain.draw_openai()
+    weights = plain.draw_published() | dict(vocab_size=torch.tensor(49408))
     weights['token_embedding.weight'] = torch.zeros(49408, plain.TEXT)
     convert(saved(weights), tmp_path / 'clip')
     config = json.loads((tmp_path / 'clip/config.json').read_text())

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from mmaction.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import load_checkpoint
 
 from mmclip4clip.models.features import join_features
 
@@ -138,3 +139,18 @@ def test_unknown_gathering_is_refused(tiny_clip):
 def test_unknown_mode_is_refused(tiny_clip, batch):
     with pytest.raises(ValueError, match="got 'losses'"):
         build(tiny_clip)(**build(tiny_clip).data_preprocessor(batch), mode='losses')
+
+
+@pytest.mark.parametrize('layers, message', [
+    (1, r'16 missing keys; the first ones:\n  adapter.transformer.blocks.1'),
+    (3, r'16 unexpected keys; the first ones:\n  adapter.transformer.blocks.2')])
+def test_part_of_an_adapter_is_refused_by_loaders_that_are_not_strict(tiny_clip, tmp_path, layers, message):
+    def build(num_layers):
+        return MODELS.build(dict(
+            type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            adapter=dict(type='SeqTransformerAdapter', width=32, num_layers=num_layers, num_heads=2,
+                         start='random')))
+
+    torch.save(dict(state_dict=build(layers).state_dict()), tmp_path / 'other.pth')
+    with pytest.raises(RuntimeError, match=f'only part of what this CLIP4ClipRetriever needs: {message}'):
+        load_checkpoint(build(2), str(tmp_path / 'other.pth'))

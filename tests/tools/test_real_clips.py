@@ -14,7 +14,7 @@ train_dataloader = dict(
     batch_size=14, num_workers=2, persistent_workers=True, dataset=dict(**clips, caption_mode='all'))
 val_dataloader = dict(num_workers=2, persistent_workers=False, dataset=clips)
 test_dataloader = val_dataloader
-model = dict(backbone=dict(pretrained=None))
+model = dict(backbone=dict(pretrained=None, config=dict()))
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 """
 TINY = """

@@ -1,8 +1,9 @@
 """Convert checkpoints of CLIP and CLIP4Clip between this project and others.
 
-Reads OpenAI's CLIP (.pt), CLIP folders of transformers, the reference's
+Reads OpenAI's CLIP (.pt), CLIPs of open_clip, CLIP folders of transformers, the reference's
 pytorch_model.bin, mmaction2's CLIPSimilarity and our own .pth, which it tells
-apart by their keys. OpenAI's published files are TorchScript archives, which
+apart by their keys. Of open_clip's files, heads and activation must be told, by
+their model config or by options. OpenAI's published files are TorchScript archives, which
 are programs: give only those whose origin you trust. All others are read
 without running anything in them.
 """
@@ -27,9 +28,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--clip-only', action='store_true',
                         help='leave out the adapter, and of a 3d patch all but its middle frame')
     parser.add_argument('--text-heads', type=int, metavar='N',
-                        help='attention heads of the text tower, where the source does not tell; one every '
-                        '64 channels by default')
+                        help='attention heads of the text tower, where the source does not tell')
     parser.add_argument('--vision-heads', type=int, metavar='N', help='the same of the vision tower')
+    parser.add_argument('--adapter-heads', type=int, metavar='N', help='the same of the adapter')
+    parser.add_argument('--activation', choices=['quick_gelu', 'gelu'],
+                        help="activation of both towers, where the source does not tell: OpenAI's "
+                        'quick_gelu, or gelu')
+    parser.add_argument('--model-config', type=Path, metavar='FILE.json',
+                        help='model config of open_clip, which tells heads and activation; by default '
+                        'open_clip_config.json beside SRC')
     parser.add_argument('--force', action='store_true', help='replace DST')
     return parser.parse_args()
 

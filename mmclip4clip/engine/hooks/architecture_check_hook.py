@@ -6,18 +6,21 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
 
+from ...models.weight_check import KeyDifference, compare_shared, compare_weights, components
+
 DECODER = 'decoder.'  # where CLIP4ClipCaptioner has what a retriever lacks
 
 
 @HOOKS.register_module()
 class ArchitectureCheckHook(Hook):
-    """Refuse a checkpoint of another architecture.
+    """Refuse a checkpoint of another architecture, or of which something is missing.
 
-    mmengine loads what fits and logs the rest, so a test with the wrong
+    mmengine loads what fits and logs the rest, so a run with the wrong
     checkpoint would go on with random weights. Here testing and resuming need
     every key, neither missing nor left over, in the right shape. Training from
-    ``load_from`` may miss keys, such as those of a new adapter, but shapes must
-    fit and something must. A captioner's checkpoint may be tested for retrieval: its
+    ``load_from`` may lack whole components, which a warning lists: the decoder, or parts of a new adapter.
+    What the checkpoint has of a component must be all of it. The backbone may be absent only where something
+    else gives it weights. A captioner's checkpoint may be tested for retrieval: its
     decoder is left over then, and the log says so. So it does where a captioner's encoder is
     frozen and nothing was loaded into it.
     """
@@ -31,28 +34,47 @@ class ArchitectureCheckHook(Hook):
             RuntimeError: Naming the first keys that are at fault.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        ours = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-        if not isinstance(checkpoint, dict):
-            raise RuntimeError(f'the checkpoint {runner._load_from or ""} holds a '
-                               f'{type(checkpoint).__name__}, expected a dict of weights')
-        weights = checkpoint.get('state_dict', checkpoint)
-        theirs = {k.removeprefix('module.'): tuple(v.shape) for k, v in weights.items()
-                  if hasattr(v, 'shape')}
-        shapes = [f'{k}: {theirs[k]} instead of {ours[k]}' for k in ours
-                  if k in theirs and theirs[k] != ours[k]]
-        problems = dict(shape=shapes)
-        training = isinstance(runner._train_loop, BaseLoop)
-        if runner._resume or not training or not set(ours) & set(theirs):
-            problems['missing'] = [k for k in ours if k not in theirs]
-            problems['unexpected'] = [k for k in theirs if k not in ours]
-            self._check_decoder(runner, ours, theirs, problems)
-        lines = [f'{len(keys)} keys of wrong shape' if kind == 'shape' else f'{len(keys)} {kind} keys'
-                 for kind, keys in problems.items() if keys]
-        if lines:
-            first = [key for keys in problems.values() for key in keys[:3]]
+        name, ours = runner._load_from or '', model.state_dict()
+        weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
+        if not isinstance(weights, dict):
+            raise RuntimeError(f'the checkpoint {name} holds a {type(weights).__name__}, expected a dict of '
+                               'weights')
+        theirs = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
+        if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(ours) & set(theirs):
+            self._start_training(model, name, ours, theirs)
+            return
+        if not runner._resume:
+            theirs = self._without_decoder(name, ours, theirs)
+        self._check_decoder(name, ours, theirs)
+        _refuse(name, compare_weights(ours, theirs), theirs)
+        print_log(f'the checkpoint {name} fits: all {len(ours)} tensors of the model are loaded',
+                  logger='current')
+
+    def _start_training(self, model, name: str, ours: dict, theirs: dict) -> None:
+        """Take whole components, and say which start without the checkpoint.
+
+        Raises:
+            RuntimeError: If a component is there in part, or the backbone would stay random.
+        """
+        _refuse(name, compare_shared(ours, theirs), theirs)
+        need, have = components(ours), components(theirs)
+        fresh, unused = (
+            [f'{part} ({len(keys)} tensors)' for part, keys in these.items() if part not in there]
+            for these, there in ((need, have), (have, need)))
+        backbone = getattr(model, 'backbone', None)
+        if 'backbone' in need and 'backbone' not in have and not (
+                getattr(backbone, 'pretrained', None) or getattr(backbone, 'init_cfg', None)):
             raise RuntimeError(
-                f'the checkpoint {runner._load_from or ""} does not fit the model of this config: '
-                + ', '.join(lines) + '; the first ones:\n  ' + '\n  '.join(first))
+                f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
+                'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones')
+        loaded = sum(len(keys) for part, keys in need.items() if part in have)
+        print_log(f'{loaded} of the {len(ours)} tensors of the model are loaded from {name}',
+                  logger='current')
+        if fresh or unused:
+            print_log(
+                f'the checkpoint {name} and the model have different parts. Not in the checkpoint, so they '
+                f'start as they were built: {", ".join(fresh) or "none"}. Not in the model, so they are not '
+                f'used: {", ".join(unused) or "none"}', logger='current', level=logging.WARNING)
 
     def before_train(self, runner) -> None:
         """Warn of an encoder that is frozen before it has learnt anything."""
@@ -63,17 +85,30 @@ class ArchitectureCheckHook(Hook):
                       logger='current', level=logging.WARNING)
 
     @staticmethod
-    def _check_decoder(runner, ours: dict, theirs: dict, problems: dict) -> None:
-        """Tell a model with a caption decoder from one without, where the checkpoint is the other kind."""
+    def _check_decoder(name: str, ours: dict, theirs: dict) -> None:
+        """Say that a checkpoint of a retriever cannot write captions."""
         need, have = (any(k.startswith(DECODER) for k in keys) for keys in (ours, theirs))
-        name = runner._load_from or ''
         if need and not have and set(ours) & set(theirs):
             raise RuntimeError(
                 f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
                 'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
                 'this config and --cfg-options load_from=CHECKPOINT')
-        if have and not need and not runner._resume:
-            left = [k for k in problems['unexpected'] if k.startswith(DECODER)]
-            print_log(f"the checkpoint {name} is a captioner's: the {len(left)} keys of its decoder are not "
-                      'used', logger='current')
-            problems['unexpected'] = [k for k in problems['unexpected'] if not k.startswith(DECODER)]
+
+    @staticmethod
+    def _without_decoder(name: str, ours: dict, theirs: dict) -> dict:
+        """Leave out the decoder of a captioner's checkpoint that is tested for retrieval, and say so."""
+        rest = {k: v for k, v in theirs.items() if not k.startswith(DECODER)}
+        if len(rest) == len(theirs) or any(k.startswith(DECODER) for k in ours):
+            return theirs
+        print_log(f"the checkpoint {name} is a captioner's: the {len(theirs) - len(rest)} keys of its "
+                  'decoder are not used', logger='current')
+        return rest
+
+
+def _refuse(name: str, difference: KeyDifference, theirs: dict) -> None:
+    """Raise with the first keys that differ, if any do, and with a hint for files of other projects."""
+    if difference:
+        foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in theirs)
+        advice = '\nIf it is of another project, tools/model_converters/convert.py converts it' * foreign
+        raise RuntimeError(f'the checkpoint {name} does not fit the model of this config: '
+                           f'{difference}{advice}')

@@ -1,3 +1,4 @@
+import copy
 import math
 from typing import Optional
 
@@ -24,8 +25,9 @@ class TextTowerBlocks(BaseModule):
         max_length (int): Positions.
         start (str): What blocks and positions start from: ``'clip_text'``, the
             lowest blocks and the positions of CLIP's text tower, as the
-            reference does; or ``'random'``, for CLIPs trained from nothing:
-            blocks of CLIP's own initialisation and sinusoidal positions.
+            reference does, with that tower's activation; or ``'random'``, for CLIPs
+            trained from nothing: blocks of CLIP's own initialisation, with QuickGELU, and
+            sinusoidal positions.
 
     Raises:
         ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
@@ -71,13 +73,13 @@ class TextTowerBlocks(BaseModule):
 
     @torch.no_grad()
     def start_from(self, backbone: CLIPBackbone) -> None:
-        """Copy the lowest blocks and positions of CLIP's text tower, unless the start is random.
+        """Copy the lowest blocks, with their activation, and positions of CLIP's text tower, unless random.
 
         Args:
             backbone (CLIPBackbone): CLIP whose text tower is as wide as the blocks.
 
         Raises:
-            ValueError: If width, depth, heads, activation or number of positions do not fit.
+            ValueError: If width, depth, heads or number of positions do not fit.
         """
         if self.start != 'clip_text':
             return
@@ -88,7 +90,6 @@ class TextTowerBlocks(BaseModule):
             width=(self.positions.embedding_dim, config.hidden_size),
             num_layers=(len(self.blocks), min(len(self.blocks), config.num_hidden_layers)),
             num_heads=(heads, config.num_attention_heads if heads else 0),
-            hidden_act=('quick_gelu', config.hidden_act if heads else 'quick_gelu'),
             positions=(len(self.positions.weight), min(len(self.positions.weight), len(source))))
         for name, (ours, theirs) in fits.items():
             if ours != theirs:
@@ -99,6 +100,7 @@ class TextTowerBlocks(BaseModule):
         self.positions.weight.copy_(source[:len(self.positions.weight)])
         for ours, theirs in zip(self.blocks, text.encoder.layers):
             ours.load_state_dict(theirs.state_dict())
+            ours.mlp.activation_fn = copy.deepcopy(theirs.mlp.activation_fn)
 
     def check_length(self, num_frames: int, others: int = 0) -> None:
         """Refuse more frames than there are positions, beside those of ``others``."""

@@ -1,30 +1,36 @@
 import re
-from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Mapping, Optional
 
 import torch
 from mmaction.registry import MODELS
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
 from ..features import Features
+from ..weight_check import compare_weights
 from .patch3d import Patch3d, with_neighbours
+from .pretrained import load_pretrained
 
 # What the reference never freezes, as the keys of transformers' CLIP.
 ALWAYS_TRAINED = ('logit_scale', 'text_projection.', 'visual_projection.',
                   'text_model.final_layer_norm.', 'vision_model.post_layernorm.')
+NOT_GIVEN = '(not given)'
 
 
 @MODELS.register_module()
 class CLIPBackbone(BaseModule):
     """The two towers of CLIP, from ``transformers``, with their projections.
 
+    Weights come whole or not at all: what ``pretrained``, ``init_cfg`` or a checkpoint has of the backbone
+    must have every key, none beyond, in the right shape, even where the caller is not strict.
+
     Args:
         pretrained (str, optional): Name on the Hugging Face hub, or a local
-            folder written by ``save_pretrained``. None starts from random
-            weights and needs no network.
+            folder written by ``save_pretrained``. Without it, weights are random
+            and no network is needed. None in its place needs ``config``.
         config (dict, optional): Arguments of :class:`transformers.CLIPConfig`,
             for random weights only. None is the size of ViT-B/32.
         frozen_layers (int): As the reference's ``freeze_layer_num``. -1 trains
@@ -44,13 +50,13 @@ class CLIPBackbone(BaseModule):
 
     Raises:
         ValueError: If ``pretrained`` comes together with ``config`` or
-            ``embedding_std``, if ``frozen_layers`` is out of range, or if
-            ``linear_patch`` or ``init_cfg`` is unknown.
-        OSError: If ``pretrained`` is neither a local folder nor on the hub.
+            ``embedding_std``, or is None without ``config``, if ``frozen_layers`` is out
+            of range, or if ``linear_patch`` or ``init_cfg`` is unknown.
+        OSError: If ``pretrained`` is neither a local folder nor on the hub, or not a whole CLIP.
     """
 
     def __init__(self,
-                 pretrained: Optional[str] = None,
+                 pretrained: Optional[str] = NOT_GIVEN,
                  config: Optional[dict] = None,
                  frozen_layers: int = -1,
                  linear_patch: str = '2d',
@@ -60,14 +66,22 @@ class CLIPBackbone(BaseModule):
             raise ValueError("init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
                              f"prefix='backbone.'), got {init_cfg}")
         super().__init__(init_cfg)
+        if pretrained is None and config is None:
+            raise ValueError(
+                'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
+                'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
+                "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
+                'model.backbone.config')
+        pretrained = None if pretrained == NOT_GIVEN else pretrained
         if pretrained is not None and (config is not None or embedding_std is not None):
             raise ValueError('CLIPBackbone takes either pretrained or, for random weights, config '
                              f'and embedding_std; got pretrained={pretrained!r} with them')
         if pretrained is None:
-            self.clip = CLIPModel(CLIPConfig(**config or {}))
+            self.clip = CLIPModel(CLIPConfig(**{**(config or {}), 'attn_implementation': 'sdpa'}))
             self._redraw_embeddings(**embedding_std or {})
         else:
-            self.clip = _load_pretrained(pretrained)
+            self.clip = load_pretrained(pretrained)
+        self.pretrained = pretrained
         if linear_patch not in ('2d', '3d'):
             raise ValueError(f"linear_patch must be '2d' or '3d', got {linear_patch!r}")
         self.linear_patch = linear_patch
@@ -78,10 +92,45 @@ class CLIPBackbone(BaseModule):
         self._freeze()
 
     def init_weights(self) -> None:
-        """Load what ``init_cfg`` names; else keep the weights, loaded or drawn at construction."""
-        if self.init_cfg is not None:
-            source, prefix = self.init_cfg['checkpoint'], self.init_cfg.get('prefix', 'backbone.')
-            self.load_state_dict(_load_checkpoint_with_prefix(prefix, source, map_location='cpu'))
+        """Load what ``init_cfg`` names; else keep the weights, loaded or drawn at construction.
+
+        Raises:
+            RuntimeError: If the file does not hold the whole backbone.
+        """
+        if self.init_cfg is None:
+            return
+        source = self.init_cfg['checkpoint']
+        prefix = self.init_cfg.get('prefix', 'backbone.').rstrip('.') + '.'
+        content = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+        weights = content.get('state_dict', content)
+        weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        try:
+            self._check_whole(own or weights)
+        except RuntimeError as error:
+            raise RuntimeError(f'init_cfg of CLIPBackbone: {source}, keys that begin with {prefix!r}: '
+                               f'{error}') from error
+        own = {key: own[key] for key in self.state_dict()}
+        self.load_state_dict(own)
+        print_log(f'CLIP from {source}: all {len(own)} tensors of {prefix}*, none missing, none left over',
+                  logger='current')
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
+        """Refuse part of a backbone even where the caller, such as mmengine's, is not strict."""
+        own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        if own or (self.pretrained is None and self.init_cfg is None):
+            self._check_whole(own)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _check_whole(self, weights: Mapping[str, Tensor]) -> None:
+        """Compare weights with the backbone's own.
+
+        Raises:
+            RuntimeError: Naming the first keys that are missing, unexpected or of another shape.
+        """
+        difference = compare_weights(self.state_dict(), weights)
+        if difference:
+            raise RuntimeError(f'the checkpoint does not hold the CLIP of this CLIPBackbone: {difference}')
 
     @property
     def width(self) -> int:
@@ -154,15 +203,3 @@ class CLIPBackbone(BaseModule):
             above = block is not None and int(block[1]) >= self.frozen_layers
             patch3d = self.linear_patch == '3d' and '.patch_embedding.' in name
             parameter.requires_grad = above or patch3d or name.startswith(ALWAYS_TRAINED)
-
-
-def _load_pretrained(name: str) -> CLIPModel:
-    """Load CLIP by hub name or local folder, in fp32, with an error that helps offline."""
-    try:
-        return CLIPModel.from_pretrained(name, dtype=torch.float32)
-    except OSError as error:
-        where = 'a local folder' if Path(name).is_dir() else 'neither a local folder nor on the hub'
-        raise OSError(
-            f'backbone.pretrained={name!r} could not be loaded: it is {where}. Without a network, '
-            'save CLIP with CLIPModel.save_pretrained(FOLDER) elsewhere and give FOLDER; for '
-            f'random weights leave pretrained out. Cause: {error}') from error

@@ -1,4 +1,5 @@
 import copy
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,72 @@ def test_missing_and_unexpected_keys_are_refused_but_for_training_from_them(mode
         check(model, weights)
     with pytest.raises(RuntimeError, match='missing'):
         check(model, weights, training=True, resume=True)
+    weights['0.bias'] = torch.zeros(3)
     check(model, weights, training=True)
+
+
+class Parts(torch.nn.Module):
+    """A model with the parts of ours."""
+
+    def __init__(self, pretrained=None, layers=2):
+        super().__init__()
+        self.backbone = torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(layers)))
+        self.backbone.pretrained = pretrained
+        self.adapter = torch.nn.ModuleDict(
+            dict(transformer=torch.nn.Linear(2, 2), score=torch.nn.Linear(2, 1)))
+        self.decoder = torch.nn.Linear(3, 3)
+
+
+@pytest.fixture
+def log(monkeypatch):
+    log = []
+    monkeypatch.setattr(architecture_check_hook, 'print_log', lambda message, **kwargs: log.append(
+        (kwargs.get('level', logging.INFO), message)))
+    return log
+
+
+@pytest.mark.parametrize('part, key', [
+    ('backbone', 'backbone.1.bias'), ('adapter.transformer', 'adapter.transformer.weight'),
+    ('decoder', 'decoder.bias')])
+def test_training_from_part_of_a_component_is_refused(log, part, key):
+    weights = dict(Parts().state_dict())
+    value = weights.pop(key)
+    with pytest.raises(RuntimeError, match=rf'c.pth does not .*: 1 missing keys; the first ones:\n  {key} '):
+        check(Parts(), weights, training=True)
+    with pytest.raises(RuntimeError, match=rf'1 unexpected keys; the first ones:\n  {part}.9.weight \(unex'):
+        check(Parts(), {**weights, key: value, f'{part}.9.weight': value}, training=True)
+    check(Parts(), {k: v for k, v in weights.items() if not k.startswith(f'{part}.')} | (
+        {k: v for k, v in Parts().state_dict().items() if k.startswith('backbone')}), training=True)
+
+
+def test_what_starts_fresh_and_what_is_not_used_is_one_warning(log):
+    weights = {k: v for k, v in Parts().state_dict().items() if 'score' not in k and 'decoder' not in k}
+    check(Parts(), weights | {'adapter.lstm.bias': torch.zeros(1)}, training=True)
+    assert log[0] == (logging.INFO, '6 of the 10 tensors of the model are loaded from c.pth')
+    (level, message), = log[1:]
+    assert level == logging.WARNING
+    assert 'adapter.score (2 tensors), decoder (2 tensors). Not in the model' in message
+    assert message.endswith('not used: adapter.lstm (1 tensors)')
+    log.clear()
+    check(Parts(), dict(Parts().state_dict()), training=True)
+    assert log == [(logging.INFO, '10 of the 10 tensors of the model are loaded from c.pth')]
+
+
+def test_a_backbone_without_weights_from_anywhere_is_refused(log):
+    weights = {k: v for k, v in Parts().state_dict().items() if not k.startswith('backbone')}
+    with pytest.raises(RuntimeError, match='c.pth has no backbone .* would train from random ones'):
+        check(Parts(), weights, training=True)
+    check(Parts(pretrained='folder'), weights, training=True)
+    assert 'backbone (4 tensors)' in log[-1][1]
+
+
+@pytest.mark.parametrize('prefix', ['_orig_mod.', 'model.', 'module._orig_mod.'])
+@pytest.mark.parametrize('training', [True, False])
+def test_keys_that_a_wrapper_has_prefixed_are_refused_with_the_cure(model, prefix, training):
+    weights = {prefix + k: v for k, v in model.state_dict().items()}
+    inner = prefix.removeprefix('module.')  # mmengine takes that one off
+    with pytest.raises(RuntimeError, match=f"4 missing keys, 4 (.|\n)*begin with '{inner}'; without"):
+        check(model, weights, training)
 
 
 def test_training_from_something_else_altogether_is_refused(model):

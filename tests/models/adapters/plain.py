@@ -29,7 +29,11 @@ def quick_gelu(x):
     return x / (1 + (-1.702 * x).exp())
 
 
-def block(w, name, sequence, heads):
+def gelu(x):
+    return x * (1 + torch.erf(x / 2**0.5)) / 2
+
+
+def block(w, name, sequence, heads, activation=quick_gelu):
     """CLIP's pre-norm block on a list of vectors (D,)."""
     normed = [norm(w, f'{name}.layer_norm1', x, 1e-12) for x in sequence]
     q, k, v = ([linear(w, f'{name}.self_attn.{p}_proj', x) for x in normed] for p in 'qkv')
@@ -41,17 +45,17 @@ def block(w, name, sequence, heads):
             weights = softmax([q[i][part] @ key[part] / size**0.5 for key in k])
             seen.append(sum(weight * value[part] for weight, value in zip(weights, v)))
         x = x + linear(w, f'{name}.self_attn.out_proj', torch.cat(seen))
-        hidden = quick_gelu(linear(w, f'{name}.mlp.fc1', norm(w, f'{name}.layer_norm2', x, 1e-12)))
+        hidden = activation(linear(w, f'{name}.mlp.fc1', norm(w, f'{name}.layer_norm2', x, 1e-12)))
         outputs.append(x + linear(w, f'{name}.mlp.fc2', hidden))
     return outputs
 
 
-def blocks(w, sequence, heads):
+def blocks(w, sequence, heads, activation=quick_gelu):
     """All blocks, after adding positions."""
     hidden = [x + w['transformer.positions.weight'][i] for i, x in enumerate(sequence)]
     number = 0
     while f'transformer.blocks.{number}.mlp.fc1.weight' in w:
-        hidden = block(w, f'transformer.blocks.{number}', hidden, heads)
+        hidden = block(w, f'transformer.blocks.{number}', hidden, heads, activation)
         number += 1
     return hidden
 
@@ -77,19 +81,20 @@ def seq_lstm(w, text, frames, heads):
     return cosine_with_mean(text, outputs)
 
 
-def seq_transformer(w, text, frames, heads):
-    return cosine_with_mean(text, [x + y for x, y in zip(frames, blocks(w, list(frames), heads))])
+def seq_transformer(w, text, frames, heads, activation=quick_gelu):
+    context = blocks(w, list(frames), heads, activation)
+    return cosine_with_mean(text, [x + y for x, y in zip(frames, context)])
 
 
-def tight(w, text, frames, heads):
-    first = blocks(w, [text, *frames], heads)[0]
+def tight(w, text, frames, heads, activation=quick_gelu):
+    first = blocks(w, [text, *frames], heads, activation)[0]
     pooled = linear(w, 'pool_proj', norm(w, 'pool_norm', first, 1e-12))
     return linear(w, 'score', quick_gelu(pooled))[0]
 
 
-def wti(w, text, frames, heads):
+def wti(w, text, frames, heads, activation=quick_gelu):
     if 'transformer.positions.weight' in w:
-        frames = [x + y for x, y in zip(frames, blocks(w, list(frames), heads))]
+        frames = [x + y for x, y in zip(frames, blocks(w, list(frames), heads, activation))]
 
     def weights(name, features):
         return softmax([linear(w, f'{name}.2', linear(w, f'{name}.0', x).clamp(min=0))[0] for x in features])

@@ -50,6 +50,15 @@ def test_heads_target_and_head_can_be_given(run, saved_reference):
     assert config['vision_config']['num_attention_heads'] == 6
 
 
+def test_what_an_open_clip_file_does_not_tell_is_asked_and_taken_from_options(run, tmp_path):
+    torch.save(dict(state_dict={f'module.{k}': v for k, v in plain.draw_openai().items()}), tmp_path / 'e.pt')
+    with pytest.raises(SystemExit, match="error: e.pt has the keys of OpenAI's CLIP, and .* Nothing tells"):
+        run('e.pt', 'clip')
+    out = run('e.pt', 'clip', '--activation', 'gelu', '--text-heads', '4', '--vision-heads', '2')
+    assert 'vision 2 x 192 with 2 heads and gelu; text 2 x 128 with 4 heads and gelu' in out
+    assert "note   took 'module.', which a wrapper has put there, off all keys\n" in out
+
+
 @pytest.fixture
 def saved_reference(tmp_path):
     path = tmp_path / 'pytorch_model.bin'
