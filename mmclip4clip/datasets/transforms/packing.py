@@ -52,7 +52,7 @@ class PackVideoCaptions(BaseTransform):
         if len(imgs) != clip_len * num_clips:
             raise ValueError(
                 f"{results.get('filename')}: expected {clip_len * num_clips} frames ({clip_len=}, "
-                f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames, so '
+                f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames; '
                 'leave out ThreeCrop, TenCrop and the like')
         sample = ActionDataSample()
         sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
