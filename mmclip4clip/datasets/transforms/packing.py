@@ -6,6 +6,8 @@ from mmaction.registry import TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 
+KEYS = ('video_key', 'group_key')
+
 
 @TRANSFORMS.register_module()
 class PackVideoCaptions(BaseTransform):
@@ -26,7 +28,8 @@ class PackVideoCaptions(BaseTransform):
     - data_samples (ActionDataSample): The meta keys
 
     Args:
-        meta_keys (Sequence[str]): What to keep of the annotation.
+        meta_keys (Sequence[str]): What to keep of the annotation, beside what tells videos and
+            groups apart, ``video_key`` and ``group_key``.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class PackVideoCaptions(BaseTransform):
                 f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames; '
                 'leave out ThreeCrop, TenCrop and the like')
         sample = ActionDataSample()
-        sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
+        sample.set_metainfo({key: results[key] for key in (*self.meta_keys, *KEYS) if key in results})
         inputs = dict(imgs=imgs, tokens=results['tokens'], text_mask=results['text_mask'])
         inputs.update({key: results[key] for key in ('caption_tokens', 'caption_mask') if key in results})
         return dict(inputs=inputs, data_samples=sample)
