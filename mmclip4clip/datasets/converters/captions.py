@@ -61,6 +61,7 @@ class Captions:
 
     def skip(self, reason: str, what: str) -> None:
         """Note that ``what`` is left out, and why; of what is very long, only the beginning."""
+        what = what.encode(errors='backslashreplace').decode()  # a file's name may be no text
         self.skipped.setdefault(reason, []).append(what if len(what) <= 300 else f'{what[:300]}...')
 
     @property
