@@ -146,3 +146,35 @@ def distribute_without_gpu() -> None:
         return wrap_model(self, model_wrapper_cfg, model)
 
     utils._init_dist_pytorch, Runner.wrap_model = init_dist_on_cpu, wrap_model_on_cpu
+
+
+@functools.cache
+def repair_color_jitter() -> None:
+    """Let mmaction2's ``ColorJitter`` run on numpy 2, and draw all that it draws from an item's own numbers.
+
+    Symptom: mmaction2 1.1.0 adds a Python integer to hues of uint8. On numpy >= 2 that is an OverflowError
+    for every turn to the left, that is for half of all clips. Turns to the right of more than 76 steps
+    (``hue`` above 0.3) wrap at 256 instead of 180 and give colors at random, on any numpy. And the order of
+    brightness, contrast, saturation and hue is drawn when the transform is made, so it depends on what was
+    built before and changes when a run is resumed.
+
+    Safe because hues turn as they did on numpy 1 wherever that was right, and because every clip of the
+    original drew four numbers in the same way; only the order is drawn beside them now, for each clip. Tested
+    in ``tests/datasets/transforms/test_augmentations.py``.
+    """
+    import cv2
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+    transform = ColorJitter.transform
+
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        hsv = cv2.cvtColor(np.clip(img, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180  # OpenCV's hues end at 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    def transform_in_new_order(self, results: dict) -> dict:
+        self.fn_idx = np.random.permutation(4)
+        return transform(self, results)
+
+    ColorJitter.adjust_hue = staticmethod(adjust_hue)
+    ColorJitter.transform = transform_in_new_order

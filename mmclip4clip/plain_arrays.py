@@ -7,7 +7,9 @@ what they are given, and make arrays of numbers, truth values and text only.
 """
 import math
 import pickle
+import pickletools
 import re
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -77,7 +79,32 @@ for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Read arrays and plain Python values, and nothing that could run code."""
+    """Read arrays and plain Python values, and nothing that could run code.
+
+    Time and memory are bounded by the size of the file.
+
+    Args:
+        file (BinaryIO): A file that can be read twice.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._file = file
+
+    def load(self) -> Any:
+        """Read one pickle.
+
+        Raises:
+            pickle.UnpicklingError: If it asks for code, or for more memory than it has bytes.
+            Exception: Whatever else a damaged pickle makes of itself.
+        """
+        begin = self._file.tell()
+        # Python's unpickler makes room for any number of remembered objects, 32 GiB for one of 5 bytes.
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(self._file)):
+            if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and not 0 <= argument <= count:
+                raise pickle.UnpicklingError(f'the file has object number {argument:,} after {count:,} steps')
+        self._file.seek(begin)
+        return super().load()
 
     def find_class(self, module: str, name: str):
         """Give the stand-in of one of numpy's names, and refuse every other name."""

@@ -1,6 +1,7 @@
 import copy
 import io
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -75,3 +76,16 @@ def test_arrays_cannot_be_made_over_foreign_memory():
 def test_every_name_but_those_of_plain_arrays_is_refused(value):
     with pytest.raises(pickle.UnpicklingError, match='the file asks for '):
         reread([value])
+
+
+@pytest.mark.parametrize('pickled', [
+    b'\x80\x04Nr\xff\xff\xff\x3f.',  # one object, remembered as number 2**30 - 1: 16 GiB of room
+    b'Np99999999999\n.',
+    b'\x80\x04\x8e\x00\x00\x00\x00\x40\x00\x00\x00abc.',  # 3 bytes that claim to be 256 GiB
+    b'\x80\x05\x96\x00\x00\x00\x00\x40\x00\x00\x00abc.',
+    b'\x80\x04\x95\x00\x00\x00\x00\x40\x00\x00\x00N.'])
+def test_a_pickle_gets_no_more_memory_than_it_has_bytes(pickled):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises((pickle.UnpicklingError, ValueError)):
+        PlainUnpickler(io.BytesIO(pickled)).load()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16  # KiB, that is 64 MiB

@@ -16,8 +16,8 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
     In training another item stands in, drawn from numpy's random numbers, which
     a run's seed determines. In a test the item itself goes on, captions and all,
     with the frames of another video, so that they have the right form. The data
-    sample tells of it: ``replaced``, a list of (video_id, reason), in training,
-    and ``unreadable``, the reason, in a test.
+    sample tells of it: ``replaced``, a list of (video_id, reason), in training, with
+    the ``video_key`` of each in ``replaced_keys``, and ``unreadable``, the reason, in a test.
 
     Args:
         dataset (VideoCaptionDataset): The dataset.
@@ -48,7 +48,8 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
             continue
         if bad and not dataset.test_mode:
             data['data_samples'].set_metainfo(
-                dict(replaced=[(info['video_id'], reason) for info, reason in bad]))
+                dict(replaced=[(info['video_id'], reason) for info, reason in bad],
+                     replaced_keys=[info['video_key'] for info, _ in bad]))
         elif bad:
             data['data_samples'].set_metainfo(dict(unreadable=bad[0][1]))
         return data

@@ -4,11 +4,13 @@ from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
+from mmaction.datasets.transforms import DecordInit
 from mmaction.registry import DATASETS
 
-from .annotations import load_annotations
+from .annotations import load_annotations, paragraph
 from .bad_videos import prepare_in_place_of_bad
 from .transforms import DecodeVideo, TimeWindow
+from .video_names import VideoKeys, add_ending
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
 BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode
@@ -18,10 +20,18 @@ BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  #
 class VideoCaptionDataset(BaseActionDataset):
     """Videos with captions, from one JSON file of either form of :func:`load_annotations`.
 
+    A name without the ending of a video gets ``.mp4``, unless there is a file of that name. Each item has
+    a ``video_id``, what users see: the name of the file and its window. Its ``video_key`` tells videos
+    apart: two items are of one video if they are of the same file and window, whatever datasets they come
+    from. Likewise ``group_key``: groups of different annotation files are different, however they are called.
+
     Args:
         ann_file (str): The JSON file; relative to ``data_root`` if that is given.
         pipeline (list[dict]): Transforms, beginning with ``DecodeVideo``, alone or in
             ``CacheFrames``, or with mmaction2's ``DecordInit``, sampler and ``DecordDecode``.
+            mmaction2's random crops, ``Flip`` and ``ColorJitter`` may follow, before ``FormatShape``.
+            A horizontal ``Flip`` makes left right, so leave it out where captions speak of sides or
+            directions, or of text; so does a strong turn of the hue with colors.
         data_prefix (dict): ``video`` is the folder of the videos; relative to
             ``data_root`` if that is given.
         caption_mode (str, optional): What one item is: ``'each'``, a video with
@@ -72,25 +82,28 @@ class VideoCaptionDataset(BaseActionDataset):
     def load_data_list(self) -> List[dict]:
         """Read and check the annotations, and make one item a video, or one a caption."""
         self._settle_policy()
-        items = []
-        for entry in load_annotations(self.ann_file):
-            video = entry.pop('video')
-            if not osp.splitext(video)[1]:  # as DecordInit will read it
-                video += '.mp4'
+        folder, make_key = self.data_prefix['video'], VideoKeys()
+        by_decord = any(isinstance(t, DecordInit) for t in all_steps(self.pipeline.transforms))
+        annotations, items = osp.realpath(self.ann_file), []
+        for entry in load_annotations(self.ann_file, absolute=not folder):
+            video = add_ending(entry.pop('video'), folder, only_dotted=by_decord)
             window = [entry.get('start'), entry.get('end')]
             seconds = '' if window == [None, None] else '@{}-{}'.format(
                 *('' if x is None else x for x in window))
-            items.append(dict(
-                entry, video_id=video + seconds,
-                filename=osp.join(self.data_prefix['video'], video)))
+            filename = osp.join(folder, video)
+            if 'group' in entry:
+                entry['group_key'] = f'{annotations}#{entry["group"]}'
+            items.append(dict(entry, video_id=video + seconds, filename=filename,
+                              video_key=make_key(filename, *window)))
         self._check_files([item['filename'] for item in items])
         self._check_windows([i for i in items if 'start' in i or 'end' in i])
         if self.test_mode:
-            self._check_repeats([item['video_id'] for item in items])
+            self._check_repeats(items)
         if self.caption_mode == 'each':
             items = [dict(item, captions=[c]) for item in items for c in item['captions']]
         elif self.caption_mode == 'paragraph':
-            items = [dict(item, captions=[' '.join(item['captions'])]) for item in items]
+            items = [dict(item, captions=[paragraph(item['captions'], f'ann_file {self.ann_file} '
+                                                    f'({item["video_id"]})')]) for item in items]
         return items
 
     def get_data_info(self, idx: int) -> dict:
@@ -111,9 +124,15 @@ class VideoCaptionDataset(BaseActionDataset):
         return prepare_in_place_of_bad(self, idx)
 
     @property
+    def video_ids(self) -> Dict[str, str]:
+        """The ``video_id`` of each video, by its ``video_key``; a time window counts as a video."""
+        items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
+        return {item['video_key']: item['video_id'] for item in items}
+
+    @property
     def num_videos(self) -> int:
         """How many videos the items are of; a time window counts as a video."""
-        return len({self.get_data_info(i)['video_id'] for i in range(len(self))})
+        return len(self.video_ids)
 
     def _settle_policy(self) -> None:
         decodes = any(isinstance(t, DecodeVideo) for t in all_steps(self.pipeline.transforms))
@@ -137,8 +156,9 @@ class VideoCaptionDataset(BaseActionDataset):
                 f'{len(windows)} entries of ann_file {self.ann_file} have start or end, which the '
                 "pipeline would ignore: add dict(type='TimeWindow') after DecordInit")
 
-    def _check_repeats(self, video_ids: List[str]) -> None:
-        repeated = sorted(name for name, count in Counter(video_ids).items() if count > 1)
+    def _check_repeats(self, items: List[dict]) -> None:
+        counts, ids = Counter(i['video_key'] for i in items), {i['video_key']: i['video_id'] for i in items}
+        repeated = sorted(ids[key] for key, count in counts.items() if count > 1)
         if repeated:
             raise ValueError(
                 f'ann_file {self.ann_file} names {len(repeated)} videos more than once, the first is '

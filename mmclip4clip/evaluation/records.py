@@ -1,4 +1,5 @@
 """What an evaluation leaves of each video, and the matrix made of it."""
+from collections import Counter
 from typing import List, NamedTuple, Optional
 
 import numpy as np
@@ -26,13 +27,15 @@ def describe_video(sample: dict) -> dict:
 
     Returns:
         dict: ``video_id``, ``filename``, ``captions`` (list[str]), ``group`` and ``window``
-        (start and end in seconds, or None). From a captioner also ``generated``
+        (start and end in seconds, or None); where the dataset gives them, ``video_key`` and ``group_key``,
+        which tell videos and groups of joined datasets apart. From a captioner also ``generated``
         (str) and ``generated_score``. Of a video that could not be read also
         ``unreadable``, the reason; what was generated is then ''.
     """
     record = {key: sample.get(key) for key in ('video_id', 'filename', 'captions', 'group')}
     record['window'] = (sample.get('start'), sample.get('end'))
-    record.update((k, sample[k]) for k in ('unreadable', 'generated', 'generated_score') if k in sample)
+    optional = ('video_key', 'group_key', 'unreadable', 'generated', 'generated_score')
+    record.update((k, sample[k]) for k in optional if k in sample)
     if 'unreadable' in record and 'generated' in record:
         record['generated'] = ''  # the model saw other frames
     return record
@@ -66,10 +69,26 @@ def make_record(sample: dict) -> dict:
     return record
 
 
+def name_videos(records: List[dict]) -> List[str]:
+    """Name the video of each record: by its id, or by its key where two datasets have an id in common.
+
+    Raises:
+        ValueError: If a video comes twice.
+    """
+    ids = [record['video_id'] for record in records]
+    keys = [record.get('video_key', record['video_id']) for record in records]
+    (repeated, count), = Counter(keys).most_common(1) or [(None, 0)]
+    if count > 1:
+        raise ValueError(f'{len(keys) - len(set(keys))} videos come more than once, such as {repeated!r}: '
+                         'put all references of a video into one entry of the annotations')
+    counts = Counter(ids)
+    return [name if counts[name] == 1 else key for name, key in zip(ids, keys)]
+
+
 def stack_scores(records: List[dict]) -> Scores:
     """Put the scores of all videos, in the order of the records, into one matrix."""
     owner = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
-    groups = [r.get('group') for r in records]
+    groups = [r.get('group_key', r.get('group')) for r in records]
     banks = [r['bank_scores'] for r in records if 'bank_scores' in r]
     return Scores(np.concatenate([r['scores'] for r in records]), owner,
                   groups if any(g is not None for g in groups) else None,

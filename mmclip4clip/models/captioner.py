@@ -128,7 +128,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             return self.joint_loss(frames, inputs)
         text = self.encode_text(inputs['tokens'], inputs['text_mask'])
         self.predict(text, self.adapter.pool(frames, frame_mask), inputs['owner'], data_samples)
-        written = self.write(frames, frame_mask, inputs['identity'])
+        written = self.write(frames, frame_mask, inputs.get('id_number', inputs['identity']))
         for item, caption, score in zip(data_samples, *written):
             unreadable = 'unreadable' in item  # it was encoded from the frames of another
             item.set_field('' if unreadable else caption, 'generated')
@@ -189,7 +189,8 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
-            identity (Tensor, optional): A number a video, (V,); sampling needs it.
+            identity (Tensor, optional): A number a video, (V,); sampling needs it, and draws by it. Made of
+                the id alone, so that captions do not change with the folder of the videos.
 
         Returns:
             tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.

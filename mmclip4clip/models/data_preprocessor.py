@@ -43,8 +43,9 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         Returns:
             dict: ``inputs`` with ``frames`` (V, T, 3, H, W), ``frame_mask``
             (V, T), tokens and masks, (N, L) each, ``owner`` (N,), the
-            video of each caption, and ``identity`` (V,), a number made of the
-            video's id; and ``data_samples``.
+            video of each caption, ``identity`` (V,), a number a video, made of its ``video_key``, and
+            ``id_number`` (V,), a number made of its ``video_id`` alone, whatever folder the video
+            lies in; and ``data_samples``.
 
         Raises:
             ValueError: If the frames of two videos differ in size, or a video has none.
@@ -56,7 +57,7 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         data = self.cast_data(dict(
             imgs=data['inputs']['imgs'], data_samples=data['data_samples'],
-            inputs=dict(text, owner=owner, frame_mask=frame_mask, identity=_identity(data['data_samples']))))
+            inputs=dict(text, owner=owner, frame_mask=frame_mask, **_numbers(data['data_samples']))))
         imgs = data.pop('imgs')
         same = len({len(x) for x in imgs}) == 1
         frames = torch.stack(imgs) if same else pad_sequence(imgs, batch_first=True)
@@ -82,8 +83,14 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
                     f'batch {tuple(imgs[0].shape[1:])}: the pipeline must resize and crop')
 
 
-def _identity(data_samples: list) -> Tensor:
-    """Return a number of 63 bits a video, equal on all processes for equal ids, (V,)."""
-    digests = (hashlib.sha256(str(sample.get('video_id', uuid4())).encode()).digest()
-               for sample in data_samples)
+def _numbers(data_samples: list) -> Dict[str, Tensor]:
+    """Return ``identity`` and ``id_number``, (V,) each, equal on all processes for equal keys and ids."""
+    ids = [sample.get('video_id', uuid4()) for sample in data_samples]
+    keys = [sample.get('video_key', name) for sample, name in zip(data_samples, ids)]
+    return dict(identity=_digest(keys), id_number=_digest(ids))
+
+
+def _digest(names: list) -> Tensor:
+    """Return a number of 63 bits a name, (V,)."""
+    digests = (hashlib.sha256(str(name).encode(errors='surrogatepass')).digest() for name in names)
     return torch.tensor([int.from_bytes(digest[:8], 'big') >> 1 for digest in digests])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmclip4clip.evaluation.records import make_record, stack_scores
+from mmclip4clip.evaluation.records import make_record, name_videos, stack_scores
 
 
 def sample(**kwargs):
@@ -54,3 +54,12 @@ def test_bank_scores_become_a_matrix_with_a_column_a_video():
     assert stack_scores(records).bank.tolist() == [[1, 4], [2, 5], [3, 6]]
     plain = make_record(sample())
     assert 'bank_scores' not in plain and stack_scores([plain]).bank is None
+
+
+def test_groups_of_two_annotation_files_stay_apart():
+    records = [make_record(sample(group='g', group_key=f'{file}.json#g', video_key=f'/{file}/v.mp4'))
+               for file in 'ab']
+    assert stack_scores(records).groups == ['a.json#g', 'b.json#g']
+    assert name_videos(records) == ['/a/v.mp4', '/b/v.mp4'] and [r['video_id'] for r in records] == ['v', 'v']
+    assert name_videos([dict(video_id='a'), dict(video_id='b', video_key='/b')]) == ['a', 'b']
+    assert name_videos([]) == []

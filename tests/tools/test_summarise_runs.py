@@ -34,6 +34,22 @@ def test_a_run_without_a_test_is_named(tool, tmp_path):
             tool('analysis_tools/summarise_runs.py', f'x={name}.json')
 
 
+@pytest.mark.parametrize('content, message', [
+    ('[' * 100_000, 'nested too deeply'), ('{"a": 1}', 'has no entry'), ('[[1], null]', 'has no entry'),
+    ('[{"stage": "test"', 'is no metrics.json of a work dir: .*cannot be read as JSON'),
+    *((f'[{{"stage": "test", "retrieval/R1": {value}}}]', 'retrieval/R1 of the last test must be a finite')
+      for value in ('1e999', 'NaN', '"9"', 'true', '[1]', '7' * 400))], ids=lambda text: text[:40])
+def test_a_damaged_file_is_named(tool, tmp_path, content, message):
+    (tmp_path / 'a.json').write_text(content)
+    with pytest.raises(SystemExit, match=f'a.json.*{message}'):
+        tool('analysis_tools/summarise_runs.py', 'x=a.json')
+
+
+def test_a_file_that_is_not_there_is_named(tool, tmp_path):
+    with pytest.raises(SystemExit, match='a.json is no metrics.json of a work dir: .*No such file'):
+        tool('analysis_tools/summarise_runs.py', 'x=a.json')
+
+
 @pytest.mark.parametrize('run', ['a.json', 'x='])
 def test_a_row_without_files_is_named(tool, capsys, run):
     with pytest.raises(SystemExit):

@@ -1,11 +1,13 @@
 """Print the mean and the spread of the last test of several runs, for example of several seeds."""
 import argparse
-import json
+import math
 import statistics
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from mmclip4clip.safe_json import read_json, shorten
 
 KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R1', 'v2t_R5', 'v2t_R10',
                                          'v2t_MdR', 'v2t_MnR', 'group_R1')),
@@ -15,10 +17,19 @@ KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R
 
 def last_test(path: Path) -> dict:
     """Read the figures of the last test in a ``metrics.json``."""
-    entries = [entry for entry in json.loads(path.read_text()) if entry.get('stage') == 'test']
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'{path} is no metrics.json of a work dir: {error}') from error
+    entries = [entry for entry in (content if isinstance(content, list) else [])
+               if isinstance(entry, dict) and entry.get('stage') == 'test']
     if not entries:
         raise SystemExit(f'{path} has no entry of tools/test.py: expected the metrics.json of a work dir')
-    return {key: entries[-1].get(key) for key in KEYS}
+    figures = {key: entries[-1].get(key) for key in KEYS}
+    for key, value in figures.items():
+        if value is not None and not (type(value) in (int, float) and math.isfinite(value)):
+            raise SystemExit(f'{path}: {key} of the last test must be a finite number, got {shorten(value)}')
+    return figures
 
 
 def main() -> None:

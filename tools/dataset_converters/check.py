@@ -63,8 +63,8 @@ def check(name: str, folder: Path, settings: dict) -> dict:
 def read_findings(path: Path) -> Dict[str, dict]:
     """Read what was found before, but for a last line that was cut off."""
     findings = {}
-    for line in path.read_text().splitlines() if path.exists() else []:
-        with suppress(ValueError, TypeError, KeyError):
+    for line in path.read_text(errors='replace').splitlines() if path.exists() else []:
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
             record = json.loads(line)
             findings[record['path']] = record
     return findings
@@ -72,7 +72,7 @@ def read_findings(path: Path) -> Dict[str, dict]:
 
 def refuse_what_is_not_ours(args: argparse.Namespace, log: Path) -> None:
     """Stop before a file is replaced that no check of this folder wrote."""
-    with suppress(FileNotFoundError, ValueError):
+    with suppress(FileNotFoundError, ValueError, RecursionError):
         report = json.loads(args.report.read_text() or '{}')
         if isinstance(report, dict) and report.get('folder') == str(args.folder):
             return
@@ -87,7 +87,8 @@ def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
     settings = {key: getattr(args, key) for key in (
         'samples', 'min_frames', 'min_seconds', 'backends', 'time_limit')}
     log = args.report.with_suffix('.jsonl')
-    known = {name: record for name, record in read_findings(log).items() if name in set(names)
+    wanted = set(names)
+    known = {name: record for name, record in read_findings(log).items() if name in wanted
              and stamp(args.folder / name, settings).items() <= record.items()}
     if known:
         print(f'{len(known)} of {len(names)} videos were checked before')

@@ -2,12 +2,14 @@
 import argparse
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from rich.progress import track
 
 from mmclip4clip.datasets.moving_shapes import group_by_shape, split_combinations, write_split
 from mmclip4clip.datasets.tokenizer import train_tokenizer
+from mmclip4clip.safe_json import read_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,12 +26,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def was_made_by(recipe: dict, stamp: Path) -> bool:
+    """Tell whether ``recipe.json`` is there and the same; a damaged one is another."""
+    with suppress(OSError, ValueError):
+        return read_json(stamp) == recipe
+    return False
+
+
 def main() -> None:
     args = parse_args()
     recipe = {k: v for k, v in vars(args).items() if k not in ('folder', 'force')}
     recipe['files'] = ['train', 'train_by_shape', 'val', 'test']
     stamp = args.folder / 'recipe.json'
-    if not args.force and stamp.exists() and json.loads(stamp.read_text()) == recipe:
+    if not args.force and was_made_by(recipe, stamp):
         print(f'{args.folder} already holds these moving shapes')
         return
     if args.folder.exists() and not args.force:

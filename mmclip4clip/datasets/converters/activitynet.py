@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import List
 
 from .captions import Captions, Split
-from .reading import of_form, read_json
+from .reading import expect, of_form, read_json
 
 
 def splits(folder: Path) -> List[Split]:
@@ -21,8 +21,9 @@ def splits(folder: Path) -> List[Split]:
 def read(path: Path) -> Captions:
     """Read all sentences of each video, in the order of the file."""
     captions = Captions()
-    with of_form(path, '{video: {"duration": seconds, "sentences": [...], ...}, ...}'):
-        for video, entry in read_json(path).items():
-            for sentence in entry['sentences']:
-                captions.add(video, sentence, 0, math.ceil(entry['duration']))
+    with of_form(path, '{video: {"duration": seconds, "sentences": [...], ...}, ...}') as place:
+        for place.entry, entry in read_json(path).items():
+            seconds = math.ceil(expect(entry['duration'], int, float))
+            for sentence in expect(entry['sentences'], list):
+                captions.add(place.entry, sentence, 0, seconds)
     return captions

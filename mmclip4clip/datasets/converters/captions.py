@@ -1,7 +1,9 @@
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from ..annotations import caption_fault, group_fault, name_fault, window_fault
+from .reading import expect
 
 
 class Captions:
@@ -31,14 +33,22 @@ class Captions:
             group (str, optional): Videos of one group are hard to tell apart.
 
         Raises:
+            TypeError: If the video is not a string, or a time not a number.
             ValueError: If a video is put into two groups.
         """
-        times = [x for x in (start, end) if x is not None]
+        expect(video, str)
+        times = [expect(x, int, float) for x in (start, end) if x is not None]
+        if name_fault(video):
+            return self.skip('names that are none of a file in the folder', name_fault(video))
         if not isinstance(caption, str) or not caption.strip():
             return self.skip('no text', video)
-        if not all(math.isfinite(x) and x >= 0 for x in times):
+        if caption_fault(caption):
+            return self.skip('a caption that no annotation may have', f'{video}: it {caption_fault(caption)}')
+        if group is not None and group_fault(group):
+            return self.skip('a group without a proper name', f'{video}: it {group_fault(group)}')
+        if any(window_fault(x, None) for x in times):
             return self.skip('times that are not seconds from 0 on', f'{video} {start}-{end}')
-        if len(times) == 2 and start >= end:
+        if window_fault(start, end):
             return self.skip('a start that is not before the end', f'{video} {start}-{end}')
         entry = self._entries.get((video, start, end))
         if entry is None:
@@ -50,8 +60,9 @@ class Captions:
         return entry['captions'].append(' '.join(caption.split()))
 
     def skip(self, reason: str, what: str) -> None:
-        """Note that ``what`` is left out, and why."""
-        self.skipped.setdefault(reason, []).append(what)
+        """Note that ``what`` is left out, and why; of what is very long, only the beginning."""
+        what = what.encode(errors='backslashreplace').decode()  # a file's name may be no text
+        self.skipped.setdefault(reason, []).append(what if len(what) <= 300 else f'{what[:300]}...')
 
     @property
     def entries(self) -> List[dict]:

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from ..annotations import name_fault
 from .captions import Split
 from .report import Report
 from .videos import VideoFolder, stem_of
@@ -78,6 +79,9 @@ def _locate(report: Report, folder: Optional[VideoFolder], ending: Optional[str]
             elif len(files[name]) > 1:
                 report.several.append(files[name])
         if files[name]:
+            fault = name_fault(files[name][0])
+            if fault:
+                raise ValueError(f'{report.split.name}: the file found for {name} {fault}; rename it')
             key = (files[name][0], entry.get('start'), entry.get('end'))
             if taken.setdefault(key, name) != name:
                 raise ValueError(f'{report.split.name}: {taken[key]} and {name} are different videos in '

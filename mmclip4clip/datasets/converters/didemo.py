@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from .captions import Captions, Split
-from .reading import of_form, read_json, read_lines
+from .reading import Place, expect, of_form, read_json, read_lines
 from .videos import stem_of
 
 FORM = '[{"video": name, "description": text, "times": [[first, last], ...]}, ...]'
@@ -38,8 +38,8 @@ def splits(folder: Path, listed: bool = False) -> List[Split]:
 def read_paragraphs(path: Path, names: Optional[Path] = None) -> Captions:
     """Gather all descriptions of each video, in the order of the file."""
     captions = Captions()
-    with of_form(path, FORM):
-        for video, item in _items(path, names, captions):
+    with of_form(path, FORM) as place:
+        for video, item in _items(path, names, captions, place):
             captions.add(video, item['description'], 0, PARAGRAPH_END)
     return captions
 
@@ -47,8 +47,8 @@ def read_paragraphs(path: Path, names: Optional[Path] = None) -> Captions:
 def read_moments(path: Path, names: Optional[Path] = None) -> Captions:
     """Gather the descriptions of each moment of a video."""
     captions = Captions()
-    with of_form(path, FORM):
-        for video, item in _items(path, names, captions):
+    with of_form(path, FORM) as place:
+        for video, item in _items(path, names, captions, place):
             captions.add(video, item['description'], *moment(item['times']))
     return captions
 
@@ -64,15 +64,18 @@ def moment(times: List[List[int]]) -> Tuple[int, int]:
     Returns:
         tuple[int, int]: Start and end in seconds.
     """
-    (first, last), _ = Counter((first, last) for first, last in times).most_common(1)[0]
+    chunks = ((expect(first, int), expect(last, int)) for first, last in expect(times, list))
+    (first, last), _ = Counter(chunks).most_common(1)[0]
     return CHUNK * first, CHUNK * (last + 1)
 
 
-def _items(path: Path, names: Optional[Path], captions: Captions) -> Iterator[Tuple[str, dict]]:
+def _items(path: Path, names: Optional[Path], captions: Captions,
+           place: Place) -> Iterator[Tuple[str, dict]]:
     """Yield the first name of each item's video, and the item."""
     listed = None if names is None else {name.strip() for name in read_lines(names)}
     first_name: Dict[str, str] = {}
-    for item in read_json(path):
+    for place.entry, item in enumerate(expect(read_json(path), list)):
+        place.entry = expect(item['video'], str)
         if listed is not None and item['video'] not in listed:
             captions.skip(f'name not in {names.name}', item['video'])
         else:

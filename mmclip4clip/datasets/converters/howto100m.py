@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
 from .captions import Captions, Split
-from .reading import of_form, read_json, read_lines, read_table
+from .reading import expect, of_form, read_json, read_lines, read_table
 
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 
@@ -38,8 +38,10 @@ def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Capti
     """
     captions = Captions()
     wanted = None if ids is None else dict.fromkeys(read_ids(ids))
-    with of_form(source, FORM):
-        for video, (starts, ends, texts) in _narrations(source, wanted):
+    with of_form(source, FORM) as place:
+        for video, columns in _narrations(source, wanted):
+            place.entry = video
+            starts, ends, texts = (expect(column, list) for column in columns)
             if not len(starts) == len(ends) == len(texts):
                 raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and '
                                  f'{len(texts)} texts')

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Callable, Iterable, List
 
 from .captions import Captions, Split
-from .reading import of_form, read_json, read_table
+from .reading import Place, expect, of_form, read_json, read_table
 
 FORM = ('{"videos": [{"video_id", "split", ...}, ...], '
         '"sentences": [{"video_id", "caption", ...}, ...]}')
@@ -37,16 +37,16 @@ def read_ids(path: Path) -> List[str]:
 def read_listed(data: Path, ids: Path, load: Callable = read_json) -> Captions:
     """Gather all captions of the videos that a list names, in the order of the list."""
     without = f'listed in {ids.name}, without a caption in {data.name}'
-    with of_form(data, FORM):
-        return _gather(load(data), read_ids(ids), without)
+    with of_form(data, FORM) as place:
+        return _gather(load(data), read_ids(ids), without, place)
 
 
 def read_published(data: Path, split: str, load: Callable = read_json) -> Captions:
     """Gather all captions of the videos whose ``split`` is the one given."""
-    with of_form(data, FORM):
+    with of_form(data, FORM) as place:
         content = load(data)
-        ids = [video['video_id'] for video in content['videos'] if video['split'] == split]
-        return _gather(content, ids, f'of the split {split!r}, without a caption')
+        ids = [video['video_id'] for video in expect(content['videos'], list) if video['split'] == split]
+        return _gather(content, ids, f'of the split {split!r}, without a caption', place)
 
 
 def read_pairs(path: Path) -> Captions:
@@ -57,12 +57,14 @@ def read_pairs(path: Path) -> Captions:
     return captions
 
 
-def _gather(content: dict, ids: Iterable[str], without: str) -> Captions:
+def _gather(content: dict, ids: Iterable[str], without: str, place: Place) -> Captions:
     captions, sentences = Captions(), {video: [] for video in ids}
-    for sentence in content['sentences']:
+    for number, sentence in enumerate(expect(content['sentences'], list)):
+        place.entry = f'sentence {number}'
         if sentence['video_id'] in sentences:
             sentences[sentence['video_id']].append(sentence['caption'])
     for video, texts in sentences.items():
+        place.entry = video
         if not texts:
             captions.skip(without, video)
         for text in texts:

@@ -2,8 +2,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Callable, List
 
+from ..annotations import MAX_CAPTION
 from .captions import Captions, Split
-from .reading import of_form, read_lines, read_pickle
+from .reading import expect, of_form, read_lines, read_pickle
 
 
 def splits(folder: Path) -> List[Split]:
@@ -20,13 +21,17 @@ def splits(folder: Path) -> List[Split]:
 def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:
     """Gather the captions of the videos that a list names; a caption is a list of words."""
     captions = Captions()
-    with of_form(pickled, '{video: [[word, ...], ...], ...}'):
-        sentences = load(pickled)
+    with of_form(pickled, '{video: [[word, ...], ...], ...}') as place:
+        sentences = expect(load(pickled), dict)
         for video in map(str.strip, read_lines(ids)):
+            place.entry = video
             if not sentences.get(video):
                 captions.skip(f'listed in {ids.name}, without a caption in {pickled.name}', video)
             for words in sentences.get(video, ()):
                 if isinstance(words, str):  # would be joined letter by letter
                     raise TypeError(f'{video} has {words[:50]!r} for a list of words')
-                captions.add(video, ' '.join(words))
+                if sum(map(len, words)) > MAX_CAPTION:  # before they are joined: a pickle can repeat one word
+                    captions.skip('a caption that is too long', video)
+                else:
+                    captions.add(video, ' '.join(words))
     return captions

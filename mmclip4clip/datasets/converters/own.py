@@ -2,6 +2,7 @@
 from pathlib import Path
 from typing import List, Optional
 
+from ...safe_json import shorten
 from .captions import Captions, Split
 from .reading import of_form, read_lines, read_table
 from .videos import VideoFolder, files_below, stem_of
@@ -35,12 +36,14 @@ def read_captions(table: Path) -> Captions:
         FormError: If a start or end is not a number, or a video is in two groups.
     """
     captions, columns = Captions(), {}
-    with of_form(table, f'{", ".join(COLUMNS)}, the last three optional'):
+    with of_form(table, f'{", ".join(COLUMNS)}, the last three optional') as place:
         for line, row in read_table(table, COLUMNS[:2]):
             columns.update(row)
+            place.entry = f'line {line}'
             if (row['video'] or '').strip():
                 start, end = (_seconds(row, column, line) for column in ('start', 'end'))
-                captions.add(row['video'].strip(), row['caption'], start, end, row.get('group') or None)
+                group = (row.get('group') or '').strip() or None
+                captions.add(row['video'].strip(), row['caption'], start, end, group)
             else:
                 captions.skip('no name of a video', f'line {line}')
     for column in sorted(set(columns) - set(COLUMNS)):
@@ -51,9 +54,12 @@ def read_captions(table: Path) -> Captions:
 def _seconds(row: dict, column: str, line: int) -> Optional[float]:
     text = (row.get(column) or '').strip()
     try:
+        if '_' in text:  # float takes 1_0 for 10
+            raise ValueError
         return float(text) if text else None
     except ValueError:
-        raise ValueError(f'line {line}: {column} must be seconds, such as 12.5, got {text!r}') from None
+        raise ValueError(f'line {line}: {column} must be seconds, such as 12.5, got '
+                         f'{shorten(text)}') from None
 
 
 def read_texts(folder: Path) -> Captions:

@@ -3,22 +3,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-# In order of preference where a video is there twice; the later ones occur in DiDeMo.
-ENDINGS = ('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.wmv', '.asf', '.divx',
-           '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.ts', '.flv')
-
-
-def stem_of(name: str) -> str:
-    """Strip a video's endings, and nothing else after a dot.
-
-    ``clip.mov.mp4`` (a copy converted to MP4) is ``clip``, and LSMDC's
-    ``0001_Movie_00.00.51.926-00.00.54.129`` stays whole.
-    """
-    while True:
-        root, ending = os.path.splitext(name)
-        if ending != '.' and ending.lower() not in ENDINGS:  # DiDeMo has names that end with a dot
-            return name
-        name = root
+from ..video_names import ENDINGS, stem_of
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -14,9 +14,9 @@ class DistinctVideoBatchSampler(Sampler):
 
     For ``caption_mode='each'``, where captions of one video meet otherwise: as each
     other's negatives with ``same_video='negative'``, in place of a negative without.
-    A video is what has one ``video_id``: two windows of a file are two videos. It is
-    a batch sampler because mmengine tells those, and no other sampler, the batch
-    size: ``batch_sampler=dict(type=...)`` beside a ``DefaultSampler``, and no
+    A video is what has one ``video_key``, that is one file and window, in all datasets that are joined:
+    two windows of a file are two videos. It is a batch sampler because mmengine tells those, and no
+    other sampler, the batch size: ``batch_sampler=dict(type=...)`` beside a ``DefaultSampler``, and no
     ``drop_last`` of the dataloader.
 
     Every process gets as many batches, and the processes take turns within each.
@@ -44,7 +44,8 @@ class DistinctVideoBatchSampler(Sampler):
         self.sampler, self.batch_size = sampler, batch_size
         videos: Dict[str, List[int]] = {}
         for i in range(len(sampler.dataset)):
-            videos.setdefault(sampler.dataset.get_data_info(i)['video_id'], []).append(i)
+            item = sampler.dataset.get_data_info(i)
+            videos.setdefault(item.get('video_key', item['video_id']), []).append(i)
         self.videos = [torch.tensor(items) for items in videos.values()]
         self.counts = torch.tensor([len(items) for items in self.videos])
         total, full = int(self.counts.sum()), batch_size * sampler.world_size

@@ -9,7 +9,7 @@ from mmengine.dataset import DefaultSampler
 class GroupedSampler(DefaultSampler):
     """Shuffle whole groups, so that hard negatives meet in one batch.
 
-    The members of a group (the ``group`` of the annotations) follow one another;
+    The members of a group (the ``group`` of one annotation file) follow one another;
     an item without a group is a group of its own. Processes take turns, so a
     group that is not cut by the end of a batch stays within the batch that they
     form together: give all groups one size, and let it divide the batch.
@@ -27,7 +27,8 @@ class GroupedSampler(DefaultSampler):
         self.first_epoch = first_epoch
         groups: Dict[str, List[int]] = {}
         for i in range(len(dataset)):
-            groups.setdefault(dataset.get_data_info(i).get('group', i), []).append(i)
+            item = dataset.get_data_info(i)
+            groups.setdefault(item.get('group_key', item.get('group', i)), []).append(i)
         self.groups = list(groups.values())
 
     def __iter__(self) -> Iterator[int]:

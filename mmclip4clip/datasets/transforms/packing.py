@@ -6,6 +6,8 @@ from mmaction.registry import TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 
+KEYS = ('video_key', 'group_key')
+
 
 @TRANSFORMS.register_module()
 class PackVideoCaptions(BaseTransform):
@@ -26,7 +28,8 @@ class PackVideoCaptions(BaseTransform):
     - data_samples (ActionDataSample): The meta keys
 
     Args:
-        meta_keys (Sequence[str]): What to keep of the annotation.
+        meta_keys (Sequence[str]): What to keep of the annotation, beside what tells videos and
+            groups apart, ``video_key`` and ``group_key``.
     """
 
     def __init__(
@@ -39,7 +42,8 @@ class PackVideoCaptions(BaseTransform):
         """Pack one video.
 
         Raises:
-            ValueError: If the frames are not (T, 3, H, W) uint8.
+            ValueError: If the frames are not (T, 3, H, W) uint8, or more or fewer than were sampled, as
+                after mmaction2's ``ThreeCrop``.
         """
         imgs = torch.as_tensor(np.ascontiguousarray(results['imgs']))
         if imgs.ndim != 4 or imgs.shape[1] != 3 or imgs.dtype != torch.uint8:
@@ -47,8 +51,14 @@ class PackVideoCaptions(BaseTransform):
                 f"{results.get('filename')}: expected imgs of (T, 3, H, W) uint8, got "
                 f"{tuple(imgs.shape)} {imgs.dtype}; end the pipeline with "
                 "dict(type='FormatShape', input_format='NCHW') and leave normalising to the model")
+        clip_len, num_clips = results.get('clip_len', len(imgs)), results.get('num_clips', 1)
+        if len(imgs) != clip_len * num_clips:
+            raise ValueError(
+                f"{results.get('filename')}: expected {clip_len * num_clips} frames ({clip_len=}, "
+                f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames; '
+                'leave out ThreeCrop, TenCrop and the like')
         sample = ActionDataSample()
-        sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
+        sample.set_metainfo({key: results[key] for key in (*self.meta_keys, *KEYS) if key in results})
         inputs = dict(imgs=imgs, tokens=results['tokens'], text_mask=results['text_mask'])
         inputs.update({key: results[key] for key in ('caption_tokens', 'caption_mask') if key in results})
         return dict(inputs=inputs, data_samples=sample)

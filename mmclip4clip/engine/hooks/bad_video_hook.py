@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 from typing import Dict, Optional, Tuple
 
@@ -14,7 +15,7 @@ class BadVideoHook(Hook):
     a test; this hook gathers what the samples of all processes say of it. The
     numbers go to the log, whenever there are new ones and at the end of each
     epoch and evaluation. Each video goes to a file in the work dir, one a line,
-    with a tab and the reason.
+    with a tab and the reason: by its id, or by its path where two datasets that are joined have the same id.
 
     Args:
         max_share (float): The largest share of the training videos that may be
@@ -33,7 +34,7 @@ class BadVideoHook(Hook):
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.max_share, self.interval, self.filename = max_share, interval, filename
-        self._found: Dict[str, str] = {}  # in training, by all processes
+        self._found: Dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
         self._replaced = 0
         self._here: Tuple[Dict[str, str], int] = {}, 0  # in this process, since the last look
         self._missed: Dict[str, str] = {}  # in this process, in a test
@@ -47,7 +48,9 @@ class BadVideoHook(Hook):
         """
         found, replaced = self._here
         for sample in (data_batch or {}).get('data_samples', []):
-            found.update(sample.get('replaced', []))
+            bad = sample.get('replaced', [])
+            keys = sample.get('replaced_keys', [video for video, _ in bad])
+            found.update((key, reason) for key, (_, reason) in zip(keys, bad))
             replaced += 'replaced' in sample
         self._here = found, replaced
         if self.every_n_train_iters(runner, self.interval) and self._look(runner):
@@ -62,20 +65,28 @@ class BadVideoHook(Hook):
     def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
                        outputs: Optional[dict] = None) -> None:
         """Note what could not be read."""
-        self._missed.update((sample.video_id, sample.unreadable)
+        self._missed.update((sample.get('video_key', sample.video_id), sample.unreadable)
                             for sample in (data_batch or {}).get('data_samples', [])
                             if 'unreadable' in sample)
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
-        """List what could not be read and was counted as missed."""
+        """List what a validation could not read and counted as missed."""
+        self._list_missed(runner, 'val')
+
+    def after_test_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """List what a test could not read and counted as missed."""
+        self._list_missed(runner, 'test')
+
+    after_test_iter = after_val_iter
+
+    def _list_missed(self, runner, stage: str) -> None:
         found = {video: reason for part in all_gather_object(self._missed) for video, reason in part.items()}
         self._missed = {}
         if found:
-            self._list(runner, found)
+            loader = getattr(runner, f'{stage}_dataloader', None)
+            self._list(runner, name_bad(found, videos_of(getattr(loader, 'dataset', None))))
             runner.logger.warning(f'{len(found)} videos could not be read and count as missed; they are '
                                   f'listed in {Path(runner.work_dir) / self.filename}')
-
-    after_test_iter, after_test_epoch = after_val_iter, after_val_epoch
 
     def _look(self, runner) -> bool:
         """Add up all processes, and tell whether there are videos not seen before."""
@@ -86,8 +97,9 @@ class BadVideoHook(Hook):
         self._replaced += sum(replaced for _, replaced in parts)
         if not new:
             return False
-        self._list(runner, new)
-        total = count_videos(runner.train_dataloader.dataset)
+        dataset = runner.train_dataloader.dataset
+        self._list(runner, name_bad(new, videos_of(dataset)))
+        total = count_videos(dataset)
         if len(self._found) > self.max_share * total:  # in all processes alike
             raise RuntimeError(
                 f'{len(self._found)} of the {total} training videos could not be read, more than '
@@ -116,8 +128,25 @@ def append_videos(path: Path, found: Dict[str, str]) -> None:
                 file.write(f'{video}\t{" ".join(reason.split())}\n')
 
 
+def videos_of(dataset) -> Dict[str, str]:
+    """Return the id of each video by its key, of a dataset and of one that wraps or joins others."""
+    if hasattr(dataset, 'video_ids'):
+        return dataset.video_ids
+    parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    return {key: name for part in parts if part is not None for key, name in videos_of(part).items()}
+
+
+def name_bad(found: Dict[str, str], ids: Dict[str, str]) -> Dict[str, str]:
+    """Name videos by their ids instead of their keys, but where an id is that of several videos."""
+    counts = Counter(ids.values())
+    return {ids[key] if counts[ids.get(key)] == 1 else key: reason for key, reason in found.items()}
+
+
 def count_videos(dataset) -> int:
-    """Count the videos of a dataset, also of one that wraps or joins others."""
+    """Count the videos of a dataset, also of one that wraps or joins others; the same one of two is one."""
+    videos = videos_of(dataset)
+    if videos:
+        return len(videos)
     if hasattr(dataset, 'num_videos'):
         return dataset.num_videos
     parts = dataset.datasets if hasattr(dataset, 'datasets') else [dataset.dataset]

@@ -8,7 +8,7 @@ from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from ...datasets.annotations import load_annotations
+from ...datasets.annotations import load_annotations, paragraph
 from ...datasets.transforms import TokenizeCaptions
 from ...evaluation.metrics.retrieval import NO_BANK
 from ...models.features import Features, join_features, move_features
@@ -52,8 +52,10 @@ class QueryBank:
             if value is not None and value < 1:
                 raise ValueError(f'{name} of the query bank must be at least 1, got {value}')
         entries = load_annotations(ann_file)
-        captions = [' '.join(e['captions']) for e in entries] if caption_mode == 'paragraph' \
-            else [c for e in entries for c in e['captions']]
+        if caption_mode == 'paragraph':
+            captions = [paragraph(e['captions'], f'{ann_file} ({e["video"]})') for e in entries]
+        else:
+            captions = [c for e in entries for c in e['captions']]
         total = len(captions)
         if max_captions is not None and total > max_captions:
             drawn = np.random.default_rng(seed).choice(total, max_captions, replace=False)

@@ -4,7 +4,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
 from ..functional.captioning import CaptionScores, caption_figures, check_scorers
-from ..records import describe_video
+from ..records import describe_video, name_videos
 
 NO_CAPTION = ("the data samples carry no 'generated' caption, as the model is not a captioner: test a "
               'CLIP4ClipCaptioner, or take {} out of the evaluator')
@@ -55,7 +55,8 @@ class VideoCaptionMetric(BaseMetric):
             ValueError: If a video comes twice, or has no or an empty reference.
         """
         scores = score_captions(results, self.java)
-        self.records = [dict(record, cider=scores.cider[record['video_id']]) for record in results]
+        self.records = [dict(record, cider=scores.cider[name])
+                        for record, name in zip(results, name_videos(results))]
         return scores.figures
 
 
@@ -74,13 +75,9 @@ def score_captions(records: Sequence[dict], java: bool = True) -> CaptionScores:
         RuntimeError: If Java is needed and fails.
         ValueError: If a video comes twice, or has no or an empty reference.
     """
-    ids = [record['video_id'] for record in records]
-    if len(set(ids)) < len(ids):
-        raise ValueError(f'{len(ids) - len(set(ids))} videos come more than once, such as '
-                         f'{next(v for v in ids if ids.count(v) > 1)!r}: put all references of a video '
-                         'into one entry of the annotations')
-    figures, cider = caption_figures({r['video_id']: r['captions'] for r in records},
-                                     {r['video_id']: r['generated'] for r in records}, java)
+    names = name_videos(records)
+    figures, cider = caption_figures({name: r['captions'] for name, r in zip(names, records)},
+                                     {name: r['generated'] for name, r in zip(names, records)}, java)
     unreadable = float(sum('unreadable' in record for record in records))
     return CaptionScores(dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable),
                          cider)

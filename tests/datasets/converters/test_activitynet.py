@@ -21,9 +21,17 @@ def test_a_video_has_all_its_sentences_from_0_to_the_duration_rounded_up(tmp_pat
 
 @pytest.mark.parametrize('content', [
     [1], {'v_a': {}}, {'v_a': dict(sentences=['x'])}, {'v_a': dict(duration='long', sentences=['x'])},
-    {'v_a': dict(duration=float('nan'), sentences=['x'])}])
+    {'v_a': dict(duration=float('nan'), sentences=['x'])}, {'v_a': dict(duration=True, sentences=['x'])},
+    {'v_a': dict(duration=9, sentences='letters')}, {'v_a': dict(duration=10**400, sentences=['x'])},
+    {'v_a': dict(duration=9, sentences={'x': 1})}])
 def test_another_file_is_refused(tmp_path, content):
     with pytest.raises(ValueError, match=r'a.json is not of the form \{video: \{"duration"'):
+        read(write(tmp_path / 'a.json', content))
+
+
+def test_the_video_at_fault_is_named(tmp_path):
+    content = {'v_a': dict(duration=9, sentences=['x']), 'v_b': dict(duration=9, sentences='letters')}
+    with pytest.raises(ValueError, match="a.json is not .* at 'v_b' TypeError.*expected list, got 'letters'"):
         read(write(tmp_path / 'a.json', content))
 
 

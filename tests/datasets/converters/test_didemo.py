@@ -57,7 +57,11 @@ def test_names_that_are_not_listed_are_left_out_and_noted(tmp_path, read):
 
 @pytest.mark.parametrize('content', [
     {'a': 1}, [1], [dict(video='a', times=[[0, 0]])], [dict(video='a', description='x', times=[])],
-    [dict(video='a', description='x', times=[['0', '0']])]])
+    [dict(video='a', description='x', times=[['0', '0']])],
+    [dict(video='a', description='x', times=[[0.5, 1]])],
+    [dict(video='a', description='x', times=[[0, True]])],
+    [dict(video='a', description='x', times='0')], [dict(video='a', description='x', times=[[0, 10**400]])],
+    [dict(video=5, description='x', times=[[0, 0]])], {'video': 'a'}])
 def test_another_file_is_refused(tmp_path, content):
     path = write(tmp_path / 'a.json', content)
     with pytest.raises(ValueError, match=r'a.json is not of the form \[\{"video": name'):

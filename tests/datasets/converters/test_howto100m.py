@@ -50,7 +50,9 @@ def test_only_listed_videos_are_taken(tmp_path, content):
     ({'a': dict(start=[0], end=[1])}, "KeyError\\('text'\\)"),
     ({'a': dict(start=[0, 1], end=[1, 2], text=['x'])}, 'a has 2 starts, 2 ends and 1 texts'),
     ({'a': dict(start=['soon'], end=[1], text=['x'])}, 'could not convert string to float'),
-    ({'a': dict(start=[None], end=[1], text=['x'])}, 'TypeError')])
+    ({'a': dict(start=[None], end=[1], text=['x'])}, 'TypeError'),
+    ({'a': dict(start='12', end='34', text='ab')}, "at 'a' TypeError.*expected list, got '12'"),
+    ({'a': dict(start=[0], end=[1], text={'x': 1})}, "at 'a' TypeError.*expected list")])
 def test_another_file_is_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=rf'a.json is not of the form \{{video: \{{"start".*{message}'):
         read(write(tmp_path / 'a.json', content))

@@ -45,6 +45,11 @@ def test_pairs_are_read_whatever_their_commas(tmp_path):
     ({'videos': [{}], 'sentences': []}, r'of the form \{"videos": .* KeyError'),
     ([1], 'of the form .* TypeError'),
     ({'videos': DATA['videos'], 'sentences': [dict(video_id='video0')]}, "KeyError\\('caption'\\)"),
+    ({'videos': DATA['videos'], 'sentences': {'video_id': 'video0'}}, 'expected list'),
+    ({'videos': {'video_id': 'video0'}, 'sentences': []}, 'expected list'),
+    ({'videos': [dict(video_id=7, split='train')], 'sentences': [dict(video_id=7, caption='x')]},
+     'at 7 TypeError.*expected str, got 7'),
+    ({'videos': [dict(video_id=['a'], split='train')], 'sentences': []}, 'TypeError'),
     ('video_id,sentence', 'cannot be read as JSON')])
 def test_a_wrong_file_is_named_with_the_form_expected(tmp_path, content, message):
     with pytest.raises(ValueError, match=f'bad.json.*{message}'):

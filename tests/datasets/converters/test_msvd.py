@@ -37,6 +37,12 @@ def test_a_pickle_of_something_else_is_refused(official, captions):
         read(*official(captions))
 
 
+def test_a_word_that_a_small_pickle_repeats_is_not_joined_to_a_text_without_bound(official):
+    captions = read(*official({'b_1_2': [['w' * 10_000] * 100_000, ['x']], '-a_3_4': [['y']]}))
+    assert captions.skipped == {'a caption that is too long': ['b_1_2']}
+    assert [entry['captions'] for entry in captions.entries] == [['x'], ['y']]
+
+
 def test_a_pickle_that_asks_for_code_is_refused(official):
     with pytest.raises(ValueError, match='raw-captions.pkl was refused .* asks for __builtin__.print'):
         read(*official({'b_1_2': [[print]]}))

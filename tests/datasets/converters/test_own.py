@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mmclip4clip.datasets.converters import convert
@@ -62,3 +64,23 @@ def test_texts_beside_videos_give_a_caption_a_line(tmp_path):
     assert [e['video'] for e in report.entries] == ['b.mp4', 'deep/a.1.avi', 'whole.webm']
     assert report.missing == ['deep/b']  # not the other b
     assert (tmp_path / 'out/mine.json').exists()
+
+
+def test_a_file_whose_name_is_no_text_is_named_and_not_written(tmp_path):
+    write(tmp_path / 'ok.mp4', '')
+    write(tmp_path / 'ok.txt', 'one')
+    (tmp_path / os.fsdecode(b'caf\xe9.mp4')).touch()
+    captions = read_texts(tmp_path)
+    assert captions.skipped == {'a video without a text file beside it': ['caf\\udce9.mp4']}
+    write(tmp_path / os.fsdecode(b'caf\xe9.txt'), 'two')
+    captions = read_texts(tmp_path)
+    assert [e['video'] for e in captions.entries] == ['ok']
+    reason, = captions.skipped['names that are none of a file in the folder']
+    assert 'half of a surrogate pair' in reason and reason.isascii()
+
+
+def test_a_video_in_a_file_whose_name_no_annotation_may_have_is_refused(tmp_path):
+    write(tmp_path / 'bad\nfolder/a.mp4', '')
+    table = write(tmp_path / 'train.csv', 'video,caption\na,x\n')
+    with pytest.raises(ValueError, match='train: the file found for a has a control character.*rename it'):
+        convert(table_splits(table), tmp_path / 'out', tmp_path)

@@ -5,6 +5,7 @@ import pytest
 
 from mmclip4clip.datasets.converters.reading import (
     FormError,
+    expect,
     of_form,
     read_json,
     read_lines,
@@ -24,6 +25,22 @@ def write(path, content):
 def test_an_odd_value_becomes_an_error_about_the_file(wrong):
     with pytest.raises(FormError, match='a.json is not of the form a list: '), of_form('a.json', 'a list'):
         wrong()
+
+
+def test_the_entry_is_named_and_a_long_cause_is_cut():
+    with pytest.raises(FormError, match="^a.json is not of the form a list: at 'v_a' KeyError") as error, \
+            of_form('a.json', 'a list') as place:
+        place.entry = 'v_a'
+        {}['k' * 100_000]
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize('value, types', [
+    (True, (int, float)), ('ab', (list, )), (None, (str, )), (1., (int, ))])
+def test_a_value_of_another_type_is_not_taken(value, types):
+    with pytest.raises(TypeError, match=f'expected {types[0].__name__}.*, got {value!r}'):
+        expect(value, *types)
+    assert expect(5, *types[:0], int) == 5
 
 
 def test_an_error_about_a_file_stays_as_it_is():
@@ -54,6 +71,13 @@ def test_a_table_gives_line_numbers_and_cells(tmp_path):
      "bad, line 3: more cells than columns, from ' a dog' on; put text with commas in double quotes"),
     (lambda p: read_table(p, ['a']), 'a\n"x', 'bad unexpected end of data'),
     (lambda p: read_table(p, ['a']), b'a\n\xff', 'bad .* codec'),
+    (read_json, '[' * 100_000, 'bad cannot be read as JSON: it is nested too deeply'),
+    (read_json, '{"a": '.encode('utf-16'), 'bad cannot be read as JSON: it is not UTF-8 text, byte 0'),
+    (lambda p: read_table(p, ['a']), 'a,b,a\n1,2,3\n',
+     r"bad has two columns of one name; .*\['a', 'b', 'a'\]"),
+    (lambda p: read_table(p, ['a']), 'a\n1\n' + 'x' * 200_000, 'bad field larger than .*, near line 2'),
+    (read_pickle, b'\x80\x04Nr\xff\xff\xff\x3f.', 'bad was refused .* has object number 1,073,741,823'),
+    (read_pickle, b'(' * 1000 + b'l' * 1000, 'bad was refused'),
     (read_pickle, 'no pickle', 'bad was refused as a pickle of plain values, and nothing in it was run'),
 ])
 def test_a_bad_file_is_named(tmp_path, read, content, message):

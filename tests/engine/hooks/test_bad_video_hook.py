@@ -113,3 +113,51 @@ def test_videos_are_counted_through_wrappers():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BadVideoHook(**arguments)
+
+
+def joined(tmp_path) -> SimpleNamespace:
+    """Two datasets that call different videos v0 to v9, and one of them once more, under another name."""
+    one = SimpleNamespace(video_ids={f'/one/v{i}': f'v{i}' for i in range(10)})
+    two = SimpleNamespace(video_ids={f'/two/v{i}': f'v{i}' for i in range(9)})
+    two.video_ids |= {'/two/x': 'x', '/one/v0': 'w0'}
+    return SimpleNamespace(dataset=SimpleNamespace(datasets=[one, two]))
+
+
+def replaced(*videos) -> dict:
+    sample = ActionDataSample(metainfo=dict(
+        video_id='v', replaced=[(name, f'{key} is broken') for name, key in videos],
+        replaced_keys=[key for _, key in videos]))
+    return dict(data_samples=[sample])
+
+
+def test_videos_of_one_name_in_two_datasets_are_counted_and_listed_apart(runner, tmp_path, caplog):
+    runner.train_dataloader = SimpleNamespace(dataset=joined(tmp_path))
+    assert count_videos(runner.train_dataloader.dataset) == 20
+    hook = BadVideoHook(max_share=0.15, interval=1)
+    train(hook, runner, replaced(('v1', '/one/v1'), ('v9', '/one/v9')), replaced(('v1', '/two/v1')))
+    assert lines(runner, tmp_path) == ['/one/v1\t/one/v1 is broken', 'v9\t/one/v9 is broken',
+                                       '/two/v1\t/two/v1 is broken']
+    assert '3 videos could not be read, 2 samples' in caplog.text
+    again = BadVideoHook(max_share=0.15, interval=1)  # of a resumed run
+    train(again, runner, replaced(('v1', '/two/v1'), ('v9', '/one/v9')))
+    assert len(lines(runner, tmp_path)) == 3
+    with pytest.raises(RuntimeError, match='4 of the 20 training videos'):
+        train(hook, runner, replaced(('x', '/two/x')))
+
+
+def test_a_file_of_two_datasets_is_one_bad_video(runner, tmp_path):
+    runner.train_dataloader = SimpleNamespace(dataset=joined(tmp_path))
+    hook = BadVideoHook(max_share=0.05, interval=1)  # 1 of 20
+    train(hook, runner, replaced(('v0', '/one/v0')), replaced(('w0', '/one/v0')))
+    assert len(lines(runner, tmp_path)) == 1
+
+
+def test_a_test_lists_videos_of_one_name_apart(runner, tmp_path, caplog):
+    runner.test_dataloader = SimpleNamespace(dataset=joined(tmp_path))
+    hook = BadVideoHook()
+    for key in ('/one/v1', '/two/v1', '/one/v9'):
+        sample = ActionDataSample(metainfo=dict(video_id=key[-2:], video_key=key, unreadable='no frames'))
+        hook.after_test_iter(runner, 0, dict(data_samples=[sample]))
+    hook.after_test_epoch(runner)
+    assert lines(runner, tmp_path) == ['/one/v1\tno frames', '/two/v1\tno frames', 'v9\tno frames']
+    assert '3 videos could not be read and count as missed' in caplog.text

@@ -84,3 +84,17 @@ def test_with_java_there_is_meteor_too(tmp_path, monkeypatch):
     metric.process(None, samples())
     with pytest.raises(RuntimeError, match='java does not run here'):  # it has gone since
         metric.evaluate(3)
+
+
+def test_videos_of_one_name_in_two_datasets_are_scored_apart():
+    joined = samples(a=dict(video_key='/one/v'), b=dict(video_key='/two/v', video_id='a'))
+    figures, metric = evaluate(joined)
+    plain = evaluate(samples())
+    assert figures == plain[0]
+    assert [r['cider'] for r in metric.records] == [r['cider'] for r in plain[1].records]
+    assert [r['video_id'] for r in metric.records] == ['a', 'a', 'c']
+
+
+def test_one_file_under_two_names_is_refused():
+    with pytest.raises(ValueError, match="1 videos come more than once, such as '/one/v'"):
+        evaluate(samples(a=dict(video_key='/one/v'), b=dict(video_key='/one/v')))

@@ -34,3 +34,12 @@ def test_a_folder_of_something_else_is_kept_unless_forced(tool, tmp_path):
     assert (tmp_path / 'data/mine.txt').exists()
     tool('dataset_converters/moving_shapes.py', 'data', *FEW, '--force')
     assert not (tmp_path / 'data/mine.txt').exists()
+
+
+@pytest.mark.parametrize('recipe', [b'{"seed": 0', b'[' * 100_000, b'\xff\xfe', b'[1]'],
+                         ids=['cut', 'deep', 'encoding', 'list'])
+def test_a_damaged_recipe_is_that_of_something_else(tool, tmp_path, recipe):
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/recipe.json').write_bytes(recipe)
+    with pytest.raises(SystemExit, match='data exists and was not made by'):
+        tool('dataset_converters/moving_shapes.py', 'data', *FEW)
