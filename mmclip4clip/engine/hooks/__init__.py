@@ -1,10 +1,10 @@
 from .architecture_check_hook import ArchitectureCheckHook
 from .bad_video_hook import BadVideoHook
 from .caption_report_hook import CaptionReportHook
+from .preprocessing_check_hook import TokenizerCheckHook
 from .random_state_hook import RandomStateHook
 from .retrieval_report_hook import RetrievalReportHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
-from .tokenizer_check_hook import TokenizerCheckHook
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'CaptionReportHook', 'RandomStateHook', 'RetrievalReportHook',

@@ -9,6 +9,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_with_prefix
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from ...hub import load_named
 from ..features import Features
 from .patch3d import Patch3d, with_neighbours
 
@@ -159,7 +160,7 @@ class CLIPBackbone(BaseModule):
 def _load_pretrained(name: str) -> CLIPModel:
     """Load CLIP by hub name or local folder, in fp32, with an error that helps offline."""
     try:
-        return CLIPModel.from_pretrained(name, dtype=torch.float32)
+        return load_named(CLIPModel.from_pretrained, name, dtype=torch.float32)
     except OSError as error:
         where = 'a local folder' if Path(name).is_dir() else 'neither a local folder nor on the hub'
         raise OSError(
