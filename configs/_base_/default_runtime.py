@@ -13,7 +13,8 @@ default_hooks = dict(
     stop_signal=dict(type='StopSignalHook'),
     bad_videos=dict(type='BadVideoHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
-    tokenizer_check=dict(type='TokenizerCheckHook'),
+    input_check=dict(type='InputCheckHook'),
+    preprocessing_check=dict(type='PreprocessingCheckHook'),
     report=dict(type='RetrievalReportHook'),
     caption_report=dict(type='CaptionReportHook'))
 
