@@ -1,4 +1,4 @@
-"""A checkpoint beside the pretrained CLIP, tokenizer and pipelines of whoever tests, resumes or fine-tunes it."""
+"""A checkpoint beside the CLIP, tokenizer and pipelines of whoever tests, resumes or fine-tunes it."""
 import json
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def trained(tmp_path_factory, shapes):
 
 @pytest.fixture
 def run(tool, config, shapes, trained):
-    """Folders clip/ and tokenizer/, a config that names them, and w/epoch_1.pth and w/best_*.pth of it."""
+    """Folders clip/ and tokenizer/, a config that names them, and w/ with its checkpoints."""
     cfg = Config.fromfile(config)
     backbone = cfg.model.backbone
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
@@ -48,7 +48,8 @@ def log(folder):
 
 
 def figures(folder):
-    return {k: v for k, v in json.loads(Path(folder, 'metrics.json').read_text())[-1].items() if 'retrieval/' in k}
+    entry = json.loads(Path(folder, 'metrics.json').read_text())[-1]
+    return {key: value for key, value in entry.items() if 'retrieval/' in key}
 
 
 def test_a_checkpoint_is_tested_where_its_clip_and_tokenizer_are_gone(tool, run):
@@ -88,8 +89,8 @@ def test_what_a_checkpoint_tells_is_plain_and_survives_training_from_it(run):
 @pytest.mark.parametrize('how', ['test', 'resume', 'load_from'])
 def test_another_tokenizer_is_refused(tool, run, how):
     train_tokenizer(['my dog eats much food'] * 3, 'tokenizer')
-    with pytest.raises(RuntimeError, match=r"(?s)w/epoch_1.pth was trained with another preprocessing.*captions: "
-                       r"tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens"):
+    with pytest.raises(RuntimeError, match=r"(?s)w/epoch_1.pth was trained with another preprocessing.*captions"
+                       r": tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens"):
         if how == 'test':
             tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't')
         elif how == 'resume':
@@ -99,7 +100,7 @@ def test_another_tokenizer_is_refused(tool, run, how):
 
 
 def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, run):
-    with pytest.raises(RuntimeError, match=r'(?s)model.data_preprocessor.mean: \[122.7709, .* -> \[1, 2, 3\]'):
+    with pytest.raises(RuntimeError, match=r'model.data_preprocessor.mean: \[122.7709, .* -> \[1, 2, 3\]'):
         tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options',
              'model.data_preprocessor.type=VideoCaptionPreprocessor', 'model.data_preprocessor.mean=[1,2,3]')
     pipeline = run.test_dataloader.dataset.pipeline
