@@ -11,7 +11,8 @@ def test_the_settings_make_the_same_clip_again(tiny_clip):
     settings = clip_settings(CLIPConfig(**tiny_clip))
     assert json.loads(json.dumps(settings)) == settings
     assert clip_settings(CLIPConfig(**settings)) == settings == known_settings(settings, 'x')
-    assert (settings['text_config']['hidden_act'], settings['vision_config']['hidden_act']) == ('gelu', 'quick_gelu')
+    towers = ('text_config', 'vision_config')
+    assert [settings[tower]['hidden_act'] for tower in towers] == ['gelu', 'quick_gelu']
     assert settings['vision_config']['num_attention_heads'] == 2 and settings['projection_dim'] == 32
 
 

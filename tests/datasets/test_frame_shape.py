@@ -89,7 +89,8 @@ def test_the_same_steps_are_the_same_however_they_are_written(tmp_path):
     sampler = dict(type='SampleAtRate', max_frames=12)
     plain = described(*decord(sampler), *CROP)
     spelled = dict(sampler, fps=1., cut='uniform')
-    cached = dict(type='CacheFrames', folder=str(tmp_path), max_gib=.01, transforms=[*decode(spelled), CROP[0]])
+    cached = dict(type='CacheFrames', folder=str(tmp_path), max_gib=.01,
+                  transforms=[*decode(spelled), CROP[0]])
     for other in (described(*decord(spelled), *CROP), described(*decode(spelled), *CROP),
                   described(cached, dict(CROP[1], crop_size=(224, 224)))):
         assert pipeline_differences(plain, other) == []
@@ -98,7 +99,8 @@ def test_the_same_steps_are_the_same_however_they_are_written(tmp_path):
 def test_differences_are_named_by_step_and_argument():
     before = described(*decode(SAMPLERS[3][0]), *CROP, caption_mode='all')
     after = described(*decode(SAMPLERS[3][0]), dict(CROP[0], interpolation='bicubic'),
-                      dict(type='Flip', flip_ratio=.5), dict(CROP[1], crop_size=192), caption_mode='paragraph')
+                      dict(type='Flip', flip_ratio=.5), dict(CROP[1], crop_size=192),
+                      caption_mode='paragraph')
     lines = pipeline_differences(before, after)
     assert lines[0].startswith('none -> Flip(flip_ratio=0.5')
     assert lines[1:] == ['Resize.interpolation: bilinear -> bicubic',

@@ -14,7 +14,7 @@ from mmclip4clip.datasets.tokenizer import train_tokenizer
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, shapes):
-    """A run that started from a pretrained CLIP and a tokenizer in folders of their own, once for all tests."""
+    """A folder for a run that started from a pretrained CLIP and a tokenizer, once for all tests."""
     return tmp_path_factory.mktemp('trained')
 
 
@@ -89,8 +89,8 @@ def test_what_a_checkpoint_tells_is_plain_and_survives_training_from_it(run):
 @pytest.mark.parametrize('how', ['test', 'resume', 'load_from'])
 def test_another_tokenizer_is_refused(tool, run, how):
     train_tokenizer(['my dog eats much food'] * 3, 'tokenizer')
-    with pytest.raises(RuntimeError, match=r"(?s)w/epoch_1.pth was trained with another preprocessing.*captions"
-                       r": tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens"):
+    with pytest.raises(RuntimeError, match=r"w/epoch_1.pth was trained with another preprocessing(?s:.*)"
+                       r"captions: tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens"):
         if how == 'test':
             tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't')
         elif how == 'resume':
@@ -109,7 +109,7 @@ def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, ru
     pipeline.insert(3, dict(type='CenterCrop', crop_size=64))
     Path('other.py').write_text(run.pretty_text)
     tool('test.py', 'other.py', 'w/epoch_1.pth', '--work-dir', 'o')
-    warning = log('o').split('prepares videos or captions in another way than the checkpoint w/epoch_1.pth')[1]
+    warning = log('o').split('in another way than the checkpoint w/epoch_1.pth')[1]
     assert [line.strip() for line in warning.splitlines()[1:5]] == [
         'evaluation: SampleAtRate(fps=2, max_frames=4, cut=uniform) -> none',
         'evaluation: none -> SampleEvenly(num_frames=3)',
@@ -143,5 +143,5 @@ def test_an_older_checkpoint_is_taken_as_it_is_and_says_what_it_lacks(tool, run)
     tool('test.py', 'run.py', 'old.pth', '--work-dir', 't')
     assert log('t').count('old.pth does not tell its tokenizer and preprocessing') == 1
     shutil.rmtree('clip')
-    with pytest.raises(OSError, match="(?s)pretrained='clip'.*old.pth does not stand in for it.*earlier version"):
+    with pytest.raises(OSError, match="(?s)pretrained='clip'.*old.pth does not stand in.*earlier version"):
         tool('test.py', 'run.py', 'old.pth', '--work-dir', 't')

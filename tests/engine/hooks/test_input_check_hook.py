@@ -14,7 +14,8 @@ from .runs import dataset, run
 @pytest.fixture
 def log(monkeypatch):
     lines = []
-    monkeypatch.setattr(input_check_hook, 'print_log', lambda text, level=20, **kwargs: lines.append((level, text)))
+    monkeypatch.setattr(input_check_hook, 'print_log',
+                        lambda text, level=20, **kwargs: lines.append((level, text)))
     return lines
 
 
@@ -35,7 +36,7 @@ def transforms(shapes):
 
 @pytest.fixture
 def model(tiny_clip):
-    """Build a retriever with an adapter of 8 positions; its vision tower takes 64 pixels, its text 24 tokens."""
+    """Build a retriever of 8 frames of 64 pixels, and of 24 tokens."""
 
     def model(adapter='SeqTransformerAdapter', vocab_size=1000, max_frames=8, **kwargs):
         tiny_clip['text_config'].update(vocab_size=vocab_size, **kwargs)
@@ -52,8 +53,8 @@ def model(tiny_clip):
 def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, log, stage):
     parts = {stage: dataset(transforms(max_words=6), captions=['red ' * 5, 'red', 'red', 'red'])}
     InputCheckHook().before_run(run(model(), **parts))
-    assert log == [(30, f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are cut; the longest '
-                    'has 7 tokens, start and end included')]
+    assert log == [(30, f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are cut; the '
+                    'longest has 7 tokens, start and end included')]
     log.clear()
     InputCheckHook().before_run(run(model(), **{stage: dataset(transforms())}))
     assert [level for level, _ in log] == [20]
@@ -62,17 +63,23 @@ def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, 
 @pytest.mark.parametrize('adapter, change, message', [
     ('MeanAdapter', dict(max_words=25), 'max_words=25 of TokenizeCaptions exceeds the 24 text positions of '
      r'model.backbone \(text_config.max_position_embeddings\)'),
-    ('SeqTransformerAdapter', dict(frames=9), 'samples up to 9 frames a video, max_frames of model.adapter is 8'),
-    ('TightAdapter', dict(frames=9), 'samples up to 9 frames a video, max_frames of model.adapter is 8'),
-    ('WTIAdapter', dict(frames=9), 'samples up to 9 frames a video, max_frames of model.adapter is 8'),
+    ('SeqTransformerAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+    ('TightAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+    ('WTIAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
     ('MeanAdapter', dict(crop=72), r'frames of \(H, W\) = \(72, 72\), model.backbone takes \(64, 64\) '
      r'\(vision_config.image_size\)'),
-    ('MeanAdapter', dict(crop=(64, 48)), r'frames of \(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)')])
-@pytest.mark.parametrize('stage', ['train', 'val', 'test'])
-def test_what_the_model_cannot_take_is_refused_at_the_start(model, transforms, adapter, change, message, stage):
+    ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)')])
+def test_what_the_model_cannot_take_is_refused_at_the_start(model, transforms, adapter, change, message):
     joined = ConcatDataset([dataset(transforms()), dataset(transforms(**change))])
-    with pytest.raises(ValueError, match=f'{stage}_dataloader: .*{message}'):
-        InputCheckHook().before_run(run(model(adapter), **{stage: joined}))
+    with pytest.raises(ValueError, match=f'train_dataloader: .*{message}'):
+        InputCheckHook().before_run(run(model(adapter), train=joined))
+
+
+@pytest.mark.parametrize('stage', ['val', 'test'])
+def test_evaluations_are_compared_too(model, transforms, stage):
+    parts = dict(train=dataset(transforms())) if stage == 'val' else {}
+    with pytest.raises(ValueError, match=f'{stage}_dataloader: max_words=25'):
+        InputCheckHook().before_run(run(model(), **parts, **{stage: dataset(transforms(max_words=25))}))
 
 
 def test_every_problem_is_named(model, transforms):
@@ -88,9 +95,10 @@ def test_adapters_without_positions_take_any_number(model, transforms, log):
 def test_a_vocabulary_beyond_the_embedding_is_refused(model, transforms, log, tmp_path):
     size = len(train_tokenizer(['a red circle'] * 3, tmp_path))
     InputCheckHook().before_run(run(model(vocab_size=size), train=dataset(transforms(folder=tmp_path))))
-    with pytest.raises(ValueError, match=rf'has ids up to {size - 1}, the embedding of model.backbone {size - 1} '
-                       r'rows \(text_config.vocab_size\)'):
-        InputCheckHook().before_run(run(model(vocab_size=size - 1), train=dataset(transforms(folder=tmp_path))))
+    small = run(model(vocab_size=size - 1), train=dataset(transforms(folder=tmp_path)))
+    with pytest.raises(ValueError, match=rf'has ids up to {size - 1}, the embedding of model.backbone '
+                       rf'{size - 1} rows \(text_config.vocab_size\)'):
+        InputCheckHook().before_run(small)
 
 
 def test_other_ids_of_start_and_end_are_said(model, transforms, log):
