@@ -60,8 +60,7 @@ def test_an_adapter_that_starts_from_the_pretrained_clip_still_does(save):
     assert 'config' in use(True, adapter=SEQ)[0]
 
 
-@pytest.mark.parametrize('entry', [
-    dict(leave_out='backbone.clip.logit_scale'), dict(clip_config=None)])
+@pytest.mark.parametrize('entry', [dict(leave_out='backbone.clip.logit_scale'), dict(clip_config=None)])
 def test_what_is_not_whole_stands_in_for_nothing(save, entry):
     save(**entry)
     assert use() == (dict(type='CLIPBackbone', pretrained='some/clip'), '')
@@ -70,7 +69,7 @@ def test_what_is_not_whole_stands_in_for_nothing(save, entry):
 def test_a_config_that_describes_no_clip_is_refused_at_once(save, tiny_clip):
     settings = clip_settings(CLIPConfig(**tiny_clip))
     save(clip_config=dict(settings, projection_dim='x'))
-    with pytest.raises(ValueError, match="the checkpoint c.pth has a clip_config that describes no CLIP.*'x'"):
+    with pytest.raises(ValueError, match="checkpoint c.pth has a clip_config that describes no CLIP.*'x'"):
         use()
     settings['text_config']['num_hidden_layers'] = 10**9  # it is not tried
     save(clip_config=settings)
