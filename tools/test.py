@@ -2,9 +2,7 @@
 import argparse
 from pathlib import Path
 
-from mmengine.runner import Runner
-
-from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
+from mmclip4clip.apis import add_common_arguments, build_runner, leave_processes, load_config
 from mmclip4clip.evaluation.metrics.dump import check_writable
 
 
@@ -29,7 +27,7 @@ def main() -> None:
         cfg.test_evaluator = [*(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
                               dict(type='RetrievalDump', out_file_path=str(args.dump))]
     cfg.load_from, cfg.resume = args.checkpoint, False
-    Runner.from_cfg(cfg).test()
+    build_runner(cfg, training=False).test()
     leave_processes()
 
 

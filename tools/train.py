@@ -1,9 +1,9 @@
 """Train a model from a config."""
 import argparse
 
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import find_latest_checkpoint
 
-from mmclip4clip.apis import add_common_arguments, leave_processes, load_config
+from mmclip4clip.apis import add_common_arguments, build_runner, leave_processes, load_config
 from mmclip4clip.engine.hooks import TrainingStopped
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     elif args.resume:
         cfg.resume, cfg.load_from = True, args.resume
     try:
-        Runner.from_cfg(cfg).train()
+        build_runner(cfg, training=True).train()
     except TrainingStopped:
         leave_processes()
         raise

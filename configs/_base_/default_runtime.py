@@ -14,7 +14,8 @@ default_hooks = dict(
     bad_videos=dict(type='BadVideoHook'),
     video_check=dict(type='VideoCheckHook'),
     architecture_check=dict(type='ArchitectureCheckHook'),
-    tokenizer_check=dict(type='TokenizerCheckHook'),
+    input_check=dict(type='InputCheckHook'),
+    preprocessing_check=dict(type='PreprocessingCheckHook'),
     report=dict(type='RetrievalReportHook'),
     caption_report=dict(type='CaptionReportHook'))
 

@@ -1,10 +1,16 @@
 import json
+import logging
 import re
 import string
 from pathlib import Path
-from typing import Iterable, List, Tuple, Union
+from typing import Callable, Iterable, List, Tuple, Union
 
+from mmengine.logging import print_log
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
+
+from ..hub import load_named
+from .caption_text import clean_caption, read_as_clip
+from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokenizer
 
 # Where tokenizers that cut at punctuation, such as CLIP's, have spaces that people do not write.
 SPACES = (
@@ -17,7 +23,7 @@ SPACES = (
 
 
 def load_tokenizer(name: str) -> CLIPTokenizer:
-    """Load CLIP's tokenizer by hub name or local folder.
+    """Load CLIP's tokenizer by hub name or local folder, else from the checkpoint that is being loaded.
 
     Args:
         name (str): Name on the Hugging Face hub, or a local folder.
@@ -32,12 +38,13 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     advice = (
         f'no CLIP tokenizer {where}: tokenizer={name!r}. Without a network, save one with '
         'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on your captions with '
-        'tools/train_tokenizer.py; HF_HUB_OFFLINE=1 keeps from asking the hub for minutes')
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise OSError(f'{advice}. Cause: {error}') from error
-    if len(tokenizer) < 256:  # a folder without vocabulary gives an empty tokenizer, and no error
+        'tools/train_tokenizer.py; checkpoints of this version carry theirs')
+
+    def complete(tokenizer: CLIPTokenizer) -> bool:
+        return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer, and no error
+
+    tokenizer = _load(CLIPTokenizer, name, complete, CAPTIONS, advice)
+    if not complete(tokenizer):
         raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
     return tokenizer
 
@@ -53,27 +60,47 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
         start and end with: those of bos and eos, else of cls and sep.
 
     Raises:
-        OSError: If there is no such tokenizer, or it has no words.
+        OSError: If there is no such tokenizer, or it has no words, or needs code of its folder.
         ValueError: If it has neither pair.
     """
     advice = (
         f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
-        'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER; HF_HUB_OFFLINE=1 keeps '
-        'from asking the hub for minutes')
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise OSError(f'{advice}. Cause: {error}') from error
-    special = len(set(tokenizer.all_special_tokens))
-    if len(tokenizer) <= special:  # a folder without vocabulary gives an empty tokenizer, and no error
-        raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens, {special} of them special ones, and '
-                      'so no word')
+        'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER; checkpoints of this '
+        'version carry theirs')
+
+    def words(tokenizer: PreTrainedTokenizerBase) -> int:
+        return len(tokenizer) - len(set(tokenizer.all_special_tokens))
+
+    tokenizer = _load(AutoTokenizer, name, lambda loaded: words(loaded) > 0, DECODER, advice)
+    if words(tokenizer) <= 0:  # a folder without vocabulary gives an empty tokenizer, and no error
+        raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens, '
+                      f'{len(tokenizer) - words(tokenizer)} of them special ones, and so no word')
     for start, end in ((tokenizer.bos_token_id, tokenizer.eos_token_id),
                        (tokenizer.cls_token_id, tokenizer.sep_token_id)):
         if start is not None and end is not None:
             return tokenizer, start, end
     raise ValueError(f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
                      'bos_token and eos_token nor cls_token and sep_token')
+
+
+def _load(kind: type, name: str, complete: Callable, role: str, advice: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer, by its name, or the one of the checkpoint that has the role.
+
+    Raises:
+        OSError: With the advice and the cause.
+    """
+    saved = offered_tokenizer(role, name)
+    if saved is not None and saved['name'] == name and not Path(name).is_dir():
+        return read_as_clip(unpack_tokenizer(saved))  # no need to ask the hub
+    try:
+        # Code beside a tokenizer is neither run nor asked about.
+        return read_as_clip(load_named(kind.from_pretrained, name, complete, trust_remote_code=False))
+    except (OSError, ValueError) as error:
+        if saved is None:
+            raise OSError(f'{advice}. Cause: {error}') from error
+        print_log(f'tokenizer={name!r} cannot be loaded, so the checkpoint\'s is used, once loaded as '
+                  f'{saved["name"]!r}. Cause: {error}', logger='current', level=logging.WARNING)
+        return read_as_clip(unpack_tokenizer(saved))
 
 
 def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
@@ -119,7 +146,7 @@ def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
     Returns:
         CLIPTokenizer: The tokenizer, as it was saved.
     """
-    captions = list(captions)
+    captions = [clean_caption(caption) for caption in captions]
     letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # spell any ASCII word
     trained = CLIPTokenizer().train_new_from_iterator(
         captions + letters, vocab_size, show_progress=False)

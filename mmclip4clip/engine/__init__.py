@@ -2,6 +2,8 @@ from .hooks import (
     ArchitectureCheckHook,
     BadVideoHook,
     CaptionReportHook,
+    InputCheckHook,
+    PreprocessingCheckHook,
     RandomStateHook,
     RetrievalReportHook,
     StopSignalHook,
@@ -14,7 +16,7 @@ from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
-    'WarmUpLR'
+    'CaptionReportHook', 'InputCheckHook', 'PreprocessingCheckHook', 'RandomStateHook', 'RawCosineLR',
+    'ResumableTrainLoop', 'RetrievalReportHook', 'StopSignalHook', 'TokenizerCheckHook',
+    'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

@@ -165,7 +165,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             dict[str, Tensor]: ``loss_caption``.
 
         Raises:
-            ValueError: If captions start with another token than the model's; :class:`TokenizerCheckHook`
+            ValueError: If captions start with another token than the model's; :class:`PreprocessingCheckHook`
                 compares all words before training.
         """
         own = 'caption_tokens' in inputs

@@ -4,6 +4,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from ..caption_text import encode_captions
 from ..tokenizer import load_decoder_tokenizer, load_tokenizer
 
 
@@ -11,6 +12,7 @@ from ..tokenizer import load_decoder_tokenizer, load_tokenizer
 class TokenizeCaptions(BaseTransform):
     """Turn captions into CLIP's tokens: start, words, end.
 
+    Captions are cleaned as in CLIP's training, see :func:`clean_caption`; the ids are CLIP's own.
     A caption that is too long loses words before the end token, never the end
     token itself. Captions are padded to the longest of their video only.
 
@@ -38,9 +40,9 @@ class TokenizeCaptions(BaseTransform):
         self.tokenizer = load_tokenizer(tokenizer)
 
     def transform(self, results: dict) -> dict:
-        """Tokenise all captions of one video."""
-        encoded = self.tokenizer(
-            results['captions'], truncation=True, max_length=self.max_words)['input_ids']
+        """Tokenize all captions of one video."""
+        words = encode_captions(self.tokenizer, results['captions'], self.max_words - 2)
+        encoded = [[self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id] for ids in words]
         return dict(results, **_pad(encoded, 'tokens', 'text_mask'))
 
     def __repr__(self) -> str:
@@ -52,8 +54,8 @@ class TokenizeTargets(BaseTransform):
     """Turn captions into the tokens that a caption decoder with a tokenizer of its own learns to write.
 
     Beside :class:`TokenizeCaptions`, whose tokens CLIP reads and which a decoder with CLIP's
-    vocabulary also writes. The start and end of a caption are bos and eos of the tokenizer, else cls and
-    sep, whether or not it adds them itself.
+    vocabulary also writes. Captions are cleaned alike. The start and end of a caption are bos and eos of
+    the tokenizer, else cls and sep, whether or not it adds them itself.
 
     Required Keys:
 
@@ -79,9 +81,8 @@ class TokenizeTargets(BaseTransform):
         self.tokenizer, self.start, self.end = load_decoder_tokenizer(tokenizer)
 
     def transform(self, results: dict) -> dict:
-        """Tokenise all captions of one video."""
-        words = self.tokenizer(results['captions'], add_special_tokens=False, truncation=True,
-                               max_length=self.max_words - 2)['input_ids']
+        """Tokenize all captions of one video."""
+        words = encode_captions(self.tokenizer, results['captions'], self.max_words - 2)
         encoded = [[self.start, *ids, self.end] for ids in words]
         return dict(results, **_pad(encoded, 'caption_tokens', 'caption_mask'))
 

@@ -62,7 +62,7 @@ class QueryBank:
             captions = [captions[i] for i in sorted(drawn)]
         print_log(f'query bank: {len(captions)} of the {total} captions of {ann_file}',
                   logger='current')
-        self.captions, self.batch_size = captions, batch_size
+        self.captions, self.batch_size, self.caption_mode = captions, batch_size, caption_mode
         self.tokenize = TokenizeCaptions(tokenizer, max_words)
 
     @torch.no_grad()

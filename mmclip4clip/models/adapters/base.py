@@ -1,5 +1,5 @@
 from abc import ABCMeta, abstractmethod
-from typing import Iterable
+from typing import Iterable, Optional
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,11 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
 
     uses_logit_scale = True
     uses_tokens = False
+
+    @property
+    def max_frames(self) -> Optional[int]:
+        """The most frames of a video that have a position, None if there are no positions."""
+        return None
 
     def start_from(self, backbone: BaseModule) -> None:
         """Start from the backbone's weights; called whenever those are set, before a checkpoint is loaded.

@@ -36,6 +36,11 @@ class SeqTransformerAdapter(PooledAdapter):
         super().__init__()
         self.transformer = TextTowerBlocks(width, num_layers, num_heads, max_frames, start)
 
+    @property
+    def max_frames(self) -> int:
+        """The most frames of a video."""
+        return len(self.transformer.positions.weight)
+
     def start_from(self, backbone: CLIPBackbone) -> None:
         """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
         self.transformer.start_from(backbone)

@@ -66,6 +66,11 @@ class TightAdapter(BaseAdapter):
     def init_weights(self) -> None:
         """Keep the weights: they were drawn or copied at construction."""
 
+    @property
+    def max_frames(self) -> int:
+        """The most frames of a video; the caption has a position too."""
+        return len(self.transformer.positions.weight) - 1
+
     def start_from(self, backbone: CLIPBackbone) -> None:
         """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
         self.transformer.start_from(backbone)

@@ -55,6 +55,11 @@ class WTIAdapter(BaseAdapter):
     def init_weights(self) -> None:
         """Keep the weights: they were drawn or copied at construction."""
 
+    @property
+    def max_frames(self) -> Optional[int]:
+        """The most frames of a video, None without blocks."""
+        return None if self.transformer is None else len(self.transformer.positions.weight)
+
     def start_from(self, backbone: CLIPBackbone) -> None:
         """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
         if self.transformer is not None:

@@ -3,10 +3,11 @@
 Only files that this module names are read, and of ``config.json`` only the values that describe a CLIP. So a
 folder cannot make ``transformers`` download kernels or other models, run code, or leave weights random.
 """
+import functools
 import json
 import pickle
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Union
 
 import torch
 from huggingface_hub import snapshot_download
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
+from ...hub import load_named
 from ..weight_check import COUNTING, compare_weights
 
 WEIGHTS = ('model.safetensors', 'pytorch_model.bin')  # in the order of transformers
@@ -77,10 +79,16 @@ def find_folder(name: str) -> Path:
         stem, end = weights.split('.')
         files = ['config.json', 'adapter_config.json', weights, f'{weights}.index.json',
                  f'{stem}-*-of-*.{end}']
-        folder = Path(snapshot_download(name, allow_patterns=files))
-        if (folder / weights).exists() or (folder / f'{weights}.index.json').exists():
+        download = functools.partial(snapshot_download, allow_patterns=files)
+        folder = Path(load_named(download, name, complete=has_weights))
+        if has_weights(folder):
             break
     return folder
+
+
+def has_weights(folder: Union[str, Path]) -> bool:
+    """Tell whether a folder has weights, in one file or with an index of several."""
+    return any(Path(folder, name + end).exists() for name in WEIGHTS for end in ('', '.index.json'))
 
 
 def read_config(folder: Path) -> CLIPConfig:

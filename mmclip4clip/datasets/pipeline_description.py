@@ -1,0 +1,110 @@
+"""What a pipeline makes of videos and captions, as plain data that checkpoints carry and compare."""
+import inspect
+from typing import Any, Iterator, List, Tuple
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+
+from .caption_text import CLEANING
+from .frame_shape import find_frame_shape, find_step, frame_steps
+from .transforms import TokenizeCaptions, TokenizeTargets
+
+
+def pipelines(dataset: Any) -> Iterator[Tuple[Any, list]]:
+    """Yield each dataset that one wraps or joins, itself if it does neither, with its transforms."""
+    wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
+    if not wrapped:
+        yield dataset, list(getattr(getattr(dataset, 'pipeline', None), 'transforms', []))
+    for inner in wrapped:
+        yield from pipelines(inner)
+
+
+def describe_pipeline(dataset: Any, transforms: list) -> dict:
+    """Describe what decides on frames and tokens: strings, numbers, lists and dicts.
+
+    Returns:
+        dict: ``sampling`` and ``frames``, a dict a transform with its ``type`` and arguments; ``num_frames``
+        and ``size`` of :class:`FrameShape`; ``max_words``, ``caption_mode`` and ``cleaning`` of the captions;
+        ``decoder_max_words``, if a decoder learns other tokens.
+    """
+    sampling, changing = frame_steps(transforms)
+    shape = find_frame_shape(transforms)
+    reads, writes = (find_step(transforms, kind) for kind in (TokenizeCaptions, TokenizeTargets))
+    return dict(
+        sampling=[_plain(step) for step in sampling], frames=[_plain(step) for step in changing],
+        num_frames=shape.num_frames, size=None if shape.size is None else list(shape.size),
+        caption_mode=getattr(dataset, 'caption_mode', None), cleaning=CLEANING,
+        max_words=getattr(reads, 'max_words', None), decoder_max_words=getattr(writes, 'max_words', None))
+
+
+def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> List[str]:
+    """List in what a pipeline differs from the one that a checkpoint tells of.
+
+    Args:
+        saved (dict): From :func:`describe_pipeline`, perhaps of another version.
+        current (dict): Likewise, of now.
+        alike (bool): Whether both are for the same purpose. If one is for training and the other for
+            evaluation, they may draw and crop differently, and only the outcome is compared.
+
+    Returns:
+        list[str]: As ``'Resize.interpolation: area -> bicubic'``.
+    """
+    keys = ['max_words', 'cleaning', *(('caption_mode', 'decoder_max_words') if alike else ())]
+    steps = [line for part in ('sampling', 'frames') if alike and part in saved
+             for line in _step_differences(saved[part], current[part])]
+    keys += [] if steps else ['num_frames', 'size']
+    return steps + [f'{key}: {saved[key]} -> {current[key]}' for key in keys
+                    if None not in (saved.get(key), current[key]) and saved[key] != current[key]]
+
+
+def _step_differences(saved: List[dict], current: List[dict]) -> List[str]:
+    """List in what transforms differ, each compared with that of its name."""
+    old, new = _numbered(saved), _numbered(current)
+    lines = [f'{_spell(old[name])} -> none' for name in old if name not in new]
+    lines += [f'none -> {_spell(new[name])}' for name in new if name not in old]
+    for name in (name for name in old if name in new):
+        lines += [f'{name}.{key}: {old[name][key]} -> {new[name][key]}' for key in old[name]
+                  if key in new[name] and old[name][key] != new[name][key]]
+    if not lines and list(old) != list(new):
+        lines.append(f'{", ".join(old)} -> {", ".join(new)}')
+    return lines
+
+
+def _numbered(steps: List[dict]) -> dict:
+    """Give each transform its name, and a number from the second of a name on."""
+    named: dict = {}
+    for step in steps:
+        count = sum(name.split(' ')[0] == step['type'] for name in named)
+        named[step['type'] + (f' {count + 1}' if count else '')] = step
+    return named
+
+
+def _spell(step: dict) -> str:
+    return f'{step["type"]}({", ".join(f"{key}={value}" for key, value in step.items() if key != "type")})'
+
+
+def _plain(step: Any) -> dict:
+    """Describe a transform by the arguments that it keeps; what it computes while it runs is none of them."""
+    arguments = inspect.signature(type(step).__init__).parameters
+    values = {name: _plain_value(getattr(step, name)) for name in arguments if hasattr(step, name)}
+    kept = {name: value for name, value in values.items() if value is not ...}
+    return dict(type=type(step).__name__, **kept)
+
+
+def _plain_value(value: Any) -> Any:
+    """Turn a value into strings, numbers, lists and dicts, ``...`` if it is of another kind."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Compose):
+        value = value.transforms
+    if isinstance(value, BaseTransform):
+        return _plain(value)
+    if isinstance(value, dict):
+        parts = {str(key): _plain_value(part) for key, part in value.items()}
+        return {key: part for key, part in parts.items() if part is not ...}
+    if isinstance(value, (list, tuple)):
+        return [part for part in map(_plain_value, value) if part is not ...]
+    return ...

@@ -1,0 +1,178 @@
+import logging
+from typing import List, Optional, Tuple
+
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+
+from ...checkpoints.clip_settings import clip_differences, clip_settings
+from ...datasets.frame_shape import find_step
+from ...datasets.pipeline_description import pipelines
+from ...datasets.saved_tokenizer import (
+    describe_tokenizer,
+    name_tokenizer,
+    pack_tokenizer,
+    tokenizer_differences,
+    vocabulary_digest,
+)
+from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+from ..preprocessing import contradictions, describe_preprocessing, differences
+from ..run_parts import (
+    built_datasets,
+    built_loops,
+    captioner_of,
+    clip_of,
+    steps_of,
+    tokenizers_of,
+)
+
+ENTRY = 'mmclip4clip'  # of a checkpoint's meta
+OLD_KEY = 'decoder_vocabulary'  # of a captioner's checkpoint, also of versions before there was an entry
+CURE = 'default_hooks.preprocessing_check=None switches this check off'
+
+
+@HOOKS.register_module()
+class PreprocessingCheckHook(Hook):
+    """Let checkpoints tell how videos and captions became numbers, and compare that where they are loaded.
+
+    Ids of two tokenizers look alike, and so do frames of two sizes: a model would go on without an error,
+    and with worse figures. So a checkpoint carries, as plain data under ``meta['mmclip4clip']``:
+
+    - ``preprocessing``: tokenizers by digests, mean and std, and the pipelines of training and of evaluation;
+    - ``clip_config``: all that builds its CLIP;
+    - ``tokenizers``: the tokenizers themselves, so that a test needs nothing but the checkpoint.
+
+    When one is tested, resumed or fine-tuned, another tokenizer, mean, std or CLIP is an error. Other frames
+    or lengths of captions may be meant: one warning lists them, like compared with like. Checkpoints without
+    the entry are taken as they are.
+
+    Before anything is loaded, the tokenizers of training, evaluation, query bank and decoder are compared.
+    """
+
+    def __init__(self) -> None:
+        self._entry: Optional[dict] = None  # of this run, which does not change
+
+    def before_run(self, runner) -> None:
+        """Compare the tokenizers of all pipelines and of the query bank, as far as this run has them.
+
+        Raises:
+            ValueError: Naming both.
+        """
+        found = [(f'the {stage} pipeline', step) for stage, dataset in built_datasets(runner).items()
+                 for step in steps_of(dataset, TokenizeCaptions)]
+        for loop in built_loops(runner, '_val_loop', '_test_loop'):
+            bank = getattr(loop, 'query_bank', None)
+            found += [] if bank is None else [('the query_bank', bank.tokenize)]
+        described = [(where, describe_tokenizer(step.tokenizer)) for where, step in found]
+        for where, description in described[1:]:
+            first, expected = described[0]
+            difference = tokenizer_differences(expected, description)
+            if difference:
+                raise ValueError(f'{first} has {name_tokenizer(expected)}, {where} '
+                                 f'{name_tokenizer(description)}, {difference}: give both the same tokenizer')
+        self._compare_bank(runner)
+
+    @staticmethod
+    def _compare_bank(runner) -> None:
+        """Warn of a query bank whose captions are cut or joined in another way than the test's."""
+        for loop in built_loops(runner, '_val_loop', '_test_loop'):
+            bank = getattr(loop, 'query_bank', None)
+            for dataset, transforms in pipelines(loop.dataloader.dataset) if bank is not None else ():
+                test, mode = find_step(transforms, TokenizeCaptions), getattr(dataset, 'caption_mode', None)
+                pairs = dict(max_words=(bank.tokenize.max_words, getattr(test, 'max_words', None)),
+                             caption_mode=(bank.caption_mode, mode))
+                for key, (ours, theirs) in pairs.items():
+                    if theirs is not None and ours != theirs:
+                        print_log(f'query_bank.{key}={ours} and {key}={theirs} of the dataset: the bank\'s '
+                                  'captions are not like those of the test', logger='current',
+                                  level=logging.WARNING)
+
+    def before_train(self, runner) -> None:
+        """Compare the tokenizers of the training pipeline with a captioner's.
+
+        Raises:
+            ValueError: Naming both.
+        """
+        model = captioner_of(runner)
+        if model is None:
+            return
+        for _, transforms in pipelines(runner.train_dataloader.dataset):
+            reads, writes = (getattr(find_step(transforms, kind), 'tokenizer', None)
+                             for kind in (TokenizeCaptions, TokenizeTargets))
+            learnt = reads if writes is None else writes
+            if learnt is not None and vocabulary_digest(learnt) != vocabulary_digest(model.tokenizer):
+                raise ValueError(f'the pipeline learns captions in words of {_name(learnt)}, the model '
+                                 f'writes with {_name(model.tokenizer)}: give both the same tokenizer')
+            if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
+                    and vocabulary_digest(writes) != vocabulary_digest(reads):
+                raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text '
+                                 f'tower, and learns words of {_name(writes)}: give '
+                                 'model.decoder.tie_embeddings=False')
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add the entry, and the digest of a captioner's vocabulary that earlier versions read."""
+        if self._entry is None:
+            tokenizers = tokenizers_of(runner)
+            self._entry = dict(preprocessing=describe_preprocessing(runner),
+                               tokenizers={role: pack_tokenizer(t) for role, t in tokenizers.items()})
+            if clip_of(runner) is not None:
+                self._entry['clip_config'] = clip_settings(clip_of(runner).config)
+        checkpoint.setdefault('meta', {}).setdefault(ENTRY, {}).update(self._entry)
+        model = captioner_of(runner)
+        if model is not None:
+            checkpoint[OLD_KEY] = vocabulary_digest(model.tokenizer)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Compare a checkpoint with the model and the pipelines of this run.
+
+        Raises:
+            RuntimeError: If tokenizer, mean, std or CLIP are others, naming both.
+        """
+        name, model = runner._load_from or '', captioner_of(runner)
+        learnt = isinstance(checkpoint, dict) and checkpoint.get(OLD_KEY)
+        if model is not None and learnt and learnt != vocabulary_digest(model.tokenizer):
+            raise RuntimeError(f'the decoder of the checkpoint {name} has learnt other words than '
+                               f'{_name(model.tokenizer)}: give the tokenizer that it was trained with')
+        meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+        entry = meta.get(ENTRY) if isinstance(meta, dict) else None
+        saved = entry.get('preprocessing') if isinstance(entry, dict) else None
+        if not isinstance(saved, dict):
+            print_log(f'the checkpoint {name} does not tell its tokenizer and preprocessing, so they are not '
+                      'compared with those of this config', logger='current')
+            return
+        try:
+            errors, lines = self._compare(entry, runner)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise RuntimeError(f'the checkpoint {name} has a meta[{ENTRY!r}] that cannot be read: '
+                               f'{error!r}') from error
+        if errors:
+            raise RuntimeError(f'the checkpoint {name} was trained with another preprocessing or CLIP than '
+                               'this config has (checkpoint -> config):\n  ' + '\n  '.join(errors) +
+                               f'\nGive the same ones. {CURE}')
+        if lines:
+            print_log(f'this config prepares videos or captions in another way than the checkpoint {name} '
+                      'was trained and evaluated with (checkpoint -> config):\n  ' + '\n  '.join(lines),
+                      logger='current', level=logging.WARNING)
+
+    @staticmethod
+    def _compare(entry: dict, runner) -> Tuple[List[str], List[str]]:
+        """List what cannot be meant, and what can."""
+        saved, current = entry['preprocessing'], describe_preprocessing(runner)
+        errors, clip = contradictions(saved, current), clip_of(runner)
+        if clip is not None and 'clip_config' in entry:
+            errors += clip_differences(entry['clip_config'], clip_settings(clip.config))
+        return errors, differences(saved, current)
+
+
+@HOOKS.register_module()
+class TokenizerCheckHook(PreprocessingCheckHook):
+    """The former name of :class:`PreprocessingCheckHook`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        print_log('TokenizerCheckHook is now called PreprocessingCheckHook: change its name in the config',
+                  logger='current', level=logging.WARNING)
+
+
+def _name(tokenizer) -> str:
+    return f'tokenizer={tokenizer.name_or_path!r} ({len(tokenizer)} tokens)'

@@ -1,0 +1,64 @@
+"""What a runner has built, whatever it runs and whatever wraps its model and datasets."""
+from typing import Any, Dict, Optional
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner.base_loop import BaseLoop
+from torch import nn
+
+from ..datasets.frame_shape import find_step
+from ..datasets.pipeline_description import pipelines
+from ..datasets.saved_tokenizer import CAPTIONS, DECODER
+from ..datasets.transforms import TokenizeCaptions
+
+
+def loaded_datasets(runner) -> Dict[str, Any]:
+    """Return the datasets that were built, by their loader's key in the config, as ``'train_dataloader'``."""
+    loops = {f'{stage}_dataloader': built_loops(runner, f'_{stage}_loop')
+             for stage in ('train', 'val', 'test')}
+    loaders = {key: getattr(loop[0], 'dataloader', None) for key, loop in loops.items() if loop}
+    return {key: loader.dataset for key, loader in loaders.items() if hasattr(loader, 'dataset')}
+
+
+def built_datasets(runner) -> Dict[str, Any]:
+    """Return the datasets that were built, by ``'training'`` and ``'evaluation'``."""
+    loaded = loaded_datasets(runner)
+    found = dict(training=loaded.get('train_dataloader'),
+                 evaluation=loaded.get('val_dataloader', loaded.get('test_dataloader')))
+    return {stage: dataset for stage, dataset in found.items() if dataset is not None}
+
+
+def built_loops(runner, *names: str) -> list:
+    """Return those of the runner's loops that were built."""
+    return [loop for loop in (getattr(runner, name, None) for name in names) if isinstance(loop, BaseLoop)]
+
+
+def steps_of(dataset: Any, kind: type) -> list:
+    """Return the transform of a kind of each pipeline that has one."""
+    found = (find_step(transforms, kind) for _, transforms in pipelines(dataset))
+    return [step for step in found if step is not None]
+
+
+def tokenizers_of(runner) -> Dict[str, Any]:
+    """Return the tokenizers by what they are for: captions that CLIP reads, those that a decoder writes."""
+    steps = [step for dataset in built_datasets(runner).values()
+             for step in steps_of(dataset, TokenizeCaptions)]
+    found = {CAPTIONS: steps[0].tokenizer} if steps else {}
+    if captioner_of(runner) is not None:
+        found[DECODER] = captioner_of(runner).tokenizer
+    return found
+
+
+def unwrapped_model(runner) -> Any:
+    """Return the model itself, also where it is distributed."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def captioner_of(runner) -> Any:
+    """Return the runner's model if it writes captions."""
+    model = unwrapped_model(runner)
+    return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
+
+
+def clip_of(runner) -> Optional[nn.Module]:
+    """Return the CLIP of the runner's model, None if it has none."""
+    return getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from transformers import CLIPConfig
+
+from mmclip4clip.apis.checkpoint_settings import read_entry, use_checkpoint_settings
+from mmclip4clip.checkpoints.clip_settings import clip_settings
+from mmclip4clip.datasets.saved_tokenizer import offered_tokenizer, pack_tokenizer
+from mmclip4clip.datasets.tokenizer import load_tokenizer
+
+SEQ = dict(type='SeqTransformerAdapter', width=32, num_layers=1, num_heads=2, max_frames=8)
+
+
+@pytest.fixture
+def save(tiny_clip, tmp_path, monkeypatch):
+    """Save a checkpoint of a tiny model with what it tells of itself, ``c.pth``."""
+    monkeypatch.chdir(tmp_path)
+
+    def save(adapter=dict(type='MeanAdapter'), leave_out=None, prefix='', **entry):
+        model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=adapter,
+                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+        weights = {prefix + key: value for key, value in model.state_dict().items() if key != leave_out}
+        entry = dict(dict(clip_config=clip_settings(CLIPConfig(**tiny_clip))), **entry)
+        torch.save(dict(meta=dict(mmclip4clip=entry), state_dict=weights), 'c.pth')
+        return entry['clip_config']
+
+    return save
+
+
+def use(training=False, resume=False, adapter=dict(type='MeanAdapter'), load_from='c.pth', **backbone):
+    """Return what becomes of the backbone in a config that loads ``c.pth``, and what is logged."""
+    cfg = Config(dict(load_from=load_from, resume=resume, model=dict(
+        adapter=adapter, backbone=dict(dict(type='CLIPBackbone', pretrained='some/clip'), **backbone))))
+    note = use_checkpoint_settings(cfg, training)
+    return cfg.model.backbone.to_dict(), note
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+@pytest.mark.parametrize('training, resume', [(False, False), (True, True), (True, False)])
+def test_the_checkpoint_stands_in_for_the_pretrained_clip(save, prefix, training, resume):
+    settings = save(prefix=prefix)
+    backbone, note = use(training, resume, frozen_layers=0)
+    assert backbone == dict(type='CLIPBackbone', frozen_layers=0, config=settings)
+    assert "pretrained='some/clip' is not loaded" in note
+
+
+def test_a_resumed_run_needs_nothing_that_it_started_from(save):
+    init_cfg = dict(type='Pretrained', checkpoint='gone.pth')
+    save()
+    assert 'init_cfg' not in use(True, True, init_cfg=init_cfg)[0]
+    assert use(True, False, init_cfg=init_cfg)[0]['init_cfg'] == init_cfg
+
+
+def test_an_adapter_that_starts_from_the_pretrained_clip_still_does(save):
+    kept = dict(type='CLIPBackbone', pretrained='some/clip'), ''
+    save()
+    assert use(True, adapter=SEQ) == kept
+    save(adapter=SEQ)
+    assert 'config' in use(True, adapter=SEQ)[0]
+
+
+@pytest.mark.parametrize('entry', [dict(leave_out='backbone.clip.logit_scale'), dict(clip_config=None)])
+def test_what_is_not_whole_stands_in_for_nothing(save, entry):
+    save(**entry)
+    assert use() == (dict(type='CLIPBackbone', pretrained='some/clip'), '')
+
+
+def test_a_config_that_describes_no_clip_is_refused_at_once(save, tiny_clip):
+    settings = clip_settings(CLIPConfig(**tiny_clip))
+    save(clip_config=dict(settings, projection_dim='x'))
+    with pytest.raises(ValueError, match="checkpoint c.pth has a clip_config that describes no CLIP.*'x'"):
+        use()
+    settings['text_config']['num_hidden_layers'] = 10**9  # it is not tried
+    save(clip_config=settings)
+    assert use()[1] == ''
+
+
+def test_the_tokenizers_of_the_newest_checkpoint_are_offered(save, shapes):
+    save(tokenizers=dict(captions=pack_tokenizer(load_tokenizer(str(shapes / 'tokenizer')))))
+    use()
+    assert offered_tokenizer('captions', 'any')['name'] == str(shapes / 'tokenizer')
+    use(load_from=None)
+    assert offered_tokenizer('captions', 'any') is None
+
+
+@pytest.mark.parametrize('content', [b'', b'PK no archive', 'list', 'code'])
+def test_a_file_that_cannot_be_read_is_left_to_whoever_loads_it(tmp_path, content):
+    path = tmp_path / 'c.pth'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save([1] if content == 'list' else dict(meta=pytest.raises), path)
+    assert read_entry(path) == read_entry(None) == read_entry('https://host/c.pth') == ({}, [])
