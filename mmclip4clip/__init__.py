@@ -8,6 +8,7 @@ compat.check_versions()
 compat.allow_mmengine_checkpoints()
 compat.explain_refused_checkpoints()
 compat.distribute_without_gpu()
+compat.save_atomically()
 
 from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 from .version import __version__  # noqa: E402

@@ -1,3 +1,3 @@
-from .launch import add_common_arguments, leave_processes, load_config
+from .launch import add_common_arguments, leave_processes, load_config, set_checkpoint
 
-__all__ = ['add_common_arguments', 'leave_processes', 'load_config']
+__all__ = ['add_common_arguments', 'leave_processes', 'load_config', 'set_checkpoint']

@@ -4,6 +4,7 @@ from .hooks import (
     CaptionReportHook,
     RandomStateHook,
     RetrievalReportHook,
+    SafeCheckpointHook,
     StopSignalHook,
     TokenizerCheckHook,
 )
@@ -14,5 +15,6 @@ from .schedulers import RawCosineLR, WarmUpLR
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
     'CaptionReportHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'SafeCheckpointHook', 'StopSignalHook', 'TokenizerCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
+    'WarmUpLR'
 ]
