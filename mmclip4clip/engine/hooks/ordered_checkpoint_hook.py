@@ -7,7 +7,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook
 
 from ...atomic_file import atomic_file
-from ..resume.find_checkpoint import LAST
+from ..resume.checkpoint_search import LAST
 
 OBSOLETE = 'obsolete_ckpts'  # in the message hub: files that the checkpoint makes superfluous
 INTERIM = 'interim_ckpt'  # likewise: one that was saved out of turn, until the next regular one

@@ -1,6 +1,6 @@
 from .best_checkpoint import bring_best_checkpoint
+from .checkpoint_search import checkpoint_folder, find_checkpoint
 from .evaluations import evaluation_is_missing
-from .find_checkpoint import checkpoint_folder, find_checkpoint
 from .run_check import check_resumable, describe_run
 
 __all__ = [

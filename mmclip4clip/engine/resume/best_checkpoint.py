@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 
 from ...atomic_file import atomic_file
 from ...checkpoint_file import CheckpointFileError
-from .find_checkpoint import read_meta
+from .checkpoint_search import read_meta
 from .run_check import KEY
 
 
