@@ -9,6 +9,7 @@ compat.allow_mmengine_checkpoints()
 compat.explain_refused_checkpoints()
 compat.distribute_without_gpu()
 compat.repair_color_jitter()
+compat.save_atomically()
 
 from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 from .version import __version__  # noqa: E402

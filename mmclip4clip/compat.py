@@ -6,6 +6,8 @@ is safe. Nothing outside this file patches another package.
 import functools
 import pickle
 from importlib import metadata
+from pathlib import Path
+from typing import Union
 
 from packaging.specifiers import SpecifierSet
 
@@ -178,3 +180,31 @@ def repair_color_jitter() -> None:
 
     ColorJitter.adjust_hue = staticmethod(adjust_hue)
     ColorJitter.transform = transform_in_new_order
+
+
+@functools.cache
+def save_atomically() -> None:
+    """Let a checkpoint take its name only when it is whole on the disk.
+
+    Symptom: mmengine <= 0.10.7 opens the final file and writes into it, so a run that is killed meanwhile,
+    or meets a full disk, has lost the checkpoint of that name that it had, and keeps part of one.
+
+    Safe because the same bytes end up in the same file; one that is no regular file, such as ``/dev/stdout``,
+    is written as before. Everything that mmengine saves to a disk goes this way: checkpoints of the runner,
+    best and published ones.
+    """
+    from mmengine.fileio import LocalBackend
+
+    from .atomic_file import atomic_file
+    put = LocalBackend.put
+
+    def put_atomically(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        path = Path(filepath)
+        if path.exists() and not path.is_file():
+            put(self, obj, filepath)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path) as file:
+                file.write(obj)
+
+    LocalBackend.put = put_atomically

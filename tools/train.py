@@ -1,9 +1,13 @@
 """Train a model from a config."""
 import argparse
 
-from mmengine.runner import find_latest_checkpoint
-
-from mmclip4clip.apis import add_common_arguments, build_runner, leave_processes, load_config
+from mmclip4clip.apis import (
+    add_common_arguments,
+    build_runner,
+    leave_processes,
+    load_config,
+    set_checkpoint,
+)
 from mmclip4clip.engine.hooks import TrainingStopped
 
 
@@ -36,11 +40,7 @@ def main() -> None:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
-    if args.resume == 'auto':  # a run that has not begun begins, from load_from if the config has one
-        latest = find_latest_checkpoint(cfg.work_dir)
-        cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')
-    elif args.resume:
-        cfg.resume, cfg.load_from = True, args.resume
+    set_checkpoint(cfg, args.resume)
     try:
         build_runner(cfg, training=True).train()
     except TrainingStopped:

@@ -1,4 +1,4 @@
 from .checkpoint_settings import build_runner
-from .launch import add_common_arguments, leave_processes, load_config
+from .launch import add_common_arguments, leave_processes, load_config, set_checkpoint
 
-__all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config']
+__all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config', 'set_checkpoint']

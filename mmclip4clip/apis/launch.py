@@ -3,9 +3,17 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+
+from ..checkpoint_file import verify_checkpoint
+from ..engine.resume import find_checkpoint
+
+MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +51,7 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     use_resumable_parts(cfg)
+    use_safe_checkpoints(cfg)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(args.config).stem)
     check_work_dir(Path(cfg.work_dir))
@@ -64,6 +73,39 @@ def use_resumable_parts(cfg: Config) -> None:
     if loop.get('by_epoch', True) and loop.get('type', 'EpochBasedTrainLoop') == 'EpochBasedTrainLoop':
         loop.pop('by_epoch', None)
         loop['type'] = 'ResumableTrainLoop'
+
+
+def use_safe_checkpoints(cfg: Config) -> None:
+    """Replace mmengine's checkpoint hooks by ours, which takes the same arguments and survives kills."""
+    hooks = cfg.get('default_hooks') or {}
+    hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
+    cfg.default_hooks = hooks
+    for hook in [hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
+        if isinstance(hook, dict) and hook.get('type') in MMENGINE_CHECKPOINT_HOOKS:
+            hook['type'] = 'SafeCheckpointHook'
+            print_log('CheckpointHook in the config is replaced by SafeCheckpointHook, with its arguments',
+                      logger='current')
+
+
+def set_checkpoint(cfg: Config, resume: Optional[str]) -> None:
+    """Choose what a training begins from: its newest checkpoint, one that is named, or ``load_from``.
+
+    Args:
+        cfg (Config): With ``work_dir``; its ``resume`` and ``load_from`` are set.
+        resume (str, optional): ``'auto'`` for the newest checkpoint of the work dir, a file, or None for what
+            the config says.
+    """
+    if resume == 'auto':
+        hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+        latest = find_checkpoint(cfg.work_dir, hook.get('out_dir'), hook.get('filename_tmpl'))
+        cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')
+        start = f'{cfg.load_from} (load_from)' if cfg.load_from else 'the weights of the config'
+        print_log(f'resuming from {latest}' if latest else f'{cfg.work_dir} has no checkpoint to resume: '
+                  f'the training begins anew, from {start}', logger='current')
+    elif resume:
+        if '://' not in resume:
+            verify_checkpoint(resume)
+        cfg.resume, cfg.load_from = True, resume
 
 
 def leave_processes() -> None:

@@ -6,6 +6,7 @@ from .hooks import (
     PreprocessingCheckHook,
     RandomStateHook,
     RetrievalReportHook,
+    SafeCheckpointHook,
     StopSignalHook,
     TokenizerCheckHook,
     VideoCheckHook,
@@ -17,6 +18,6 @@ from .schedulers import RawCosineLR, WarmUpLR
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
     'CaptionReportHook', 'InputCheckHook', 'PreprocessingCheckHook', 'RandomStateHook', 'RawCosineLR',
-    'ResumableTrainLoop', 'RetrievalReportHook', 'StopSignalHook', 'TokenizerCheckHook',
-    'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook', 'StopSignalHook',
+    'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
 ]

@@ -5,11 +5,12 @@ from .input_check_hook import InputCheckHook
 from .preprocessing_check_hook import PreprocessingCheckHook, TokenizerCheckHook
 from .random_state_hook import RandomStateHook
 from .retrieval_report_hook import RetrievalReportHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .video_check_hook import VideoCheckHook
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'CaptionReportHook', 'InputCheckHook',
-    'PreprocessingCheckHook', 'RandomStateHook', 'RetrievalReportHook', 'StopSignalHook',
-    'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook'
+    'PreprocessingCheckHook', 'RandomStateHook', 'RetrievalReportHook', 'SafeCheckpointHook',
+    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook'
 ]

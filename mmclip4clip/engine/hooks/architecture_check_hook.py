@@ -25,7 +25,7 @@ class ArchitectureCheckHook(Hook):
     frozen and nothing was loaded into it.
     """
 
-    priority = 'VERY_LOW'
+    priority = 'LOW'  # before SafeCheckpointHook, whose check takes the model for granted
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model.

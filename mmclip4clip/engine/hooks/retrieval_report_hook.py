@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -9,10 +8,14 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
+from ...atomic_file import atomic_file
 from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
 from ...evaluation.records import stack_scores
 from ...evaluation.table import format_table
 from ...visualization import draw_gallery
+from ..resume.evaluations import RUN_ID
+
+MOMENT = ('run', 'stage', 'epoch', 'iter')  # what tells an evaluation of a training from others
 
 
 @HOOKS.register_module()
@@ -52,6 +55,8 @@ class RetrievalReportHook(Hook):
         entry = dict(stage=stage, epoch=runner.epoch if trained else None,
                      iter=runner.iter if trained else None, checkpoint=runner._load_from,
                      ann_file=getattr(dataset, 'ann_file', None), **metrics)
+        if trained and RUN_ID in runner.message_hub.runtime_info:
+            entry['run'] = runner.message_hub.get_info(RUN_ID)
         path = Path(runner.work_dir) / 'metrics.json'
         append_entry(path, entry)
         for metric in evaluator.metrics:
@@ -112,6 +117,9 @@ def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarr
 def append_entry(path: Path, entry: dict) -> None:
     """Add an entry to a JSON list, so that a crash leaves either the old or the new file.
 
+    A run that was stopped and resumed may evaluate the same epoch again: its entry takes the place of the one
+    before.
+
     Raises:
         ValueError: If the file exists and is no such list.
     """
@@ -122,6 +130,12 @@ def append_entry(path: Path, entry: dict) -> None:
     if not isinstance(entries, list):
         raise ValueError(f'{path} should hold a JSON list of evaluations, got '
                          f'{type(entries).__name__}')
-    temporary = path.with_suffix('.json.tmp')
-    temporary.write_text(json.dumps(entries + [entry], indent=1) + '\n')
-    os.replace(temporary, path)
+    moment = [entry.get(key) for key in MOMENT]
+    again = [i for i, old in enumerate(entries) if entry.get('run') and isinstance(old, dict)
+             and [old.get(key) for key in MOMENT] == moment]
+    if again:
+        entries[again[0]] = entry
+    else:
+        entries.append(entry)
+    with atomic_file(path, 'w') as file:
+        file.write(json.dumps(entries, indent=1) + '\n')

@@ -9,6 +9,8 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_reduce, get_comm_device, is_main_process
 from mmengine.hooks import Hook
 
+from .safe_checkpoint_hook import SafeCheckpointHook
+
 
 class TrainingStopped(SystemExit):
     """The end of a training that a signal asked to stop, once its state is saved."""
@@ -88,11 +90,18 @@ class StopSignalHook(Hook):
             return
         name = signal.Signals(int(asked)).name
         if self._saved != done:
-            filename = f'iter_{done}.pth'
-            runner.save_checkpoint(runner.work_dir, filename, meta=dict(epoch=runner.epoch, iter=done))
-            if is_main_process():
-                Path(runner.work_dir, 'last_checkpoint').write_text(str(Path(runner.work_dir, filename)))
+            self._save(runner, done)
         runner.logger.log(logging.WARNING, f'{name}: saved after {done} iterations in {runner.work_dir}; '
                                            '--resume goes on from there')
         self.after_train(runner)
         raise TrainingStopped(128 + int(asked))
+
+    def _save(self, runner, done: int) -> None:
+        hook = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
+        if hook is not None:
+            hook.save_interim(runner, done)
+            return
+        filename = f'iter_{done}.pth'
+        runner.save_checkpoint(runner.work_dir, filename, meta=dict(epoch=runner.epoch, iter=done))
+        if is_main_process():
+            Path(runner.work_dir, 'last_checkpoint').write_text(str(Path(runner.work_dir, filename)))
