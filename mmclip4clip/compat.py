@@ -21,6 +21,7 @@ REQUIRED = {
     ('transformers', ): '>=5.23,<6',
     ('decord', 'eva-decord'): '>=0.6.0,<0.7',
     ('av', ): '>=18.1,<19',
+    ('ftfy', ): '>=6.3,<7',
     ('setuptools', ): '<82',
 }
 
