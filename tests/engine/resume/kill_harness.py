@@ -101,6 +101,12 @@ class KilledTraining:
             assert ends[0] == expected, f'{name}: {ends} instead of {expected}\n{log.read_text()[-3000:]}'
         return ends
 
+    def time_of(self, name: str) -> float:
+        """Train without a kill and return how many seconds it took."""
+        begin = time.monotonic()
+        self.train(name)
+        return time.monotonic() - begin
+
     def _fork(self, args: list, log: Path, rank: int, port: str, kill: Optional[Kill]) -> int:
         pid = os.fork()
         if pid:
