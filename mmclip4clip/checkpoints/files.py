@@ -9,6 +9,8 @@ from typing import Iterator
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from ..checkpoint_file import verify_checkpoint
+
 
 def is_torchscript(path: Path) -> bool:
     """Tell a TorchScript archive from what ``torch.save`` writes."""
@@ -34,8 +36,9 @@ def read_file(path: Path) -> object:
         What was saved; of an archive, the state dict.
 
     Raises:
-        RuntimeError: If the file is broken, or needs more than plain values.
+        CheckpointFileError: If the file is damaged, no checkpoint, or needs more than plain values.
     """
+    verify_checkpoint(path)
     if not is_torchscript(path):
         return CheckpointLoader.load_checkpoint(str(path.resolve()), map_location='cpu', logger='silent')
     with warnings.catch_warnings():
