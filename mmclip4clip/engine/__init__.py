@@ -2,6 +2,7 @@ from .hooks import (
     ArchitectureCheckHook,
     BadVideoHook,
     CaptionReportHook,
+    NonFiniteGuardHook,
     RandomStateHook,
     RetrievalReportHook,
     StopSignalHook,
@@ -14,7 +15,7 @@ from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
-    'WarmUpLR'
+    'CaptionReportHook', 'NonFiniteGuardHook', 'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop',
+    'RetrievalReportHook', 'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop',
+    'VideoTextValLoop', 'WarmUpLR'
 ]
