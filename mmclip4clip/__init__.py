@@ -6,7 +6,7 @@ from . import compat
 
 compat.check_versions()
 compat.allow_mmengine_checkpoints()
-compat.explain_refused_checkpoints()
+compat.guard_checkpoints()
 compat.distribute_without_gpu()
 compat.repair_color_jitter()
 compat.save_atomically()

@@ -4,6 +4,8 @@
 without a word. Nothing here needs torch, or unpickles anything.
 """
 import os
+import pickle
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -31,6 +33,10 @@ class DamagedCheckpointError(CheckpointFileError):
 
 class NotACheckpointError(CheckpointFileError):
     """Something that ``torch.save`` never wrote."""
+
+
+class RefusedCheckpointError(CheckpointFileError):
+    """A file that asks for more than tensors and plain values, which could run code."""
 
 
 def verify_checkpoint(file: Union[str, Path, BinaryIO]) -> bool:
@@ -124,3 +130,30 @@ def _describe(head: bytes) -> str:
     if len(text) * 2 > len(head) and all(c.isprintable() or c.isspace() for c in text):
         return f'text that begins with {text[:40]!r}'
     return f'a file of unknown format that begins with {head[:8]!r}, or a checkpoint whose start is damaged'
+
+
+def explain_failure(name: str, error: Exception, checksums: bool = True) -> CheckpointFileError:
+    """Say in words of the user what ``torch.load`` says of a file that could not be loaded.
+
+    Args:
+        name (str): What to call the file.
+        error (Exception): What ``torch.load(weights_only=True)`` raised after :func:`verify_checkpoint`.
+        checksums (bool): What that returned: whether the bytes are known to be those that were saved.
+    """
+    text = str(error)
+    refused = f'{name} was refused as a checkpoint and nothing in it was run: '
+    if 'TorchScript' in text:
+        return RefusedCheckpointError(
+            refused + 'it is a TorchScript archive, which is a program. If you trust its origin: '
+            'python tools/model_converters/convert.py FILE OUT.pth')
+    asked = re.search(r'GLOBAL (\S+)|asks for ([^\n]+)|(?:function|class|got) ([\w.]+\.\w+)', text)
+    if isinstance(error, pickle.UnpicklingError) and asked:
+        doubt = '' if checksums else ', or its bytes have changed (its format has no checksums)'
+        return RefusedCheckpointError(
+            f'{refused}it asks for {asked[1] or asked[2] or asked[3]}, which could run code{doubt}. Loading '
+            'allows tensors and plain Python values only. If you trust its origin, convert it elsewhere')
+    cause = text.split('WeightsUnpickler error:')[-1].strip() or type(error).__name__
+    cause = cause.splitlines()[0]
+    if not checksums or 'PytorchStreamReader' in text:
+        return DamagedCheckpointError(f'{name} is damaged, cut short or with other bytes: {cause}')
+    return CheckpointFileError(f'{name} could not be loaded as a checkpoint: {cause}')

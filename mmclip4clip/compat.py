@@ -91,33 +91,25 @@ def allow_mmengine_checkpoints() -> None:
 
 
 @functools.cache
-def explain_refused_checkpoints() -> None:
-    """Turn torch's refusal of an unsafe checkpoint into a message that names the file.
+def guard_checkpoints() -> None:
+    """Let every loader of mmengine verify files, run nothing in them and say what is wrong with one.
 
-    Symptom: torch's own message (>= 2.6) advises ``weights_only=False``, which
-    would run the code in the file. mmengine <= 0.10.7 also downloads through
-    ``torch.hub``, whose default is still ``weights_only=False``.
+    Symptoms: torch.load does not compare checksums, and its message for an unsafe file (>= 2.6) advises
+    ``weights_only=False``, which would run the code in the file. mmengine <= 0.10.7 downloads through
+    ``torch.hub``, whose default is still ``weights_only=False``; ``Runner.resume`` evaluates
+    ``meta['config']`` as Python, and ``BaseInferencer`` the config in the checkpoint where it is given none.
 
-    Safe because both replacements only narrow what is loaded.
+    Safe because all replacements only narrow what is loaded.
     """
+    from mmengine.infer import BaseInferencer
     from mmengine.runner import checkpoint
-    load_checkpoint = checkpoint.CheckpointLoader.load_checkpoint
 
-    def load_checkpoint_safely(cls, filename, map_location=None, logger='current'):
-        try:
-            return load_checkpoint(filename, map_location, logger)
-        except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError,
-                LookupError, RuntimeError) as error:
-            cause = str(error).split('Please file an issue')[0].strip() or repr(error)
-            raise RuntimeError(
-                f'{filename} was refused as a checkpoint and nothing in it was run. Loading '
-                'allows tensors and plain Python values only; a file that needs more could '
-                'execute code. If you trust its origin, convert it where that does no harm. '
-                f'Cause: {cause.splitlines()[-1].strip()}'
-            ) from None
-
-    checkpoint.CheckpointLoader.load_checkpoint = classmethod(load_checkpoint_safely)
-    checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
+    from . import checkpoint_guard as guard
+    loader = checkpoint.CheckpointLoader
+    loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
+    checkpoint.torch = guard.VerifiedTorch('torch')
+    checkpoint.load_url = functools.partial(guard.load_url_verified, checkpoint.load_url)
+    BaseInferencer._init_model = guard.init_model_of_a_config(BaseInferencer._init_model)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from mmclip4clip import compat
+from mmclip4clip.checkpoint_file import CheckpointFileError
 
 
 def test_what_is_installed_fits():
@@ -109,11 +110,14 @@ def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkey
     assert 'weights_only=False' not in str(error.value)
 
 
-@pytest.mark.parametrize('content', [b'', b'text', b'PK\x03\x04 a broken archive'])
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
+@pytest.mark.parametrize('content, message', [
+    (b'', 'is damaged: it is empty'), (b'text', "is no checkpoint: it is text that begins with 'text'"),
+    (b'PK\x03\x04 a broken archive', 'is damaged: it was cut short')])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content, message):
     (tmp_path / 'bad.pth').write_bytes(content)
-    with pytest.raises(RuntimeError, match='bad.pth was refused as a checkpoint'):
+    with pytest.raises(CheckpointFileError, match=f'bad.pth {message}') as error:
         CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))
+    assert 'run' not in str(error.value)
 
 
 def test_the_malicious_checkpoint_would_have_done_harm(tmp_path, monkeypatch):

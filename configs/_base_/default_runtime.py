@@ -10,6 +10,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     random_states=dict(type='RandomStateHook'),
+    non_finite_guard=dict(type='NonFiniteGuardHook'),
     stop_signal=dict(type='StopSignalHook'),
     bad_videos=dict(type='BadVideoHook'),
     video_check=dict(type='VideoCheckHook'),

@@ -11,6 +11,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from ..checkpoint_file import verify_checkpoint
+
 
 def is_torchscript(path: Path) -> bool:
     """Tell a TorchScript archive from what ``torch.save`` writes."""
@@ -36,13 +38,14 @@ def read_file(path: Path) -> object:
         What was saved; of an archive, the state dict.
 
     Raises:
-        RuntimeError: If the file is broken, or needs more than plain values.
+        CheckpointFileError: If the file is damaged, no checkpoint, or needs more than plain values.
     """
     if path.suffix == '.safetensors':
         try:
             return load_file(path)
         except SafetensorError as error:
             raise RuntimeError(f'{path} is broken: {error}') from error
+    verify_checkpoint(path)
     if not is_torchscript(path):
         return CheckpointLoader.load_checkpoint(str(path.resolve()), map_location='cpu', logger='silent')
     with warnings.catch_warnings():

@@ -1,10 +1,10 @@
 """Our own ``.pth``: those that mmengine saves in training, and those that the converters write."""
-import ast
 import re
 from typing import Mapping
 
 from transformers import CLIPConfig
 
+from ..plain_config import plain_assignments
 from ..version import __version__
 from .checkpoint import UNSEEN, Checkpoint
 from .openai import clip_rules, openai_settings
@@ -82,20 +82,5 @@ def trained_model(meta: Mapping) -> dict:
     Returns:
         dict: The config, empty where there is none or it holds more than plain values.
     """
-    try:
-        statements = ast.parse(meta.get('cfg') or '').body
-        assigned = [s.value for s in statements
-                    if isinstance(s, ast.Assign) and getattr(s.targets[0], 'id', None) == 'model']
-        model = _plain(assigned[-1]) if assigned else {}
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return {}
+    model = plain_assignments(meta.get('cfg') or '')[0].get('model', {})
     return model if isinstance(model, dict) else {}
-
-
-def _plain(node: ast.expr) -> object:
-    """Evaluate constants, ``dict(...)`` and lists of them: all that mmengine writes."""
-    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict' and not node.args:
-        return {word.arg: _plain(word.value) for word in node.keywords}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_plain(item) for item in node.elts]
-    return ast.literal_eval(node)

@@ -3,6 +3,7 @@ from .hooks import (
     BadVideoHook,
     CaptionReportHook,
     InputCheckHook,
+    NonFiniteGuardHook,
     PreprocessingCheckHook,
     RandomStateHook,
     RetrievalReportHook,
@@ -17,7 +18,8 @@ from .schedulers import RawCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'InputCheckHook', 'PreprocessingCheckHook', 'RandomStateHook', 'RawCosineLR',
-    'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook', 'StopSignalHook',
-    'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop', 'WarmUpLR'
+    'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook', 'PreprocessingCheckHook',
+    'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook',
+    'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
+    'WarmUpLR'
 ]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
+from ...checkpoint_file import verify_checkpoint
 from ...hub import load_named
 from ..weight_check import COUNTING, compare_weights
 
@@ -164,9 +165,11 @@ def read_weights(folder: Path) -> Dict[str, Tensor]:
     tensors: Dict[str, Tensor] = {}
     for path in weight_files(folder):
         try:
-            content = load_file(path) if path.suffix == '.safetensors' else torch.load(
-                path, map_location='cpu', weights_only=True)
-            tensors.update(content)
+            if path.suffix == '.safetensors':
+                tensors.update(load_file(path))
+            else:
+                verify_checkpoint(path)
+                tensors.update(torch.load(path, map_location='cpu', weights_only=True))
         except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError,
                 TypeError, LookupError, AttributeError) as error:
             cause = str(error).split('Please file an issue')[0].strip() or repr(error)

@@ -1,0 +1,109 @@
+"""What stands between mmengine's loaders and a checkpoint file; :mod:`mmclip4clip.compat` puts it there."""
+import contextlib
+import logging
+import pickle
+from pathlib import Path
+from types import ModuleType
+from typing import Callable, Iterator, Optional
+from urllib.parse import urlparse
+
+import torch
+from mmengine.logging import print_log
+
+from .checkpoint_file import CheckpointFileError, explain_failure, verify_checkpoint
+from .plain_config import plain_assignments
+
+FAILURES = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
+            AssertionError, RuntimeError)
+
+
+@contextlib.contextmanager
+def explained(name: str, checksums: bool = True) -> Iterator[None]:
+    """Raise what fails in words of the user, see :func:`explain_failure`."""
+    try:
+        yield
+    except (CheckpointFileError, torch.OutOfMemoryError):
+        raise
+    except FAILURES as error:
+        raise explain_failure(name, error, checksums) from None
+
+
+class VerifiedTorch(ModuleType):
+    """``torch`` for mmengine's loaders: what they load is verified first, and nothing in it is run."""
+
+    def __getattr__(self, name: str):
+        return getattr(torch, name)
+
+    @staticmethod
+    def load(file, *args, **options):
+        """Check a file and read tensors and plain values from it."""
+        name, checksums = getattr(file, 'name', str(file)), verify_checkpoint(file)
+        if not checksums:
+            print_log(f'{name} is in the format of torch before 1.6, which has no checksums: damaged tensors '
+                      'would not be noticed', logger='current', level=logging.WARNING)
+        with explained(name, checksums):
+            return torch.load(file, *args, **dict(options, weights_only=True))
+
+
+def load_url_verified(load_url: Callable, url: str, model_dir: Optional[str] = None, **options) -> object:
+    """Stand in for mmengine's ``load_url``: download, verify, and then load.
+
+    Raises:
+        CheckpointFileError: Naming the file on the disk, which is to be removed to download it again.
+    """
+    folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
+    path = folder / Path(urlparse(url).path).name
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), progress=options.get('progress', True))
+    with explained(url, verify_checkpoint(path)):
+        return load_url(url, model_dir=str(folder), **dict(options, weights_only=True))
+
+
+def leave_out_config_code(filename: str, checkpoint: object) -> None:
+    """Take out of a checkpoint what mmengine would evaluate as Python.
+
+    ``meta['config']`` goes, as ``Runner.resume`` evaluates it for the ``gpu_ids`` of old versions. Of the
+    texts that mmengine saves today, what is more than plain values goes, with a warning, so that it does not
+    live on in the checkpoints of the run that loads it.
+    """
+    hub, meta = {}, {}
+    if isinstance(checkpoint, dict):
+        hub, meta = checkpoint.get('message_hub'), checkpoint.get('meta')
+    info = hub.get('runtime_info') if isinstance(hub, dict) else None
+    for holder, key, where in ((meta, 'config', 'meta'), (meta, 'cfg', 'meta'), (info, 'cfg', 'message_hub')):
+        if not isinstance(holder, dict) or key not in holder:
+            continue
+        text, others = plain_assignments(holder[key])[1:]
+        if others:
+            print_log(f'{filename}: what is more than plain values in the config text {where}[{key!r}] was '
+                      f'left out and not run: {"; ".join(others[:3])}', 'current', logging.WARNING)
+            holder[key] = text
+        if key == 'config':
+            del holder[key]
+
+
+def load_checkpoint_safely(load_checkpoint: Callable) -> Callable:
+    """Wrap ``CheckpointLoader.load_checkpoint``: explain what fails, and hand on no code."""
+
+    def load(cls, filename, map_location=None, logger='current'):
+        if Path(filename).expanduser().is_dir():  # mmengine would say that it does not exist
+            verify_checkpoint(filename)
+        with explained(filename):
+            content = load_checkpoint(filename, map_location, logger)
+        leave_out_config_code(filename, content)
+        return content
+
+    return load
+
+
+def init_model_of_a_config(init_model: Callable) -> Callable:
+    """Wrap ``BaseInferencer._init_model``: a model is built from the config that the user gives."""
+
+    def init(self, cfg, weights, device='cpu'):
+        if not cfg:
+            raise ValueError(f'give the config of {weights} as model=CONFIG: the text in the checkpoint is '
+                             'not evaluated, as it could run code')
+        return init_model(self, cfg, weights, device)
+
+    return init

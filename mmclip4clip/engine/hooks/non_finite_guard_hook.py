@@ -1,0 +1,202 @@
+import math
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, all_reduce
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner.base_loop import BaseLoop
+from torch import Tensor, nn
+
+from ..finite import (
+    NonFiniteError,
+    can_lower_scale,
+    largest,
+    name_last_good,
+    non_finite,
+    optim_wrappers,
+    optimizer_tensors,
+    shorten,
+    unwrap_model,
+)
+
+
+@HOOKS.register_module()
+class NonFiniteGuardHook(Hook):
+    """Keep NaN and infinity out of the weights and out of the checkpoints.
+
+    A step with such a loss or gradient, in any process, changes nothing: neither weights nor moments. It is
+    skipped in all processes, with a warning that names the videos. When too many come in a row, the training
+    ends with an error that names the last good checkpoint. Steps that the loss scaler of mixed precision
+    skips are part of its search for a scale. They count only once it has nothing left to lower.
+
+    Weights and the state of the optimizer are looked at before training, at the end of epochs, and before
+    evaluations and checkpoints. So none is saved with other values, and no good one is removed for it.
+
+    The hook reads and never writes where all is finite, so such a training gives the same weights with and
+    without it. It costs one pass over the gradients a step, and one number between the processes.
+
+    Args:
+        max_skipped (int): Steps in a row that may be skipped; the next one ends the training.
+
+    Raises:
+        ValueError: If ``max_skipped`` is negative.
+    """
+
+    priority = 'HIGH'  # before checkpoints are saved
+
+    def __init__(self, max_skipped: int = 3) -> None:
+        if max_skipped < 0:
+            raise ValueError(f'max_skipped must be at least 0, got {max_skipped}')
+        self.max_skipped = max_skipped
+        self._in_a_row = self._total = 0
+        self._constants: List[str] = []  # buffers that are meant to be infinite, such as masks
+        self._begin_step()
+
+    def _begin_step(self) -> None:
+        """Forget the step before. One has several batches where gradients are accumulated."""
+        self._losses: List[Tuple[str, Tensor]] = []
+        self._videos: List[str] = []
+        self._stepped = self._bad = False  # in all processes alike
+        self._wrong: List[str] = []  # what is not finite in this process
+        self._lowers_scale = False  # whether mixed precision may be all that is wrong
+
+    def before_train(self, runner) -> None:
+        """Look at the weights, and watch the model's losses and the optimizers' steps.
+
+        Raises:
+            NonFiniteError: If a weight is not finite before anything is learnt.
+        """
+        model = unwrap_model(runner)
+        self._constants = non_finite(dict(model.named_buffers()))
+        start = f' from {runner._load_from}' if runner._load_from else ''
+        self._check_state(runner, f'before training{start}')
+        model.register_forward_hook(self._note_losses)
+        for wrapper in optim_wrappers(runner):
+            wrapper.optimizer.register_step_pre_hook(partial(self._check_step, model, wrapper))
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+        """Note whose videos the step learns from."""
+        samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
+        self._videos += [str(sample.get('video_id', '?')) for sample in samples]
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Count what was skipped, and look at the weights if a checkpoint is about to be saved.
+
+        Raises:
+            NonFiniteError: If too many steps in a row were skipped, or weights are not finite.
+        """
+        made = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
+        scaled = [wrapper for wrapper in made if isinstance(wrapper, AmpOptimWrapper)]
+        if scaled and not self._stepped:  # the loss scaler found infinite gradients, and made no step
+            self._bad, self._wrong = True, self._wrong_losses()
+            self._lowers_scale = not self._wrong and all(map(can_lower_scale, scaled))
+        if self._bad:
+            self._skip(runner)
+        elif self._stepped:
+            self._in_a_row = 0
+        if self._bad or self._stepped:
+            self._begin_step()
+        if any(isinstance(hook, CheckpointHook) and not hook.by_epoch and self.every_n_train_iters(
+                runner, hook.interval) for hook in runner.hooks):
+            self._check_state(runner, 'before a checkpoint')
+
+    def after_train_epoch(self, runner) -> None:
+        """Look at the weights before they are saved.
+
+        Raises:
+            NonFiniteError: If one is not finite.
+        """
+        self._check_state(runner, 'at the end of the epoch')
+
+    def before_val(self, runner) -> None:
+        """Look at the weights before they are saved as the best, where they come from a training.
+
+        Raises:
+            NonFiniteError: If one is not finite.
+        """
+        if isinstance(runner._train_loop, BaseLoop):
+            self._check_state(runner, 'before the evaluation')
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Refuse to save what is not finite, whoever asks for it.
+
+        Raises:
+            NonFiniteError: Before a file is touched; in the main process, which is the one that saves.
+        """
+        named = {**checkpoint['state_dict'], **optimizer_tensors(checkpoint.get('optimizer', {}))}
+        self._refuse(runner, non_finite(self._variable(named)), 'in a checkpoint to be saved', together=False)
+
+    def _note_losses(self, model: nn.Module, inputs: tuple, output: object) -> None:
+        if model.training and isinstance(output, dict):
+            for name in filter(lambda name: 'loss' in name, output):
+                values = output[name] if isinstance(output[name], (list, tuple)) else [output[name]]
+                self._losses += [(name, value.detach()) for value in values if isinstance(value, Tensor)]
+
+    def _wrong_losses(self) -> List[str]:
+        return [f'{name} = {value.mean():g}' for name, value in self._losses if non_finite({name: value})]
+
+    def _check_step(self, model: nn.Module, wrapper: OptimWrapper, optimizer: torch.optim.Optimizer,
+                    args: tuple, kwargs: dict) -> None:
+        """Take the gradients away from a step that must not be made: then an optimizer changes nothing."""
+        rates = [float(group['lr']) for group in optimizer.param_groups]
+        if not all(map(math.isfinite, rates)):
+            raise NonFiniteError(f'learning rates must be finite, got {rates}: see param_scheduler')
+        parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+        value = largest([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
+        bad = (~torch.isfinite(value)).to(torch.int32)
+        all_reduce(bad, 'max')
+        self._stepped = True
+        if not bad:
+            return
+        gradients = {f'the gradient of {name}': p.grad for name, p in model.named_parameters()
+                     if p.grad is not None}
+        losses = self._wrong_losses()
+        self._wrong += [*losses, *non_finite(gradients)]
+        self._bad, self._lowers_scale = True, not losses and can_lower_scale(wrapper)
+        for parameter in parameters:
+            parameter.grad = None
+
+    def _skip(self, runner) -> None:
+        """Report a step without effect, in all processes alike."""
+        parts = all_gather_object((self._wrong, self._videos, self._lowers_scale))
+        wrong = list(dict.fromkeys(text for part in parts for text in part[0])) or ['gradients']
+        what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {shorten(wrong)}'
+        if all(part[2] for part in parts):
+            runner.logger.info(f'{what}; mixed precision lowers its loss scale')
+            return
+        self._in_a_row, self._total = self._in_a_row + 1, self._total + 1
+        videos = f'Its videos: {", ".join(video for part in parts for video in part[1])}'
+        if self._in_a_row <= self.max_skipped:
+            runner.logger.warning(f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in '
+                                  f'all. {videos}')
+            return
+        last_good = name_last_good(Path(runner.work_dir), self._constants)
+        raise NonFiniteError(f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
+                             f'{self.max_skipped}. {videos}. {last_good}')
+
+    def _check_state(self, runner, when: str) -> None:
+        """Look at the weights and the optimizers' state, in all processes alike."""
+        named = unwrap_model(runner).state_dict()
+        for number, wrapper in enumerate(optim_wrappers(runner)):
+            named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
+        named = self._variable(named)
+        bad = (~torch.isfinite(largest(named.values()))).to(torch.int32)
+        all_reduce(bad, 'max')
+        self._refuse(runner, (non_finite(named) or ['in another process']) if bad else [], when)
+
+    def _variable(self, named: Dict[str, object]) -> Dict[str, Tensor]:
+        """Return the tensors that training changes."""
+        return {name: value for name, value in named.items()
+                if isinstance(value, Tensor) and name not in self._constants}
+
+    def _refuse(self, runner, names: List[str], when: str, together: bool = True) -> None:
+        if names:
+            last_good = name_last_good(Path(runner.work_dir), self._constants, together)
+            raise NonFiniteError(
+                f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {shorten(names)}. No '
+                f'checkpoint is saved or removed. {last_good}')

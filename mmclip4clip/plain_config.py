@@ -1,0 +1,56 @@
+"""Config text out of checkpoints, read as data.
+
+mmengine saves a config as Python text and evaluates such text when it wants it back. Whoever writes the
+checkpoint could let it run anything, so here it is only ever parsed.
+"""
+import ast
+from typing import Dict, List, Tuple
+
+LONGEST = 1_000_000  # characters; what mmengine writes has some ten thousand
+NUMBERS = dict(inf=float('inf'), nan=float('nan'))  # as mmengine writes them
+UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+
+
+def plain_value(node: ast.expr) -> object:
+    """Return the value of constants, ``dict(...)`` and lists of them: all that mmengine writes.
+
+    Raises:
+        ValueError: If the expression is anything else.
+    """
+    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict' and len(node.args) <= 1:
+        words = {word.arg: plain_value(word.value) for word in node.keywords}
+        return dict(*map(plain_value, node.args)) | words
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {ast.literal_eval(k): plain_value(v) for k, v in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [plain_value(item) for item in node.elts]
+    if isinstance(node, ast.Name) and node.id in NUMBERS:
+        return NUMBERS[node.id]
+    return ast.literal_eval(node)
+
+
+def plain_assignments(text: str) -> Tuple[Dict[str, object], str, List[str]]:
+    """Take from a config text what assigns plain values.
+
+    Returns:
+        tuple: The values by name, the text of their statements, and the beginnings of the statements that
+        were left out; among them ``_base_``, which would read other files.
+    """
+    try:
+        if not isinstance(text, str) or len(text) > LONGEST:
+            raise ValueError('no text, or a very long one')
+        statements = ast.parse(text).body
+    except UNREADABLE:
+        return {}, '', [str(text)[:60]]
+    values, kept, others = {}, [], []
+    for statement in statements:
+        source = ast.get_source_segment(text, statement)
+        try:
+            (target, ) = statement.targets
+            if target.id == '_base_':
+                raise ValueError('it would read other files')
+            values[target.id] = plain_value(statement.value)
+            kept.append(source)
+        except (AttributeError, *UNREADABLE):  # no assignment, of several names, or of more than a value
+            others.append(source.partition('\n')[0][:60])
+    return values, '\n'.join(kept) + '\n' if others else text, others
