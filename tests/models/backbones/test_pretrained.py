@@ -10,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel
 
+from mmclip4clip import hub
 from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones import clip, pretrained
 
@@ -158,11 +159,14 @@ def test_peft_adapters_and_quantized_weights_are_refused(folder):
 def test_a_name_on_the_hub_is_read_as_a_folder(folder, monkeypatch):
     asked = []
 
-    def download(name, allow_patterns):
+    def download(name, allow_patterns, local_files_only=False):
+        if local_files_only:
+            raise OSError('the cache is empty')
         asked.append(allow_patterns)
-        return str(folder)
+        return str(folder if 'pytorch_model.bin' in allow_patterns else folder.parent)  # without weights
 
     monkeypatch.setattr(pretrained, 'snapshot_download', download)
+    monkeypatch.setattr(hub, 'hub_answers', lambda: True)
     change_weights(folder, dict, 'pytorch_model.bin')
     CLIPBackbone(pretrained='someone/clip')
     assert [patterns[2] for patterns in asked] == ['model.safetensors', 'pytorch_model.bin']
