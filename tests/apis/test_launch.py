@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmclip4clip.apis import add_common_arguments, load_config
+from mmclip4clip.apis import add_common_arguments, load_config, set_checkpoint
 
 
 @pytest.fixture
@@ -50,3 +50,41 @@ def test_a_missing_config_is_named(load):
     add_common_arguments(parser)
     with pytest.raises(FileNotFoundError, match='the config none.py does not exist'):
         load_config(parser.parse_args(['none.py']))
+
+
+HOOK = "default_hooks = dict(checkpoint=dict({}interval=2, save_best='a', rule='less', out_dir='o'))"
+
+
+@pytest.mark.parametrize('kind', ["type='CheckpointHook', ", "type='mmengine.CheckpointHook', "])
+def test_mmengines_checkpoint_hook_is_replaced_with_its_arguments(load, kind):
+    cfg = load(HOOK.format(kind) + "\ncustom_hooks = [dict(type='CheckpointHook', by_epoch=False)]")
+    assert cfg.default_hooks.checkpoint == dict(
+        type='SafeCheckpointHook', interval=2, save_best='a', rule='less', out_dir='o')
+    assert cfg.custom_hooks == [dict(type='SafeCheckpointHook', by_epoch=False)]
+
+
+def test_a_config_without_a_checkpoint_hook_gets_mmengines_default_and_others_stay(load):
+    assert load('a = 1').default_hooks.checkpoint == dict(type='SafeCheckpointHook', interval=1)
+    assert load('default_hooks = dict(checkpoint=None)').default_hooks.checkpoint is None
+    mine = load("default_hooks = dict(checkpoint=dict(type='MyHook', interval=1))")
+    assert mine.default_hooks.checkpoint.type == 'MyHook'
+
+
+@pytest.mark.parametrize('last', [None, '', '\n', 'epoch_7.pth', '/elsewhere/epoch_7.pth'])
+def test_what_is_loaded_is_never_taken_for_a_run_to_resume(load, last):
+    cfg = load("load_from = 'pretrained.pth'", '--work-dir', 'w')
+    if last is not None:
+        Path('w/last_checkpoint').write_text(last)
+    set_checkpoint(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (False, 'pretrained.pth')
+
+
+def test_a_named_checkpoint_must_be_there_and_whole(load):
+    cfg = load('a = 1')
+    with pytest.raises(FileNotFoundError, match='none.pth'):
+        set_checkpoint(cfg, 'none.pth')
+    Path('empty.pth').touch()
+    with pytest.raises(RuntimeError, match='empty.pth is damaged'):
+        set_checkpoint(cfg, 'empty.pth')
+    set_checkpoint(cfg, None)
+    assert 'resume' not in cfg

@@ -131,7 +131,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
     def _catch_up(self, runner) -> None:
         """Evaluate what a run had trained but not evaluated when it was stopped."""
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
-        if self is hooks[-1] and evaluation_is_missing(runner):
+        if self is hooks[-1] and evaluation_is_missing(runner, self._resumed):
             runner.logger.info(f'the evaluation of {self._resumed}, after {runner.epoch} epochs and '
                                f'{runner.iter} iterations, did not end: it comes first')
             runner.val_loop.run()

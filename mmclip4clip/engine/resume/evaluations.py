@@ -7,18 +7,23 @@ EVALUATED = 'evaluated_iter'  # in the message hub: how many iterations the last
 RUN_ID = 'run_id'  # likewise: tells the runs of one folder apart
 
 
-def evaluation_is_missing(runner) -> bool:
+def evaluation_is_missing(runner, resumed: str) -> bool:
     """Tell whether a run was stopped between its last step and the end of the evaluation after it.
 
     What was evaluated is in the checkpoint itself, which is saved once more after each evaluation. Of
-    checkpoints that do not say it, ``metrics.json`` in the work dir is asked.
+    checkpoints that do not say it, ``metrics.json`` in the work dir and beside the checkpoint is asked.
+
+    Args:
+        runner (Runner): With the state of the checkpoint loaded.
+        resumed (str): The checkpoint.
     """
     if runner.val_loop is None or not _is_due(runner.train_loop):
         return False
     known = runner.message_hub.runtime_info
     if EVALUATED in known or RUN_ID in known:
         return known.get(EVALUATED) != runner.iter
-    return not _is_listed(Path(runner.work_dir, 'metrics.json'), runner.epoch, runner.iter)
+    return not any(_is_listed(folder / 'metrics.json', runner.epoch, runner.iter)
+                   for folder in (Path(runner.work_dir), Path(resumed).parent))
 
 
 def _is_due(loop) -> bool:

@@ -34,3 +34,12 @@ def test_entries_are_added_and_a_foreign_file_is_not_overwritten(tmp_path):
         with pytest.raises(ValueError, match='metrics.json should hold a JSON list'):
             append_entry(path, dict(c=3))
         assert path.read_text() == content
+
+
+def test_an_evaluation_of_a_run_that_comes_again_takes_the_place_of_the_first(tmp_path):
+    path, entry = tmp_path / 'metrics.json', dict(run='a', stage='val', epoch=1, iter=2)
+    for value in (dict(entry, R1=1), dict(entry, epoch=2), dict(entry, R1=3), dict(entry, run='b'),
+                  dict(stage='test'), dict(stage='test')):
+        append_entry(path, value)
+    assert json.loads(path.read_text()) == [
+        dict(entry, R1=3), dict(entry, epoch=2), dict(entry, run='b'), dict(stage='test'), dict(stage='test')]
