@@ -113,7 +113,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         """Go on with the files of the run that is resumed."""
         hub, name = runner.message_hub, osp.basename(self._resumed)
         step = runner.epoch if self.by_epoch else runner.iter
-        if name == self.filename_tmpl.format(step):
+        if at_home and name == self.filename_tmpl.format(step):
             self._last_step = step
         last = hub.get_info('last_ckpt')
         if last:
