@@ -6,6 +6,7 @@ from mmclip4clip.apis import (
     build_runner,
     leave_processes,
     load_config,
+    lock_for_training,
     set_checkpoint,
 )
 from mmclip4clip.engine.hooks import TrainingStopped
@@ -27,6 +28,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
+    lock_for_training(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)

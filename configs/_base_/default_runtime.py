@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    work_dir_lock=dict(type='WorkDirLockHook'),
     random_states=dict(type='RandomStateHook'),
     non_finite_guard=dict(type='NonFiniteGuardHook'),
     stop_signal=dict(type='StopSignalHook'),

@@ -1,4 +1,11 @@
 from .checkpoint_settings import build_runner
-from .launch import add_common_arguments, leave_processes, load_config, set_checkpoint
+from .launch import (
+    add_common_arguments,
+    leave_processes,
+    load_config,
+    lock_for_training,
+    set_checkpoint,
+)
 
-__all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config', 'set_checkpoint']
+__all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config', 'lock_for_training',
+           'set_checkpoint']

@@ -12,8 +12,10 @@ from mmengine.logging import print_log
 
 from ..checkpoint_file import verify_checkpoint
 from ..engine.resume import find_checkpoint
+from ..file_lock import lock_work_dir
 
 MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')  # by launcher
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +108,16 @@ def set_checkpoint(cfg: Config, resume: Optional[str]) -> None:
         if '://' not in resume:
             verify_checkpoint(resume)
         cfg.resume, cfg.load_from = True, resume
+
+
+def lock_for_training(cfg: Config) -> None:
+    """Keep a second training out of the work dir, before anything of this one is written.
+
+    Raises:
+        WorkDirInUseError: If another training has it. Of several processes, the first one asks.
+    """
+    if int(os.environ.get(RANKS.get(cfg.launcher, ''), 0)) == 0:
+        lock_work_dir(cfg.work_dir)
 
 
 def leave_processes() -> None:

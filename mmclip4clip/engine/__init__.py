@@ -11,6 +11,7 @@ from .hooks import (
     StopSignalHook,
     TokenizerCheckHook,
     VideoCheckHook,
+    WorkDirLockHook,
 )
 from .loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
@@ -21,5 +22,5 @@ __all__ = [
     'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook', 'PreprocessingCheckHook',
     'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook',
     'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
-    'WarmUpLR'
+    'WarmUpLR', 'WorkDirLockHook'
 ]

@@ -9,9 +9,10 @@ from .retrieval_report_hook import RetrievalReportHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .video_check_hook import VideoCheckHook
+from .work_dir_lock_hook import WorkDirLockHook
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook',
     'PreprocessingCheckHook', 'RandomStateHook', 'RetrievalReportHook', 'SafeCheckpointHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook'
+    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook', 'WorkDirLockHook'
 ]

@@ -1,3 +1,4 @@
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Dict, Optional, Tuple
@@ -5,6 +6,7 @@ from typing import Dict, Optional, Tuple
 from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 
 
 @HOOKS.register_module()
@@ -120,9 +122,19 @@ def append_videos(path: Path, found: Dict[str, str]) -> None:
     """Append videos and reasons to a list, one a line, but for those that are in it; in the main process."""
     if not is_main_process():
         return
-    lines = path.read_text().splitlines() if path.exists() else []
-    known = {line.split('\t')[0] for line in lines}
-    with path.open('a') as file:
+    try:
+        _append_lines(path, found)
+    except OSError as error:  # such as a full disk, which must not end a training of days
+        print_log(f'{path} could not be written: {error}; it lacks {", ".join(found)}', logger='current',
+                  level=logging.WARNING)
+
+
+def _append_lines(path: Path, found: Dict[str, str]) -> None:
+    text = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
+    known = {line.split('\t')[0] for line in text.split('\n')}
+    with path.open('a', encoding='utf-8', errors='backslashreplace') as file:
+        if text and not text.endswith('\n'):  # a run was killed in the middle of a line
+            file.write('\n')
         for video, reason in found.items():
             if video not in known:
                 file.write(f'{video}\t{" ".join(reason.split())}\n')

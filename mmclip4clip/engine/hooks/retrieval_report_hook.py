@@ -1,4 +1,6 @@
 import json
+import logging
+import uuid
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -8,14 +10,12 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
-from ...atomic_file import atomic_file
 from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
 from ...evaluation.records import stack_scores
 from ...evaluation.table import format_table
 from ...visualization import draw_gallery
+from ..metrics_file import append_entry
 from ..resume.evaluations import RUN_ID
-
-MOMENT = ('run', 'stage', 'epoch', 'iter')  # what tells an evaluation of a training from others
 
 
 @HOOKS.register_module()
@@ -36,6 +36,7 @@ class RetrievalReportHook(Hook):
 
     def __init__(self, gallery: int = 8, top: int = 3) -> None:
         self.gallery, self.top = gallery, top
+        self._run = uuid.uuid4().hex  # tells what several runs in one work dir report apart
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
         """Report a validation; mmengine's LoggerHook sends its figures to the visualizer."""
@@ -52,13 +53,16 @@ class RetrievalReportHook(Hook):
         loop = getattr(runner, f'{stage}_loop')
         dataset, evaluator = loop.dataloader.dataset, loop.evaluator
         trained = isinstance(runner._train_loop, BaseLoop)
-        entry = dict(stage=stage, epoch=runner.epoch if trained else None,
+        run = runner.message_hub.runtime_info.get(RUN_ID, self._run) if trained else self._run
+        entry = dict(run=run, stage=stage, epoch=runner.epoch if trained else None,
                      iter=runner.iter if trained else None, checkpoint=runner._load_from,
                      ann_file=getattr(dataset, 'ann_file', None), **metrics)
-        if trained and RUN_ID in runner.message_hub.runtime_info:
-            entry['run'] = runner.message_hub.get_info(RUN_ID)
         path = Path(runner.work_dir) / 'metrics.json'
-        append_entry(path, entry)
+        try:
+            append_entry(path, entry)
+        except OSError as error:  # such as a full disk, which must not end a training of days
+            runner.logger.log(logging.ERROR, f'{path} could not be written: {error}. What it lacks: '
+                                             f'{json.dumps(entry)}')
         for metric in evaluator.metrics:
             if isinstance(metric, VideoTextRetrievalMetric) and metric.records:
                 count = sum(len(r['captions']) for r in metric.records)
@@ -112,30 +116,3 @@ def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarr
                 chosen.append(int(query))
                 share -= 1
     return np.array(sorted(chosen, key=lambda q: ranks[q]), dtype=int)
-
-
-def append_entry(path: Path, entry: dict) -> None:
-    """Add an entry to a JSON list, so that a crash leaves either the old or the new file.
-
-    A run that was stopped and resumed may evaluate the same epoch again: its entry takes the place of the one
-    before.
-
-    Raises:
-        ValueError: If the file exists and is no such list.
-    """
-    try:
-        entries = json.loads(path.read_text()) if path.exists() else []
-    except ValueError as error:
-        raise ValueError(f'{path} should hold a JSON list of evaluations: {error}') from error
-    if not isinstance(entries, list):
-        raise ValueError(f'{path} should hold a JSON list of evaluations, got '
-                         f'{type(entries).__name__}')
-    moment = [entry.get(key) for key in MOMENT]
-    again = [i for i, old in enumerate(entries) if entry.get('run') and isinstance(old, dict)
-             and [old.get(key) for key in MOMENT] == moment]
-    if again:
-        entries[again[0]] = entry
-    else:
-        entries.append(entry)
-    with atomic_file(path, 'w') as file:
-        file.write(json.dumps(entries, indent=1) + '\n')

@@ -7,7 +7,7 @@ from torch.utils.data import ConcatDataset
 
 from mmclip4clip.engine import BadVideoHook
 from mmclip4clip.engine.hooks import bad_video_hook
-from mmclip4clip.engine.hooks.bad_video_hook import count_videos
+from mmclip4clip.engine.hooks.bad_video_hook import append_videos, count_videos
 
 
 def batch(*replaced, **metainfo) -> dict:
@@ -161,3 +161,21 @@ def test_a_test_lists_videos_of_one_name_apart(runner, tmp_path, caplog):
     hook.after_test_epoch(runner)
     assert lines(runner, tmp_path) == ['/one/v1\tno frames', '/two/v1\tno frames', 'v9\tno frames']
     assert '3 videos could not be read and count as missed' in caplog.text
+
+
+@pytest.mark.parametrize('left', [b'a\tis brok', b'a\t\xff\xfe is broken\n', b'\x00\x00'])
+def test_a_damaged_list_is_gone_on_with(tmp_path, left):
+    path = tmp_path / 'bad_videos.txt'
+    path.write_bytes(left)
+    append_videos(path, dict(a='is broken', b='is broken\ntoo', c='\udcff'))
+    written = path.read_bytes()
+    assert written.startswith(left) and b'\nb\tis broken too\nc\t\\udcff\n' in written
+    assert written.count(b'a\t') == 1
+
+
+def test_a_list_that_cannot_be_written_ends_no_training(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(bad_video_hook, 'print_log', lambda text, *_, **__: said.append(text))
+    (tmp_path / 'bad_videos.txt').mkdir()
+    append_videos(tmp_path / 'bad_videos.txt', dict(a='is broken'))
+    assert 'bad_videos.txt could not be written' in said[0] and 'it lacks a' in said[0]
