@@ -81,6 +81,23 @@ def test_the_reference_config_has_the_references_training():
     assert cfg.model.backbone.frozen_layers == 0 and cfg.train_dataloader.drop_last
     assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
     assert 'save_best' not in cfg.default_hooks.checkpoint
+    for part in ('train', 'val', 'test'):
+        assert cfg[f'{part}_dataloader'].dataset.pipeline[0].sampling == dict(
+            type='SampleAtRate', fps=1, max_frames=12, cut='uniform', reference_times=True)
+
+
+@pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
+def test_the_papers_frames_have_the_references_pixels_and_mmaction2s_their_own(path):
+    cfg = Config.fromfile(path)
+    paper = '-fps1-' in path.stem or '-reference-' in path.stem
+    for part in ('train', 'val', 'test'):
+        steps = cfg[f'{part}_dataloader'].dataset.pipeline
+        pixels = [step for step in steps if 'Resize' in step.type or 'Crop' in step.type]
+        assert pixels == ([dict(type='ResizeCenterCrop', size=224)] if paper else
+                          [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)])
+        kinds = [step.type for step in steps]
+        assert kinds[0] == 'DecodeVideo' and steps[-1].type == 'PackVideoCaptions'
+        assert kinds[-3:-1] == ['FormatShape', 'TokenizeCaptions']
 
 
 MSRVTT = [path for path in LEAVES if path.stem.endswith('_msrvtt-9k-rgb')]
@@ -118,7 +135,8 @@ def test_an_ablation_changes_what_its_name_says(path):
     assert frames == cfg.val_dataloader.dataset.pipeline[0].sampling
     assert frames.get('clip_len', frames.get('max_frames')) == int(
         re.search(r'(?:-u|-head|-tail|-uniform)(\d+)-', name)[1])
-    assert frames.get('cut') == (re.search(r'fps1-([a-z]+)', name) or [None, None])[1]
+    cut = re.search(r'fps1-([a-z]+)', name)
+    assert frames.get('cut') == (cut[1] if cut else 'uniform' if 'reference' in name else None)
     freeze = re.search(r'-freeze(\d+)-', name)
     assert cfg.model.backbone.frozen_layers == (
         int(freeze[1]) if freeze else -1 if 'train-all' in name else 0)
@@ -148,10 +166,10 @@ def test_the_other_datasets_have_the_papers_settings(name, head):
     cfg = Config.fromfile(path)
     frames, words, recall_at, mode, val, test = PAPER[name]
     for part in ('train', 'val', 'test'):
-        decode, resize, crop, _, tokens, _ = cfg[f'{part}_dataloader'].dataset.pipeline
+        decode, resize, _, tokens, _ = cfg[f'{part}_dataloader'].dataset.pipeline
         assert decode == dict(type='DecodeVideo', sampling=dict(
             type='SampleAtRate', fps=1, max_frames=frames, cut='uniform'))
-        assert resize.scale == (-1, 224) and crop.crop_size == 224 and tokens.max_words == words
+        assert resize == dict(type='ResizeCenterCrop', size=224) and tokens.max_words == words
     datasets = [cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')]
     assert [d.ann_file for d in datasets] == ['train.json', f'{val}.json', f'{test}.json']
     assert [d.caption_mode for d in datasets] == [mode] + ['all' if mode == 'each' else mode] * 2

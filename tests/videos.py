@@ -13,14 +13,14 @@ TICK = Fraction(1, 60000)
 
 
 def write_frames(path: Path, seconds: Sequence[float], gop: int = 10, b_frames: int = 2,
-                 codec: str = 'libx264', **options) -> Path:
+                 codec: str = 'libx264', pixels: str = 'yuv420p', **options) -> Path:
     """Write moving noise, a frame at each of these seconds, no two of them alike."""
     tick = Fraction(1, 30) if path.suffix == '.avi' else TICK  # AVI counts frames only
     rng = np.random.default_rng(len(seconds))
     scene = rng.integers(0, 256, (48, 400, 3)).astype(np.uint8)
     with av.open(str(path), 'w', options=options) as container:
         stream = container.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
         stream.codec_context.time_base = tick
         stream.options = dict(g=str(gop), bf=str(b_frames), keyint_min=str(gop))
         for number, second in enumerate(seconds):
@@ -87,4 +87,33 @@ def write_no_frames(path: Path) -> Path:
         stream = container.add_stream('libx264', rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
         container.start_encoding()
+    return path
+
+
+def write_streams(path: Path, *streams: dict) -> Path:
+    """Write streams that play at once; each a brightness and ``frames`` of it, ``sound``, or a ``cover``."""
+    with av.open(str(path), 'w') as container:
+        parts = []
+        for kind in streams:
+            if kind.get('sound'):
+                codec = 'flac' if path.suffix == '.flac' else 'libmp3lame' if path.suffix == '.mp3' else 'aac'
+                parts.append((container.add_stream(codec, rate=16000), kind))
+                continue
+            stream = container.add_stream('mjpeg' if kind.get('cover') else 'libx264', rate=10)
+            stream.width, stream.height = kind.get('size', (64, 48))
+            stream.pix_fmt = 'yuvj420p' if stream.codec_context.name == 'mjpeg' else 'yuv420p'
+            if kind.get('cover'):
+                stream.disposition = av.stream.Disposition.attached_pic
+            parts.append((stream, kind))
+        for stream, kind in parts:
+            for number in range(kind.get('frames', 1)):
+                if kind.get('sound'):
+                    frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+                    frame.sample_rate, frame.pts = 16000, 1024 * number
+                else:
+                    frame = av.VideoFrame.from_ndarray(np.full(
+                        (stream.height, stream.width, 3), kind['light'] + number, np.uint8))
+                    frame.pts, frame.time_base = number, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
     return path

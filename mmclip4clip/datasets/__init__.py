@@ -5,6 +5,7 @@ from .transforms import (
     DecodeVideo,
     PackVideoCaptions,
     RandomShift,
+    ResizeCenterCrop,
     SampleAtRate,
     SampleEvenly,
     TimeWindow,
@@ -15,6 +16,6 @@ from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'RandomShift', 'ResumableBatchSampler', 'SampleAtRate', 'SampleEvenly', 'SeededDataset', 'TimeWindow',
-    'TokenizeCaptions', 'TokenizeTargets', 'VideoCaptionDataset'
+    'RandomShift', 'ResizeCenterCrop', 'ResumableBatchSampler', 'SampleAtRate', 'SampleEvenly',
+    'SeededDataset', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets', 'VideoCaptionDataset'
 ]

@@ -1,13 +1,18 @@
 """Going on when a video cannot be read, without losing count of it."""
 import logging
+import time
+from functools import partial
+from typing import List, Optional, Tuple
 
 import numpy as np
 from mmengine.logging import print_log
 
 from ..random_states import seed_everything
-from .video_readers import VideoReadError
+from .storage_wait import StorageWait
+from .video_readers import VideoReadError, VideoUnavailableError
 
 MAX_TRIES = 20  # videos in a row; more bad luck than that is a mount that is gone
+FORGET_AFTER = 3600.  # seconds; a damaged video then costs another try, and one that was mended is read
 
 
 def prepare_in_place_of_bad(dataset, idx: int) -> dict:
@@ -19,6 +24,10 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
     sample tells of it: ``replaced``, a list of (video_id, reason), in training, with
     the ``video_key`` of each in ``replaced_keys``, and ``unreadable``, the reason, in a test.
 
+    A video that the storage does not give is waited for. If it stays away it is
+    replaced too, but tried again the next time: it counts as ``unavailable``, with
+    ``unavailable_keys``, as ``replaced`` does. A damaged one is remembered for an hour.
+
     Args:
         dataset (VideoCaptionDataset): The dataset.
         idx (int): The item.
@@ -27,37 +36,72 @@ def prepare_in_place_of_bad(dataset, idx: int) -> dict:
         dict: What the pipeline returns.
 
     Raises:
+        VideoUnavailableError: If the storage gives no other videos either.
         VideoReadError: If other videos cannot be read either.
     """
-    bad = []
+    bad: List[Tuple[dict, VideoReadError]] = []
     seed = np.random.randint(2**31)  # what a video draws before it fails must not decide what replaces it
+    wait = StorageWait(dataset.storage_wait)
     for _ in range(MAX_TRIES):
         info = dataset.get_data_info(idx)
         try:
-            if info['video_id'] in dataset.known_bad:
-                raise VideoReadError(dataset.known_bad[info['video_id']])
-            data = (_prepare(dataset, bad[0][0], info) if bad and dataset.test_mode
-                    else dataset.pipeline(dict(info)))
+            known = _recall(dataset, info['video_id'])
+            if known is not None:
+                raise VideoReadError(known)
+            data = wait(partial(_prepare, dataset, bad[0][0] if bad and dataset.test_mode else info, info))
         except VideoReadError as error:
-            if info['video_id'] not in dataset.known_bad:
-                print_log(str(error), logger='current', level=logging.WARNING)
-            dataset.known_bad[info['video_id']] = str(error)
-            bad.append((info, str(error)))
+            _remember(dataset, info['video_id'], error)
+            bad.append((info, error))
             seed_everything(seed, len(bad))
             idx = np.random.randint(len(dataset))
             continue
-        if bad and not dataset.test_mode:
-            data['data_samples'].set_metainfo(
-                dict(replaced=[(info['video_id'], reason) for info, reason in bad],
-                     replaced_keys=[info['video_key'] for info, _ in bad]))
-        elif bad:
-            data['data_samples'].set_metainfo(dict(unreadable=bad[0][1]))
+        if bad:
+            data['data_samples'].set_metainfo(_account(bad, dataset.test_mode))
         return data
-    raise VideoReadError(f'{MAX_TRIES} videos in a row cannot be read; the last one: {bad[-1][1]}')
+    raise _too_many(bad, dataset.storage_wait)
+
+
+def _recall(dataset, video_id: str) -> Optional[str]:
+    """Return why a video is known to be bad, unless that was found long ago."""
+    if time.monotonic() - dataset.known_since.get(video_id, 0) > FORGET_AFTER:
+        dataset.known_bad.pop(video_id, None)
+    return dataset.known_bad.get(video_id)
+
+
+def _remember(dataset, video_id: str, error: VideoReadError) -> None:
+    if video_id in dataset.known_bad:
+        return
+    print_log(str(error), logger='current', level=logging.WARNING)
+    if not isinstance(error, VideoUnavailableError):
+        dataset.known_bad[video_id], dataset.known_since[video_id] = str(error), time.monotonic()
+
+
+def _account(bad: List[Tuple[dict, VideoReadError]], test_mode: bool) -> dict:
+    """Tell what stands in for what, as metainfo of the data sample."""
+    if test_mode:
+        return dict(unreadable=str(bad[0][1]))
+    told: dict = {}
+    for info, error in bad:
+        key = 'unavailable' if isinstance(error, VideoUnavailableError) else 'replaced'
+        told.setdefault(key, []).append((info['video_id'], str(error)))
+        told.setdefault(f'{key}_keys', []).append(info['video_key'])
+    return told
+
+
+def _too_many(bad: List[Tuple[dict, VideoReadError]], seconds: float) -> VideoReadError:
+    away = sum(isinstance(error, VideoUnavailableError) for _, error in bad)
+    last = f'the last one: {bad[-1][1]}'
+    if away:
+        return VideoUnavailableError(
+            f'the storage, not the videos, seems to be at fault: of {MAX_TRIES} videos in a row that cannot '
+            f'be read, it did not give {away}, and it was waited for {seconds:g} s (storage_wait); {last}')
+    return VideoReadError(f'{MAX_TRIES} videos in a row cannot be read; {last}')
 
 
 def _prepare(dataset, info: dict, stand_in: dict) -> dict:
-    """Run the pipeline for one item with the frames of another."""
+    """Run the pipeline for one item with the frames of another, or with its own."""
+    if info is stand_in:
+        return dataset.pipeline(dict(info))
     own = {key: info.get(key) for key in ('filename', 'start', 'end')}
     data = dataset.pipeline(dict(info, **{key: stand_in.get(key) for key in own}))
     data['data_samples'].set_metainfo(own)

@@ -7,6 +7,11 @@ from typing import Iterator, NamedTuple, Optional, Tuple
 import av
 import numpy as np
 
+from .video_readers import NoVideoError
+from .video_readers.packets import open_video
+
+LONGEST_HOLD = 3600.  # seconds of one picture; beyond, a time stamp is damaged more likely than not
+
 
 class Compressed(NamedTuple):
     """What became of a video.
@@ -41,17 +46,19 @@ def compress_video(source: Path, target: Path, fps: float = 3., short_side: int 
         Compressed: Frames and bytes.
 
     Raises:
-        ValueError: If the file has no video, or none of its frames decodes.
+        ValueError: If the file has no video, none of its frames decodes, or one of them is to
+            be shown for more than an hour.
         OSError: If a file cannot be read or written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
     try:
-        with av.open(str(source)) as old:
-            if not old.streams.video:
-                raise ValueError(f'{source} has no video')
-            with av.open(str(partial), 'w', format='mp4') as new:
-                frames = _write(old, new, fps, short_side, crf)
+        try:
+            old, stream = open_video(str(source))
+        except NoVideoError as error:
+            raise ValueError(f'{source} has no video: {error}') from error
+        with old, av.open(str(partial), 'w', format='mp4') as new:
+            frames = _write(old, stream, new, fps, short_side, crf)
         if not frames:
             raise ValueError(f'no frame of {source} decodes')
         done = Compressed(frames, source.stat().st_size, partial.stat().st_size)
@@ -61,12 +68,12 @@ def compress_video(source: Path, target: Path, fps: float = 3., short_side: int 
     return done
 
 
-def _write(old: av.container.InputContainer, new: av.container.OutputContainer, fps: float,
-           short_side: int, crf: int) -> int:
-    source = old.streams.video[0]
+def _write(old: av.container.InputContainer, source: av.VideoStream, new: av.container.OutputContainer,
+           fps: float, short_side: int, crf: int) -> int:
     rate = Fraction(min(fps, float(source.average_rate or fps))).limit_denominator(1000)
+    rate = max(rate, Fraction(1, 1000))  # a file can claim any rate
     stream, number = None, -1
-    for number, frame in enumerate(map(upright, _frames_at(old, rate))):
+    for number, frame in enumerate(map(upright, _frames_at(old, source, rate))):
         if stream is None:
             stream = new.add_stream('libx264', rate=rate)
             stream.width, stream.height = fit(frame.width, frame.height, short_side)
@@ -79,14 +86,22 @@ def _write(old: av.container.InputContainer, new: av.container.OutputContainer, 
     return number + 1
 
 
-def _frames_at(container: av.container.InputContainer, rate: Fraction) -> Iterator[av.VideoFrame]:
-    """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, past damaged packets."""
+def _frames_at(container: av.container.InputContainer, stream: av.VideoStream,
+               rate: Fraction) -> Iterator[av.VideoFrame]:
+    """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, past damaged packets.
+
+    Raises:
+        ValueError: If one is shown for longer than can be meant.
+    """
     begin: Optional[float] = None
     shown, number = None, 0
-    for frame in _decode(container):
+    for frame in _decode(container, stream):
         if frame.time is None:
             continue
         begin = frame.time if begin is None else begin
+        if shown is not None and frame.time - shown.time > LONGEST_HOLD:
+            raise ValueError(f'{container.name}: the frame at {shown.time:.2f} s is shown until '
+                             f'{frame.time:.6g} s, longer than {LONGEST_HOLD:g} s: a time stamp is damaged')
         while shown is not None and number / rate < frame.time - begin - 1e-6:
             yield shown
             number += 1
@@ -95,8 +110,8 @@ def _frames_at(container: av.container.InputContainer, rate: Fraction) -> Iterat
         yield shown
 
 
-def _decode(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-    for packet in container.demux(video=0):
+def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(stream):
         try:
             yield from packet.decode()
         except av.error.InvalidDataError:  # a damaged packet is left out, as ffmpeg does

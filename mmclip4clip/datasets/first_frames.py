@@ -9,7 +9,7 @@ from typing import Dict, Iterable, NamedTuple, Optional
 import av
 
 from .video_readers import NoVideoError
-from .video_readers.base import describe
+from .video_readers.errors import describe
 from .video_readers.packets import open_video
 
 

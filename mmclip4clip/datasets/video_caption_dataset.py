@@ -1,5 +1,6 @@
 import os.path as osp
 from collections import Counter
+from functools import partial
 from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
@@ -9,8 +10,10 @@ from mmaction.registry import DATASETS
 
 from .annotations import load_annotations, paragraph
 from .bad_videos import prepare_in_place_of_bad
+from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .video_names import VideoKeys, add_ending
+from .video_readers.storage import is_there
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
 BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode
@@ -47,12 +50,16 @@ class VideoCaptionDataset(BaseActionDataset):
             ``test_mode``: it stays in the test, and our loops rank it last.
             :class:`BadVideoHook` counts and lists the videos of both. None is
             ``'replace'`` for training and ``'error'`` with ``test_mode``.
+        storage_wait (float): Seconds for which a video is waited for, with growing pauses, that
+            the storage does not give: a file that was there at the start and is gone, an error of
+            input, a reader that stands still. The video is not taken for damaged then.
         **kwargs: As for :class:`mmaction.datasets.BaseActionDataset`.
 
     Raises:
         ValueError: If an argument or an annotation is at fault.
         FileNotFoundError: If ``ann_file`` or any video does not exist; all
             missing videos are counted, and the first ones named.
+        VideoUnavailableError: If the storage does not say for ``storage_wait`` whether one does.
     """
 
     def __init__(self,
@@ -62,6 +69,7 @@ class VideoCaptionDataset(BaseActionDataset):
                  caption_mode: Optional[str] = None,
                  test_mode: bool = False,
                  bad_videos: Optional[str] = None,
+                 storage_wait: float = 60.,
                  **kwargs) -> None:
         caption_mode = caption_mode or ('all' if test_mode else 'each')
         if caption_mode not in CAPTION_MODES:
@@ -75,7 +83,11 @@ class VideoCaptionDataset(BaseActionDataset):
             raise ValueError(f'bad_videos must be one of {BAD_VIDEO_POLICIES[test_mode]} with '
                              f'test_mode={test_mode}, got {bad_videos!r}')
         self.caption_mode, self.bad_videos = caption_mode, bad_videos
+        if not 0 <= storage_wait < float('inf'):
+            raise ValueError(f'storage_wait must be seconds from 0 up, got {storage_wait}')
+        self.storage_wait = storage_wait
         self.known_bad: Dict[str, str] = {}  # why this process could not read a video, by its id
+        self.known_since: Dict[str, float] = {}  # and when that was
         super().__init__(
             ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
 
@@ -117,10 +129,11 @@ class VideoCaptionDataset(BaseActionDataset):
         """Run the pipeline on one item, dealing with a video that cannot be read as agreed.
 
         Raises:
+            VideoUnavailableError: If the storage stays away.
             VideoReadError: If that is an error, or other videos cannot be read either.
         """
         if self.bad_videos == 'error':
-            return super().prepare_data(idx)
+            return StorageWait(self.storage_wait)(lambda: super(VideoCaptionDataset, self).prepare_data(idx))
         return prepare_in_place_of_bad(self, idx)
 
     @property
@@ -142,8 +155,9 @@ class VideoCaptionDataset(BaseActionDataset):
         self.bad_videos = self.bad_videos or ('error' if self.test_mode or not decodes else 'replace')
 
     def _check_files(self, filenames: List[str]) -> None:
-        exists = osp.isfile if self.bad_videos == 'error' else osp.exists  # a folder can be replaced
-        missing = sorted({f for f in filenames if not exists(f)})
+        only_files = self.bad_videos == 'error'  # else a folder can be replaced
+        wait = StorageWait(self.storage_wait)
+        missing = sorted(f for f in set(filenames) if not wait(partial(is_there, f, only_files)))
         if missing:
             shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
             raise FileNotFoundError(f'{len(missing)} of the {len(set(filenames))} videos named in '

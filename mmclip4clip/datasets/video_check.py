@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Dict, Iterable, List
 
 from .transforms import DecodeVideo
-from .video_readers import NoVideoError, VideoReadError
+from .video_readers import NoVideoError, VideoReadError, VideoUnavailableError
+from .video_readers.storage import read_error
 
 PROBLEMS = ('unreadable', 'frameless', 'short', 'over-reporting', 'duplicate')
 
@@ -20,7 +21,8 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
 
     Returns:
         dict: ``problems``, a dict of kind (of ``PROBLEMS``, all but the last) and
-        description; ``sha256`` of the file; and, if it can be read, ``frames``,
+        description, ``unavailable`` for a fault of the storage, of which another check may
+        see nothing; ``sha256`` of the file; and, if it can be read, ``frames``,
         ``fps``, ``seconds``, ``width``, ``height`` and the ``backend`` that read it.
     """
     if not path.is_file():  # reading from a pipe would never end
@@ -29,12 +31,11 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
         with path.open('rb') as file:
             record = dict(problems={}, sha256=hashlib.file_digest(file, 'sha256').hexdigest())
     except OSError as error:
-        return dict(problems=dict(unreadable=str(error)), sha256=None)
+        return dict(problems={_kind(read_error(error)): str(error)}, sha256=None)
     try:
         video = decode(dict(filename=str(path)))
     except VideoReadError as error:
-        kind = 'frameless' if isinstance(error, NoVideoError) else 'unreadable'
-        return dict(record, problems={kind: str(error).removeprefix(f'{path} cannot be read; ')})
+        return dict(record, problems={_kind(error): str(error).removeprefix(f'{path} cannot be read; ')})
     frames = video['frame_inds'].max() + 1 if video['clamped_frames'] else video['total_frames']
     height, width = video['original_shape']
     seconds = frames / video['avg_fps']
@@ -46,6 +47,12 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
                 width=int(width), height=int(height), backend=video['backend'])
 
 
+def _kind(error: VideoReadError) -> str:
+    if isinstance(error, VideoUnavailableError):
+        return 'unavailable'
+    return 'frameless' if isinstance(error, NoVideoError) else 'unreadable'
+
+
 def summarise(records: Iterable[dict]) -> Dict[str, dict]:
     """Sort the problems of many videos by kind.
 
@@ -53,14 +60,15 @@ def summarise(records: Iterable[dict]) -> Dict[str, dict]:
         records (Iterable[dict]): From :func:`check_video`, with a ``path`` each.
 
     Returns:
-        dict[str, dict]: For each of ``PROBLEMS`` a dict of path and description. Of
+        dict[str, dict]: For each of ``PROBLEMS``, and ``unavailable`` where there are any, a dict of path
+        and description. Of
         files with the same content the first one is none.
     """
     found: Dict[str, dict] = {kind: {} for kind in PROBLEMS}
     same: Dict[str, List[str]] = {}
     for record in sorted(records, key=lambda record: record['path']):
         for kind, text in record['problems'].items():
-            found[kind][record['path']] = text
+            found.setdefault(kind, {})[record['path']] = text
         if record['sha256']:
             same.setdefault(record['sha256'], []).append(record['path'])
     for first, *others in same.values():

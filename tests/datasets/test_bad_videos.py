@@ -119,12 +119,13 @@ def test_a_folder_in_place_of_a_video_is_bad_but_not_missing(build, tmp_path):
 
 
 def test_a_cache_around_the_decoder_changes_no_policy(build, tmp_path):
-    dataset = build(bad=1, cached=True)
+    dataset = build(bad=1, cached=True, storage_wait=0)
     assert dataset.bad_videos == 'replace'
     (tmp_path / 'v/bad0.mp4').unlink()  # gone after the check at the start
     for _ in range(2):
-        assert dataset[0]['data_samples'].replaced[0][0] == 'bad0.mp4'
-    assert 'bad0.mp4 cannot be read; No such file' in dataset.known_bad['bad0.mp4']
+        (video, reason), = dataset[0]['data_samples'].unavailable
+        assert video == 'bad0.mp4' and 'bad0.mp4 cannot be read; No such file' in reason
+    assert not dataset.known_bad
     (tmp_path / 'v/bad0.mp4').touch()
     reported = build(bad=1, cached=True, test_mode=True, bad_videos='report')
     assert 'bad0.mp4 cannot be read; pyav: ' in reported[0]['data_samples'].unreadable

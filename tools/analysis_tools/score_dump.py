@@ -14,6 +14,9 @@ def main() -> None:
     parser.add_argument('--recall-at', type=int, nargs='+', default=[1, 5, 10], metavar='K')
     parser.add_argument('--v2t-protocol', choices=['caption_groups', 'best_caption'],
                         default='caption_groups')
+    parser.add_argument('--lower-median', action='store_true',
+                        help='the median rank from text to video as the reference takes it for videos with '
+                        'several captions: the lower of the two in the middle')
     parser.add_argument('--post-processing', nargs='+', choices=['dual_softmax', 'qb_norm'], default=[],
                         help='report these beside the plain figures; qb_norm needs a dump that was '
                         'made with a query_bank in the loop')
@@ -26,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
     records = read_dump(args.dump)
     scores = stack_scores(records)
-    figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol)
+    figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol, args.lower_median)
     figures.update(post_processed_figures(
         scores, args.post_processing, args.recall_at, args.v2t_protocol,
         temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))

@@ -89,7 +89,8 @@ def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
     log = args.report.with_suffix('.jsonl')
     wanted = set(names)
     known = {name: record for name, record in read_findings(log).items() if name in wanted
-             and stamp(args.folder / name, settings).items() <= record.items()}
+             and stamp(args.folder / name, settings).items() <= record.items()
+             and 'unavailable' not in record['problems']}
     if known:
         print(f'{len(known)} of {len(names)} videos were checked before')
     left = [name for name in names if name not in known]

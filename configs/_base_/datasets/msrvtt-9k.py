@@ -1,11 +1,12 @@
 # 12 frames and 32 words; one item a caption in training, one a video in the test (1k-A). Frames and sizes are
-# those of mmaction2's CLIP4Clip; the leaf ...-fps1-uniform12-... samples as the paper does.
+# those of mmaction2's CLIP4Clip: other moments, other pixels than the paper's, which are those of the leaves
+# ...-fps1-...12-... and ...-reference-....
 _base_ = 'video-captions.py'
 
 tail = [
     dict(type='Resize', scale=(-1, 256)),
     dict(type='CenterCrop', crop_size=224),
-    *_base_.pipeline[3:]
+    *_base_.pipeline[2:]
 ]
 train_pipeline = [
     dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=12, num_clips=1)), *tail

@@ -3,7 +3,7 @@ _base_ = 'video-captions.py'
 
 pipeline = [
     dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=64, cut='uniform')),
-    *_base_.pipeline[1:4],
+    *_base_.pipeline[1:3],
     dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=64),
     dict(type='PackVideoCaptions')
 ]

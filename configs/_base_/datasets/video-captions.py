@@ -4,9 +4,7 @@
 dataset_type = 'VideoCaptionDataset'
 pipeline = [
     dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform')),
-    # Of what mmcv offers, nearest to the reference's anti-aliased bicubic on large videos.
-    dict(type='Resize', scale=(-1, 224), interpolation='area'),
-    dict(type='CenterCrop', crop_size=224),
+    dict(type='ResizeCenterCrop', size=224),  # the reference's pixels, bit for bit
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32),
     dict(type='PackVideoCaptions')

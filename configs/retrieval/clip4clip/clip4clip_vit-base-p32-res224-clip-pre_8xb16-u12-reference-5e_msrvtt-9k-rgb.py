@@ -1,4 +1,5 @@
-# The reference's training on the frames of mmaction2's recipe.
+# The reference's training on the reference's frames: whole seconds by its integer frame rate, 12 of them
+# evenly spaced, its resize and crop. Not imitated: fp16 weights and moments, selection by the test split.
 _base_ = [
     '../../_base_/models/clip4clip_vit-base-p32.py',
     '../../_base_/datasets/msrvtt-9k.py',
@@ -8,4 +9,11 @@ _base_ = [
 
 model = dict(
     gather='local_gradient', loss=dict(type='SymmetricContrastiveLoss', same_video='negative'))
-train_dataloader = dict(drop_last=True)
+frames = dict(
+    type='DecodeVideo',
+    sampling=dict(
+        type='SampleAtRate', fps=1, max_frames=12, cut='uniform', reference_times=True))
+pipeline = [frames, *_base_.pipeline[1:]]
+train_dataloader = dict(drop_last=True, dataset=dict(pipeline=pipeline))
+val_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = val_dataloader

@@ -17,6 +17,7 @@ from ...version import __version__
 from ..frame_cache import FrameStore
 from ..frame_cache.entry import to_json
 from ..video_readers import VideoReadError
+from ..video_readers.storage import read_error
 
 CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
 # What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
@@ -91,7 +92,7 @@ class CacheFrames(BaseTransform):
 
         Raises:
             ValueError: If the transforms give other frames each time, or other than uint8.
-            VideoReadError: If there is no such file; and what the transforms raise.
+            VideoReadError: If the file cannot be looked at; and what the transforms raise.
         """
         key = self._key(results)
         found = self._store.read(key)
@@ -114,7 +115,8 @@ class CacheFrames(BaseTransform):
         try:
             stat = os.stat(results['filename'])
         except OSError as error:
-            raise VideoReadError(f"{results['filename']} cannot be read; {error.strerror}") from error
+            kind = type(read_error(error))  # whether it is the storage's fault or the file's
+            raise kind(f"{results['filename']} cannot be read; {error.strerror}") from error
         given = sorted((name, repr(results[name])) for name in results.keys() & (self.keys | {'modality'}))
         parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, stat.st_ino,
                  results.get('start'), results.get('end'), given, self.configs, __version__, versions())

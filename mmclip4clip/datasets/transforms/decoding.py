@@ -1,5 +1,4 @@
-import time
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Sequence, Type, Union
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -11,10 +10,13 @@ from ..video_readers import (
     ReaderProcess,
     VideoReader,
     VideoReadError,
+    VideoUnavailableError,
     check_backends,
     open_reader,
 )
-from .sampling import TimeWindow
+from ..video_readers.base import check_bytes
+from ..video_readers.child import MAX_BYTES
+from .time_window import TimeWindow
 
 
 @TRANSFORMS.register_module()
@@ -47,10 +49,16 @@ class DecodeVideo(BaseTransform):
         backends (Sequence[str]): Of ``'decord'``, ``'pyav'`` and ``'opencv'``, in the
             order in which they are tried. PyAV is the quickest, and needs no detour where
             decord would seek to a wrong frame.
-        time_limit (float, optional): Seconds for a video, which a decoder that hangs
-            cannot outlive: it reads in a child process and is killed. Backends that are
-            left share what is left of the time. None is no limit, and no child.
+        time_limit (float, optional): Seconds of CPU time that each backend has for a video;
+            it reads in a child process and is killed. By the clock, all backends together may
+            do nothing for as many seconds, which ends those that hang, and each may take
+            ten times as many, or 10 minutes, so that a loaded machine refuses no video. None is no limit,
+            and no child.
         min_frames (int): A video with fewer frames counts as unreadable.
+        max_bytes (int, optional): The most bytes that the frames taken from a video may have,
+            copies included; at their peak they are in memory three times. The child may
+            take twice as many, and 1 GiB for its decoder. None is no limit, with
+            ``time_limit=None`` only.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -61,41 +69,48 @@ class DecodeVideo(BaseTransform):
                  sampling: Union[dict, BaseTransform, Sequence],
                  backends: Sequence[str] = ('pyav', 'decord', 'opencv'),
                  time_limit: Optional[float] = 60,
-                 min_frames: int = 1) -> None:
+                 min_frames: int = 1,
+                 max_bytes: Optional[int] = MAX_BYTES) -> None:
         check_backends(backends)
         if time_limit is not None and not time_limit > 0:
             raise ValueError(f'time_limit must be positive seconds or None, got {time_limit}')
+        if not (max_bytes is None and time_limit is None or max_bytes is not None and max_bytes > 0):
+            raise ValueError('max_bytes must be positive, or None together with time_limit=None; got '
+                             f'{max_bytes} and time_limit={time_limit}')
         if min_frames < 1:
             raise ValueError(f'min_frames must be at least 1, got {min_frames}')
         steps = list(sampling) if isinstance(sampling, (list, tuple)) else [sampling]
         self.sampling = Compose(steps)
         if not any(isinstance(step, TimeWindow) for step in self.sampling.transforms):
-            self.sampling.transforms.insert(0, TimeWindow())
+            self.sampling.transforms.insert(0, TimeWindow(any(
+                getattr(step, 'reference_times', False) for step in self.sampling.transforms)))
         self.backends, self.time_limit, self.min_frames = tuple(backends), time_limit, min_frames
-        self._process = None if time_limit is None else ReaderProcess()
+        self.max_bytes = max_bytes
+        self._process = None if time_limit is None else ReaderProcess(max_bytes)
 
     def transform(self, results: dict) -> dict:
         """Read one video.
 
         Raises:
+            VideoUnavailableError: If the storage does not give the file now, or a backend did
+                nothing for too long: the video may be sound.
             NoVideoError: If a backend finds that the file holds no video.
             VideoReadError: If no backend can read it; with what each of them said.
         """
-        errors, kind, begin = [], VideoReadError, time.monotonic()
-        for number, backend in enumerate(self.backends):
+        errors, filename = {}, results['filename']
+        for backend in self.backends:
             try:
-                with self._open(number, results['filename'], begin) as reader:
+                with self._open(backend, filename) as reader:
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
-                errors.append(f'{backend}: {error}')
-                kind = NoVideoError if isinstance(error, NoVideoError) else kind
-        raise kind(f"{results['filename']} cannot be read; " + '; '.join(errors))
+                errors[backend] = error
+        said = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
+        raise kind_of([*errors.values()])(f'{filename} cannot be read; {said}')
 
-    def _open(self, number: int, filename: str, begin: float) -> VideoReader:
+    def _open(self, backend: str, filename: str) -> VideoReader:
         if self._process is None:
-            return open_reader(self.backends[number], filename)
-        left = max(0, begin + self.time_limit - time.monotonic())
-        return self._process.open(self.backends[number], filename, left / (len(self.backends) - number))
+            return open_reader(backend, filename, self.max_bytes)
+        return self._process.open(backend, filename, self.time_limit, self.time_limit / len(self.backends))
 
     def _read(self, reader: VideoReader, results: dict) -> dict:
         if reader.num_frames < self.min_frames:
@@ -115,6 +130,8 @@ class DecodeVideo(BaseTransform):
         if reader.num_frames <= results['start_index']:  # its last frame is of before the window
             raise VideoReadError(f"the window starts at frame {results['start_index']}, but only "
                                  f'{reader.num_frames} frames decode')
+        frames_size = sum(frames[place].nbytes for place in places)
+        check_bytes(frames_size, frames[0].shape, self.max_bytes)  # copies are made here
         results['imgs'] = imgs = separate([frames[place] for place in places])
         results['img_shape'] = results['original_shape'] = imgs[0].shape[:2]
         results['frame_inds'] = np.minimum(sampled, reader.num_frames - 1).astype(np.int32)
@@ -123,7 +140,17 @@ class DecodeVideo(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(sampling={self.sampling.transforms}, backends={self.backends}, '
-                f'time_limit={self.time_limit}, min_frames={self.min_frames})')
+                f'time_limit={self.time_limit}, min_frames={self.min_frames}, max_bytes={self.max_bytes})')
+
+
+def kind_of(errors: Sequence[VideoReadError]) -> Type[VideoReadError]:
+    """Return the class of errors that says most of what several backends found.
+
+    If one of them was refused by the storage or stalled, nothing is known of the video.
+    """
+    if any(isinstance(error, VideoUnavailableError) for error in errors):
+        return VideoUnavailableError
+    return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
 
 
 def separate(frames: List[np.ndarray]) -> List[np.ndarray]:

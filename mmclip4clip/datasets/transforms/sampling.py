@@ -1,75 +1,44 @@
-from typing import Tuple
-
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from .time_window import reference_rate, when_shown
 
-def when_shown(results: dict) -> Tuple[np.ndarray, float]:
-    """Find when each frame of a video, or of its window, is shown.
+
+def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
+    """Find which frames are on show at second 0, 1 / fps, 2 / fps ... before the end.
+
+    Looks for the first such moment of each frame, not for the frame of each
+    moment: a damaged time stamp can make the moments billions, but not the frames.
 
     Args:
-        results (dict): With ``total_frames``, ``start_index``, ``avg_fps`` and,
-            where the rate varies, the ``frame_times`` of the whole video.
+        times (np.ndarray): Seconds at which the frames appear, the first at 0, rising, (T,).
+        duration (float): When the last one disappears, in seconds.
+        fps (float): Moments a second.
 
     Returns:
-        tuple[np.ndarray, float]: Seconds from the first frame on, (total_frames,),
-        and the duration, where the last frame stays as long as the one before.
+        np.ndarray: Numbers of frames, rising, at least one, (<= T,).
     """
-    total, first, fps = results['total_frames'], results['start_index'], results['avg_fps']
-    if results.get('frame_times') is None:
-        return np.arange(total) / fps, total / fps
-    times = results['frame_times'][first:first + total]
-    times = times - times[0]
-    return times, times[-1] + (times[-1] - times[-2] if total > 1 else 1 / fps)
+    def moment(number: np.ndarray) -> np.ndarray:
+        # 1e-6: so that second 1 of 25 frames a second is frame 25 and not 24 by rounding.
+        return number / fps + 1e-6
+
+    count = max(1, np.ceil(duration * fps - 1e-6))
+    first = np.maximum(0, np.ceil((times - 1e-6) * fps))  # the first moment of each frame, up to rounding
+    first -= (first > 0) & (moment(first - 1) >= times)
+    first += moment(first) < times
+    until = np.minimum(np.append(first[1:], count), count)
+    return np.flatnonzero(first < until)
 
 
-@TRANSFORMS.register_module()
-class TimeWindow(BaseTransform):
-    """Narrow a video to the seconds that its annotation names.
+def check_rate(fps: float, name: str = 'fps') -> None:
+    """Refuse a rate that is no positive number.
 
-    Stands before any sampler, ours or mmaction2's: the sampler then sees the
-    window as if it were the whole video. ``DecodeVideo`` applies it by itself;
-    after ``DecordInit`` it must be named. Without ``start`` and ``end`` it
-    changes nothing.
-
-    Required Keys:
-
-    - total_frames (int)
-    - start_index (int)
-    - avg_fps (float, frames per second; with a window only)
-    - start (float, seconds, optional)
-    - end (float, seconds, optional)
-    - frame_times (np.ndarray, seconds, (total_frames,), optional): used instead of the rate
-
-    Modified Keys:
-
-    - total_frames: Frames in the window, at least one.
-    - start_index: The first of them.
+    Raises:
+        ValueError: If it is none.
     """
-
-    def transform(self, results: dict) -> dict:
-        """Turn seconds into a first frame and a number of frames.
-
-        Raises:
-            ValueError: If the window begins at or after the end of the video.
-        """
-        if results.get('start') is None and results.get('end') is None:
-            return results
-        start, end = results.get('start') or 0.0, results.get('end')
-        times, duration = when_shown(results)
-        if start >= duration - 1e-6:
-            raise ValueError(f"{results.get('filename')}: the window starts at {start} s, but the "
-                             f'video ends at {duration:.2f} s')
-        # From the frame on show at the start to the last one that appears before the end.
-        first = max(0, np.searchsorted(times, start + 1e-6, 'right') - 1)
-        last = len(times) if end is None else np.searchsorted(times, end - 1e-6, 'left')
-        results['total_frames'] = max(1, int(last - first))
-        results['start_index'] = results['start_index'] + int(first)
-        return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
+    if not 0 < fps < np.inf:
+        raise ValueError(f'{name} must be positive and finite, got {fps}')
 
 
 @TRANSFORMS.register_module()
@@ -99,19 +68,25 @@ class SampleAtRate(BaseTransform):
         max_frames (int): The most frames to keep.
         cut (str): Which to keep: the first (``'head'``), the last (``'tail'``),
             or evenly spaced ones, first and last included (``'uniform'``).
+        reference_times (bool): Whether to find seconds as the reference does, by the integer
+            part of the frame rate: its frames are up to 12 earlier in the clips that we looked at.
+            ``fps`` must be a whole number then. Time windows include their end second.
 
     Raises:
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, fps: float = 1.0, max_frames: int = 12, cut: str = 'uniform') -> None:
-        if fps <= 0:
-            raise ValueError(f'fps must be positive, got {fps}')
+    def __init__(self, fps: float = 1.0, max_frames: int = 12, cut: str = 'uniform',
+                 reference_times: bool = False) -> None:
+        check_rate(fps)
         if max_frames < 1:
             raise ValueError(f'max_frames must be at least 1, got {max_frames}')
         if cut not in ('head', 'tail', 'uniform'):
             raise ValueError(f"cut must be 'head', 'tail' or 'uniform', got {cut!r}")
+        if reference_times and fps != int(fps):
+            raise ValueError(f'with reference_times=True fps must be a whole number, got {fps}')
         self.fps, self.max_frames, self.cut = fps, max_frames, cut
+        self.reference_times = reference_times
 
     def transform(self, results: dict) -> dict:
         """Choose the frames of one video.
@@ -120,14 +95,11 @@ class SampleAtRate(BaseTransform):
             ValueError: If the video reports no frames or no frame rate.
         """
         total, video_fps = results['total_frames'], results['avg_fps']
-        if total < 1 or not video_fps > 0:
+        if total < 1 or not 0 < video_fps < np.inf:
             raise ValueError(f"{results.get('filename')}: expected frames and a frame rate, got "
                              f'{total} frames at {video_fps} frames per second')
-        times, duration = when_shown(results)
-        count = np.ceil(duration * self.fps - 1e-6)
-        # 1e-6: so that second 1 of 25 frames a second is frame 25 and not 24 by rounding.
-        moments = np.arange(max(1, count)) / self.fps + 1e-6
-        inds = np.unique(np.searchsorted(times, moments, 'right') - 1)
+        inds = (self._as_the_reference(results) if self.reference_times
+                else shown_frames(*when_shown(results), self.fps))
         if len(inds) > self.max_frames:
             if self.cut == 'head':
                 inds = inds[:self.max_frames]
@@ -141,9 +113,20 @@ class SampleAtRate(BaseTransform):
         results['num_clips'] = 1
         return results
 
+    def _as_the_reference(self, results: dict) -> np.ndarray:
+        """Take the first ``fps`` of evenly spaced frames in each second of its integer rate."""
+        rate, wanted = reference_rate(results), int(self.fps)
+        if wanted > rate:
+            raise ValueError(f"{results.get('filename')}: with reference_times=True a video of {rate} frames "
+                             f'per second gives no {wanted} a second')
+        inds = np.arange(results['total_frames'])
+        within = inds % rate  # place in its second
+        interval = rate // wanted
+        return inds[(within % interval == 0) & (within < wanted * interval)]
+
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(fps={self.fps}, max_frames={self.max_frames}, '
-                f'cut={self.cut!r})')
+                f'cut={self.cut!r}, reference_times={self.reference_times})')
 
 
 @TRANSFORMS.register_module()

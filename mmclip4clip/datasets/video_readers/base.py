@@ -1,16 +1,10 @@
 """What every backend that reads video files promises."""
-import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-
-class VideoReadError(RuntimeError):
-    """A video that cannot be read; at the end of the way the message names the file and every cause."""
-
-
-class NoVideoError(VideoReadError):
-    """A file that can be opened, but holds no video: sound only, a picture, or no frame at all."""
+from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its old home
+from .storage import explain
 
 
 class VideoReader:
@@ -27,12 +21,17 @@ class VideoReader:
             first one at 0, (num_frames,); None where ``fps`` says it well enough,
             see :func:`settle_rate`.
         reported_frames (int): Frames that the container promises, at least ``num_frames``.
+        filename (str): The file, to look at when reading fails.
+        max_bytes (int, optional): The most that the frames of one :meth:`read` may take.
     """
 
     num_frames: int
     fps: float
     times: Optional[np.ndarray] = None
     reported_frames: int
+    filename: Optional[str] = None
+    max_bytes: Optional[int] = None
+    _bytes: int = 0  # of the frames that this read has kept so far
 
     def read(self, indices: Sequence[int]) -> List[np.ndarray]:
         """Decode some frames.
@@ -47,17 +46,22 @@ class VideoReader:
             missing, and ``num_frames`` says so afterwards.
 
         Raises:
-            VideoReadError: If the decoder fails, or no frame decodes.
+            VideoReadError: If the decoder fails, no frame decodes, or the frames take more
+                than ``max_bytes``.
         """
+        self._bytes = 0
         try:
             frames = self._decode(sorted({min(int(i), self.num_frames - 1) for i in indices}))
-        except VideoReadError:
-            raise
         except Exception as error:  # decoders raise what they like
-            raise VideoReadError(describe(error)) from error
+            raise explain(error, self.filename) from error
         if not frames:
             raise VideoReadError(f'none of its {self.num_frames} frames decodes')
         return [frames[min(int(i), self.num_frames - 1)] for i in indices]
+
+    def _count(self, height: int, width: int, frames: int = 1) -> None:
+        """Refuse frames beyond ``max_bytes``, before they are kept."""
+        self._bytes += frames * height * width * 3
+        check_bytes(self._bytes, (height, width), self.max_bytes)
 
     def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
         """Return the frames of rising indices; on an early end correct ``num_frames`` and add the last."""
@@ -73,13 +77,21 @@ class VideoReader:
         self.close()
 
 
-def describe(error: BaseException) -> str:
-    """Put an error into one short line."""
-    lines = (getattr(error, 'strerror', None) or str(error)).strip().splitlines()
-    if not lines:
-        return type(error).__name__
-    said = re.sub(r'\[[\d:]+\] \S+: ', '', lines[0])  # decord's time and place in its source
-    return f'{type(error).__name__}: {said[:200]}'
+def check_bytes(size: int, shape: Sequence[int], max_bytes: Optional[int]) -> None:
+    """Refuse more frames than memory is meant to hold.
+
+    Args:
+        size (int): Bytes of all frames.
+        shape (Sequence[int]): Height and width of the last one in pixels.
+        filename (str): The file, to look at when reading fails.
+        max_bytes (int, optional): The most bytes.
+
+    Raises:
+        VideoReadError: If they are more.
+    """
+    if max_bytes is not None and size > max_bytes:
+        raise VideoReadError(f'its frames, of {shape[1]} x {shape[0]} pixels, take {size} bytes or more, and '
+                             f'max_bytes={max_bytes}')
 
 
 def settle_rate(seconds: Optional[np.ndarray], reported: float) -> Tuple[float, Optional[np.ndarray]]:
@@ -95,7 +107,9 @@ def settle_rate(seconds: Optional[np.ndarray], reported: float) -> Tuple[float, 
         a frame anywhere.
     """
     reported = float(reported or 0)
-    if seconds is None or len(seconds) < 2 or not seconds[-1] > 0:
+    if not 0 < reported < np.inf:
+        reported = 0.0
+    if seconds is None or len(seconds) < 2 or not 0 < seconds[-1] < np.inf:
         return reported or 1.0, None
     mean = (len(seconds) - 1) / float(seconds[-1])
     for fps in (reported, mean):

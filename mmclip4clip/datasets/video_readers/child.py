@@ -1,21 +1,29 @@
 """Read videos in a process that can be killed."""
 import ctypes
 import os
+import re
+import resource
 import signal
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
-from .base import VideoReader, VideoReadError
+from .base import VideoReader
+from .errors import VideoReadError, VideoUnavailableError, describe
 from .open import open_reader
+from .time_limit import TimeLimit
 
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 RENEW_AFTER = 1000  # videos; what decoders leak goes with the process
+MAX_BYTES = 2 * 2**30  # of the frames that are taken from one video
+DECODER_MEMORY = 2**30  # bytes that a decoder may need beside the frames
 KEEP_MEMORY = 128 * 2**20  # bytes that are shared with the child from one video to the next
 
 
@@ -25,43 +33,55 @@ class ReaderProcess:
     A decoder that hangs, or that takes its whole process down, cannot be stopped
     from within. The child lives on from video to video, and is renewed now and
     then. It is forked plainly, because the workers of a data loader may not have
-    children of ``multiprocessing``.
+    children of ``multiprocessing``. Its private memory is limited to the frames,
+    twice, and ``DECODER_MEMORY``, beside what it has at its start: ``RLIMIT_DATA``,
+    as address space (``RLIMIT_AS``) is also taken by libraries and maps of files.
+
+    Args:
+        max_bytes (int): The most that the frames of one reading may take.
 
     Raises:
         RuntimeError: On other systems than Linux.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         if not sys.platform.startswith('linux'):
             raise RuntimeError(f'a time limit needs Linux, this is {sys.platform}: set time_limit=None')
+        self.max_bytes, self._limit = max_bytes, None
         self._pid: Optional[int] = None
         self._owner = self._opened = 0
 
-    def open(self, backend: str, filename: str, seconds: float) -> 'RemoteReader':
+    def open(self, backend: str, filename: str, seconds: float,
+             asleep: Optional[float] = None) -> 'RemoteReader':
         """Open a video in the child.
 
         Args:
             backend (str): As for :func:`open_reader`.
             filename (str): The video.
-            seconds (float): Time for opening it and reading from it.
+            seconds (float): CPU time for opening it and reading from it.
+            asleep (float, optional): Seconds by the clock that the child may do nothing at a
+                stretch; as many as ``seconds`` if not given.
 
         Raises:
-            VideoReadError: If that fails, takes too long, or takes the child down.
+            VideoUnavailableError: If the storage does not give the file, no child can be
+                started, or the child does nothing for too long.
+            VideoReadError: If opening fails, takes too much work, or takes the child down.
         """
         if self._opened >= RENEW_AFTER or not self._is_alive():
             self._start()
         self._opened += 1
-        self._seconds, self._deadline = seconds, time.monotonic() + seconds
-        return RemoteReader(self, *self.ask('open', backend, filename))
+        self._limit = TimeLimit(self._pid, seconds, seconds if asleep is None else asleep)
+        return RemoteReader(self, *self.ask('open', backend, filename, self.max_bytes))
 
     def ask(self, *request: Any) -> Any:
         """Send a request and wait for its answer, no longer than the video may take."""
         try:
             self._connection.send(request)
-            if not self._connection.poll(max(0, self._deadline - time.monotonic())):
-                self.close()
-                raise VideoReadError(f'it took more than {self._seconds:.3g} s and was given up')
+            self._limit.wait(self._connection)
             answer = self._connection.recv()
+        except VideoReadError:
+            self.close()
+            raise
         except (EOFError, ConnectionError):
             raise VideoReadError(f'the decoder crashed ({self.close()})') from None
         if isinstance(answer, VideoReadError):
@@ -83,20 +103,29 @@ class ReaderProcess:
 
     def _start(self) -> None:
         self.close()
-        self._connection, theirs = Pipe()
-        self._memory = os.memfd_create('frames')
-        self._owner, self._opened = os.getpid(), 0
-        self._pid = os.fork()
-        if self._pid == 0:
+        with ExitStack() as undo:
+            try:
+                self._connection, theirs = Pipe()
+                undo.callback(self._connection.close)
+                undo.callback(theirs.close)
+                self._memory = os.memfd_create('frames')
+                undo.callback(os.close, self._memory)
+                parent, pid = os.getpid(), os.fork()
+            except OSError as error:  # too many files or processes, or no memory, as often in passing
+                raise VideoUnavailableError(f'no process can be started: {describe(error)}') from error
+            undo.pop_all()
+        if pid == 0:
             try:
                 self._connection.close()
-                _serve(theirs, self._memory, self._owner)
+                limit_memory(2 * self.max_bytes + DECODER_MEMORY)
+                _serve(theirs, self._memory, parent)
             except (EOFError, ConnectionError):
                 pass  # the parent is gone
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(1)  # what the parent opened is not to be flushed or cleaned up here
+        self._pid, self._owner, self._opened = pid, parent, 0
         theirs.close()
 
     def close(self) -> str:
@@ -117,7 +146,7 @@ class ReaderProcess:
         return pid
 
     def __getstate__(self) -> dict:
-        return dict(_pid=None, _owner=0, _opened=0)
+        return dict(max_bytes=self.max_bytes, _limit=None, _pid=None, _owner=0, _opened=0)
 
     def __del__(self) -> None:
         if self.__dict__.get('_pid') is not None:
@@ -154,6 +183,15 @@ class RemoteReader(VideoReader):
         return [frames[offset] for _, offset in places]
 
 
+def limit_memory(size: int) -> None:
+    """Let this process take no more private memory than some bytes beyond what it has."""
+    data = re.search(r'VmData:\s*(\d+) kB', Path('/proc/self/status').read_text())
+    if data is not None:  # systems that only resemble Linux do not say
+        most = 1024 * int(data[1]) + size
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
+
+
 def _serve(connection: Connection, memory: int, parent: int) -> None:
     """Answer requests in the child, until the parent ends or hangs up."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -175,6 +213,8 @@ def _serve(connection: Connection, memory: int, parent: int) -> None:
                 answer = reader.num_frames, _write(frames, memory)
         except VideoReadError as error:
             answer = error
+        except MemoryError as error:  # of writing the frames
+            answer = VideoReadError(describe(error))
         connection.send(answer)
 
 

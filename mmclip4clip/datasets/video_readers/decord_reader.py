@@ -1,9 +1,11 @@
 from typing import Dict, List
 
+import av
 import numpy as np
 
-from .base import VideoReader, VideoReadError
-from .packets import PacketList, open_video
+from .base import VideoReader
+from .errors import VideoReadError
+from .packets import PacketList, check_alike, open_video
 
 # Elsewhere, as in MPEG-TS, decord 0.6 may not even begin at the first frame.
 FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm', 'avi')
@@ -30,16 +32,21 @@ class DecordReader(VideoReader):
         with container:
             if container.format.name not in FORMATS:
                 raise VideoReadError(f'decord does not read {container.format.name} reliably')
+            check_alike('decord', container, stream)
             packets = PacketList(container, stream)
+            _check_claim(container, stream, packets.num_frames)
         self._reader = decord.VideoReader(filename, num_threads=1)
-        self.num_frames, self.fps, self.times = len(self._reader), packets.fps, packets.times
+        self.num_frames = min(len(self._reader), packets.num_frames)
+        self.fps, self.times = packets.fps, packets.times
         self.reported_frames = max(packets.reported_frames, self.num_frames)
         self._can_seek = (packets.closed and container.format.name != 'avi'
-                          and packets.num_frames == self.num_frames)
+                          and packets.num_frames == len(self._reader))
+        self._shape = stream.codec_context.height, stream.codec_context.width
 
     def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
         # A seek costs about as much as decoding three frames.
         if self._can_seek and indices[-1] >= 3 * len(indices):
+            self._count(*self._shape, len(indices))
             return dict(zip(indices, self._reader.get_batch(indices).asnumpy()))
         frames, wanted, frame = {}, set(indices), None
         for i in range(indices[-1] + 1):
@@ -51,9 +58,22 @@ class DecordReader(VideoReader):
                     frames[i - 1] = frame.asnumpy()
                 break
             if i in wanted:
+                self._count(*frame.shape[:2])
                 frames[i] = frame.asnumpy()
         return frames
 
     def close(self) -> None:
         """Free decord's threads and buffers."""
         self._reader = None
+
+
+def _check_claim(container: av.container.InputContainer, stream: av.VideoStream, frames: int) -> None:
+    """Refuse files for which decord would make room for frames that they do not have.
+
+    Raises:
+        VideoReadError: If the file claims many times the frames that it has.
+    """
+    seconds = float(container.duration or 0) / 1e6
+    claim = stream.frames or seconds * float(stream.average_rate or 0)
+    if claim > 1000 * (frames + 1000):
+        raise VideoReadError(f'decord makes room for the {claim:.3g} frames that it claims; it has {frames}')

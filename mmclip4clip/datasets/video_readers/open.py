@@ -1,11 +1,12 @@
 """Open a video with a backend by its name."""
 from importlib.util import find_spec
-from typing import Dict, Sequence, Type
+from typing import Dict, Optional, Sequence, Type
 
-from .base import VideoReader, VideoReadError, describe
+from .base import VideoReader
 from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
+from .storage import explain
 
 BACKENDS: Dict[str, Type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
 PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
@@ -26,15 +27,21 @@ def check_backends(names: Sequence[str]) -> None:
             raise ImportError(f'the backend {name!r} needs a package that is missing: pip install {package}')
 
 
-def open_reader(backend: str, filename: str) -> VideoReader:
+def open_reader(backend: str, filename: str, max_bytes: Optional[int] = None) -> VideoReader:
     """Open a video with the backend of this name.
 
+    Args:
+        backend (str): One of ``BACKENDS``.
+        filename (str): The video.
+        max_bytes (int, optional): The most that the frames of one reading may take.
+
     Raises:
-        VideoReadError: If that fails in any way.
+        VideoUnavailableError: If the storage does not give the file now.
+        VideoReadError: If opening fails in any other way.
     """
     try:
-        return BACKENDS[backend](filename)
-    except VideoReadError:
-        raise
+        reader = BACKENDS[backend](filename)
     except Exception as error:  # decoders raise what they like
-        raise VideoReadError(describe(error)) from error
+        raise explain(error, filename) from error
+    reader.filename, reader.max_bytes = filename, max_bytes
+    return reader

@@ -3,7 +3,9 @@ from typing import Dict, List
 import cv2
 import numpy as np
 
-from .base import NoVideoError, VideoReader, VideoReadError, settle_rate
+from .base import VideoReader, settle_rate
+from .errors import NoVideoError, VideoReadError
+from .packets import PICTURE_CODECS, check_alike, open_video
 
 
 class OpenCVReader(VideoReader):
@@ -19,6 +21,10 @@ class OpenCVReader(VideoReader):
     def __init__(self, filename: str) -> None:
         self._filename = filename
         capture = self._open()
+        container, stream = open_video(filename)
+        with container:
+            check_alike('OpenCV', container, stream)
+            is_picture = stream.codec_context.name in PICTURE_CODECS
         seconds = []
         while capture.grab():
             seconds.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
@@ -26,11 +32,11 @@ class OpenCVReader(VideoReader):
         capture.release()
         if not seconds:
             raise NoVideoError('it has no frame that decodes')
-        if len(seconds) == 1 and reported < 1:
+        if len(seconds) == 1 and (reported < 1 or is_picture):
             raise NoVideoError('it is a picture')
         self.num_frames = self.reported_frames = len(seconds)  # OpenCV's own number may be a guess
         seconds = np.array(seconds) - seconds[0]
-        rising = bool((np.diff(seconds) > 0).all())
+        rising = bool(np.isfinite(seconds).all() and (np.diff(seconds) > 0).all())
         self.fps, self.times = settle_rate(seconds if rising else None, fps)
 
     def _open(self) -> cv2.VideoCapture:
@@ -45,6 +51,8 @@ class OpenCVReader(VideoReader):
             if not capture.grab():
                 raise VideoReadError(f'frame {i} decoded once, but not again')
             if i in wanted:
-                frames[i] = cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+                frame = capture.retrieve()[1]
+                self._count(*frame.shape[:2])
+                frames[i] = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         capture.release()
         return frames

@@ -83,6 +83,7 @@ class PyAVReader(VideoReader):
 
     def _decode_all(self, indices: List[int]) -> Dict[int, np.ndarray]:
         """Decode from the first frame to the last wanted one, and count."""
+        self._bytes = 0  # what spans gave is not kept
         frames, wanted, number = {}, set(indices), -1
         frame: Optional[av.VideoFrame] = None
         for number, frame in enumerate(self._frames_in_order()):
@@ -106,6 +107,7 @@ class PyAVReader(VideoReader):
         yield from self._drain()
 
     def _convert(self, frame: av.VideoFrame) -> np.ndarray:
+        self._count(frame.height, frame.width)
         rgb = self._to_rgb.reformat(frame, format='rgb24', threads=1).to_ndarray()
         turns = round(frame.rotation / 90)  # upright, as decord and OpenCV have it
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb

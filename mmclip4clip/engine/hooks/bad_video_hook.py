@@ -17,7 +17,9 @@ class BadVideoHook(Hook):
     a test; this hook gathers what the samples of all processes say of it. The
     numbers go to the log, whenever there are new ones and at the end of each
     epoch and evaluation. Each video goes to a file in the work dir, one a line,
-    with a tab and the reason: by its id, or by its path where two datasets that are joined have the same id.
+    with a tab and the reason: by its id, or by its path where two datasets that are joined
+    have the same id. Videos that the storage did not give in time are counted in the log
+    alone: they may be sound, and are tried again.
 
     Args:
         max_share (float): The largest share of the training videos that may be
@@ -39,6 +41,7 @@ class BadVideoHook(Hook):
         self._found: Dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
         self._replaced = 0
         self._here: Tuple[Dict[str, str], int] = {}, 0  # in this process, since the last look
+        self._away: Dict[str, str] = {}  # in this process and epoch: not given by the storage
         self._missed: Dict[str, str] = {}  # in this process, in a test
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
@@ -50,9 +53,8 @@ class BadVideoHook(Hook):
         """
         found, replaced = self._here
         for sample in (data_batch or {}).get('data_samples', []):
-            bad = sample.get('replaced', [])
-            keys = sample.get('replaced_keys', [video for video, _ in bad])
-            found.update((key, reason) for key, (_, reason) in zip(keys, bad))
+            found.update(by_key(sample, 'replaced'))
+            self._away.update(by_key(sample, 'unavailable'))
             replaced += 'replaced' in sample
         self._here = found, replaced
         if self.every_n_train_iters(runner, self.interval) and self._look(runner):
@@ -63,6 +65,11 @@ class BadVideoHook(Hook):
         self._look(runner)
         if self._found:
             self._report(runner)
+        away = {video: reason for part in all_gather_object(self._away) for video, reason in part.items()}
+        self._away = {}
+        if away:
+            runner.logger.warning(f'{len(away)} videos were replaced at times as the storage did not give '
+                                  f'them; the last one: {[*away.values()][-1]}')
 
     def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
                        outputs: Optional[dict] = None) -> None:
@@ -116,6 +123,13 @@ class BadVideoHook(Hook):
     def _list(self, runner, found: Dict[str, str]) -> None:
         """Append videos to the file, but for those that are in it."""
         append_videos(Path(runner.work_dir) / self.filename, found)
+
+
+def by_key(sample, name: str) -> Dict[str, str]:
+    """Return the reasons that a data sample has under a name, by the key of the video."""
+    bad = sample.get(name, [])
+    keys = sample.get(f'{name}_keys', [video for video, _ in bad])
+    return {key: reason for key, (_, reason) in zip(keys, bad)}
 
 
 def append_videos(path: Path, found: Dict[str, str]) -> None:

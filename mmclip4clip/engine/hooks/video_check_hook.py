@@ -1,4 +1,5 @@
 import time
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional, Set, Tuple
 
@@ -8,6 +9,7 @@ from mmengine.hooks import Hook
 
 from ...datasets.first_frames import Opening, open_videos
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
+from ...datasets.storage_wait import StorageWait
 from ...datasets.video_readers import VideoReadError
 from ...random_states import kept_random_states
 from .bad_video_hook import append_videos
@@ -88,7 +90,8 @@ class VideoCheckHook(Hook):
             return []
         begin = time.monotonic()
         items = list_videos(leaf)
-        bad, unchecked = self._find_bad(items, decoder)
+        wait = StorageWait(leaf.storage_wait)  # what the storage does not give at first may be sound
+        bad, unchecked = self._find_bad(items, lambda item: wait(partial(decoder, item)))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
             runner.logger.warning(f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '

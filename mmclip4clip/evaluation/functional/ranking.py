@@ -110,12 +110,15 @@ def group_ranks(similarity: np.ndarray, owner: np.ndarray, groups: Sequence) -> 
     return ranks[rivals.sum(axis=1) > 1]
 
 
-def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10)) -> Dict[str, float]:
+def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10),
+                   lower_median: bool = False) -> Dict[str, float]:
     """Summarise ranks as the field does.
 
     Args:
         ranks (np.ndarray): Ranks from 1, (N,).
         recall_at (Sequence[int]): The K of each R@K.
+        lower_median (bool): Whether of an even number of ranks the median is the lower
+            of the two in the middle, rather than their mean.
 
     Returns:
         dict[str, float]: ``R1`` and so on in percent, then the median rank
@@ -127,4 +130,5 @@ def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10)) -> 
     if len(ranks) == 0:
         raise ValueError('there are no ranks to summarise')
     figures = {f'R{k}': 100 * float(np.mean(ranks <= k)) for k in recall_at}
-    return dict(figures, MdR=float(np.median(ranks)), MnR=float(np.mean(ranks)))
+    median = np.sort(ranks)[(len(ranks) - 1) // 2] if lower_median else np.median(ranks)
+    return dict(figures, MdR=float(median), MnR=float(np.mean(ranks)))

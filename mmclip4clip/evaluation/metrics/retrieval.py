@@ -21,13 +21,15 @@ NO_BANK = ("post_processing 'qb_norm' needs the scores of a bank of captions, th
 
 
 def retrieval_figures(scores: Scores, recall_at: Sequence[int] = (1, 5, 10),
-                      protocol: str = 'caption_groups') -> Dict[str, float]:
+                      protocol: str = 'caption_groups',
+                      lower_median: bool = False) -> Dict[str, float]:
     """Compute all figures of an evaluation.
 
     Args:
         scores (Scores): All scores.
         recall_at (Sequence[int]): The K of each R@K.
         protocol (str): Of :func:`ranks_of_captions`.
+        lower_median (bool): Of :func:`recall_figures`, from text to video.
 
     Returns:
         dict[str, float]: ``R1 R5 R10 MdR MnR`` from text to video, the same with
@@ -35,7 +37,7 @@ def retrieval_figures(scores: Scores, recall_at: Sequence[int] = (1, 5, 10),
         the captions, in percent, whose own video is first in its group.
     """
     similarity, owner, groups = scores[:3]
-    figures = recall_figures(ranks_of_videos(similarity, owner), recall_at)
+    figures = recall_figures(ranks_of_videos(similarity, owner), recall_at, lower_median)
     backwards = recall_figures(ranks_of_captions(similarity, owner, protocol), recall_at)
     figures.update(_with_prefix('v2t_', backwards))
     if groups is not None:
@@ -118,6 +120,9 @@ class VideoTextRetrievalMetric(BaseMetric):
         temperature (float): Of :func:`mmclip4clip.evaluation.dual_softmax`.
         qb_beta (float): The ``beta`` of :func:`mmclip4clip.evaluation.qb_norm`.
         qb_k (int): The ``k`` of the same.
+        lower_median (bool): Whether the median rank from text to video is the lower one of the two in
+            the middle, as the reference has it for videos with several captions; for videos with one
+            each it takes their mean, as here without this.
         collect_device (str): ``'cpu'`` or ``'gpu'``.
         prefix (str, optional): Replaces ``retrieval``.
 
@@ -134,6 +139,7 @@ class VideoTextRetrievalMetric(BaseMetric):
                  temperature: float = 100.,
                  qb_beta: float = 20.,
                  qb_k: int = 1,
+                 lower_median: bool = False,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         if v2t_protocol not in ('caption_groups', 'best_caption'):
@@ -142,7 +148,7 @@ class VideoTextRetrievalMetric(BaseMetric):
         _check_names(post_processing)
         check_positive(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.recall_at, self.v2t_protocol = tuple(recall_at), v2t_protocol
+        self.recall_at, self.v2t_protocol, self.lower_median = tuple(recall_at), v2t_protocol, lower_median
         self.post_processing = tuple(post_processing)
         self.post_options = dict(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
         self.records: List[dict] = []  # of the last evaluation, on the main process
@@ -157,7 +163,7 @@ class VideoTextRetrievalMetric(BaseMetric):
         """Compute the figures from the records of all videos."""
         self.records = results
         scores = stack_scores(results)
-        figures = retrieval_figures(scores, self.recall_at, self.v2t_protocol)
+        figures = retrieval_figures(scores, self.recall_at, self.v2t_protocol, self.lower_median)
         figures.update(post_processed_figures(
             scores, self.post_processing, self.recall_at, self.v2t_protocol, **self.post_options))
         return dict(figures, unreadable_videos=float(sum('unreadable' in record for record in results)))

@@ -39,7 +39,9 @@ class CLIPBackbone(BaseModule):
             towers. Final norms, projections and the logit scale always train,
             and so does the 3d linear patch, which would stay the 2d one.
         linear_patch (str): ``'2d'``, CLIP's own projection of each frame, or
-            ``'3d'``, over a frame and its two neighbours, see :class:`Patch3d`.
+            ``'3d'``, over a frame and its two neighbours, see :class:`Patch3d`. The
+            reference's code freezes nothing with the 3d patch, whatever its
+            ``freeze_layer_num``: ``frozen_layers=-1`` reproduces that.
         embedding_std (dict, optional): Redraw embeddings of random weights from
             normal distributions of these standard deviations: ``text`` for its
             positions and tokens, ``vision`` for its positions. CLIP's 0.02 tells

@@ -57,6 +57,17 @@ def test_nothing_is_said_of_sound_videos(runner, tmp_path, caplog):
     assert not caplog.text and not (tmp_path / 'bad_videos.txt').exists()
 
 
+def test_videos_that_the_storage_did_not_give_are_counted_apart(runner, tmp_path, caplog):
+    hook = BadVideoHook(max_share=0, interval=1)
+    train(hook, runner, batch(unavailable=[('x', 'x is away')]), batch(unavailable=[('y', 'y is away')]))
+    hook.after_train_epoch(runner)  # they are no reason to stop
+    assert '2 videos were replaced at times as the storage did not give them' in caplog.text
+    assert not (tmp_path / 'bad_videos.txt').exists()
+    caplog.clear()
+    hook.after_train_epoch(runner)
+    assert not caplog.text
+
+
 def test_beyond_the_share_training_stops_and_says_how_many(runner, tmp_path):
     hook = BadVideoHook(max_share=0.05, interval=1)
     train(hook, runner, batch(['a'], ['b']))  # 2 of 40 are 5 %

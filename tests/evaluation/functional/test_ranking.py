@@ -95,3 +95,10 @@ def test_one_caption_a_video_makes_both_directions_transposes():
     owner = np.arange(5)
     assert np.array_equal(ranks_of_captions(square, owner), ranks_of_videos(square.T, owner))
     assert np.array_equal(ranks_of_captions(square, owner, 'best_caption'), ranks_of_captions(square, owner))
+
+
+def test_the_lower_median_is_the_lower_of_the_two_in_the_middle():
+    for ranks, mean, lower in (([4, 1, 2, 9], 3, 2), ([4, 1, 9], 4, 4), ([7], 7, 7), ([2, 1], 1.5, 1)):
+        ranks = np.array(ranks)
+        assert recall_figures(ranks)['MdR'] == mean
+        assert recall_figures(ranks, lower_median=True)['MdR'] == lower

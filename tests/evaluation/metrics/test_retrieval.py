@@ -30,6 +30,12 @@ def test_keys_are_mmactions_and_their_reverse():
     assert 'text_features' not in metric.records[0]
 
 
+def test_the_references_lower_median_is_of_text_to_video_alone():
+    figures, _ = evaluate(samples(ROWS), lower_median=True)  # ranks 1, 1, 2, 3
+    assert figures['retrieval/MdR'] == float(torch.median(torch.tensor([1., 3., 2., 1.]))) == 1
+    assert figures['retrieval/v2t_MdR'] == 1 and figures['retrieval/MnR'] == 1.75
+
+
 def test_videos_that_could_not_be_read_are_counted():
     data = samples(ROWS)
     data[1]['unreadable'] = 'empty'

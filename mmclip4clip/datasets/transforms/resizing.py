@@ -1,0 +1,74 @@
+from typing import Tuple
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from ..video_readers import VideoReadError
+
+LONGEST = 100  # times the shorter side; a header can claim any shape, and enlarging it takes memory
+
+
+@TRANSFORMS.register_module()
+class ResizeCenterCrop(BaseTransform):
+    """Resize the short side and crop the center, to the very pixels that CLIP and CLIP4Clip see.
+
+    The same as torchvision's ``Resize(size, BICUBIC)`` and ``CenterCrop(size)`` on PIL images, bit for
+    bit: PIL's anti-aliased bicubic, the long side truncated (mmcv rounds it), and a crop that begins
+    at half the rest, rounded to even (mmcv rounds it down).
+
+    Required Keys:
+
+    - imgs (list[np.ndarray] or np.ndarray): T frames (H, W, 3) uint8, that is before ``FormatShape``
+
+    Modified Keys:
+
+    - imgs (list[np.ndarray]): (size, size, 3) each
+    - img_shape (tuple[int, int])
+
+    Args:
+        size (int): Pixels of the short side and of both sides of the crop.
+
+    Raises:
+        ValueError: If ``size`` is not a positive integer.
+    """
+
+    def __init__(self, size: int = 224) -> None:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f'size must be a positive integer, got {size!r}')
+        self.size = size
+
+    def transform(self, results: dict) -> dict:
+        """Resize and crop all frames of a clip.
+
+        Raises:
+            VideoReadError: If a frame is more than 100 times as long as wide.
+            ValueError: If a frame is not (H, W, 3) uint8.
+        """
+        results['imgs'] = [self._resize(frame, results.get('filename')) for frame in results['imgs']]
+        results['img_shape'] = self.size, self.size
+        return results
+
+    def _resize(self, frame: np.ndarray, filename: str) -> np.ndarray:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+            raise ValueError(f'{filename}: expected frames (H, W, 3) of uint8, got {frame.shape} of '
+                             f'{frame.dtype}; ResizeCenterCrop comes before FormatShape')
+        height, width = frame.shape[:2]
+        if not 0 < max(height, width) <= LONGEST * min(height, width):
+            raise VideoReadError(f'{filename} cannot be read; its frames have {width} x {height} pixels, one '
+                                 f'side more than {LONGEST} times the other')
+        width, height = resized_size(width, height, self.size)
+        left, top = (round((side - self.size) / 2) for side in (width, height))  # halves to even
+        picture = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
+        return np.array(picture.crop((left, top, left + self.size, top + self.size)))
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'
+
+
+def resized_size(width: int, height: int, size: int) -> Tuple[int, int]:
+    """Return width and height after a resize to a short side, by torchvision's rule."""
+    short, long = min(width, height), max(width, height)
+    long = int(size * long / short)
+    return (size, long) if width <= height else (long, size)
