@@ -81,8 +81,8 @@ def use_safe_checkpoints(cfg: Config) -> None:
     """Replace mmengine's checkpoint hooks by ours, which takes the same arguments and survives kills."""
     hooks = cfg.get('default_hooks') or {}
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
-    cfg.default_hooks = hooks
-    for hook in [hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
+    cfg.default_hooks = hooks  # a copy, if the config had none
+    for hook in [cfg.default_hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in MMENGINE_CHECKPOINT_HOOKS:
             hook['type'] = 'SafeCheckpointHook'
             print_log('CheckpointHook in the config is replaced by SafeCheckpointHook, with its arguments',

@@ -34,7 +34,7 @@ def run(tool, config, shapes, trained):
         torch.manual_seed(0)
         CLIPModel(clip).save_pretrained('clip')
         shutil.copytree(shapes / 'tokenizer', 'tokenizer')
-        tool('train.py', 'run.py', '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
+        tool('train.py', 'run.py', '--work-dir', 'w')
         for name in ('clip', 'tokenizer', 'w'):
             shutil.copytree(name, trained / name)
     for name in ('clip', 'tokenizer', 'w'):
@@ -53,14 +53,15 @@ def figures(folder):
 
 
 def test_a_checkpoint_is_tested_where_its_clip_and_tokenizer_are_gone(tool, run):
-    tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 'before')
-    assert 'another way than the checkpoint' not in log('before')
-    shutil.rmtree('clip')
-    shutil.rmtree('tokenizer')
     best, = Path('w').glob('best_*.pth')
     for number, checkpoint in enumerate(('w/epoch_1.pth', best)):
+        tool('test.py', 'run.py', checkpoint, '--work-dir', f'before{number}')
+        assert 'another way than the checkpoint' not in log(f'before{number}')
+    shutil.rmtree('clip')
+    shutil.rmtree('tokenizer')
+    for number, checkpoint in enumerate(('w/epoch_1.pth', best)):
         tool('test.py', 'run.py', checkpoint, '--work-dir', f'after{number}')
-        assert figures(f'after{number}') == figures('before')
+        assert figures(f'after{number}') == figures(f'before{number}')
         assert f"config in {checkpoint}, and gets its weights from there: pretrained='clip' is not loaded" \
             in log(f'after{number}')
     tool('train.py', 'run.py', '--resume', 'w/epoch_1.pth', '--work-dir', 'on', '--no-validate')
@@ -80,8 +81,8 @@ def test_what_a_checkpoint_tells_is_plain_and_survives_training_from_it(run):
     assert preprocessing['captions']['name'] == 'tokenizer'
     assert preprocessing['mean'] == [122.7709, 116.746, 104.0937]
     assert preprocessing['training'] == [dict(
-        sampling=[dict(type='SampleAtRate', fps=2, max_frames=4, cut='uniform')], frames=[], num_frames=4,
-        size=None, caption_mode='random', cleaning='ftfy, html twice, spaces', max_words=24,
+        sampling=[dict(type='SampleAtRate', fps=2, max_frames=4, cut='uniform', reference_times=False)],
+        frames=[], num_frames=4, size=None, caption_mode='random', cleaning='ftfy, html twice, spaces', max_words=24,
         decoder_max_words=None)]
     assert preprocessing['evaluation'] == [dict(preprocessing['training'][0], caption_mode='all')]
 
@@ -111,7 +112,7 @@ def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, ru
     tool('test.py', 'other.py', 'w/epoch_1.pth', '--work-dir', 'o')
     warning = log('o').split('in another way than the checkpoint w/epoch_1.pth')[1]
     assert [line.strip() for line in warning.splitlines()[1:5]] == [
-        'evaluation: SampleAtRate(fps=2, max_frames=4, cut=uniform) -> none',
+        'evaluation: SampleAtRate(fps=2, max_frames=4, cut=uniform, reference_times=False) -> none',
         'evaluation: none -> SampleEvenly(num_frames=3)',
         'evaluation: none -> CenterCrop(crop_size=[64, 64], lazy=False)',
         'evaluation: max_words: 24 -> 20']

@@ -8,8 +8,8 @@ HARM = "__import__('os').mkdir('harmed')"
 
 @pytest.fixture
 def trained(tool, config):
-    """Train for one epoch and return the checkpoint."""
-    tool('train.py', config, '--work-dir', 'w', '--no-validate', '--cfg-options', 'train_cfg.max_epochs=1')
+    """Train and return the checkpoint of the first epoch."""
+    tool('train.py', config, '--work-dir', 'w', '--no-validate')
     return 'w/epoch_1.pth'
 
 

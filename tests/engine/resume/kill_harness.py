@@ -116,6 +116,7 @@ class KilledTraining:
             with log.open('a') as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
+            sys.stdout = sys.stderr = log.open('a')  # in place of those that pytest may have put there
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(self.processes),
                               MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
             torch.set_num_threads(1)
