@@ -82,8 +82,8 @@ def test_what_a_checkpoint_tells_is_plain_and_survives_training_from_it(run):
     assert preprocessing['mean'] == [122.7709, 116.746, 104.0937]
     assert preprocessing['training'] == [dict(
         sampling=[dict(type='SampleAtRate', fps=2, max_frames=4, cut='uniform', reference_times=False)],
-        frames=[], num_frames=4, size=None, caption_mode='random', cleaning='ftfy, html twice, spaces', max_words=24,
-        decoder_max_words=None)]
+        frames=[], num_frames=4, size=None, caption_mode='random', cleaning='ftfy, html twice, spaces',
+        max_words=24, decoder_max_words=None)]
     assert preprocessing['evaluation'] == [dict(preprocessing['training'][0], caption_mode='all')]
 
 
