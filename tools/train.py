@@ -31,7 +31,7 @@ def main() -> None:
     lock_for_training(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        cfg.get('default_hooks', {}).get('checkpoint', {}).pop('save_best', None)
+        ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
     if args.amp:
         kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):

@@ -9,11 +9,14 @@ import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop
 
 from ..checkpoint_file import verify_checkpoint
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
 MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')  # by launcher
 
@@ -72,14 +75,18 @@ def load_config(args: argparse.Namespace) -> Config:
 def use_resumable_parts(cfg: Config) -> None:
     """Replace mmengine's loop over epochs by ours, which takes the same arguments and resumes exactly."""
     loop = cfg.get('train_cfg') or dict(by_epoch=False)
-    if loop.get('by_epoch', True) and loop.get('type', 'EpochBasedTrainLoop') == 'EpochBasedTrainLoop':
+    if loop.get('by_epoch', True) and loop.get('type', 'EpochBasedTrainLoop') in MMENGINE_LOOPS:
         loop.pop('by_epoch', None)
         loop['type'] = 'ResumableTrainLoop'
 
 
 def use_safe_checkpoints(cfg: Config) -> None:
-    """Replace mmengine's checkpoint hooks by ours, which takes the same arguments and survives kills."""
+    """Replace mmengine's checkpoint hooks by ours, with their arguments, and drop hooks that are None."""
     hooks = cfg.get('default_hooks') or {}
+    if 'tokenizer_check' in hooks:  # as it was called before
+        hooks.pop('preprocessing_check', None)
+    for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
+        hooks.pop(name)  # mmengine takes None for its own hooks alone
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
     cfg.default_hooks = hooks  # a copy, if the config had none
     for hook in [cfg.default_hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
@@ -97,7 +104,7 @@ def set_checkpoint(cfg: Config, resume: Optional[str]) -> None:
         resume (str, optional): ``'auto'`` for the newest checkpoint of the work dir, a file, or None for what
             the config says.
     """
-    if resume == 'auto':
+    if resume == 'auto' or not resume and cfg.get('resume') and not cfg.get('load_from'):
         hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
         latest = find_checkpoint(cfg.work_dir, hook.get('out_dir'), hook.get('filename_tmpl'))
         cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')

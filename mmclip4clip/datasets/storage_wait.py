@@ -34,7 +34,9 @@ class StorageWait:
         while True:
             states = random.getstate(), np.random.get_state(), torch.get_rng_state()
             try:
-                return prepare()
+                prepared = prepare()
+                self._until, self._pause = None, PAUSES[0]  # it is back: the next time it may be away as long
+                return prepared
             except VideoUnavailableError as error:
                 if not self._sleep(str(error)):
                     raise

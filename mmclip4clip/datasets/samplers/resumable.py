@@ -36,7 +36,7 @@ class ResumableBatchSampler(Sampler):
     def __iter__(self) -> Iterator[List[int]]:
         """Yield the batches of an epoch, or the rest of it."""
         skipped, self._skipped = self._skipped, 0
-        tell = getattr(self.sampler.dataset, 'set_seed_and_epoch', None)
+        tell = getattr(getattr(self.sampler, 'dataset', None), 'set_seed_and_epoch', None)
         if tell is not None:
-            tell(self.sampler.seed, self.sampler.epoch)
+            tell(getattr(self.sampler, 'seed', None) or 0, getattr(self.sampler, 'epoch', 0))
         yield from islice(self.batches, skipped, None)

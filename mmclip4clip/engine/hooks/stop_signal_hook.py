@@ -1,6 +1,7 @@
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Dict, Optional, Sequence
 
@@ -40,7 +41,7 @@ class StopSignalHook(Hook):
             raise ValueError(f'signals must be names such as SIGTERM, got {unknown}')
         self.signals = [signal.Signals[name] for name in signals]
         self._before: Dict[signal.Signals, object] = {}
-        self._asked = 0  # number of the signal that came
+        self._asked, self._since = 0, 0.  # number of the signal that came, and when
         self._saved: Optional[int] = None  # iterations of the last checkpoint
 
     def before_train(self, runner) -> None:
@@ -78,9 +79,12 @@ class StopSignalHook(Hook):
             self._stop_if_asked(runner, runner.iter)
 
     def _ask(self, number: int, frame) -> None:
-        if self._asked == number:
+        # A scheduler may send a signal twice at once.
+        if self._asked == number and time.monotonic() > self._since + 1:
             signal.signal(number, self._before.get(number) or signal.SIG_DFL)
             signal.raise_signal(number)
+        if not self._asked:
+            self._since = time.monotonic()
         self._asked = number
 
     def _stop_if_asked(self, runner, done: int) -> None:

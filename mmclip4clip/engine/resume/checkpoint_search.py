@@ -36,6 +36,9 @@ def find_checkpoint(work_dir: str, out_dir: Union[str, Path, None] = None,
 
     Returns:
         str | None: The path, None if there is no checkpoint.
+
+    Raises:
+        CheckpointFileError: If there are some, and none can be resumed from: to begin anew would overwrite them.
     """
     folder = checkpoint_folder(work_dir, out_dir)
     templates = dict.fromkeys([filename_tmpl or TEMPLATES[0], *TEMPLATES])
@@ -55,7 +58,9 @@ def find_checkpoint(work_dir: str, out_dir: Union[str, Path, None] = None,
         except (CheckpointFileError, OSError) as error:
             _warn(f'not resumed from {path}: {error}')
     if found:
-        _warn(f'no checkpoint in {folder} can be resumed from')
+        raise CheckpointFileError(
+            f'there are checkpoints in {folder}, and none of them can be resumed from; the log says why. To '
+            'begin anew, give another --work-dir, remove them, or leave out --resume')
     return None
 
 

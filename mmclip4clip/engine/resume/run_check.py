@@ -73,6 +73,7 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
                   'compared with this config', logger='current', level=logging.WARNING)
         problems += _compare_steps(meta, run)
     problems += _compare_ends(meta, run, runner._randomness_cfg.get('seed'))
+    problems += _compare_lengths(saved or {}, run, _schedulers(runner.param_schedulers))
     problems += _compare_schedules(runner.param_schedulers, checkpoint.get('param_schedulers') or [])
     if not isinstance(runner.optim_wrapper, OptimWrapperDict):
         problems += _compare_optimizers(runner, checkpoint['optimizer'])
@@ -115,6 +116,18 @@ def _compare_ends(meta: dict, run: dict, seed: Optional[int]) -> Iterator[str]:
                f'{meta[unit]}: nothing is left to train')
     if seed is not None and meta.get('seed') is not None and seed != meta['seed']:
         yield f'seed: {meta["seed"]} in the checkpoint, {seed} now'
+
+
+def _compare_lengths(saved: dict, run: dict, schedulers: list) -> Iterator[str]:
+    """Find schedules that ended with the training as it was: in a longer one the rate would stay there."""
+    if run['max_iters'] <= saved.get('max_iters', run['max_iters']):
+        return
+    for number, scheduler in enumerate(schedulers):
+        unit = 'epochs' if scheduler.by_epoch else 'iters'
+        if abs(scheduler.end - saved[f'max_{unit}']) <= (0 if scheduler.by_epoch else 1):
+            yield (f'train_cfg.max_{unit}: {saved[f"max_{unit}"]} in the checkpoint, {run[f"max_{unit}"]} '
+                   f'now, and param_scheduler[{number}] ({type(scheduler).__name__}) ends at '
+                   f'{scheduler.end}: the rate would stay at its last value')
 
 
 def _compare_schedules(fresh, saved) -> Iterator[str]:

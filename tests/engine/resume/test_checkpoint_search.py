@@ -56,7 +56,8 @@ def test_it_goes_back_as_far_as_it_must(run):
     cut_short(run / 'epoch_2.pth')
     assert found(run) == 'epoch_1.pth'
     flip_bit(run / 'epoch_1.pth')
-    assert found(run) is None
+    with pytest.raises(RuntimeError, match='none of them can be resumed from.* give another --work-dir'):
+        found(run)  # to begin anew would write over what can perhaps be saved
 
 
 def test_what_another_run_left_ahead_is_not_taken(run):
@@ -83,8 +84,10 @@ def test_files_from_which_no_training_can_go_on_are_no_candidates(run):
     write_checkpoint(run / 'epoch_3-0a1b2c3d.pth', 3, 6)  # published
     write_checkpoint(run / 'best_R1_epoch_3.pth', 3, 6)
     (run / 'epoch_4.pth.unfinished').write_bytes(b'')
-    torch.save(dict(state_dict={}, meta=dict(epoch=5, iter=10)), run / 'epoch_5.pth')
     assert found(run) is None
+    torch.save(dict(state_dict={}, meta=dict(epoch=5, iter=10)), run / 'epoch_5.pth')
+    with pytest.raises(RuntimeError, match='none of them can be resumed from'):
+        found(run)
 
 
 def test_an_empty_or_missing_folder_has_none(tmp_path):

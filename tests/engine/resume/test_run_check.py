@@ -101,7 +101,12 @@ def test_another_number_of_processes_is_refused(monkeypatch):
         check(build(), checkpoint)
 
 
-@pytest.mark.parametrize('schedule', ['none', 'fixed'])
+def test_more_epochs_than_a_schedule_with_a_fixed_end_are_refused():
+    with pytest.raises(RuntimeError, match='max_epochs: 4 in the checkpoint, 9 now, .* would stay'):
+        check(build(schedule='fixed', max_epochs=9), saved(build(schedule='fixed')))
+
+
+@pytest.mark.parametrize('schedule', ['none', 'steps'])
 def test_more_epochs_are_right_where_the_schedule_does_not_depend_on_them(schedule):
     check(build(schedule=schedule, max_epochs=9), saved(build(schedule=schedule)))
 
