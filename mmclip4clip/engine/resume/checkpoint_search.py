@@ -38,7 +38,7 @@ def find_checkpoint(work_dir: str, out_dir: Union[str, Path, None] = None,
         str | None: The path, None if there is no checkpoint.
 
     Raises:
-        CheckpointFileError: If there are some, and none can be resumed from: to begin anew would overwrite them.
+        CheckpointFileError: If there are some, and none can be resumed; a new run would overwrite them.
     """
     folder = checkpoint_folder(work_dir, out_dir)
     templates = dict.fromkeys([filename_tmpl or TEMPLATES[0], *TEMPLATES])
