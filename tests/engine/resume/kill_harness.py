@@ -12,7 +12,6 @@ import fnmatch
 import gc
 import json
 import os
-import random
 import runpy
 import signal
 import stat
@@ -145,24 +144,6 @@ class KilledTraining:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         return [ends[pid] for pid in forks]
-
-    def kill_at_random(self, name: str, kills: int, seconds: float, seed: int) -> int:
-        """Kill a training again and again at random moments, then let it end.
-
-        Args:
-            name (str): Work dir.
-            kills (int): How often.
-            seconds (float): How long a whole training takes; each is killed within this time.
-            seed (int): Of the moments.
-
-        Returns:
-            int: How often it was killed; it may have ended before.
-        """
-        draw, done = random.Random(seed), 0
-        for _ in range(kills):
-            done += self.train(name, resume=True, after=draw.uniform(0.1, 1) * seconds)[0] == -signal.SIGKILL
-        self.train(name, resume=True)
-        return done
 
 
 def _train(args: list, kill: Optional[Kill]) -> None:

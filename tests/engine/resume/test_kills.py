@@ -21,12 +21,6 @@ def test_a_killed_run_ends_as_a_whole_one(training, whole, tmp_path, kill):
 
 
 @pytest.mark.long
-def test_twenty_random_kills_lose_nothing(training, whole, tmp_path):
-    assert training.kill_at_random('killed', kills=20, seconds=3, seed=0) > 10
-    assert_same_run(tmp_path / 'killed', whole)
-
-
-@pytest.mark.long
 def test_a_run_without_best_checkpoints_is_evaluated_too(training, tmp_path):
     training.options += ['default_hooks.checkpoint.save_best=None']
     training.train('whole')
