@@ -86,7 +86,7 @@ class _Opener:
 
     def __init__(self, time_limit: float) -> None:
         self.time_limit, self.filename, self.deadline = time_limit, None, 0.
-        self._start()
+        self._process: Optional[multiprocessing.Process] = None
 
     def _start(self) -> None:
         context = multiprocessing.get_context('fork')
@@ -97,6 +97,8 @@ class _Opener:
 
     def begin(self, filename: str) -> None:
         """Let it open a file."""
+        if self._process is None:
+            self._start()
         self.filename, self.deadline = filename, time.monotonic() + self.time_limit
         self.connection.send(filename)
 
@@ -111,20 +113,20 @@ class _Opener:
             else:
                 opening = Opening(f'its first frame did not come within {self.time_limit:g} s')
                 self.close()
-                self._start()
         except (EOFError, ConnectionError):
             self._process.join(1)
             opening = Opening(f'the decoder crashed (exit code {self._process.exitcode})')
             self.close()
-            self._start()
         self.filename = None
         return opening
 
     def close(self) -> None:
-        """End the process."""
-        self.connection.close()
-        self._process.kill()
-        self._process.join(1)  # a file system that hangs can hold it longer
+        """End the process, if there is one."""
+        if self._process is not None:
+            self.connection.close()
+            self._process.kill()
+            self._process.join(1)  # a file system that hangs can hold it longer
+            self._process = None
 
 
 def _serve(connection: Connection) -> None:
