@@ -50,7 +50,7 @@ def test_a_storage_that_hangs_ends_the_check_in_time(monkeypatch):
     monkeypatch.setattr(module, 'decode_first_frame', lambda filename: time.sleep(100))
     begin = time.monotonic()
     found = open_videos(map(str, range(100)), processes=2, time_limit=.2, total_time=.5)
-    assert 2 <= len(found) < 20 and time.monotonic() - begin < 60
+    assert 1 <= len(found) < 20 and time.monotonic() - begin < 60
 
 
 def test_nothing_is_opened_for_nothing(monkeypatch):
