@@ -43,12 +43,16 @@ def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
 
 
 def longest_wait(dataloader: DataLoader) -> float:
-    """Return the seconds in which a worker reads any batch: twice the time limits of all its videos."""
+    """Return the seconds in which a worker reads any batch.
+
+    For each of its videos twice the time limit, and the time for which a storage that is away is waited for.
+    """
     size = getattr(dataloader.batch_sampler, 'batch_size', None) or dataloader.batch_size or 1
-    decoders = [find_decoder(leaf) for leaf in leaf_datasets(dataloader.dataset)]
-    limits = [A_VIDEO if decoder is None or decoder.time_limit is None else decoder.time_limit
-              for decoder in decoders]
-    return max(LEAST, 2 * size * max(limits, default=A_VIDEO))
+    seconds = [A_VIDEO]
+    for leaf in leaf_datasets(dataloader.dataset):
+        limit = getattr(find_decoder(leaf), 'time_limit', None) or A_VIDEO
+        seconds.append(2 * limit + getattr(leaf, 'storage_wait', 0))
+    return max(LEAST, size * max(seconds))
 
 
 def _next_batch(batches: Iterator, dataloader: DataLoader) -> dict:
