@@ -95,6 +95,8 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         if self._resumed is not None:
             self._take_over(runner, at_home)
             self._catch_up(runner)
+        if self._resumed is None or EVALUATED not in hub.runtime_info:
+            hub.update_info(EVALUATED, 0)
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
         """Save best checkpoints, then the one that was evaluated, which says so from now on."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mmengine.runner import EpochBasedTrainLoop
 
-EVALUATED = 'evaluated_iter'  # in the message hub: how many iterations the last evaluated model had
+EVALUATED = 'evaluated_iter'  # in the message hub: iterations of the last evaluated model, 0 before any
 RUN_ID = 'run_id'  # likewise: tells the runs of one folder apart
 
 
@@ -19,9 +19,8 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
     """
     if runner.val_loop is None or not _is_due(runner.train_loop):
         return False
-    known = runner.message_hub.runtime_info
-    if EVALUATED in known or RUN_ID in known:
-        return known.get(EVALUATED) != runner.iter
+    if EVALUATED in runner.message_hub.runtime_info:
+        return runner.message_hub.get_info(EVALUATED) != runner.iter
     return not any(_is_listed(folder / 'metrics.json', runner.epoch, runner.iter)
                    for folder in (Path(runner.work_dir), Path(resumed).parent))
 
