@@ -2,7 +2,7 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import IO, Iterator, List, Union
+from typing import IO, Iterator, List, Sequence, Union
 
 UNFINISHED = '.unfinished'  # ending of a file that is being written
 
@@ -49,9 +49,15 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def remove_unfinished(folder: Union[str, Path]) -> List[Path]:
-    """Remove what :func:`atomic_file` left in a folder when it was killed, and return the paths."""
-    found = sorted(Path(folder).glob(f'*{UNFINISHED}'))
+def remove_unfinished(folder: Union[str, Path], keep: Sequence[str] = ()) -> List[Path]:
+    """Remove what :func:`atomic_file` left in a folder when it was killed, and return the paths.
+
+    Args:
+        folder (str | Path): The folder.
+        keep (Sequence[str]): Names of files that others may be writing now.
+    """
+    found = sorted(path for path in Path(folder).glob(f'*{UNFINISHED}')
+                   if path.name.removesuffix(UNFINISHED) not in keep)
     for path in found:
         remove_quietly(path)
     return found

@@ -18,6 +18,12 @@ from ..file_lock import lock_work_dir
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
 MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
+# What default_runtime.py has, so that configs which do not inherit it are guarded too.
+GUARDS = dict(
+    work_dir_lock='WorkDirLockHook', random_states='RandomStateHook', non_finite_guard='NonFiniteGuardHook',
+    stop_signal='StopSignalHook', bad_videos='BadVideoHook', video_check='VideoCheckHook',
+    architecture_check='ArchitectureCheckHook', input_check='InputCheckHook',
+    preprocessing_check='PreprocessingCheckHook')
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')  # by launcher
 
 
@@ -56,6 +62,7 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     use_resumable_parts(cfg)
+    use_guards(cfg)
     use_safe_checkpoints(cfg)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
         Path('work_dirs') / Path(args.config).stem)
@@ -80,11 +87,23 @@ def use_resumable_parts(cfg: Config) -> None:
         loop['type'] = 'ResumableTrainLoop'
 
 
-def use_safe_checkpoints(cfg: Config) -> None:
-    """Replace mmengine's checkpoint hooks by ours, with their arguments, and drop hooks that are None."""
+def use_guards(cfg: Config) -> None:
+    """Add the hooks that guard a run where a config does not inherit them; ``NAME=None`` leaves one out."""
     hooks = cfg.get('default_hooks') or {}
     if 'tokenizer_check' in hooks:  # as it was called before
         hooks.pop('preprocessing_check', None)
+    present = {hook.get('type') for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])] if hook}
+    added = {name: dict(type=kind) for name, kind in GUARDS.items() if name not in hooks and not present & {
+        kind, *(['TokenizerCheckHook'] if name == 'preprocessing_check' else [])}}
+    if added:
+        cfg.default_hooks = {**hooks, **added}
+        print_log(f'the config has no default_hooks {", ".join(added)}: they are added; NAME=None in '
+                  'default_hooks leaves one out', logger='current')
+
+
+def use_safe_checkpoints(cfg: Config) -> None:
+    """Replace mmengine's checkpoint hooks by ours, with their arguments, and drop hooks that are None."""
+    hooks = cfg.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
         hooks.pop(name)  # mmengine takes None for its own hooks alone
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default

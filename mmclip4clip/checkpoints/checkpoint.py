@@ -18,6 +18,8 @@ ADAPTERS = {'adapter.lstm.': 'SeqLSTMAdapter', 'adapter.score.': 'TightAdapter',
             'adapter.transformer.': 'SeqTransformerAdapter', 'adapter.': 'an unknown adapter'}
 
 
+# Kinds of checkpoints whose code builds OpenAI's CLIP: of their towers nothing is assumed.
+OPENAI_BUILT = ('reference', 'mmaction')
 # Those with attention heads.
 ATTENTIVE = ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter', 'XPoolAdapter')
 

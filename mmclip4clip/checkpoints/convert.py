@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from . import mmaction, open_clip, openai, ours, reference, transformers_folder
-from .checkpoint import Checkpoint
+from .checkpoint import OPENAI_BUILT, Checkpoint
 from .description import adapter_config, summary
 from .files import check_destination, read_file, written_whole
 from .fits import check_shapes
@@ -134,7 +134,7 @@ def settle(checkpoint: Checkpoint, source: str, src: Path) -> None:
         ValueError: Saying what is to be told, and how.
     """
     untold = checkpoint.untold()
-    if checkpoint.origin in ('reference', 'mmaction'):
+    if checkpoint.origin in OPENAI_BUILT:
         untold = [item for item in untold if checkpoint.origin == 'mmaction' and 'adapter' in item.what]
     if source == 'openai' and untold:
         options = ' '.join(f'{item.option} {item.argument}' for item in untold)

@@ -6,7 +6,8 @@ from transformers import CLIPConfig
 
 from ..plain_config import plain_assignments
 from ..version import __version__
-from .checkpoint import UNSEEN, Checkpoint
+from .checkpoint import OPENAI_BUILT, UNSEEN, Checkpoint
+from .clip_settings import clip_settings
 from .openai import clip_rules, openai_settings
 from .reference import HEADS
 from .renaming import check_keys, expand
@@ -70,9 +71,14 @@ def known_settings(settings: Mapping, name: str) -> dict:
 
 
 def from_ours(checkpoint: Checkpoint) -> dict:
-    """Return what to save, for mmengine's ``load_from`` and for the way back."""
+    """Return what to save, for mmengine's ``load_from`` and for the way back.
+
+    What builds its CLIP goes with it, unless a part of that was assumed, and is compared where it is loaded.
+    """
     meta = dict(mmclip4clip_version=__version__, origin=checkpoint.origin, dtypes=checkpoint.dtypes,
                 settings=checkpoint.settings)
+    if checkpoint.origin in OPENAI_BUILT or all('adapter' in item.what for item in checkpoint.untold()):
+        meta['mmclip4clip'] = dict(clip_config=clip_settings(CLIPConfig(**checkpoint.clip_config())))
     return dict(meta=meta, state_dict=checkpoint.state_dict, unused=checkpoint.unused)
 
 

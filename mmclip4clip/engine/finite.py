@@ -4,6 +4,7 @@ from typing import Dict, Iterable, List, Optional, Sequence
 
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -57,14 +58,14 @@ def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> Dict[str, Tens
     return found
 
 
-def last_finite_checkpoint(folder: Path, constants: Sequence[str] = ()) -> Optional[Path]:
-    """Find the newest checkpoint of a folder that is undamaged and whose weights are finite.
+def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = ()) -> Optional[Path]:
+    """Find the newest checkpoint of some folders that is undamaged and whose weights are finite.
 
     Args:
-        folder (Path): Work dir.
+        folders (Iterable[Path]): Where a run saves.
         constants (Sequence[str]): Buffers that are meant to be infinite.
     """
-    files = [path for path in folder.glob('*.pth') if path.is_file()]
+    files = {path for folder in folders for path in folder.glob('*.pth') if path.is_file()}
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
@@ -77,18 +78,26 @@ def last_finite_checkpoint(folder: Path, constants: Sequence[str] = ()) -> Optio
     return None
 
 
-def name_last_good(folder: Path, constants: Sequence[str] = (), together: bool = True) -> str:
+def name_last_good(folders: Sequence[Path], constants: Sequence[str] = (), together: bool = True) -> str:
     """Say from which checkpoint a run can go on.
 
     Args:
-        folder (Path): Work dir.
+        folders (Sequence[Path]): Where a run saves.
         constants (Sequence[str]): Buffers that are meant to be infinite.
         together (bool): Whether all processes ask: the main one looks, and all wait for it.
     """
-    found = [last_finite_checkpoint(folder, constants) if is_main_process() else None]
+    found = [last_finite_checkpoint(folders, constants) if is_main_process() else None]
     if together:
         broadcast_object_list(found)
-    return f'The last good checkpoint is {found[0]}' if found[0] else f'{folder} has no good checkpoint'
+    if found[0] is None:
+        return f'{" and ".join(map(str, folders))} has no good checkpoint'
+    return f'The last good checkpoint is {found[0]}'
+
+
+def checkpoint_folders(runner) -> List[Path]:
+    """Return the work dir and the other folders on this machine that a run saves its checkpoints in."""
+    outs = [str(hook.out_dir) for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.out_dir]
+    return list(dict.fromkeys(Path(out) for out in [str(runner.work_dir), *outs] if '://' not in out))
 
 
 def unwrap_model(runner) -> nn.Module:

@@ -11,6 +11,7 @@ from ..atomic_file import atomic_file
 from ..file_lock import locked
 from ..safe_json import read_json, shorten
 
+METRICS = 'metrics.json'
 MOMENT = ('run', 'stage', 'epoch', 'iter')  # what tells the evaluations of trainings apart
 
 

@@ -2,8 +2,12 @@ import argparse
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmclip4clip.apis import add_common_arguments, load_config, set_checkpoint
+from mmclip4clip.apis.launch import GUARDS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -68,6 +72,20 @@ def test_a_config_without_a_checkpoint_hook_gets_mmengines_default_and_others_st
     assert load('default_hooks = dict(checkpoint=None)').default_hooks.checkpoint is None
     mine = load("default_hooks = dict(checkpoint=dict(type='MyHook', interval=1))")
     assert mine.default_hooks.checkpoint.type == 'MyHook'
+
+
+def test_a_config_that_does_not_inherit_the_guards_gets_them(load):
+    ours = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py').default_hooks
+    assert {name: dict(ours[name]) for name in GUARDS} == {n: dict(type=kind) for n, kind in GUARDS.items()}
+    cfg = load("default_hooks = dict(timer=dict(type='IterTimerHook'), stop_signal=None,\n"
+               "    bad_videos=dict(type='BadVideoHook', max_share=.2))\n"
+               "custom_hooks = [dict(type='NonFiniteGuardHook', max_skipped=9)]")
+    hooks = cfg.default_hooks
+    assert set(GUARDS) - set(hooks) == {'stop_signal', 'non_finite_guard'}
+    assert hooks.bad_videos.max_share == .2 and hooks.timer.type == 'IterTimerHook'
+    assert hooks.random_states == dict(type='RandomStateHook')
+    old = load("default_hooks = dict(tokenizer_check=dict(type='TokenizerCheckHook'))").default_hooks
+    assert 'preprocessing_check' not in old
 
 
 @pytest.mark.parametrize('last', [None, '', '\n', 'epoch_7.pth', '/elsewhere/epoch_7.pth'])

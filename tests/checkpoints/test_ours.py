@@ -6,6 +6,7 @@ from mmengine.runner import load_checkpoint
 from transformers import CLIPConfig
 
 from mmclip4clip.checkpoints import convert, read
+from mmclip4clip.checkpoints.clip_settings import clip_settings
 from mmclip4clip.checkpoints.ours import trained_model
 
 from . import plain
@@ -49,6 +50,18 @@ def test_a_trained_checkpoint_becomes_a_folder_that_gives_the_same_features(trai
     frames, mask = torch.randn(1, 2, 3, 64, 64), torch.ones(1, 2)
     with torch.no_grad():
         assert torch.equal(folder.encode_frames(frames, mask), model.backbone.encode_frames(frames, mask))
+
+
+def test_what_is_converted_says_how_its_clip_is_built(trained, tiny_clip, tmp_path):
+    convert(trained(type='MeanAdapter'), tmp_path / 'clip')
+    convert(tmp_path / 'clip', tmp_path / 'back.pth')
+    told = torch.load(tmp_path / 'back.pth', weights_only=True)['meta']['mmclip4clip']['clip_config']
+    assert told == clip_settings(CLIPConfig(**tiny_clip))
+    content = torch.load(trained(type='MeanAdapter'), weights_only=True)
+    content['meta'] = {}
+    torch.save(content, tmp_path / 'untold.pth')  # heads and activation are assumed
+    convert(tmp_path / 'untold.pth', tmp_path / 'alone.pth', clip_only=True)
+    assert 'mmclip4clip' not in torch.load(tmp_path / 'alone.pth', weights_only=True)['meta']
 
 
 def test_a_captioners_checkpoint_is_converted_without_its_decoder_and_that_is_said(trained, saved, tmp_path):

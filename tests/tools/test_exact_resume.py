@@ -1,4 +1,5 @@
 """Trainings give bit-identical weights with any number of workers, and after every kind of stop."""
+import json
 import os
 import signal
 import subprocess
@@ -116,6 +117,28 @@ def test_a_signal_saves_and_the_rest_is_exact(tool, shifting, whole, at_step, mo
     train(tool, shifting, 'w', resume=True)
     assert identical('w/epoch_2.pth', whole)
     assert torch.load('w/epoch_2.pth', weights_only=True)['meta']['iter'] == 8
+
+
+def test_a_signal_while_scores_are_computed_stops_after_the_evaluation(tool, shifting, whole, monkeypatch,
+                                                                       tmp_path):
+    from mmclip4clip.engine import VideoTextValLoop
+    score = VideoTextValLoop.score
+
+    def score_and_ask(self, samples):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return score(self, samples)
+
+    monkeypatch.setattr(VideoTextValLoop, 'score', score_and_ask)
+    with pytest.raises(TrainingStopped):
+        train(tool, shifting, 'w')
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert [entry['epoch'] for entry in json.loads((tmp_path / 'w/metrics.json').read_text())] == [1]
+    assert torch.load('w/epoch_1.pth', weights_only=True)['meta']['iter'] == 4
+    assert not list((tmp_path / 'w').glob('iter_*'))
+    train(tool, shifting, 'w', resume=True)
+    assert identical('w/epoch_2.pth', whole)
+    assert [entry['epoch'] for entry in json.loads((tmp_path / 'w/metrics.json').read_text())] == [1, 2]
 
 
 def test_a_signal_exits_without_a_traceback(shifting, tmp_path):

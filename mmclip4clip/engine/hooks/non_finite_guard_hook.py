@@ -1,6 +1,5 @@
 import math
 from functools import partial
-from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from ..finite import (
     NonFiniteError,
     can_lower_scale,
+    checkpoint_folders,
     largest,
     name_last_good,
     non_finite,
@@ -175,7 +175,7 @@ class NonFiniteGuardHook(Hook):
             runner.logger.warning(f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in '
                                   f'all. {videos}')
             return
-        last_good = name_last_good(Path(runner.work_dir), self._constants)
+        last_good = name_last_good(checkpoint_folders(runner), self._constants)
         raise NonFiniteError(f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
                              f'{self.max_skipped}. {videos}. {last_good}')
 
@@ -196,7 +196,7 @@ class NonFiniteGuardHook(Hook):
 
     def _refuse(self, runner, names: List[str], when: str, together: bool = True) -> None:
         if names:
-            last_good = name_last_good(Path(runner.work_dir), self._constants, together)
+            last_good = name_last_good(checkpoint_folders(runner), self._constants, together)
             raise NonFiniteError(
                 f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {shorten(names)}. No '
                 f'checkpoint is saved or removed. {last_good}')

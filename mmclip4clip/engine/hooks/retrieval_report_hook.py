@@ -14,7 +14,7 @@ from ...evaluation import VideoTextRetrievalMetric, ranks_of_videos
 from ...evaluation.records import stack_scores
 from ...evaluation.table import format_table
 from ...visualization import draw_gallery
-from ..metrics_file import append_entry
+from ..metrics_file import METRICS, append_entry
 from ..resume.evaluations import RUN_ID
 
 
@@ -57,7 +57,7 @@ class RetrievalReportHook(Hook):
         entry = dict(run=run, stage=stage, epoch=runner.epoch if trained else None,
                      iter=runner.iter if trained else None, checkpoint=runner._load_from,
                      ann_file=getattr(dataset, 'ann_file', None), **metrics)
-        path = Path(runner.work_dir) / 'metrics.json'
+        path = Path(runner.work_dir) / METRICS
         try:
             append_entry(path, entry)
         except OSError as error:  # such as a full disk, which must not end a training of days

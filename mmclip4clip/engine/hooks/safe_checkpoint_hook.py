@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner.base_loop import BaseLoop
 
 from ...atomic_file import remove_unfinished
+from ..metrics_file import METRICS
 from ..resume import (
     bring_best_checkpoint,
     check_resumable,
@@ -90,7 +91,9 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             hub.update_info(key, osp.join(folder, osp.basename(hub.get_info(key))))
         super().before_train(runner)
         if is_main_process() and '://' not in str(self.out_dir):
-            for path in {*remove_unfinished(self.out_dir), *remove_unfinished(runner.work_dir)}:
+            folders = {osp.realpath(folder) for folder in (self.out_dir, runner.work_dir)}
+            # A test beside this training may be writing its figures, which the next evaluation replaces.
+            for path in [path for folder in folders for path in remove_unfinished(folder, keep=[METRICS])]:
                 runner.logger.info(f'{path} was left by a save that did not end; it is removed')
         if self._resumed is not None:
             self._take_over(runner, at_home)

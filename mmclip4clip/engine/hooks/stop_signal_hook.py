@@ -21,10 +21,11 @@ class TrainingStopped(SystemExit):
 class StopSignalHook(Hook):
     """Save and exit when a signal asks a training to stop, as job schedulers and Ctrl-C do.
 
-    The step that runs is finished, ``iter_N.pth`` is saved, and the process exits with 128 plus the number
-    of the signal, as a shell reports it. ``--resume`` goes on with the next step, or with the evaluation
-    that was interrupted. All processes of a run stop together if one of them gets a signal. The same signal
-    a second time stops at once, without saving.
+    The step that runs is finished, ``iter_N.pth`` is saved, and the process exits with 128 plus the number of
+    the signal, as a shell reports it. ``--resume`` goes on with the next step, or with the evaluation that
+    was interrupted. Within an evaluation it stops between two batches, or once all is scored. All processes
+    of a run stop together if one of them gets a signal. The same signal a second time stops at once, without
+    saving.
 
     Args:
         signals (Sequence[str]): Names of the signals.
@@ -71,6 +72,15 @@ class StopSignalHook(Hook):
     def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
                        outputs: Optional[dict] = None) -> None:
         """Stop within an evaluation of a training, which a resume begins again.
+
+        Raises:
+            TrainingStopped: If a signal has come.
+        """
+        if self._before:
+            self._stop_if_asked(runner, runner.iter)
+
+    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """Stop after an evaluation of a training; one that came while it was scored is answered here.
 
         Raises:
             TrainingStopped: If a signal has come.

@@ -10,9 +10,9 @@ from mmengine.hooks import Hook
 from ...datasets.first_frames import Opening, open_videos
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
-from ...datasets.video_readers import VideoReadError
+from ...datasets.video_readers import VideoReadError, VideoUnavailableError
 from ...random_states import kept_random_states
-from .bad_video_hook import append_videos
+from .bad_video_hook import append_videos, name_bad, videos_of
 
 SHOWN = 10  # videos that a message names
 WHAT_BECOMES = dict(
@@ -27,9 +27,10 @@ class VideoCheckHook(Hook):
     The first frame of each video of validation and test is decoded at the start, and of training where
     ``bad_videos='error'``. Where that fails, or a window begins after the end, ``DecodeVideo`` itself reads
     the video, and what it says counts. With ``bad_videos='error'`` the run then ends, naming all such videos;
-    with ``'report'`` the log says how many will count as missed. Damage further on in a file is only met
-    when its frames are read. Where videos are not checked, the log says what becomes of one that cannot be
-    read. The processes of a run share the work; 1,000 videos take seconds.
+    with ``'report'`` the log says how many will count as missed. Videos that the storage does not give even
+    after ``storage_wait`` may be sound: the log counts them, and none is listed. Damage further on in a file
+    is only met when its frames are read. Where videos are not checked, the log says what becomes of one that
+    cannot be read. The processes of a run share the work; 1,000 videos take seconds.
 
     Args:
         check_videos (bool): Whether to check.
@@ -91,14 +92,18 @@ class VideoCheckHook(Hook):
         begin = time.monotonic()
         items = list_videos(leaf)
         wait = StorageWait(leaf.storage_wait)  # what the storage does not give at first may be sound
-        bad, unchecked = self._find_bad(items, lambda item: wait(partial(decoder, item)))
+        found, away, unchecked = self._find_bad(items, lambda item: wait(partial(decoder, item)))
+        bad = name_bad(found, videos_of(leaf))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
             runner.logger.warning(f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '
                                   f'total_time={self.total_time:g} s; one that cannot be read {become}')
+        if away:
+            runner.logger.warning(f'{name}: the storage did not give {len(away)} of {len(items)} videos '
+                                  f'{took}; they may be sound, and are tried again. The last one: {away[-1]}')
         if not bad:
-            runner.logger.info(f'{name}: {len(items) - unchecked} videos {took}, can be opened and give a '
-                               'frame; damage further on in a file is met when it is read')
+            runner.logger.info(f'{name}: {len(items) - unchecked - len(away)} videos {took}, can be opened '
+                               'and give a frame; damage further on in a file is met when it is read')
             return []
         path = Path(runner.work_dir) / self.filename
         append_videos(path, bad)
@@ -112,12 +117,12 @@ class VideoCheckHook(Hook):
         runner.logger.warning(f'{said}\nEach {become}, with all its captions')
         return []
 
-    def _find_bad(self, items: List[dict], decoder) -> Tuple[Dict[str, str], int]:
-        """Return why videos cannot be read, by their id, and how many were not looked at."""
+    def _find_bad(self, items: List[dict], decoder) -> Tuple[Dict[str, str], List[str], int]:
+        """Return why videos cannot be read, by key, why others were not given, and how many are left."""
         end = time.monotonic() + self.total_time
         files = set(sorted({item['filename'] for item in items})[get_rank()::get_world_size()])
         opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
-        bad, unchecked = {}, 0
+        bad, away, unchecked = {}, [], 0
         for item in items:
             if item['filename'] not in opened:
                 unchecked += item['filename'] in files
@@ -128,10 +133,14 @@ class VideoCheckHook(Hook):
                 try:
                     with kept_random_states():  # its sampling may be random
                         decoder(dict(item))
+                except VideoUnavailableError as error:
+                    away.append(f'{item["video_id"]}: {error}')
                 except VideoReadError as error:
-                    bad[item['video_id']] = str(error)
-        parts = [(bad, unchecked)] if get_world_size() == 1 else all_gather_object((bad, unchecked))
-        return {video: why for part, _ in parts for video, why in part.items()}, sum(n for _, n in parts)
+                    bad[item.get('video_key', item['video_id'])] = str(error)
+        mine = bad, away, unchecked
+        parts = [mine] if get_world_size() == 1 else all_gather_object(mine)
+        return ({video: why for part, _, _ in parts for video, why in part.items()},
+                [why for _, part, _ in parts for why in part], sum(n for _, _, n in parts))
 
 
 def looks_sound(item: dict, opening: Opening) -> bool:

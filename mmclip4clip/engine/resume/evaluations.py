@@ -3,6 +3,8 @@ from pathlib import Path
 
 from mmengine.runner import EpochBasedTrainLoop
 
+from ..metrics_file import METRICS
+
 EVALUATED = 'evaluated_iter'  # in the message hub: iterations of the last evaluated model, 0 before any
 RUN_ID = 'run_id'  # likewise: tells the runs of one folder apart
 
@@ -21,7 +23,7 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
         return False
     if EVALUATED in runner.message_hub.runtime_info:
         return runner.message_hub.get_info(EVALUATED) != runner.iter
-    return not any(_is_listed(folder / 'metrics.json', runner.epoch, runner.iter)
+    return not any(_is_listed(folder / METRICS, runner.epoch, runner.iter)
                    for folder in (Path(runner.work_dir), Path(resumed).parent))
 
 

@@ -2,6 +2,7 @@ import functools
 import logging
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,13 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 
 from mmclip4clip.engine import BertAdam, NonFiniteGuardHook
-from mmclip4clip.engine.finite import NonFiniteError, largest, last_finite_checkpoint
+from mmclip4clip.engine.finite import (
+    NonFiniteError,
+    checkpoint_folders,
+    largest,
+    last_finite_checkpoint,
+    name_last_good,
+)
 
 from ...tools.conftest import free_port
 
@@ -281,8 +288,18 @@ def test_the_last_good_checkpoint_is_whole_and_finite(tmp_path):
         torch.save(dict(state_dict=dict(w=torch.full((9, ), value))), tmp_path / f'{name}.pth')
         os.utime(tmp_path / f'{name}.pth', (age, age))
     (tmp_path / 'd.pth').write_bytes((tmp_path / 'd.pth').read_bytes()[:300])
-    assert last_finite_checkpoint(tmp_path).name == 'b.pth'
-    assert last_finite_checkpoint(tmp_path / 'none') is None
+    (tmp_path / 'out').mkdir()
+    assert last_finite_checkpoint([tmp_path, tmp_path / 'out']).name == 'b.pth'
+    (tmp_path / 'b.pth').rename(tmp_path / 'out/b.pth')
+    assert last_finite_checkpoint([tmp_path, tmp_path / 'out']) == tmp_path / 'out/b.pth'
+    assert last_finite_checkpoint([tmp_path / 'none']) is None
+
+
+def test_checkpoints_are_looked_for_where_the_run_saves_them(tmp_path):
+    hook = CheckpointHook(interval=1, out_dir=str(tmp_path / 'out'))
+    runner = SimpleNamespace(work_dir=str(tmp_path), hooks=[hook, CheckpointHook(out_dir='s3://far')])
+    assert checkpoint_folders(runner) == [tmp_path, tmp_path / 'out']
+    assert name_last_good([tmp_path, tmp_path / 'o']) == f'{tmp_path} and {tmp_path}/o has no good checkpoint'
 
 
 def test_the_default_runtime_has_the_hook():

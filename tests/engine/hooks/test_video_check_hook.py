@@ -9,7 +9,8 @@ from torch.utils.data import ConcatDataset
 
 from mmclip4clip.datasets.first_frames import Opening
 from mmclip4clip.datasets.seeded_dataset import SeededDataset
-from mmclip4clip.datasets.video_readers import VideoReadError
+from mmclip4clip.datasets.transforms import DecodeVideo
+from mmclip4clip.datasets.video_readers import VideoReadError, VideoUnavailableError
 from mmclip4clip.engine.hooks import VideoCheckHook, video_check_hook
 
 DECODE = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4), time_limit=None)
@@ -137,6 +138,28 @@ def test_what_is_not_reached_in_time_is_said(build, run, monkeypatch):
     assert '3 of 4 videos' in log and 'were not reached in total_time=300 s' in log and '1 videos' in log
 
 
+def test_what_the_storage_does_not_give_is_not_listed(build, run, monkeypatch, tmp_path):
+    def decode(self, results):
+        raise VideoUnavailableError('the mount is gone')
+
+    monkeypatch.setattr(DecodeVideo, 'transform', decode)
+    monkeypatch.setattr(video_check_hook, 'open_videos',
+                        lambda files, *args: {file: Opening('no answer') for file in files})
+    log = run(test=build(bad=0, storage_wait=0.))
+    assert 'the storage did not give 4 of 4 videos' in log and 'the mount is gone' in log
+    assert '0 videos of' in log and not (tmp_path / 'bad_videos.txt').exists()
+
+
+def test_videos_of_one_name_in_two_folders_are_both_listed(build, run, tmp_path):
+    entries = [dict(video=f'{folder}/same.mp4', captions=['x']) for folder in 'ab']
+    for folder in 'ab':
+        (tmp_path / 'v' / folder).mkdir(parents=True)
+        (tmp_path / f'v/{folder}/same.mp4').touch()
+    with pytest.raises(VideoReadError, match='2 of 6 videos'):
+        run(test=build(bad=0, extra=entries))
+    assert len((tmp_path / 'bad_videos.txt').read_text().splitlines()) == 2
+
+
 def test_processes_share_the_files_and_end_together(build, run, monkeypatch):
     opened = []
     monkeypatch.setattr(video_check_hook, 'get_world_size', lambda: 2)
@@ -145,7 +168,7 @@ def test_processes_share_the_files_and_end_together(build, run, monkeypatch):
     monkeypatch.setattr(video_check_hook, 'open_videos',
                         lambda files, *args: opened.extend(files) or original(files, *args))
     monkeypatch.setattr(video_check_hook, 'all_gather_object',
-                        lambda mine: [mine, ({'theirs.mp4': 'empty'}, 1)])
+                        lambda mine: [mine, ({'theirs.mp4': 'empty'}, [], 1)])
     with pytest.raises(VideoReadError, match='2 of 6 videos') as error:
         run(test=build(bad=2))
     assert len(opened) == 3 and 'theirs.mp4: empty' in str(error.value)
