@@ -92,7 +92,8 @@ def use_guards(cfg: Config) -> None:
     hooks = cfg.get('default_hooks') or {}
     if 'tokenizer_check' in hooks:  # as it was called before
         hooks.pop('preprocessing_check', None)
-    present = {hook.get('type') for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])] if hook}
+    present = {hook.get('type') for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])]
+               if isinstance(hook, dict)}
     added = {name: dict(type=kind) for name, kind in GUARDS.items() if name not in hooks and not present & {
         kind, *(['TokenizerCheckHook'] if name == 'preprocessing_check' else [])}}
     if added:
