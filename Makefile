@@ -86,12 +86,12 @@ captions: $(VENV)/installed-demo
 		echo $$kind=$$(for seed in $(SEEDS); do echo work_dirs/captions/$$kind-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 
-# Two processes, one thread each; TEST_FLAGS='-n 0' runs them in one.
+# Two processes, one thread each; TEST_FLAGS='-n 0' runs all in one.
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TEST_FLAGS)
 
 test-long: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m long $(TEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(TEST_FLAGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 from pathlib import Path
@@ -25,6 +26,10 @@ def _format_once(text: str, **style) -> tuple:
 
 
 mmengine_config.FormatCode = _format_once
+
+
+def pytest_collection_finish(session):
+    gc.freeze()  # what is imported is no rubbish: each dataset would look through all of it
 
 
 @pytest.fixture(autouse=True)

@@ -109,8 +109,8 @@ def spread(tokenizer):
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    out = mp.get_context('spawn').Manager().dict()
-    mp.spawn(worker, (port, tokenizer, out), nprocs=2)
+    out = mp.get_context('fork').Manager().dict()
+    mp.start_processes(worker, (port, tokenizer, out), nprocs=2, start_method='fork')
     return dict(out)
 
 

@@ -1,14 +1,13 @@
 import os
 import runpy
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from mmaction.visualization import ActionVisualizer
-from mmengine.logging import MessageHub, MMLogger
+
+from ..forks import begin_anew, fork_tool, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +48,8 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', T_max=4, by_epoch=True)]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
-default_hooks = dict(checkpoint=dict(save_best='retrieval/R1', rule='greater', max_keep_ckpts=-1))
+default_hooks = dict(checkpoint=dict(save_best='retrieval/R1', rule='greater', max_keep_ckpts=-1),
+                     report=dict(gallery=0))  # drawing one takes longer than the training
 randomness = dict(seed=3)
 """
 
@@ -68,9 +68,7 @@ def tool(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def tool(name, *args):
-        # mmengine names what a run shares after the second it began in; two runs of one second would mix.
-        for kind in (ActionVisualizer, MessageHub, MMLogger):
-            kind._instance_dict.clear()
+        begin_anew(monkeypatch.setattr)
         monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
         return runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
 
@@ -81,14 +79,16 @@ def tool(monkeypatch, tmp_path):
 
 @pytest.fixture
 def command(tmp_path):
-    """Run a command in a process of its own and return what it printed."""
+    """Run a tool in a process of its own, or in several, and return what it printed."""
 
-    def command(*args, check=True):
-        done = subprocess.run([sys.executable, *map(str, args)], cwd=tmp_path, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
-                              env=dict(os.environ, OMP_NUM_THREADS='1'))
-        assert done.returncode == 0 or not check, done.stdout[-3000:]
-        return done.stdout
+    def command(name, *args, processes=1):
+        log, port = tmp_path / 'printed.log', free_port()
+        log.unlink(missing_ok=True)
+        args = [*args[:1], '--launcher', 'pytorch', *args[1:]] if processes > 1 else args
+        ends = wait_for([fork_tool(ROOT / 'tools' / name, args, log, rank, processes, port, tmp_path)
+                         for rank in range(processes)])
+        assert not any(ends), log.read_text()[-3000:]
+        return log.read_text()
 
     return command
 

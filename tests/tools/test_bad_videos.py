@@ -13,7 +13,6 @@ from mmclip4clip.datasets.video_readers import VideoReadError
 from mmclip4clip.evaluation import read_dump
 
 from ..videos import at_rate, cut, write_frames, write_no_frames, write_picture, write_sound
-from .conftest import ROOT, free_port
 
 PIPELINE = """
 pipeline = [
@@ -162,9 +161,8 @@ def test_a_test_counts_what_it_cannot_read_as_missed(mixed, tool, tmp_path):
 @pytest.mark.long
 def test_two_processes_count_as_one(mixed, command, tmp_path):
     config, names = mixed(32, 8)
-    command('-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port', free_port(),
-            ROOT / 'tools/train.py', config, '--work-dir', 'w', '--launcher', 'pytorch', '--no-validate',
-            '--cfg-options', 'default_hooks.bad_videos.max_share=0.2', 'train_dataloader.batch_size=4')
+    command('train.py', config, '--work-dir', 'w', '--no-validate', '--cfg-options',
+            'default_hooks.bad_videos.max_share=0.2', 'train_dataloader.batch_size=4', processes=2)
     log = next((tmp_path / 'w').glob('*/*.log')).read_text()
     assert '8 videos could not be read, 16 samples were replaced so far' in log
     assert sorted(line.split('\t')[0] for line in (tmp_path / 'w/bad_videos.txt').read_text().splitlines()) \

@@ -41,7 +41,8 @@ def captioner(config, tmp_path):
 
 
 def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys, monkeypatch):
-    tool('test.py', captioner, 'c.pth', '--work-dir', 't', '--dump', 'result.pkl')
+    tool('test.py', captioner, 'c.pth', '--work-dir', 't', '--dump', 'result.pkl', '--cfg-options',
+         'default_hooks.report.gallery=8')
     entry, = json.loads((tmp_path / 't/metrics.json').read_text())
     assert {'retrieval/R1', 'caption/Bleu_4', 'caption/empty', 'shapes/all_right'} <= set(entry)
     assert 'caption/CIDEr' in next((tmp_path / 't').glob('*/vis_data/scalars.json')).read_text()
@@ -80,7 +81,7 @@ def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys
 def test_captions_can_be_all_that_is_measured(tool, captioner, tmp_path):
     tool('test.py', captioner, 'c.pth', '--work-dir', 't', '--cfg-options',
          'test_evaluator.0.type=VideoCaptionMetric', 'test_evaluator.0.java=False',
-         'test_evaluator.0.prefix=only')
+         'test_evaluator.0.prefix=only', 'default_hooks.report.gallery=8')
     entry, = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['only/CIDEr'] == entry['caption/CIDEr'] and 'retrieval/R1' not in entry
     assert not (tmp_path / 't/gallery').exists()

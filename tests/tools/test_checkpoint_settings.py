@@ -26,7 +26,6 @@ def run(tool, config, shapes, trained):
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.pipeline[4].tokenizer = 'tokenizer'
         loader.num_workers = 0
-    cfg.default_hooks.report.gallery = 0
     clip = CLIPConfig(**backbone.config)
     cfg.model.backbone = dict(type='CLIPBackbone', pretrained='clip')
     Path('run.py').write_text(cfg.pretty_text)

@@ -14,8 +14,7 @@ from .conftest import ROOT, weights
 
 # XPool has dropout; random captions and shifts are drawn for each item.
 DROPOUT = ['--seed', 0, '--cfg-options', 'model.adapter._delete_=True', 'model.adapter.type=XPoolAdapter',
-           'model.adapter.width=32', 'train_dataloader.batch_size=4', 'val_dataloader.num_workers=0',
-           'default_hooks.report.gallery=0']
+           'model.adapter.width=32', 'train_dataloader.batch_size=4', 'val_dataloader.num_workers=0']
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""A training of many steps and evaluations holds no more memory, files and objects at its end than before."""
+"""A training of many steps and evaluations holds no more memory, files and objects at its end than before.
+
+``EVALUATIONS=50 python -m pytest -m long tests/tools/test_long_runs.py`` trains 3,000 steps.
+"""
 import gc
 import os
 from pathlib import Path
@@ -7,6 +10,8 @@ import numpy as np
 import pytest
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
+
+EVALUATIONS = int(os.environ.get('EVALUATIONS', 8))
 
 
 class WhatIsHeld(Hook):
@@ -25,7 +30,8 @@ class WhatIsHeld(Hook):
                       for pid in [os.getpid(), *children])))
 
 
-@pytest.mark.parametrize('evaluations, steps', [(8, 4), pytest.param(50, 60, marks=pytest.mark.long)])
+@pytest.mark.parametrize('evaluations, steps', [
+    (8, 4), pytest.param(EVALUATIONS, 60, marks=pytest.mark.long)])
 def test_nothing_grows(tool, config, monkeypatch, tmp_path, evaluations, steps):
     noted = WhatIsHeld.noted = []
     monkeypatch.setitem(HOOKS.module_dict, 'WhatIsHeld', WhatIsHeld)

@@ -109,7 +109,7 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, 
 
 @pytest.mark.parametrize('captions, epochs', [
     (3, 250), pytest.param(None, 1500, marks=pytest.mark.long)], ids=['short', 'all captions'])
-def test_a_small_captioner_writes_a_reference_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
+def test_a_small_captioner_learns_the_captions_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
     config, _, annotations = clips(captions, TINY + CACHED + CAPTIONER)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
          f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
@@ -122,19 +122,21 @@ def test_a_small_captioner_writes_a_reference_of_each_real_clip(clips, tool, tmp
     def words(caption):  # letter case and the space before a full stop are the tokenizer's
         return caption.lower().replace('.', '').replace(',', '').split()
 
-    for entry in written:
-        assert words(entry['generated']) in map(words, annotations[entry['video_id']]), entry
-    assert last_entry(tmp_path / 't')['caption/CIDEr'] > 100
+    own = [words(entry['generated']) in map(words, annotations[entry['video_id']]) for entry in written]
+    # Of 40 captions a video it may put two together; then every four words in a row are of one of its own.
+    assert all(own) if captions else sum(own) >= 12, written
+    figures = last_entry(tmp_path / 't')
+    assert figures['caption/Bleu_4'] == pytest.approx(100, abs=1e-6) and figures['caption/CIDEr'] > 100
 
 
 @pytest.mark.long
 def test_the_real_size_trains_and_tests(clips, command, tmp_path):
     config, options, _ = clips()
-    command(ROOT / 'tools/train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate',
+    command('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate',
             '--cfg-options', *options, 'train_cfg.max_epochs=1',
             'default_hooks.checkpoint.save_optimizer=False',
             'default_hooks.checkpoint.save_param_scheduler=False')
-    command(ROOT / 'tools/test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'r.pkl',
+    command('test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'r.pkl',
             '--cfg-options', *options)
     entry = last_entry(tmp_path / 't')
     assert entry['retrieval/R10'] > 0 and (tmp_path / 'r.pkl').stat().st_size > 0

@@ -26,7 +26,7 @@ def test_a_seed_on_the_command_line_wins_and_repeats_bit_by_bit(tool, config):
 
 
 def test_training_reports_each_evaluation(tool, config, tmp_path):
-    tool('train.py', config, '--work-dir', 'w')
+    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'default_hooks.report.gallery=8')
     entries = json.loads((tmp_path / 'w/metrics.json').read_text())
     assert [(e['stage'], e['epoch'], e['iter']) for e in entries] == [('val', 1, 2), ('val', 2, 4)]
     assert 0 <= entries[0]['retrieval/R1'] <= 100 and 'retrieval/v2t_MnR' in entries[0]
@@ -128,18 +128,13 @@ def test_dist_scripts_start_several_processes(config, tmp_path):
 
 
 def test_two_processes_train_and_evaluate_as_one(command, config, shapes, tmp_path):
-    tools = os.path.join(os.path.dirname(__file__), '..', '..', 'tools')
-    flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1',
-             'train_cfg.val_interval=1']
-    command(f'{tools}/train.py', config, '--work-dir', 'one', *flags)
-    torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port', free_port()]
-    command(*torchrun, f'{tools}/train.py', config, '--work-dir', 'two', '--launcher', 'pytorch',
-            *flags, 'train_dataloader.batch_size=4')
+    flags = ['--seed', 0, '--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    command('train.py', config, '--work-dir', 'one', *flags)
+    command('train.py', config, '--work-dir', 'two', *flags, 'train_dataloader.batch_size=4', processes=2)
     outputs = {}
-    for name, prefix in (('one', []), ('two', torchrun)):
-        command(*prefix, f'{tools}/test.py', config, 'one/epoch_1.pth', '--work-dir', f'{name}-test',
-                '--dump', f'{name}.pkl', *(['--launcher', 'pytorch'] if prefix else []),
-                '--cfg-options', *query_bank(shapes))
+    for name, processes in (('one', 1), ('two', 2)):
+        command('test.py', config, 'one/epoch_1.pth', '--work-dir', f'{name}-test', '--dump', f'{name}.pkl',
+                '--cfg-options', *query_bank(shapes), processes=processes)
         entries = json.loads((tmp_path / f'{name}-test/metrics.json').read_text())
         assert len(entries) == 1
         outputs[name] = {k: v for k, v in entries[0].items() if k.startswith('retrieval/')}

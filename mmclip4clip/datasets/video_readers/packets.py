@@ -7,7 +7,7 @@ import numpy as np
 
 from .base import settle_rate
 from .errors import NoVideoError, VideoReadError
-from .storage import StoredFile
+from .storage import StoredFile, refuse_playlist
 
 IN_MEMORY = 64 * 2**20  # bytes of packets to keep; the rest is read again
 PICTURES = (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image
@@ -22,8 +22,9 @@ def open_video(filename: str) -> Tuple[av.container.InputContainer, av.VideoStre
     several streams it is the one that ffmpeg calls best.
 
     Raises:
-        NoVideoError: If it is a picture, or holds no video.
+        NoVideoError: If it is a picture or a playlist, or holds no video.
     """
+    refuse_playlist(filename)
     container = av.open(StoredFile(filename), metadata_errors='ignore')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
         raise NoVideoError(f'it is a picture ({container.format.name})')

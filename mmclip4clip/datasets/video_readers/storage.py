@@ -14,6 +14,9 @@ PASSING = {getattr(errno, name) for name in (
     'ENODEV', 'ENOENT', 'ENOLCK', 'ENOLINK', 'ENOMEM', 'ENOTCONN', 'ENXIO', 'EPIPE', 'EPROTO', 'EREMOTEIO',
     'ESHUTDOWN', 'ESTALE', 'ETIMEDOUT') if hasattr(errno, name)}
 BLOCK = 2**20  # bytes
+LOOKED_AT = 4096  # bytes
+PLAYLISTS = b'#EXTM3U', b'ffconcat', b'v=0\n', b'v=0\r\n'
+MANIFESTS = b'<MPD', b'<CompositionPlaylist'
 
 
 def read_error(error: BaseException) -> VideoReadError:
@@ -49,6 +52,24 @@ def _fault(filename: str) -> Optional[OSError]:
     except OSError as error:
         return error
     return None
+
+
+def refuse_playlist(filename: str) -> None:
+    """Refuse a text that is named like a video and makes ffmpeg open the files and addresses that it names.
+
+    Raises:
+        NoVideoError: If it is a playlist: HLS, DASH, IMF, a list of ffmpeg's own, or a session description.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
+            return
+        with open(filename, 'rb') as file:
+            begin = file.read(LOOKED_AT)
+    except OSError:  # whoever reads it next says so
+        return
+    text = begin.lstrip(b'\xef\xbb\xbf \t\r\n')
+    if text.startswith(PLAYLISTS) or b'\0' not in begin and any(word in begin for word in MANIFESTS):
+        raise NoVideoError('it is a playlist, whose files are not read')
 
 
 def is_there(filename: str, only_files: bool = False) -> bool:

@@ -332,7 +332,7 @@ def train_one_of_two(rank, port, folder):
 
 
 def test_all_processes_skip_and_stop_together(tmp_path, train):
-    mp.start_processes(train_one_of_two, (free_port(), str(tmp_path)), nprocs=2, start_method='spawn')
+    mp.start_processes(train_one_of_two, (free_port(), str(tmp_path)), nprocs=2, start_method='fork')
     one, two = (torch.load(tmp_path / f'{rank}.pt') for rank in range(2))
     assert len(one['states']) == len(two['states']) == 5
     assert all(map(same, one['states'], two['states']))

@@ -7,7 +7,7 @@ from .kill_harness import KilledTraining
 
 SMALL = ['train_dataloader.dataset.indices=8', 'train_dataloader.batch_size=4',
          'train_dataloader.num_workers=0', 'val_dataloader.dataset.indices=8', 'train_cfg.max_epochs=3',
-         'default_hooks.report.gallery=0', 'default_hooks.checkpoint.max_keep_ckpts=1']
+         'default_hooks.checkpoint.max_keep_ckpts=1']
 
 
 @pytest.fixture

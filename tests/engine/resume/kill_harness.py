@@ -1,7 +1,5 @@
 """Trainings in forked processes, killed at chosen or random places, and the comparison with a whole one.
 
-A fork has the imports of the test's process, so a tiny training takes about a second.
-
     run = KilledTraining(config, tmp_path, 'model.adapter.type=TightAdapter', processes=2)
     run.train('whole')
     run.train('killed', Kill('replace', 'epoch_1.pth'))
@@ -9,29 +7,21 @@ A fork has the imports of the test's process, so a tiny training takes about a s
     assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
 """
 import fnmatch
-import gc
 import json
 import os
-import runpy
 import signal
 import stat
-import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Union
 
 import torch
-from mmaction.visualization import ActionVisualizer
-from mmengine.config import config as mmengine_config
 from mmengine.hooks import Hook
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 
+from ...forks import fork_tool, wait_for
 from ...tools.conftest import ROOT, free_port
-
-TIMEOUT = 300  # seconds for one training
 
 
 @dataclass
@@ -86,15 +76,16 @@ class KilledTraining:
             options (list[str]): More ``--cfg-options``.
             check (bool): Whether to fail if a training ends otherwise than it should.
         """
-        args = ['train.py', self.config, '--work-dir', str(self.folder / name)]
+        args = [self.config, '--work-dir', str(self.folder / name)]
         args += ['--resume', resume] if isinstance(resume, str) else ['--resume'] * resume
         if self.processes > 1:
             args += ['--launcher', 'pytorch']
         args += ['--cfg-options', *self.options, *options]
         log, port = self.folder / f'{name}.log', free_port()
-        forks = [self._fork(args, log, rank, port, kill if rank == 0 else None)
-                 for rank in range(self.processes)]
-        ends = self._wait(forks, after)
+        ends = wait_for([
+            fork_tool(ROOT / 'tools/train.py', args, log, rank, self.processes, port,
+                      prepare=(lambda: _set_trap(kill)) if kill and rank == 0 else (lambda: None))
+            for rank in range(self.processes)], after)
         if check and not after:
             expected = -signal.SIGKILL if kill else 0
             assert ends[0] == expected, f'{name}: {ends} instead of {expected}\n{log.read_text()[-3000:]}'
@@ -105,57 +96,6 @@ class KilledTraining:
         begin = time.monotonic()
         self.train(name)
         return time.monotonic() - begin
-
-    def _fork(self, args: list, log: Path, rank: int, port: str, kill: Optional[Kill]) -> int:
-        pid = os.fork()
-        if pid:
-            return pid
-        status = 1
-        try:
-            with log.open('a') as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            sys.stdout = sys.stderr = log.open('a')  # in place of those that pytest may have put there
-            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(self.processes),
-                              MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-            torch.set_num_threads(1)
-            _train(args, kill)
-            status = 0
-        except SystemExit as error:
-            status = error.code or 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-
-    def _wait(self, forks: List[int], after: float) -> List[int]:
-        """Wait for all; when one has been killed or has failed, the others cannot go on."""
-        begin, ends = time.monotonic(), {}
-        while len(ends) < len(forks):
-            for pid in set(forks) - set(ends):
-                done, status = os.waitpid(pid, os.WNOHANG)
-                if done:
-                    ends[pid] = os.waitstatus_to_exitcode(status)
-            spent = time.monotonic() - begin
-            if any(ends.values()) or spent > TIMEOUT or (after and spent > after):
-                for pid in set(forks) - set(ends):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.02)
-        return [ends[pid] for pid in forks]
-
-
-def _train(args: list, kill: Optional[Kill]) -> None:
-    gc.freeze()  # what the test's process has is none of this one's rubbish: looking through it takes seconds
-    Runner._log_env = lambda *args: None  # runs compilers
-    mmengine_config.FormatCode = lambda text, **style: (text, True)
-    for kind in (ActionVisualizer, MessageHub, MMLogger):
-        kind._instance_dict.clear()
-    if kill:
-        _set_trap(kill)
-    sys.argv = args
-    runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
 
 
 def _set_trap(kill: Kill) -> None:

@@ -64,6 +64,7 @@ def make_layer():
 
 def worker(rank, port, out):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
     layer = make_layer()
     out[rank] = loss_and_gradient(torch.nn.parallel.DistributedDataParallel(layer), layer,
@@ -75,8 +76,8 @@ def test_two_processes_with_unequal_captions_give_the_loss_and_the_gradient_of_o
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    out = mp.get_context('spawn').Manager().dict()
-    mp.spawn(worker, (port, out), nprocs=2)
+    out = mp.get_context('fork').Manager().dict()
+    mp.start_processes(worker, (port, out), nprocs=2, start_method='fork')
     layer = make_layer()
     expected = loss_and_gradient(layer, layer, slice(None))
     torch.testing.assert_close(out[0], expected)

@@ -23,6 +23,7 @@ def one_process_gradient(weight, text, videos):
 
 def unequal(rank, port):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
     text = torch.full((3 + rank, 2), float(rank), requires_grad=True)
     gathered = gather_with_grad(text)
@@ -38,6 +39,7 @@ def unequal(rank, port):
 
 def worker(rank, port, weight, text, videos, out):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
     layer = torch.nn.Linear(4, 4, bias=False)
     layer.weight.data.copy_(weight)
@@ -60,14 +62,14 @@ def free_port() -> int:
 
 
 def test_processes_may_hold_different_numbers_of_captions_and_frames():
-    mp.spawn(unequal, (free_port(), ), nprocs=2)
+    mp.start_processes(unequal, (free_port(), ), nprocs=2, start_method='fork')
 
 
 def test_two_processes_give_the_gradient_of_one():
     weight, text, videos = torch.randn(4, 4), torch.randn(6, 4), torch.randn(6, 4)
     port = free_port()
-    out = mp.get_context('spawn').Manager().dict()
-    mp.spawn(worker, (port, weight, text, videos, out), nprocs=2)
+    out = mp.get_context('fork').Manager().dict()
+    mp.start_processes(worker, (port, weight, text, videos, out), nprocs=2, start_method='fork')
     expected = one_process_gradient(weight, text, videos)
     torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(out[1], expected, rtol=1e-5, atol=1e-6)

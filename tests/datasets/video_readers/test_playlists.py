@@ -1,0 +1,36 @@
+"""A playlist that is named like a video does not make a reader open what it names."""
+import os
+
+import pytest
+
+from mmclip4clip.datasets.first_frames import open_videos
+from mmclip4clip.datasets.video_readers import NoVideoError, open_reader
+from mmclip4clip.datasets.video_readers.packets import open_video
+from mmclip4clip.datasets.video_readers.storage import refuse_playlist
+
+PLAYLISTS = dict(
+    hls='#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n',
+    list='ffconcat version 1.0\nfile {video}\n', marked='\ufeff#EXTM3U\n#EXTINF:2,\n{video}\n',
+    dash='<?xml version="1.0"?>\n<MPD><BaseURL>{video}</BaseURL></MPD>',
+    imf='<?xml version="1.0"?><CompositionPlaylist/>', session='v=0\r\nc=IN IP4 127.0.0.1\r\n')
+
+
+@pytest.mark.parametrize('kind', PLAYLISTS)
+def test_playlists_are_refused_by_every_reader(files, tmp_path, kind):
+    path = tmp_path / 'a.mp4'
+    path.write_text(PLAYLISTS[kind].format(video=files['mp4']), encoding='utf-8')
+    for backend in ('pyav', 'decord', 'opencv'):
+        with pytest.raises(NoVideoError, match='it is a playlist'):
+            open_reader(backend, str(path))
+    with pytest.raises(NoVideoError, match='it is a playlist'):
+        open_video(str(path))
+    assert 'it is a playlist' in open_videos([str(path)])[str(path)].error
+
+
+def test_videos_and_pipes_are_none(files, tmp_path):
+    assert len(open_reader('pyav', str(files['mp4'])).read([0])) == 1
+    video = tmp_path / 'with-a-tag.mp4'
+    video.write_bytes(files['mp4'].read_bytes() + b'<MPD #EXTM3U')
+    open_video(str(video))[0].close()
+    os.mkfifo(tmp_path / 'pipe')  # reading from it would never end
+    refuse_playlist(str(tmp_path / 'pipe'))
