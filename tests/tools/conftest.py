@@ -81,13 +81,13 @@ def tool(monkeypatch, tmp_path):
 def command(tmp_path):
     """Run a tool in a process of its own, or in several, and return what it printed."""
 
-    def command(name, *args, processes=1):
+    def command(name, *args, processes=1, end=0):
         log, port = tmp_path / 'printed.log', free_port()
         log.unlink(missing_ok=True)
         args = [*args[:1], '--launcher', 'pytorch', *args[1:]] if processes > 1 else args
         ends = wait_for([fork_tool(ROOT / 'tools' / name, args, log, rank, processes, port, tmp_path)
                          for rank in range(processes)])
-        assert not any(ends), log.read_text()[-3000:]
+        assert ends == [end] * processes, log.read_text()[-3000:]
         return log.read_text()
 
     return command

@@ -31,7 +31,7 @@ class WhatIsHeld(Hook):
 
 
 @pytest.mark.parametrize('evaluations, steps', [
-    (8, 4), pytest.param(EVALUATIONS, 60, marks=pytest.mark.long)])
+    (4, 4), pytest.param(EVALUATIONS, 60, marks=pytest.mark.long)])
 def test_nothing_grows(tool, config, monkeypatch, tmp_path, evaluations, steps):
     noted = WhatIsHeld.noted = []
     monkeypatch.setitem(HOOKS.module_dict, 'WhatIsHeld', WhatIsHeld)
