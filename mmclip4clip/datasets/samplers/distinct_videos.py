@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from ...random_states import kept_random_states
+
 
 @DATA_SAMPLERS.register_module()
 class DistinctVideoBatchSampler(Sampler):
@@ -43,9 +45,10 @@ class DistinctVideoBatchSampler(Sampler):
                             f'got {type(sampler).__name__}')
         self.sampler, self.batch_size = sampler, batch_size
         videos: Dict[str, List[int]] = {}
-        for i in range(len(sampler.dataset)):
-            item = sampler.dataset.get_data_info(i)
-            videos.setdefault(item.get('video_key', item['video_id']), []).append(i)
+        with kept_random_states():  # an item may draw its caption
+            for i in range(len(sampler.dataset)):
+                item = sampler.dataset.get_data_info(i)
+                videos.setdefault(item.get('video_key', item['video_id']), []).append(i)
         self.videos = [torch.tensor(items) for items in videos.values()]
         self.counts = torch.tensor([len(items) for items in self.videos])
         total, full = int(self.counts.sum()), batch_size * sampler.world_size

@@ -4,6 +4,8 @@ import torch
 from mmaction.registry import DATA_SAMPLERS
 from mmengine.dataset import DefaultSampler
 
+from ...random_states import kept_random_states
+
 
 @DATA_SAMPLERS.register_module()
 class GroupedSampler(DefaultSampler):
@@ -26,9 +28,10 @@ class GroupedSampler(DefaultSampler):
         super().__init__(dataset, **kwargs)
         self.first_epoch = first_epoch
         groups: Dict[str, List[int]] = {}
-        for i in range(len(dataset)):
-            item = dataset.get_data_info(i)
-            groups.setdefault(item.get('group_key', item.get('group', i)), []).append(i)
+        with kept_random_states():  # an item may draw its caption
+            for i in range(len(dataset)):
+                item = dataset.get_data_info(i)
+                groups.setdefault(item.get('group_key', item.get('group', i)), []).append(i)
         self.groups = list(groups.values())
 
     def __iter__(self) -> Iterator[int]:

@@ -16,7 +16,8 @@ from ..video_readers import (
 )
 from ..video_readers.base import check_bytes
 from ..video_readers.child import MAX_BYTES
-from .time_window import TimeWindow
+from ..video_readers.errors import describe
+from .time_window import TimeWindow, UnsuitableVideoError
 
 
 @TRANSFORMS.register_module()
@@ -96,6 +97,7 @@ class DecodeVideo(BaseTransform):
                 nothing for too long: the video may be sound.
             NoVideoError: If a backend finds that the file holds no video.
             VideoReadError: If no backend can read it; with what each of them said.
+            RuntimeError: If a sampler fails for another reason than an :class:`UnsuitableVideoError`.
         """
         errors, filename = {}, results['filename']
         for backend in self.backends:
@@ -122,8 +124,11 @@ class DecodeVideo(BaseTransform):
         results.setdefault('start_index', 0)
         try:
             results = self.sampling(results)
-        except ValueError as error:  # a window that begins after the end, for example
+        except UnsuitableVideoError as error:
             raise VideoReadError(str(error)) from error
+        except Exception as error:  # no fault of the video, which must not be replaced for it
+            raise RuntimeError(f"sampling the frames of {results['filename']} failed; "
+                               f'{describe(error)}') from error
         sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted)

@@ -2,7 +2,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from .time_window import reference_rate, when_shown
+from .time_window import UnsuitableVideoError, reference_rate, when_shown
 
 
 def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
@@ -92,12 +92,13 @@ class SampleAtRate(BaseTransform):
         """Choose the frames of one video.
 
         Raises:
-            ValueError: If the video reports no frames or no frame rate.
+            UnsuitableVideoError: If the video reports no frames or no frame rate.
         """
         total, video_fps = results['total_frames'], results['avg_fps']
         if total < 1 or not 0 < video_fps < np.inf:
-            raise ValueError(f"{results.get('filename')}: expected frames and a frame rate, got "
-                             f'{total} frames at {video_fps} frames per second')
+            raise UnsuitableVideoError(
+                f"{results.get('filename')}: expected frames and a frame rate, got "
+                f'{total} frames at {video_fps} frames per second')
         inds = (self._as_the_reference(results) if self.reference_times
                 else shown_frames(*when_shown(results), self.fps))
         if len(inds) > self.max_frames:
@@ -117,8 +118,9 @@ class SampleAtRate(BaseTransform):
         """Take the first ``fps`` of evenly spaced frames in each second of its integer rate."""
         rate, wanted = reference_rate(results), int(self.fps)
         if wanted > rate:
-            raise ValueError(f"{results.get('filename')}: with reference_times=True a video of {rate} frames "
-                             f'per second gives no {wanted} a second')
+            raise UnsuitableVideoError(
+                f"{results.get('filename')}: with reference_times=True a video of {rate} frames "
+                f'per second gives no {wanted} a second')
         inds = np.arange(results['total_frames'])
         within = inds % rate  # place in its second
         interval = rate // wanted

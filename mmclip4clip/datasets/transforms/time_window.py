@@ -5,6 +5,14 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 
+class UnsuitableVideoError(ValueError):
+    """A video from which a sampler cannot take what it should, such as a window after its end.
+
+    :class:`DecodeVideo` counts the video as one that cannot be read. Any other error of a sampler is the
+    sampler's own fault, and ends the run.
+    """
+
+
 def when_shown(results: dict) -> Tuple[np.ndarray, float]:
     """Find when each frame of a video, or of its window, is shown.
 
@@ -30,13 +38,14 @@ def reference_rate(results: dict) -> int:
     Second k is frame k * 29 of a clip of 29.97 frames a second, half a second early after 16 seconds.
 
     Raises:
-        ValueError: If the rate is below 1: the reference cannot read such a video.
+        UnsuitableVideoError: If the rate is below 1: the reference cannot read such a video.
     """
     # 1e-6: a rate that was computed from times may come out just below a whole number.
     fps = int(results['avg_fps'] + 1e-6)
     if fps < 1:
-        raise ValueError(f"{results.get('filename')}: reference_times needs at least 1 frame per second, got "
-                         f"{results['avg_fps']}")
+        raise UnsuitableVideoError(
+            f"{results.get('filename')}: reference_times needs at least 1 frame per second, got "
+            f"{results['avg_fps']}")
     return fps
 
 
@@ -76,7 +85,7 @@ class TimeWindow(BaseTransform):
         """Turn seconds into a first frame and a number of frames.
 
         Raises:
-            ValueError: If the window begins at or after the end of the video.
+            UnsuitableVideoError: If the window begins at or after the end of the video.
         """
         if results.get('start') is None and results.get('end') is None:
             return results
@@ -85,8 +94,9 @@ class TimeWindow(BaseTransform):
             return self._as_the_reference(results, start, end)
         times, duration = when_shown(results)
         if start >= duration - 1e-6:
-            raise ValueError(f"{results.get('filename')}: the window starts at {start} s, but the "
-                             f'video ends at {duration:.2f} s')
+            raise UnsuitableVideoError(
+                f"{results.get('filename')}: the window starts at {start} s, but the "
+                f'video ends at {duration:.2f} s')
         # From the frame on show at the start to the last one that appears before the end.
         first = max(0, np.searchsorted(times, start + 1e-6, 'right') - 1)
         last = len(times) if end is None else np.searchsorted(times, end - 1e-6, 'left')
@@ -98,8 +108,9 @@ class TimeWindow(BaseTransform):
         fps, total = reference_rate(results), results['total_frames']
         first = int(start * fps)
         if first >= total:
-            raise ValueError(f"{results.get('filename')}: the window starts at {start} s, frame {first} at "
-                             f'{fps} frames per second, but there are {total} frames')
+            raise UnsuitableVideoError(
+                f"{results.get('filename')}: the window starts at {start} s, frame {first} at "
+                f'{fps} frames per second, but there are {total} frames')
         seconds = np.inf if end is None else max(1, np.ceil(end + 1 - start))
         results['total_frames'] = int(min(total - first, seconds * fps))
         results['start_index'] = results['start_index'] + first

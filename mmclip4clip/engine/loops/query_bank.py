@@ -1,4 +1,4 @@
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import numpy as np
 import torch
@@ -9,9 +9,13 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ...datasets.annotations import load_annotations, paragraph
+from ...datasets.frame_shape import find_step
+from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions
 from ...evaluation.metrics.retrieval import NO_BANK
 from ...models.features import Features, join_features, move_features
+
+CAPTION_MODES = ('all', 'paragraph')
 
 
 class QueryBank:
@@ -22,10 +26,10 @@ class QueryBank:
 
     Args:
         ann_file (str): Annotations, see :func:`load_annotations`; the videos are not read.
-        tokenizer (str): As the dataset's ``TokenizeCaptions`` has it.
-        max_words (int): As the dataset's ``TokenizeCaptions`` has it.
+        tokenizer (str): That of the dataset's ``TokenizeCaptions``, which a loop takes if it is not given.
+        max_words (int): Likewise.
         caption_mode (str): ``'all'``, every caption is a query, or ``'paragraph'``,
-            those of a video joined are one: as the dataset of the test has it.
+            those of a video joined are one. Likewise, that of the dataset.
         max_captions (int, optional): The most captions of the bank, drawn at random
             without repetition if there are more. None takes all.
         batch_size (int): Captions that are encoded and scored at a time.
@@ -45,7 +49,7 @@ class QueryBank:
                  max_captions: Optional[int] = 5000,
                  batch_size: int = 256,
                  seed: int = 0) -> None:
-        if caption_mode not in ('all', 'paragraph'):
+        if caption_mode not in CAPTION_MODES:
             raise ValueError("caption_mode of the query bank must be 'all' or 'paragraph', got "
                              f'{caption_mode!r}')
         for name, value in (('max_captions', max_captions), ('batch_size', batch_size)):
@@ -105,8 +109,30 @@ class QueryBank:
             sample.set_field(column, 'bank_scores')
 
 
-def build_query_bank(cfg: Optional[dict], metrics: List[BaseMetric]) -> Optional[QueryBank]:
-    """Build the bank of a loop, or raise now the error that QB-Norm would raise without one."""
+def build_query_bank(cfg: Optional[dict], metrics: List[BaseMetric],
+                     dataset: Any = None) -> Optional[QueryBank]:
+    """Build the bank of a loop, or raise now the error that QB-Norm would raise without one.
+
+    Args:
+        cfg (dict, optional): Arguments of :class:`QueryBank`. ``tokenizer``, ``max_words`` and
+            ``caption_mode`` that it does not have are those of the dataset.
+        metrics (list[BaseMetric]): Those of the loop.
+        dataset (optional): That of the loop.
+    """
     if cfg is None and any('qb_norm' in getattr(m, 'post_processing', ()) for m in metrics):
         raise ValueError(NO_BANK)
-    return None if cfg is None else QueryBank(**cfg)
+    return None if cfg is None else QueryBank(**{**caption_settings(dataset), **cfg})
+
+
+def caption_settings(dataset: Any) -> dict:
+    """Return how the captions of a dataset are read, as arguments of :class:`QueryBank`.
+
+    Of datasets that are joined, the first one that tokenizes captions tells.
+    """
+    for leaf, transforms in pipelines(dataset):
+        step = find_step(transforms, TokenizeCaptions)
+        if step is not None:
+            found = dict(tokenizer=step.name, max_words=step.max_words)
+            mode = getattr(leaf, 'caption_mode', None)
+            return dict(found, caption_mode=mode) if mode in CAPTION_MODES else found
+    return {}

@@ -50,7 +50,7 @@ class _EncodeOnceLoop:
             raise ValueError('query_bank scores its captions with every video, which rerank_top='
                              f'{rerank_top} is there to avoid: give one of them')
         self.rerank_top = rerank_top
-        self.query_bank = build_query_bank(query_bank, self.evaluator.metrics)
+        self.query_bank = build_query_bank(query_bank, self.evaluator.metrics, self.dataloader.dataset)
 
     @torch.no_grad()
     def run(self) -> dict:

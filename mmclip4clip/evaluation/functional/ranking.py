@@ -4,7 +4,7 @@ One rule everywhere: rank 1 is best, and whatever scores as high as the right
 answer is counted before it. A model that scores everything alike is last, not
 first.
 """
-from typing import Dict, Sequence
+from typing import Dict, Hashable, List, Sequence
 
 import numpy as np
 
@@ -103,11 +103,19 @@ def group_ranks(similarity: np.ndarray, owner: np.ndarray, groups: Sequence) -> 
         np.ndarray: Ranks of the captions whose video has company in its group, (<= N,).
     """
     _check(similarity, owner)
-    codes = np.array([-1 - v if g is None else list(groups).index(g) for v, g in enumerate(groups)])
-    rivals = codes[owner][:, None] == codes  # (N, V), the right video among them
-    right = similarity[np.arange(len(owner)), owner]
-    ranks = ((similarity >= right[:, None]) & rivals).sum(axis=1)
-    return ranks[rivals.sum(axis=1) > 1]
+    members: Dict[Hashable, List[int]] = {}
+    for video, group in enumerate(groups):
+        if group is not None:
+            members.setdefault(group, []).append(video)
+    order = np.argsort(owner, kind='stable')  # the captions of each video follow one another
+    begins = np.searchsorted(owner[order], np.arange(len(groups) + 1))
+    ranks = np.zeros(len(owner), dtype=int)
+    for videos in members.values():
+        if len(videos) > 1:
+            captions = np.concatenate([order[begins[video]:begins[video + 1]] for video in videos])
+            right = similarity[captions, owner[captions]]
+            ranks[captions] = (similarity[np.ix_(captions, videos)] >= right[:, None]).sum(axis=1)
+    return ranks[ranks > 0]
 
 
 def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10),

@@ -74,7 +74,9 @@ def last_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     query = (attention.q_proj(normed[:, 0]) * attention.scale).unflatten(-1, heads)
     key, value = attention.k_proj, attention.v_proj
     back = torch.einsum('phc,hcd->phd', query, key.weight.unflatten(0, heads))
-    bias = torch.einsum('phc,hc->ph', query, key.bias.unflatten(0, heads))  # cancels in the softmax
+    # It cancels in the softmax, but the bias must be part of the graph: a parameter without a gradient would
+    # stop DistributedDataParallel, and weight decay would pass it over.
+    bias = torch.einsum('phc,hc->ph', query, key.bias.unflatten(0, heads))
     scores = torch.einsum('phd,psd->phs', back, normed) + bias[..., None]
     weights = scores.masked_fill(~mask[:, None], float('-inf')).softmax(dim=-1)
     mean = torch.einsum('phs,psd->phd', weights, normed)

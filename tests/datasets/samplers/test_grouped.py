@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
+from mmaction.registry import DATASETS
+from mmengine.dataset import DefaultSampler
 
-from mmclip4clip.datasets import GroupedSampler
+from mmclip4clip.datasets import DistinctVideoBatchSampler, GroupedSampler
 
 
 class Items(list):
@@ -46,3 +49,17 @@ def test_before_the_first_epoch_items_are_shuffled_singly(items):
         assert sorted(order) == list(range(6))
         apart.append(abs(order.index(0) - order.index(3)) > 1)
     assert any(apart[:6]) and not any(apart[6:])
+
+
+@pytest.mark.parametrize('build', [
+    lambda data: GroupedSampler(data, seed=0),
+    lambda data: DistinctVideoBatchSampler(DefaultSampler(data, seed=0), 2)])
+def test_building_a_sampler_draws_nothing(shapes, pipeline, build):
+    data = DATASETS.build(dict(type='VideoCaptionDataset', ann_file=str(shapes / 'train.json'),
+                               data_prefix=dict(video=str(shapes / 'videos')), pipeline=pipeline,
+                               caption_mode='random'))
+    before = np.random.get_state()
+    build(data)
+    assert data.num_videos == 16
+    for ours, theirs in zip(np.random.get_state(), before):
+        assert np.array_equal(ours, theirs)

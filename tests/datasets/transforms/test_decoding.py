@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
 from mmclip4clip.datasets.transforms.decoding import separate
@@ -204,3 +205,18 @@ def test_a_window_of_which_nothing_decodes_gets_no_frame_from_before_it(files, t
     assert list(decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.))['frame_inds']) == [30, last, last]
     with pytest.raises(VideoReadError, match=f'starts at frame 48, but only {last + 1} frames decode'):
         decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.6))
+
+
+class BrokenSampler(BaseTransform):
+    """A sampler with a fault of its own."""
+
+    def transform(self, results):
+        results['frame_inds'] = np.arange(3) + np.arange(4)
+        return results
+
+
+def test_a_fault_of_a_sampler_is_no_fault_of_the_video(files):
+    decode = DecodeVideo(BrokenSampler(), time_limit=None)
+    with pytest.raises(RuntimeError, match=r'sampling .*mp4 failed; ValueError.*\(4,\)') as error:
+        decode(dict(filename=str(files['mp4'])))
+    assert not isinstance(error.value, VideoReadError)

@@ -3,11 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmaction.registry import METRICS, MODELS
+from mmaction.registry import DATASETS, METRICS, MODELS
 from mmaction.structures import ActionDataSample
+from torch.utils.data import ConcatDataset
 
 from mmclip4clip.engine.loops import QueryBank
-from mmclip4clip.engine.loops.query_bank import build_query_bank
+from mmclip4clip.engine.loops.query_bank import build_query_bank, caption_settings
 from mmclip4clip.models.features import split_features
 
 
@@ -44,6 +45,19 @@ def test_a_draw_takes_so_many_without_repetition_and_repeats_with_its_seed(bank,
     assert bank(ann_file=file, max_captions=20, seed=1).captions != drawn
     for enough in (30, None):
         assert bank(ann_file=file, max_captions=enough).captions == words
+
+
+def test_what_is_not_given_is_as_the_dataset_has_it(shapes, pipeline):
+    data = DATASETS.build(dict(type='VideoCaptionDataset', ann_file=str(shapes / 'test.json'), test_mode=True,
+                               data_prefix=dict(video=str(shapes / 'videos')), pipeline=pipeline,
+                               caption_mode='paragraph'))
+    built = build_query_bank(dict(ann_file=str(shapes / 'train.json')), [], ConcatDataset([data]))
+    assert (built.tokenize.name, built.tokenize.max_words) == (str(shapes / 'tokenizer'), 24)
+    assert built.caption_mode == 'paragraph' and len(built.captions) == 16
+    cfg = dict(ann_file=str(shapes / 'train.json'), caption_mode='all', max_words=20)
+    told = build_query_bank(cfg, [], data)
+    assert (told.caption_mode, told.tokenize.max_words) == ('all', 20)
+    assert caption_settings([1, 2]) == {}
 
 
 def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, captions, tiny_clip):

@@ -62,6 +62,30 @@ def test_shapes_owners_and_protocols_are_checked():
         ranks_of_captions(SIMILARITY, OWNER, 'sentences')
 
 
+def test_group_ranks_are_those_of_each_caption_compared_singly():
+    rng = np.random.default_rng(0)
+    groups = [None if g == 0 else f'g{g}' for g in rng.integers(0, 6, 20)]
+    owner, scores = rng.integers(0, 20, 50), rng.integers(0, 9, (50, 20)).astype(float)  # with ties
+    expected = [sum(scores[n, v] >= scores[n, owner[n]] for v in range(20) if groups[v] == groups[owner[n]])
+                for n in range(50) if groups[owner[n]] is not None and groups.count(groups[owner[n]]) > 1]
+    assert group_ranks(scores, owner, groups).tolist() == expected
+
+
+def test_many_grouped_videos_are_ranked_group_by_group():
+    """8,000 videos in pairs, each of one array's row: as many comparisons as captions times group size."""
+    class Counted(np.ndarray):
+        compared = 0
+
+        def __ge__(self, other):
+            Counted.compared += self.size
+            return np.asarray(self) >= other
+
+    groups = [video // 2 for video in range(2000)]
+    scores = np.random.default_rng(0).random((2000, 2000))
+    ranks = group_ranks(scores.view(Counted), np.arange(2000), groups)
+    assert Counted.compared == 2000 * 2 and len(ranks) == 2000
+
+
 def test_group_ranks_compare_within_the_group_only():
     # Videos 0 and 1 are rivals, video 2 is alone: caption 3 does not count.
     assert group_ranks(SIMILARITY, OWNER, ['g', 'g', 'h']).tolist() == [1, 2, 2]
