@@ -1,16 +1,14 @@
 import math
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ..datasets.tokenizer import load_decoder_tokenizer, spell_caption
 from .decoders import generate
 from .decoders.generation_options import complete_options, seed_of
-from .features import Features
-from .retriever import CLIP4ClipRetriever
+from .retriever import CLIP4ClipRetriever, Inputs, Samples
 
 
 @MODELS.register_module()
@@ -96,63 +94,46 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             self.adapter.eval()
         return self
 
-    def forward(
-        self,
-        inputs: Dict[str, Tensor],
-        data_samples: Optional[List[BaseDataElement]] = None,
-        mode: str = 'tensor'
-    ) -> Union[Dict[str, Tensor], List[BaseDataElement], Tuple[Features, Features]]:
-        """Run a batch, encoding each video once for both captions and retrieval.
+    def loss(self, inputs: Inputs) -> Dict[str, Tensor]:
+        """Add the weighted losses of retrieval, if any, to that of the captions; videos are encoded once.
 
         Args:
-            inputs (dict[str, Tensor]): As for :class:`CLIP4ClipRetriever`; ``caption_tokens``
-                and ``caption_mask`` (N, L) are what the decoder learns to write, else
-                ``tokens`` and ``text_mask``.
-            data_samples (list[BaseDataElement], optional): One a video.
-            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
+            inputs (dict[str, Tensor]): As for :meth:`forward`; ``caption_tokens`` and ``caption_mask``
+                (N, L) are what the decoder learns to write, else ``tokens`` and ``text_mask``.
 
         Returns:
-            As :class:`CLIP4ClipRetriever`, with ``'loss'`` ``loss_caption`` beside the weighted
-            losses of retrieval, and with ``'predict'`` also each sample's ``generated`` (str) and
-            ``generated_score`` (float): '' and -inf for a video that could not be read.
+            dict[str, Tensor]: ``loss_caption`` and what :class:`CLIP4ClipRetriever` returns.
 
         Raises:
-            ValueError: With ``'loss'``, if captions are another tokenizer's than the model's.
+            ValueError: If captions are another tokenizer's than the model's.
         """
-        if mode not in ('loss', 'predict'):
-            return super().forward(inputs, data_samples, mode)
-        frame_mask = inputs['frame_mask']
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
-            frames = self.encode_frames(inputs['frames'], frame_mask)
-        if mode == 'loss':
-            return self.joint_loss(frames, inputs)
-        text = self.encode_text(inputs['tokens'], inputs['text_mask'])
-        self.predict(text, self.adapter.pool(frames, frame_mask), inputs['owner'], data_samples)
-        written = self.write(frames, frame_mask, inputs.get('id_number', inputs['identity']))
+            frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
+        losses = self.write_loss(frames, inputs)
+        if self.retrieval_weight:
+            retrieval = self.contrast(*self.extract(inputs, frames), inputs['owner'], inputs['identity'])
+            for name, value in retrieval.items():
+                # mmengine sums what has loss in its name
+                losses[name] = self.retrieval_weight * value if 'loss' in name else value
+        return losses
+
+    def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
+        """Give each data sample also ``generated`` (str) and ``generated_score`` (float).
+
+        They are '' and -inf for a video that could not be read.
+
+        Args:
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+            data_samples (list[BaseDataElement]): One a video.
+        """
+        frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
+        self.add_features(*self.extract(inputs, frames), inputs['owner'], data_samples)
+        written = self.write(frames, inputs['frame_mask'], inputs.get('id_number', inputs['identity']))
         for item, caption, score in zip(data_samples, *written):
             unreadable = 'unreadable' in item  # it was encoded from the frames of another
             item.set_field('' if unreadable else caption, 'generated')
             item.set_field(float('-inf') if unreadable else score, 'generated_score')
         return data_samples
-
-    def joint_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
-        """Add the weighted losses of retrieval, if any, to that of the captions.
-
-        Args:
-            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
-
-        Returns:
-            dict[str, Tensor]: ``loss_caption`` and what :class:`CLIP4ClipRetriever` returns.
-        """
-        losses = self.write_loss(frames, inputs)
-        if self.retrieval_weight:
-            text = self.encode_text(inputs['tokens'], inputs['text_mask'])
-            videos = self.adapter.pool(frames, inputs['frame_mask'])
-            for name, value in self.loss(text, videos, inputs['owner'], inputs['identity']).items():
-                # mmengine sums what has loss in its name
-                losses[name] = self.retrieval_weight * value if 'loss' in name else value
-        return losses
 
     def write_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
         """Compare what the decoder would write with the captions.

@@ -11,6 +11,8 @@ from .features import Features, split_features, take_features
 from .losses import gather_owner, gather_with_grad
 from .weight_check import compare_shared
 
+Inputs = Dict[str, Tensor]
+Samples = List[BaseDataElement]
 MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
 
 
@@ -110,23 +112,54 @@ class CLIP4ClipRetriever(BaseModel):
         """
         if mode not in ('loss', 'predict', 'tensor'):
             raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
-        videos = self.encode_videos(inputs['frames'], inputs['frame_mask'])
-        text = self.encode_text(inputs['tokens'], inputs['text_mask'])
-        if mode == 'tensor':
-            return text, videos
         if mode == 'loss':
-            return self.loss(text, videos, inputs['owner'], inputs['identity'])
-        return self.predict(text, videos, inputs['owner'], data_samples)
+            return self.loss(inputs)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return self.extract(inputs)
 
-    def predict(self, text: Features, videos: Features, owner: Tensor,
-                data_samples: List[BaseDataElement]) -> List[BaseDataElement]:
-        """Give each data sample its ``video_features`` and the ``text_features`` of its captions."""
+    def extract(self, inputs: Inputs, frames: Optional[Tensor] = None) -> Tuple[Features, Features]:
+        """Return the features of captions and of videos.
+
+        Args:
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+            frames (Tensor, optional): What :meth:`encode_frames` returned, if that is done, (V, T, D).
+        """
+        mask = inputs['frame_mask']
+        frames = self.encode_frames(inputs['frames'], mask) if frames is None else frames
+        videos = self.adapter.pool(frames, mask)
+        return self.encode_text(inputs['tokens'], inputs['text_mask']), videos
+
+    def loss(self, inputs: Inputs) -> Dict[str, Tensor]:
+        """Contrast the captions of a batch with its videos.
+
+        Args:
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+
+        Returns:
+            dict[str, Tensor]: The losses, and ``logit_scale`` for the log.
+        """
+        return self.contrast(*self.extract(inputs), inputs['owner'], inputs['identity'])
+
+    def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
+        """Give each data sample its ``video_features`` and the ``text_features`` of its captions.
+
+        Args:
+            inputs (dict[str, Tensor]): As for :meth:`forward`.
+            data_samples (list[BaseDataElement]): One a video.
+        """
+        return self.add_features(*self.extract(inputs), inputs['owner'], data_samples)
+
+    def add_features(self, text: Features, videos: Features, owner: Tensor,
+                     data_samples: Samples) -> Samples:
+        """Give each data sample its part of the features of a batch."""
         for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
             sample.set_field(take_features(text, owner == i), 'text_features')
         return data_samples
 
-    def loss(self, text: Features, videos: Features, owner: Tensor, identity: Tensor) -> Dict[str, Tensor]:
+    def contrast(self, text: Features, videos: Features, owner: Tensor,
+                 identity: Tensor) -> Dict[str, Tensor]:
         """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
 
         Args:

@@ -57,9 +57,10 @@ def pipelines(**values) -> list:
 def clips(data, tool, tmp_path):
     """Write the MSR-VTT config for real MSVD clips with some captions, all of them or a few a video."""
 
-    def clips(captions=None, extra='', frames=1):
+    def clips(captions=None, extra='', frames=1, order=None):
         annotations = json.loads((data / 'clips/msvd/captions.json').read_text())
-        annotations = {video: own[:captions] for video, own in annotations.items()}
+        annotations = {video: (sorted(own, key=order) if order else own)[:captions]
+                       for video, own in annotations.items()}
         (tmp_path / 'captions.json').write_text(json.dumps(annotations))
         tool('train_tokenizer.py', tmp_path / 'captions.json', tmp_path / 'tokenizer')
         path = tmp_path / 'msvd-clips.py'
@@ -109,9 +110,10 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, 
 
 
 @pytest.mark.parametrize('captions, epochs', [
-    (2, 250), pytest.param(None, 1500, marks=pytest.mark.long)], ids=['short', 'all captions'])
+    (2, 150), pytest.param(None, 1500, marks=pytest.mark.long)], ids=['short', 'all captions'])
 def test_a_small_captioner_learns_the_captions_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
-    config, _, annotations = clips(captions, TINY + CACHED + CAPTIONER)
+    # Of a few, the shortest ones: what is cut at max_words could not be written as a whole.
+    config, _, annotations = clips(captions, TINY + CACHED + CAPTIONER, order=len)
     tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
          f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
     tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't', '--cfg-options',

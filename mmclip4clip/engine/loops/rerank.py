@@ -3,17 +3,18 @@ from typing import Dict, Tuple
 
 import torch
 from mmengine.dist import all_gather, all_reduce
-from torch import Tensor, nn
+from torch import Tensor
 
+from ...models.adapters import RerankableAdapter
 from ...models.features import Features
 
 
-def rerank(adapter: nn.Module, text: Features, videos: Features, top: int,
+def rerank(adapter: RerankableAdapter, text: Features, videos: Features, top: int,
            counted: Tensor) -> Tuple[Tensor, Tensor]:
     """Score the shortlisted pairs exactly, and put all others below them by the cheap score.
 
     Args:
-        adapter (BaseAdapter): With ``cheap_similarity``, in [-1, 1], and ``pair_similarity``.
+        adapter (RerankableAdapter): Scores the pairs.
         text (Tensor | dict[str, Tensor]): Features of this process's N captions.
         videos (Tensor | dict[str, Tensor]): Features of all V videos.
         top (int): Length k of the shortlists, see :func:`shortlist`.

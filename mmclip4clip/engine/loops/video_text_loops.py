@@ -10,6 +10,7 @@ from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 
+from ...models.adapters import RerankableAdapter
 from ...models.features import cat_features, count_features, join_features, move_features, zero_features
 from .batches import load_batches
 from .query_bank import QueryBank, build_query_bank
@@ -139,9 +140,9 @@ class _EncodeOnceLoop:
 
     def _rerank(self, adapter, text, videos, counts: List[int]):
         """Score shortlisted pairs only, and log that the figures are approximate."""
-        if not hasattr(adapter, 'pair_similarity'):
-            raise ValueError(f'rerank_top={self.rerank_top} needs an adapter that scores single pairs, as '
-                             f'TightAdapter does; {type(adapter).__name__} scores all pairs at once')
+        if not isinstance(adapter, RerankableAdapter):
+            raise ValueError(f'rerank_top={self.rerank_top} needs a RerankableAdapter, which scores single '
+                             f'pairs as TightAdapter does; {type(adapter).__name__} scores all at once')
         total = len(self.dataloader.dataset)
         index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
         index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)

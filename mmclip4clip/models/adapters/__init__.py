@@ -1,4 +1,4 @@
-from .base import BaseAdapter
+from .base import BaseAdapter, RerankableAdapter
 from .mean import MeanAdapter
 from .seq_lstm import SeqLSTMAdapter
 from .seq_transformer import SeqTransformerAdapter
@@ -7,6 +7,6 @@ from .wti import WTIAdapter
 from .xpool import XPoolAdapter
 
 __all__ = [
-    'BaseAdapter', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter',
-    'XPoolAdapter'
+    'BaseAdapter', 'MeanAdapter', 'RerankableAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter',
+    'TightAdapter', 'WTIAdapter', 'XPoolAdapter'
 ]

@@ -12,8 +12,8 @@ from ..features import Features
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
     """The contract of every similarity calculator: encode once, score pairs.
 
-    Training, evaluation and search call these two verbs and nothing else. The first
-    has two stages, so that a caption decoder can read the frames between them.
+    The model calls :meth:`contextualise` and :meth:`pool`, the two stages of :meth:`encode`, so that a
+    caption decoder can read the frames between them, and :meth:`similarity`.
     ``uses_logit_scale`` says whether the model multiplies the similarity by
     CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
     captions come as the features of all their tokens, a dict of ``tokens``
@@ -70,6 +70,39 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
 
         Returns:
             Tensor: Similarity, without the logit scale, (N, V).
+        """
+
+
+class RerankableAdapter(BaseAdapter):
+    """An adapter whose score of a pair is costly, so that a shortlist by a cheap one saves most of the work.
+
+    ``rerank_top`` of the loops needs one: of each caption and each video the best pairs by
+    :meth:`cheap_similarity` get their score from :meth:`pair_similarity`.
+    """
+
+    @abstractmethod
+    def cheap_similarity(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption with every video roughly, to make shortlists by.
+
+        Args:
+            text (Tensor | dict[str, Tensor]): As for :meth:`similarity`.
+            videos (Tensor | dict[str, Tensor]): Likewise.
+
+        Returns:
+            Tensor: Scores in [-1, 1], (N, V).
+        """
+
+    @abstractmethod
+    def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
+        """Score some pairs of captions and videos as :meth:`similarity` does.
+
+        Args:
+            text (Tensor | dict[str, Tensor]): As for :meth:`similarity`.
+            videos (Tensor | dict[str, Tensor]): Likewise.
+            pairs (Tensor): The pairs, as indices n * V + v, (P,).
+
+        Returns:
+            Tensor: Similarity of each pair, (P,).
         """
 
 

@@ -49,9 +49,6 @@ class TextTowerBlocks(BaseModule):
         self.blocks = nn.ModuleList(CLIPEncoderLayer(config) for _ in range(num_layers))
         self._draw()
 
-    def init_weights(self) -> None:
-        """Keep the weights: they were drawn or copied at construction."""
-
     @torch.no_grad()
     def _draw(self) -> None:
         """Draw blocks as OpenAI's CLIP does, and set sinusoidal positions."""

@@ -7,13 +7,13 @@ from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
 from ..features import take_features
-from .base import BaseAdapter, cosine, mean_of_frames
+from .base import RerankableAdapter, cosine, mean_of_frames
 from .pair_blocks import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .text_tower_blocks import TextTowerBlocks
 
 
 @MODELS.register_module()
-class TightAdapter(BaseAdapter):
+class TightAdapter(RerankableAdapter):
     """Let a transformer read a caption and the frames of a video together, and score the pair.
 
     The tight similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the
@@ -62,9 +62,6 @@ class TightAdapter(BaseAdapter):
         for layer in (self.pool_proj, self.score):  # as BERT, and the reference
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
-
-    def init_weights(self) -> None:
-        """Keep the weights: they were drawn or copied at construction."""
 
     @property
     def max_frames(self) -> int:

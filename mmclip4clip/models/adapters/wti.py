@@ -52,9 +52,6 @@ class WTIAdapter(BaseAdapter):
         self.token_weight, self.frame_weight = (
             nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)) for _ in range(2))
 
-    def init_weights(self) -> None:
-        """Keep the weights: they were drawn or copied at construction."""
-
     @property
     def max_frames(self) -> Optional[int]:
         """The most frames of a video, None without blocks."""

@@ -42,9 +42,6 @@ class XPoolAdapter(BaseAdapter):
         self.input_norm, self.attended_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def init_weights(self) -> None:
-        """Keep the weights: they start as the identity."""
-
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
         """Keep of each frame (V, T, D) what captions look for and what they find.
 
