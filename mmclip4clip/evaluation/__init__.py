@@ -22,11 +22,12 @@ from .metrics import (
     retrieval_figures,
     score_captions,
 )
+from .scoring import QueryBank, score_videos
 
 __all__ = [
-    'CaptionScores', 'MovingShapesCaptionMetric', 'RetrievalDump', 'VideoCaptionMetric',
+    'CaptionScores', 'MovingShapesCaptionMetric', 'QueryBank', 'RetrievalDump', 'VideoCaptionMetric',
     'VideoTextRetrievalMetric', 'caption_figures', 'caption_group_scores', 'dual_softmax',
     'group_ranks', 'parse_caption', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
     'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures',
-    'score_captions'
+    'score_captions', 'score_videos'
 ]

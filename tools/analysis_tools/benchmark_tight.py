@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmclip4clip.engine.loops.rerank import rerank
+from mmclip4clip.evaluation.scoring.rerank import rerank
 from mmclip4clip.models import TightAdapter
 
 

@@ -1,4 +1,4 @@
-from .query_bank import QueryBank
+from ...evaluation.scoring import QueryBank
 from .resumable_train_loop import ResumableTrainLoop
 from .video_text_loops import VideoTextTestLoop, VideoTextValLoop
 

@@ -7,8 +7,8 @@ from mmaction.registry import DATASETS, METRICS, MODELS
 from mmaction.structures import ActionDataSample
 from torch.utils.data import ConcatDataset
 
-from mmclip4clip.engine.loops import QueryBank
-from mmclip4clip.engine.loops.query_bank import build_query_bank, caption_settings
+from mmclip4clip.evaluation import QueryBank
+from mmclip4clip.evaluation.scoring.query_bank import build_query_bank, caption_settings
 from mmclip4clip.models.features import split_features
 
 

@@ -5,8 +5,9 @@ import torch
 from mmaction.registry import LOOPS
 from mmaction.structures import ActionDataSample
 
-from mmclip4clip.engine.loops import rerank as module
-from mmclip4clip.engine.loops.rerank import report_rerank, rerank, shortlist
+from mmclip4clip.evaluation import score_videos
+from mmclip4clip.evaluation.scoring import rerank as module
+from mmclip4clip.evaluation.scoring.rerank import report_rerank, rerank, shortlist
 from mmclip4clip.models import MeanAdapter, TightAdapter
 
 ALL = torch.ones(3, dtype=torch.bool)
@@ -61,13 +62,10 @@ def test_only_captions_that_are_counted_and_not_listed_with_their_own_video_are_
     assert figures == {'rerank/top': 1, 'rerank/missed': 1, 'rerank/captions': 2}
 
 
-def make_loop(adapter, rerank_top, videos):
-    loop = LOOPS.get('VideoTextTestLoop').__new__(LOOPS.get('VideoTextTestLoop'))
+def model_of(adapter):
     model = torch.nn.Linear(1, 1)
     model.adapter, model.similarity = adapter, adapter.similarity
-    loop._runner = SimpleNamespace(model=model)
-    loop.dataloader, loop.rerank_top = SimpleNamespace(dataset=[None] * videos), rerank_top
-    return loop
+    return model
 
 
 def make_samples(text, videos):
@@ -81,27 +79,26 @@ def make_samples(text, videos):
 
 
 @torch.no_grad()
-def test_the_loop_reranks_and_says_how_much_is_missed(pairs, caplog):
+def test_videos_are_reranked_and_it_is_said_how_much_is_missed(pairs, caplog):
     adapter, text, videos = pairs
     samples = make_samples(text, videos)
-    extra = make_loop(adapter, 1, 4).score(samples)
+    extra = score_videos(model_of(adapter), samples, rerank_top=1)
     rows = text[[0, 4, 1, 2, 3]]
     listed = shortlist(adapter.cheap_similarity(rows, videos), 1, torch.ones(5, dtype=torch.bool))
     missed = sum(not listed[n, v] for n, v in enumerate([0, 0, 1, 2, 3]))
     assert extra == {'rerank/top': 1, 'rerank/missed': missed, 'rerank/captions': 5}
     exact = make_samples(text, videos)
-    assert make_loop(adapter, None, 4).score(exact) == {}
+    assert score_videos(model_of(adapter), exact) == {}
     ours, theirs = (torch.cat([s.scores for s in part]) for part in (samples, exact))
     torch.testing.assert_close(ours[listed], theirs[listed])
 
 
 def test_an_adapter_that_scores_all_pairs_at_once_is_refused(pairs):
-    loop = make_loop(MeanAdapter(), 1, 4)
     samples = make_samples(pairs[1], dict(frames=torch.randn(4, 16)))
     for sample in samples:
         sample.set_field(sample.video_features['frames'], 'video_features')
     with pytest.raises(ValueError, match='rerank_top=1 needs .* MeanAdapter scores all at once'):
-        loop.score(samples)
+        score_videos(model_of(MeanAdapter()), samples, rerank_top=1)
 
 
 def test_a_shortlist_of_nothing_is_refused():

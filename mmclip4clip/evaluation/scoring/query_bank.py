@@ -12,8 +12,8 @@ from ...datasets.annotations import load_annotations, paragraph
 from ...datasets.frame_shape import find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions
-from ...evaluation.metrics.retrieval import NO_BANK
 from ...models.features import Features, join_features, move_features
+from ..metrics.retrieval import NO_BANK
 
 CAPTION_MODES = ('all', 'paragraph')
 

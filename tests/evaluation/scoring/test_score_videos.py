@@ -1,3 +1,4 @@
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,9 +8,10 @@ from mmaction.registry import LOOPS
 from mmaction.structures import ActionDataSample
 from mmengine.evaluator import Evaluator
 
-from mmclip4clip.engine.loops import QueryBank, video_text_loops
-from mmclip4clip.evaluation import ranks_of_captions, ranks_of_videos
+from mmclip4clip.evaluation import QueryBank, ranks_of_captions, ranks_of_videos, score_videos
 from mmclip4clip.models import MeanAdapter
+
+module = sys.modules[score_videos.__module__]
 
 
 def sample(video, captions):
@@ -20,47 +22,43 @@ def sample(video, captions):
 
 
 @pytest.fixture
-def loop():
-    """A test loop around a model that only compares."""
-    adapter = MeanAdapter()
+def model():
+    """A model that only compares."""
     model = torch.nn.Linear(1, 1)
-    model.similarity = adapter.similarity
-    loop = LOOPS.get('VideoTextTestLoop').__new__(LOOPS.get('VideoTextTestLoop'))
-    loop._runner = SimpleNamespace(model=model)
-    loop.dataloader = SimpleNamespace(dataset=[None] * 3)
-    return loop
+    model.similarity = MeanAdapter().similarity
+    return model
 
 
 SAMPLES = (([1., 0.], [[1., 0.], [0., 2.]]), ([0., 1.], [[3., 4.]]), ([1., 1.], [[1., -1.]]))
 
 
-def test_each_caption_is_scored_with_every_video(loop):
+def test_each_caption_is_scored_with_every_video(model):
     samples = [sample(*s) for s in SAMPLES]
-    loop.score(samples)
+    score_videos(model, samples)
     half = .5**.5
     torch.testing.assert_close(samples[0].scores, torch.tensor([[1., 0., half], [0., 1., half]]))
     torch.testing.assert_close(samples[1].scores, torch.tensor([[.6, .8, 1.4 * half]]))
     torch.testing.assert_close(samples[2].scores, torch.tensor([[half, -half, 0.]]))
 
 
-def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_order(loop, monkeypatch):
+def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_order(model, monkeypatch):
     # Three videos on two processes: 0 and 2 here, 1 and again 0 (the sampler's padding) there.
     here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
-    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+    monkeypatch.setattr(module, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
         pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
-    loop.score(here)
+    score_videos(model, here, 3)
     alone = [sample(*s) for s in SAMPLES]
     monkeypatch.undo()
-    loop.score(alone)
+    score_videos(model, alone)
     assert torch.equal(here[0].scores, alone[0].scores)
     assert torch.equal(here[1].scores, alone[2].scores)
 
 
-def test_nan_on_another_process_is_refused_here_too(loop, monkeypatch):
-    monkeypatch.setattr(video_text_loops, 'all_reduce', lambda count: count.add_(2))
+def test_nan_on_another_process_is_refused_here_too(model, monkeypatch):
+    monkeypatch.setattr(module, 'all_reduce', lambda count: count.add_(2))
     with pytest.raises(ValueError, match='2 similarities are NaN'):
-        loop.score([sample(*s) for s in SAMPLES])
+        score_videos(model, [sample(*s) for s in SAMPLES])
 
 
 class TwoCaptions:
@@ -72,13 +70,12 @@ class TwoCaptions:
         return model.similarity(torch.tensor([[1., 0.], [0., 1.]]), videos)
 
 
-def test_each_process_scores_its_own_videos_with_the_whole_bank(loop, monkeypatch):
-    loop.query_bank, loop.fp16 = TwoCaptions(), False
+def test_each_process_scores_its_own_videos_with_the_whole_bank(model, monkeypatch):
     here, there = [sample(*SAMPLES[i]) for i in (2, 0)], [sample(*SAMPLES[i]) for i in (1, 2)]
-    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+    monkeypatch.setattr(module, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
         pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
-    loop.score(here)
+    score_videos(model, here, 3, query_bank=TwoCaptions())
     half = .5**.5
     torch.testing.assert_close(here[0].bank_scores, torch.tensor([half, half]))
     torch.testing.assert_close(here[1].bank_scores, torch.tensor([1., 0.]))
@@ -92,10 +89,10 @@ def test_a_bank_and_a_shortlist_are_refused_together():
              query_bank=dict(ann_file='train.json'))
 
 
-def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(loop):
+def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(model):
     samples = [sample(*s) for s in SAMPLES]
     samples[1].set_metainfo(dict(unreadable='empty'))
-    loop.score(samples)
+    score_videos(model, samples)
     scores = torch.cat([s.scores for s in samples])
     own, others = scores[:, 1], scores[:, [0, 2]]
     assert own.max() < others.min() and len(set(own.tolist())) == 1
@@ -103,17 +100,17 @@ def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(loop):
     assert ranks_of_captions(scores.numpy(), np.array([0, 0, 1, 2])).tolist()[1] == 3
     assert not samples[1].video_features.any()
     sound = [sample(*s) for s in SAMPLES]
-    loop.score(sound)
+    score_videos(model, sound)
     assert torch.equal(others, torch.cat([s.scores for s in sound])[:, [0, 2]])
 
 
-def test_an_unreadable_video_of_another_process_is_last_here_too(loop, monkeypatch):
+def test_an_unreadable_video_of_another_process_is_last_here_too(model, monkeypatch):
     here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
     there[0].set_metainfo(dict(unreadable='empty'))
-    monkeypatch.setattr(video_text_loops, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(video_text_loops, 'all_gather_object', lambda pieces: [
+    monkeypatch.setattr(module, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
         pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
-    monkeypatch.setattr(video_text_loops, 'all_reduce',
+    monkeypatch.setattr(module, 'all_reduce',
                         lambda value, op='sum': value.clamp_(max=-3.) if op == 'min' else None)
-    loop.score(here)
+    score_videos(model, here, 3)
     assert torch.cat([s.scores for s in here])[:, 1].tolist() == [-4.] * 3  # one less than the lowest of all

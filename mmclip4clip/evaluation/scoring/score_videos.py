@@ -1,0 +1,117 @@
+"""Score the captions of an evaluation with its videos; several processes share the work."""
+from itertools import chain, zip_longest
+from typing import Dict, List, Optional
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from ...models.adapters import RerankableAdapter
+from ...models.features import (
+    Features,
+    cat_features,
+    count_features,
+    join_features,
+    move_features,
+    zero_features,
+)
+from .query_bank import QueryBank
+from .rerank import report_rerank, rerank
+
+
+@torch.no_grad()
+def score_videos(model: nn.Module, samples: List[BaseDataElement], total: Optional[int] = None,
+                 rerank_top: Optional[int] = None, query_bank: Optional[QueryBank] = None,
+                 fp16: bool = False) -> Dict[str, int]:
+    """Give each video the ``scores`` (N_i, V) of its captions with all videos.
+
+    Every process scores the captions of its own videos. With a query bank, each video also gets the
+    ``bank_scores`` (B,) of the bank's captions with it. A video that says that it is ``unreadable`` loses its
+    features, and no caption finds it.
+
+    Args:
+        model (nn.Module): With ``similarity``, on its device, not wrapped. ``rerank_top`` needs its ``adapter``,
+            a query bank ``encode_text``.
+        samples (list[BaseDataElement]): This process's videos in the order of its sampler, each with
+            ``video_features`` and the ``text_features`` of its captions, on any device.
+        total (int, optional): Videos of all processes, without the sampler's padding; by default those here.
+        rerank_top (int, optional): Score only pairs on shortlists of this length, see :func:`rerank`.
+        query_bank (QueryBank, optional): More captions to score the videos with.
+        fp16 (bool): Whether the bank's captions are encoded in mixed precision.
+
+    Returns:
+        dict[str, int]: What is to be said beside the metrics, of re-ranking.
+
+    Raises:
+        ValueError: If a score is NaN or infinite, or the adapter cannot re-rank.
+
+    Example:
+        >>> import torch
+        >>> from mmaction.structures import ActionDataSample
+        >>> from mmclip4clip.evaluation.scoring import score_videos
+        >>> model = torch.nn.Linear(1, 1)
+        >>> model.similarity = lambda text, videos: text @ videos.T
+        >>> video = ActionDataSample()
+        >>> video.set_field(torch.tensor([1., 0.]), 'video_features')
+        >>> video.set_field(torch.tensor([[3., 4.]]), 'text_features')
+        >>> score_videos(model, [video]), video.scores
+        ({}, tensor([[3.]]))
+    """
+    total = len(samples) if total is None else total
+    device = next(model.parameters()).device
+    videos = _gather_in_order([sample.video_features for sample in samples], total)
+    videos = move_features(join_features(videos), device)
+    text = move_features(cat_features([sample.text_features for sample in samples]), device)
+    counts = [count_features(sample.text_features) for sample in samples]
+    if rerank_top is None:
+        scores, extra = model.similarity(text, videos).cpu(), {}
+    else:
+        scores, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
+    bad = (~torch.isfinite(scores)).sum().to(device)
+    all_reduce(bad)
+    if bad:  # said by every process, so that none waits for another
+        raise ValueError(f'{int(bad)} similarities are NaN or infinite: nothing can be ranked by them')
+    scores = _rank_unreadable_last(samples, scores, total)
+    for sample, rows in zip(samples, scores.split(counts)):
+        sample.set_field(rows, 'scores')
+    if query_bank is not None:
+        query_bank.add_scores(samples, model, device, fp16)
+    return extra
+
+
+def _rank_unreadable_last(samples: List[BaseDataElement], scores: Tensor, total: int) -> Tensor:
+    """Let no caption find a video that could not be read, not even its own captions.
+
+    Such videos were encoded from other frames, see :class:`VideoCaptionDataset`, and lose these features.
+    """
+    mine = ['unreadable' in sample for sample in samples]
+    for sample in (sample for sample, bad in zip(samples, mine) if bad):
+        sample.set_field(zero_features(sample.video_features), 'video_features')
+    unreadable = torch.tensor(_gather_in_order(mine, total))
+    lowest = scores.min() if scores.numel() else torch.tensor(float('inf'))
+    all_reduce(lowest, 'min')
+    return torch.where(unreadable, lowest - 1, scores)
+
+
+def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: List[int], total: int, top: int):
+    """Score shortlisted pairs only, and log that the figures are approximate."""
+    if not isinstance(adapter, RerankableAdapter):
+        raise ValueError(f'rerank_top={top} needs a RerankableAdapter, which scores single pairs as '
+                         f'TightAdapter does; {type(adapter).__name__} scores all at once')
+    index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
+    index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)
+    scores, listed = rerank(adapter, text, videos, top, index < total)
+    extra = report_rerank(top, listed, index % total, index < total)
+    print_log('approximate figures: only the best {rerank/top} of a cheap score were scored; '
+              '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
+              'video'.format(**extra), logger='current', level=30)
+    return scores.cpu(), extra
+
+
+def _gather_in_order(pieces: list, total: int) -> list:
+    """Collect a list spread over processes round-robin, without the sampler's padding."""
+    if get_world_size() == 1:
+        return pieces
+    return list(chain.from_iterable(zip_longest(*all_gather_object(pieces))))[:total]
