@@ -90,16 +90,23 @@ def use_resumable_parts(cfg: Config) -> None:
 def use_guards(cfg: Config) -> None:
     """Add the hooks that guard a run where a config does not inherit them; ``NAME=None`` leaves one out."""
     hooks = cfg.get('default_hooks') or {}
+    present = {_name_of_hook(hook) for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])]}
     if 'tokenizer_check' in hooks:  # as it was called before
         hooks.pop('preprocessing_check', None)
-    present = {hook.get('type') for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])]
-               if isinstance(hook, dict)}
-    added = {name: dict(type=kind) for name, kind in GUARDS.items() if name not in hooks and not present & {
-        kind, *(['TokenizerCheckHook'] if name == 'preprocessing_check' else [])}}
+        present.add(GUARDS['preprocessing_check'])
+    added = {name: dict(type=kind) for name, kind in GUARDS.items()
+             if name not in hooks and kind not in present}
     if added:
         cfg.default_hooks = {**hooks, **added}
         print_log(f'the config has no default_hooks {", ".join(added)}: they are added; NAME=None in '
                   'default_hooks leaves one out', logger='current')
+
+
+def _name_of_hook(hook: object) -> str:
+    """Return the class name of a hook, or of what a config has in its place."""
+    kind = hook.get('type') if isinstance(hook, dict) else type(hook)
+    name = kind.rsplit('.')[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return GUARDS['preprocessing_check'] if name == 'TokenizerCheckHook' else name
 
 
 def use_safe_checkpoints(cfg: Config) -> None:

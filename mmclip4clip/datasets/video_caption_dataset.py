@@ -1,3 +1,4 @@
+import hashlib
 import os.path as osp
 from collections import Counter
 from functools import partial
@@ -86,6 +87,7 @@ class VideoCaptionDataset(BaseActionDataset):
         if not 0 <= storage_wait < float('inf'):
             raise ValueError(f'storage_wait must be seconds from 0 up, got {storage_wait}')
         self.storage_wait = storage_wait
+        self.content: Optional[str] = None  # digest of videos, windows, captions and groups, in their order
         self.known_bad: Dict[str, str] = {}  # why this process could not read a video, by its id
         self.known_since: Dict[str, float] = {}  # and when that was
         super().__init__(
@@ -96,10 +98,12 @@ class VideoCaptionDataset(BaseActionDataset):
         self._settle_policy()
         folder, make_key = self.data_prefix['video'], VideoKeys()
         by_decord = any(isinstance(t, DecordInit) for t in all_steps(self.pipeline.transforms))
-        annotations, items = osp.realpath(self.ann_file), []
+        annotations, items, content = osp.realpath(self.ann_file), [], hashlib.sha256()
         for entry in load_annotations(self.ann_file, absolute=not folder):
             video = add_ending(entry.pop('video'), folder, only_dotted=by_decord)
             window = [entry.get('start'), entry.get('end')]
+            said = [osp.basename(video), window, entry['captions'], entry.get('group')]
+            content.update(repr(said).encode())
             seconds = '' if window == [None, None] else '@{}-{}'.format(
                 *('' if x is None else x for x in window))
             filename = osp.join(folder, video)
@@ -107,6 +111,7 @@ class VideoCaptionDataset(BaseActionDataset):
                 entry['group_key'] = f'{annotations}#{entry["group"]}'
             items.append(dict(entry, video_id=video + seconds, filename=filename,
                               video_key=make_key(filename, *window)))
+        self.content = content.hexdigest()
         self._check_files([item['filename'] for item in items])
         self._check_windows([i for i in items if 'start' in i or 'end' in i])
         if self.test_mode:

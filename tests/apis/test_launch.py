@@ -84,6 +84,11 @@ def test_a_config_that_does_not_inherit_the_guards_gets_them(load):
     assert set(GUARDS) - set(hooks) == {'stop_signal', 'non_finite_guard'}
     assert hooks.bad_videos.max_share == .2 and hooks.timer.type == 'IterTimerHook'
     assert hooks.random_states == dict(type='RandomStateHook')
+    custom = load("custom_hooks = [dict(type='mmaction.NonFiniteGuardHook', max_skipped=9),\n"
+                  "    dict(type='mmclip4clip.engine.hooks.StopSignalHook')]").default_hooks
+    assert set(GUARDS) - set(custom) == {'stop_signal', 'non_finite_guard'}
+    off = load('default_hooks = dict(tokenizer_check=None)').default_hooks
+    assert not {'tokenizer_check', 'preprocessing_check'} & set(off)
     old = load("default_hooks = dict(tokenizer_check=dict(type='TokenizerCheckHook'))").default_hooks
     assert 'preprocessing_check' not in old
 

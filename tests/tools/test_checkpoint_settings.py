@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from transformers import CLIPConfig, CLIPModel
 
+from mmclip4clip.checkpoints import convert
 from mmclip4clip.datasets.saved_tokenizer import offer_tokenizers
 from mmclip4clip.datasets.tokenizer import train_tokenizer
 
@@ -145,3 +146,17 @@ def test_an_older_checkpoint_is_taken_as_it_is_and_says_what_it_lacks(tool, run)
     shutil.rmtree('clip')
     with pytest.raises(OSError, match="(?s)pretrained='clip'.*old.pth does not stand in.*earlier version"):
         tool('test.py', 'run.py', 'old.pth', '--work-dir', 't')
+
+
+@pytest.mark.parametrize('adapter', [[], ['model.adapter._delete_=True', 'model.adapter.type=MeanAdapter']])
+def test_a_converted_clip_of_another_activation_is_refused_where_it_is_loaded(tool, config, adapter):
+    cfg = Config.fromfile(config).model.backbone.config
+    for tower in ('text_config', 'vision_config'):
+        cfg[tower] = dict(cfg[tower], hidden_act='gelu')
+    CLIPModel(CLIPConfig(**cfg)).save_pretrained('gelu')
+    convert(Path('gelu'), Path('gelu.pth'))
+    with pytest.raises(RuntimeError, match='vision_config.hidden_act: gelu -> quick_gelu'):
+        tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'load_from=gelu.pth', *adapter)
+    if adapter:
+        with pytest.raises(RuntimeError, match='text_config.hidden_act: gelu -> quick_gelu'):
+            tool('test.py', config, 'gelu.pth', '--work-dir', 't', '--cfg-options', *adapter)

@@ -116,8 +116,9 @@ def test_a_signal_saves_and_the_rest_is_exact(tool, shifting, whole, at_step, mo
     assert torch.load('w/epoch_2.pth', weights_only=True)['meta']['iter'] == 8
 
 
+@pytest.mark.parametrize('interval, saved', [(1, 'epoch_1.pth'), (2, 'iter_4.pth')])
 def test_a_signal_while_scores_are_computed_stops_after_the_evaluation(tool, shifting, whole, monkeypatch,
-                                                                       tmp_path):
+                                                                       tmp_path, interval, saved):
     from mmclip4clip.engine import VideoTextValLoop
     score = VideoTextValLoop.score
 
@@ -127,13 +128,13 @@ def test_a_signal_while_scores_are_computed_stops_after_the_evaluation(tool, shi
 
     monkeypatch.setattr(VideoTextValLoop, 'score', score_and_ask)
     with pytest.raises(TrainingStopped):
-        train(tool, shifting, 'w')
+        train(tool, shifting, 'w', f'default_hooks.checkpoint.interval={interval}')
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert [entry['epoch'] for entry in json.loads((tmp_path / 'w/metrics.json').read_text())] == [1]
-    assert torch.load('w/epoch_1.pth', weights_only=True)['meta']['iter'] == 4
-    assert not list((tmp_path / 'w').glob('iter_*'))
-    train(tool, shifting, 'w', resume=True)
+    assert [path.name for path in (tmp_path / 'w').glob('[ei]*.pth')] == [saved]
+    assert torch.load(f'w/{saved}', weights_only=True)['meta']['iter'] == 4
+    train(tool, shifting, 'w', f'default_hooks.checkpoint.interval={interval}', resume=True)
     assert identical('w/epoch_2.pth', whole)
     assert [entry['epoch'] for entry in json.loads((tmp_path / 'w/metrics.json').read_text())] == [1, 2]
 

@@ -12,6 +12,7 @@ from .storage import StoredFile, refuse_playlist
 IN_MEMORY = 64 * 2**20  # bytes of packets to keep; the rest is read again
 PICTURES = (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image
             | av.stream.Disposition.timed_thumbnails)  # the cover of a song
+OF_OTHER_FILES = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
 PICTURE_CODECS = ('bmp', 'gif', 'jpeg2000', 'jpegxl', 'mjpeg', 'png', 'tiff', 'webp')
 
 
@@ -26,6 +27,8 @@ def open_video(filename: str) -> Tuple[av.container.InputContainer, av.VideoStre
     """
     refuse_playlist(filename)
     container = av.open(StoredFile(filename), metadata_errors='ignore')
+    if container.format.name in OF_OTHER_FILES:
+        raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
         raise NoVideoError(f'it is a picture ({container.format.name})')
     streams = [stream for stream in container.streams.video if not stream.disposition & PICTURES]

@@ -14,9 +14,9 @@ PASSING = {getattr(errno, name) for name in (
     'ENODEV', 'ENOENT', 'ENOLCK', 'ENOLINK', 'ENOMEM', 'ENOTCONN', 'ENXIO', 'EPIPE', 'EPROTO', 'EREMOTEIO',
     'ESHUTDOWN', 'ESTALE', 'ETIMEDOUT') if hasattr(errno, name)}
 BLOCK = 2**20  # bytes
-LOOKED_AT = 4096  # bytes
-PLAYLISTS = b'#EXTM3U', b'ffconcat', b'v=0\n', b'v=0\r\n'
-MANIFESTS = b'<MPD', b'<CompositionPlaylist'
+LOOKED_AT = 4096, 2**20  # bytes of a file, and of one without a zero byte in these, as only texts are
+PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
+MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
 
 def read_error(error: BaseException) -> VideoReadError:
@@ -55,16 +55,18 @@ def _fault(filename: str) -> Optional[OSError]:
 
 
 def refuse_playlist(filename: str) -> None:
-    """Refuse a text that is named like a video and makes ffmpeg open the files and addresses that it names.
+    """Refuse a text that is named like a video and makes ffmpeg open other files or addresses.
 
     Raises:
-        NoVideoError: If it is a playlist: HLS, DASH, IMF, a list of ffmpeg's own, or a session description.
+        NoVideoError: If it is HLS, DASH, IMF, a list of ffmpeg's own, a session description or an index of
+            subtitles.
     """
     try:
         if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
             return
         with open(filename, 'rb') as file:
-            begin = file.read(LOOKED_AT)
+            begin = file.read(LOOKED_AT[0])
+            begin += b'' if b'\0' in begin else file.read(LOOKED_AT[1])
     except OSError:  # whoever reads it next says so
         return
     text = begin.lstrip(b'\xef\xbb\xbf \t\r\n')

@@ -135,11 +135,10 @@ class PreprocessingCheckHook(Hook):
                                f'{_name(model.tokenizer)}: give the tokenizer that it was trained with')
         meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
         entry = meta.get(ENTRY) if isinstance(meta, dict) else None
-        saved = entry.get('preprocessing') if isinstance(entry, dict) else None
-        if not isinstance(saved, dict):
+        entry = entry if isinstance(entry, dict) else {}
+        if not isinstance(entry.get('preprocessing'), dict):
             print_log(f'the checkpoint {name} does not tell its tokenizer and preprocessing, so they are not '
                       'compared with those of this config', logger='current')
-            return
         try:
             errors, lines = self._compare(entry, runner)
         except (TypeError, ValueError, LookupError, AttributeError) as error:
@@ -157,11 +156,14 @@ class PreprocessingCheckHook(Hook):
     @staticmethod
     def _compare(entry: dict, runner) -> Tuple[List[str], List[str]]:
         """List what cannot be meant, and what can."""
-        saved, current = entry['preprocessing'], describe_preprocessing(runner)
-        errors, clip = contradictions(saved, current), clip_of(runner)
-        if clip is not None and 'clip_config' in entry:
+        saved, clip = entry.get('preprocessing'), clip_of(runner)
+        errors, lines = [], []
+        if isinstance(saved, dict):
+            current = describe_preprocessing(runner)
+            errors, lines = contradictions(saved, current), differences(saved, current)
+        if clip is not None and 'clip_config' in entry:  # converted files have no more than this
             errors += clip_differences(entry['clip_config'], clip_settings(clip.config))
-        return errors, differences(saved, current)
+        return errors, lines
 
 
 @HOOKS.register_module()

@@ -43,7 +43,7 @@ class StopSignalHook(Hook):
         self.signals = [signal.Signals[name] for name in signals]
         self._before: Dict[signal.Signals, object] = {}
         self._asked, self._since = 0, 0.  # number of the signal that came, and when
-        self._saved: Optional[int] = None  # iterations of the last checkpoint
+        self._saved: Optional[int] = None  # iterations of the last checkpoint to resume from
 
     def before_train(self, runner) -> None:
         """Take over the signals; workers that are forked later inherit this, and do not die of Ctrl-C."""
@@ -57,8 +57,9 @@ class StopSignalHook(Hook):
             signal.signal(number, handler)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Note how far the last checkpoint goes."""
-        self._saved = checkpoint['meta']['iter']
+        """Note how far the last checkpoint goes that can be resumed; best ones hold weights alone."""
+        if 'optimizer' in checkpoint:
+            self._saved = checkpoint['meta']['iter']
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:

@@ -9,9 +9,12 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop
 
+from ...datasets.leaf_datasets import leaf_datasets
+
 KEY = 'mmclip4clip'  # in a checkpoint's meta; what is compared here is under 'run'
 # How to call the values of describe_run that must be equal.
 MEANINGS = dict(
+    data='training data (digest of its videos and captions)',
     loop='kind of training loop', iters_per_epoch='iterations in an epoch', dataset_length='training samples',
     batch_size='train_dataloader.batch_size', world_size='processes', order='order of the training data',
     accumulative_counts='optim_wrapper.accumulative_counts', optimizer='optimizer', lr='learning rates',
@@ -33,6 +36,7 @@ def describe_run(runner) -> dict:
         loop='epochs' if isinstance(loop, EpochBasedTrainLoop) else 'iterations',
         max_epochs=loop.max_epochs, max_iters=loop.max_iters, iters_per_epoch=len(loader),
         dataset_length=len(loader.dataset),
+        data=[getattr(leaf, 'content', None) for leaf in leaf_datasets(loader.dataset)],
         batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
         world_size=get_world_size(), order=order,
         schedulers=[type(scheduler).__name__ for scheduler in _schedulers(runner.param_schedulers)])

@@ -32,8 +32,8 @@ def score_videos(model: nn.Module, samples: List[BaseDataElement], total: Option
     features, and no caption finds it.
 
     Args:
-        model (nn.Module): With ``similarity``, on its device, not wrapped. ``rerank_top`` needs its ``adapter``,
-            a query bank ``encode_text``.
+        model (nn.Module): With ``similarity``, on its device, not wrapped. ``rerank_top`` needs its
+            ``adapter``, a query bank ``encode_text``.
         samples (list[BaseDataElement]): This process's videos in the order of its sampler, each with
             ``video_features`` and the ``text_features`` of its captions, on any device.
         total (int, optional): Videos of all processes, without the sampler's padding; by default those here.

@@ -11,6 +11,8 @@ from .checkpoints import flip_bit
      'param_scheduler[0].end (CosineAnnealingLR): 3 in the checkpoint, 6 now'),
     ('epoch_3.pth', ['train_dataloader.batch_size=2'],
      'train_dataloader.batch_size: 4 in the checkpoint, 2 now'),
+    ('epoch_3.pth', ['train_dataloader.dataset.ann_file=test.json'],  # as many videos
+     'training data (digest of its videos and captions): ['),
     ('epoch_3.pth', ['randomness.seed=4'], 'seed: 3 in the checkpoint, 4 now'),
     ('best_retrieval_R1_epoch_2.pth', [], 'cannot be resumed: it has no optimizer state'),
 ])
