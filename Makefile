@@ -1,4 +1,4 @@
-# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones).  make lint: the style.
+# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones).  make lint: the style.  make docs: the documentation.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ export MOVING_SHAPES = $(DATA)
 DATA_FLAGS ?=
 TRAIN_OPTIONS ?=
 
-.PHONY: demo seeds captions test test-long lint clean
+.PHONY: demo seeds captions test test-long lint docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -96,5 +96,9 @@ test-long: $(VENV)/installed-test
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 
+# Writes to site/. A warning, such as a link to nowhere, is an error.
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -1,12 +1,21 @@
+import ast
+import configparser
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from mmclip4clip.version import __version__
+
 ROOT = Path(__file__).parents[1]
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / 'setup.cfg')
 
 
 @pytest.fixture(scope='module')
@@ -42,15 +51,80 @@ def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stdout
 
 
-def test_the_known_good_set_pins_what_the_package_needs(wheel):
-    lines = [line for line in (ROOT / 'requirements/known-good.txt').read_text().splitlines()
-             if not line.startswith('#')]
-    pinned = {Requirement(line).name.lower(): line for line in lines}
-    assert all('==' in line for line in lines)
+def requirements(text: str) -> list:
+    """Parse the lines of a requirement list, as setup.cfg and pip's files have it."""
+    return [Requirement(line) for line in text.splitlines() if line and not line.startswith('#')]
+
+
+def imports(folder: str) -> set:
+    """Find the top-level names that the modules of a folder import, at any depth of their code."""
+    names = set()
+    for path in (ROOT / folder).rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split('.')[0])
+    return names - set(sys.stdlib_module_names) - {'mmclip4clip', 'tests'}
+
+
+def distributions(folder: str) -> dict:
+    """Name the distributions, in lower case, that may provide each import of a folder."""
+    providers = packages_distributions()
+    return {name: {d.lower().replace('_', '-') for d in providers.get(name, [name])}
+            for name in imports(folder)}
+
+
+def declared(*extras: str) -> set:
+    """Name what setup.cfg requires, and what these extras add."""
+    texts = [SETUP['options']['install_requires'], *(SETUP['options.extras_require'][e] for e in extras)]
+    return {r.name.lower().replace('_', '-') for text in texts for r in requirements(text)}
+
+
+@pytest.mark.parametrize('folder, extras', [('mmclip4clip', ['caption']), ('tools', ['caption']),
+                                            ('tests', ['test'])])
+def test_everything_imported_is_declared(folder, extras):
+    found = distributions(folder)
+    assert found
+    undeclared = {name for name, dists in found.items() if not dists & declared(*extras)}
+    assert not undeclared
+
+
+def test_everything_declared_is_imported():
+    used = set().union(*distributions('mmclip4clip').values())
+    assert not declared('cache', 'caption', 'demo') - used - {'setuptools'}  # mmengine imports pkg_resources
+
+
+def test_type_checkers_of_users_see_the_types(wheel):
+    assert 'mmclip4clip/py.typed' in wheel.namelist()
+
+
+def test_the_known_good_set_pins_what_the_package_and_every_extra_need(wheel):
+    lines = requirements((ROOT / 'requirements/known-good.txt').read_text())
+    assert all(str(line.specifier).startswith('==') and not line.extras for line in lines)
+    pinned = {line.name.lower(): str(line.specifier)[2:] for line in lines}
     metadata = wheel.read(next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode()
     needed = [Requirement(line.split(': ')[1]) for line in metadata.splitlines()
-              if line.startswith('Requires-Dist') and 'extra ==' not in line]
-    assert len(needed) >= 9
+              if line.startswith('Requires-Dist')]
+    assert len(needed) >= 20
     for requirement in needed:
-        version = pinned[requirement.name.lower()].split('==')[1]
-        assert requirement.specifier.contains(version), requirement
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == __version__
+    assert citation['authors'] == [dict(name='mmclip4clip contributors')]
+    paper, = citation['references']
+    assert paper == citation['preferred-citation'] and paper['url'] == 'https://arxiv.org/abs/2104.08860'
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('.github/**/*.yml')) + [ROOT / '.pre-commit-config.yaml'],
+                         ids=lambda path: path.name)
+def test_project_files_call_what_exists(path):
+    content = yaml.safe_load(path.read_text())
+    assert content
+    targets = re.findall(r'run: make (\S+)', path.read_text())
+    assert path.name != 'ci.yml' or targets == ['lint', 'docs', 'test']
+    makefile = (ROOT / 'Makefile').read_text()
+    assert all(f'\n{target}:' in makefile for target in targets)

@@ -41,5 +41,3 @@ def run(model, train=None, val=None, test=None, bank=None):
              for name, part in dict(train=train, val=val, test=test).items()}
     loader = None if train is None else SimpleNamespace(dataset=train)
     return SimpleNamespace(model=model, train_dataloader=loader, _load_from='c.pth', **loops)
-
-
