@@ -50,8 +50,10 @@ def project(tmp_path, shapes) -> Path:
     shutil.copytree(shapes / 'videos', tmp_path / 'videos')
     (tmp_path / 'official').mkdir()
     for split in ('train', 'val', 'test'):
-        entries = json.loads((tmp_path / f'data/moving_shapes/{split}.json').read_text())
-        rows = [f'{Path(e["video"]).name}\t{c}\n' for e in entries[:8] for c in e['captions'][:1]]
+        annotations = tmp_path / f'data/moving_shapes/{split}.json'
+        entries = json.loads(annotations.read_text())[:8]
+        annotations.write_text(json.dumps(entries))
+        rows = [f'{Path(e["video"]).name}\t{c}\n' for e in entries for c in e['captions'][:1]]
         (tmp_path / f'official/{split}.tsv').write_text('clip\tsentence\n' + ''.join(rows))
     return tmp_path
 
@@ -77,7 +79,7 @@ def test_each_kind_takes_five_steps():
 
 
 def test_the_steps_add_an_adapter_a_dataset_and_a_metric(project, shapes):
-    to_run = []
+    tests, to_run = [], []
     for section in SECTIONS.values():
         write_blocks(section, project)
         for command in commands(section):
@@ -88,13 +90,16 @@ def test_the_steps_add_an_adapter_a_dataset_and_a_metric(project, shapes):
                 continue
             assert command[0] == 'python'
             tool, args = (command[2], command[3:]) if command[1] == '-m' else (command[1], command[2:])
+            if tool == 'pytest':
+                tests += args
+                continue
             args = ['work_dirs/max/epoch_1.pth' if arg == 'CHECKPOINT' else arg for arg in args]
             if tool in ('tools/train.py', 'tools/test.py'):
                 args += ['--cfg-options', *SMALL, *('kitchen' in args[0]) * tiny_clip(shapes / 'tokenizer')]
             to_run.append((tool, args))
-    assert [tool for tool, _ in to_run] == [
-        'pytest', 'tools/train.py', 'pytest', 'tools/dataset_converters/convert.py', 'tools/train.py',
-        'pytest', 'tools/test.py']
+    assert len(tests) == 3 and [tool for tool, _ in to_run] == [
+        'tools/train.py', 'tools/dataset_converters/convert.py', 'tools/train.py', 'tools/test.py']
+    to_run.append(('pytest', tests))
     done = subprocess.run([sys.executable, '-c', FOLLOW], input=json.dumps(to_run), cwd=project, text=True,
                           env=dict(os.environ, PYTHONPATH=str(project)), capture_output=True)
     assert done.returncode == 0, done.stderr
