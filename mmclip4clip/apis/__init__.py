@@ -6,6 +6,7 @@ from .launch import (
     lock_for_training,
     set_checkpoint,
 )
+from .old_names import read_config
 
 __all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config', 'lock_for_training',
-           'set_checkpoint']
+           'read_config', 'set_checkpoint']

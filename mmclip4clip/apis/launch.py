@@ -14,6 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from ..checkpoint_file import verify_checkpoint
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
+from .old_names import read_config, rename_options
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
@@ -52,14 +53,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
+        ValueError: If an option belongs to a list of schedulers that the config does not have any more.
         OSError: If the work dir cannot be written.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'the config {args.config} does not exist')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        cfg.merge_from_dict(rename_options(cfg, args.cfg_options))
     cfg.launcher = args.launcher
     use_resumable_parts(cfg)
     use_guards(cfg)

@@ -15,12 +15,12 @@ from .hooks import (
 )
 from .loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
-from .schedulers import RawCosineLR, WarmUpLR
+from .schedulers import RawCosineLR, WarmUpCosineLR, WarmUpLR
 
 __all__ = [
     'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
     'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook', 'PreprocessingCheckHook',
     'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook',
     'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
-    'WarmUpLR', 'WorkDirLockHook'
+    'WarmUpCosineLR', 'WarmUpLR', 'WorkDirLockHook'
 ]

@@ -4,12 +4,11 @@ import time
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-import mmclip4clip  # noqa: F401  registers the modules
+from mmclip4clip.apis import read_config
 
 
 def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> dict:
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument('--steps', type=int, default=10)
     args = parser.parse_args()
     init_default_scope('mmaction')
-    models = [MODELS.build(Config.fromfile(path).model).train() for path in args.configs]
+    models = [MODELS.build(read_config(path).model).train() for path in args.configs]
     seconds = [[] for _ in models]
     for step in range(args.steps + 1):
         for model, times in zip(models, seconds):

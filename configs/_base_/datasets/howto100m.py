@@ -5,4 +5,4 @@ _base_ = 'video-captions.py'
 msrvtt = dict(data_root='data/video_retrieval/msrvtt', ann_file='test_JSFUSION.json')
 train_dataloader = dict(dataset=dict(data_root='data/video_retrieval/howto100m'))
 val_dataloader = dict(dataset=msrvtt)
-test_dataloader = dict(dataset=msrvtt)
+test_dataloader = val_dataloader

@@ -5,4 +5,4 @@ _base_ = 'video-captions.py'
 lsmdc = dict(data_root='data/video_retrieval/lsmdc')
 train_dataloader = dict(dataset=lsmdc)
 val_dataloader = dict(dataset=lsmdc)
-test_dataloader = dict(dataset=lsmdc)
+test_dataloader = val_dataloader  # but for its file, which is the base's

@@ -1,16 +1,15 @@
 # The videos have 7 frames at 4 frames/s; every second one is used, alike from both ends.
 dataset_type = 'VideoCaptionDataset'
 data_root = '{{$MOVING_SHAPES:data/moving_shapes}}'
-pipeline = [
-    dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4)),
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='TokenizeCaptions', tokenizer=f'{data_root}/tokenizer', max_words=24),
-    dict(type='PackVideoCaptions')
-]
+decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4))
+format_shape = dict(type='FormatShape', input_format='NCHW')
+tokenize = dict(type='TokenizeCaptions', tokenizer=f'{data_root}/tokenizer', max_words=24)
+pack = dict(type='PackVideoCaptions')
+pipeline = [decode, format_shape, tokenize, pack]
 
+loader = dict(batch_size=64, num_workers=2)
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
+    **loader,
     persistent_workers=True,
     drop_last=True,
     # Colours and shapes first; then each clip meets its reversal, and only their order differs.
@@ -22,29 +21,18 @@ train_dataloader = dict(
         data_prefix=dict(video='videos'),
         caption_mode='random',
         pipeline=pipeline))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='val.json',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        test_mode=True,
-        pipeline=pipeline))
+val_dataset = dict(
+    type=dataset_type,
+    ann_file='val.json',
+    data_root=data_root,
+    data_prefix=dict(video='videos'),
+    test_mode=True,
+    pipeline=pipeline)
 test_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
+    **loader,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='test.json',
-        data_root=data_root,
-        data_prefix=dict(video='videos'),
-        test_mode=True,
-        pipeline=pipeline))
+    dataset=dict(val_dataset, ann_file='test.json'))
+val_dataloader = dict(test_dataloader, persistent_workers=True, dataset=val_dataset)
 
 val_evaluator = dict(type='VideoTextRetrievalMetric')
 test_evaluator = val_evaluator

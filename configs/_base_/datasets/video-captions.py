@@ -1,16 +1,16 @@
 # How the paper reads a dataset: a frame a second, at most 12 of them spread over the video, 224 pixels, 32
 # words; one item a caption in training, one a video in validation and test, where every caption is a query.
-# A dataset inherits from this file and says what differs.
+# A dataset inherits from this file and says what differs. Each step of the pipeline has a name, so that a
+# config can put another one in its place: pipeline=[my_decode, _base_.resize, _base_.format_shape, ...].
 dataset_type = 'VideoCaptionDataset'
-pipeline = [
-    dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform')),
-    dict(type='ResizeCenterCrop', size=224),  # the reference's pixels, bit for bit
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32),
-    dict(type='PackVideoCaptions')
-]
-loader = dict(batch_size=16, num_workers=8, persistent_workers=True)
+decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform'))
+resize = dict(type='ResizeCenterCrop', size=224)  # the reference's pixels, bit for bit
+format_shape = dict(type='FormatShape', input_format='NCHW')
+tokenize = dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32)
+pack = dict(type='PackVideoCaptions')
+pipeline = [decode, resize, format_shape, tokenize, pack]
 
+loader = dict(batch_size=16, num_workers=8, persistent_workers=True)
 train_dataloader = dict(
     **loader,
     sampler=dict(type='DefaultSampler', shuffle=True),
@@ -20,26 +20,16 @@ train_dataloader = dict(
         data_prefix=dict(video='videos'),
         caption_mode='each',
         pipeline=pipeline))
+val_dataset = dict(
+    type=dataset_type,
+    ann_file='val.json',
+    data_prefix=dict(video='videos'),
+    caption_mode='all',
+    test_mode=True,
+    pipeline=pipeline)
 val_dataloader = dict(
-    **loader,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='val.json',
-        data_prefix=dict(video='videos'),
-        caption_mode='all',
-        test_mode=True,
-        pipeline=pipeline))
-test_dataloader = dict(
-    **loader,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        ann_file='test.json',
-        data_prefix=dict(video='videos'),
-        caption_mode='all',
-        test_mode=True,
-        pipeline=pipeline))
+    **loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=val_dataset)
+test_dataloader = dict(val_dataloader, dataset=dict(val_dataset, ann_file='test.json'))
 
 val_evaluator = dict(type='VideoTextRetrievalMetric')
 test_evaluator = val_evaluator

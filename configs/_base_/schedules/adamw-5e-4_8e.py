@@ -4,23 +4,13 @@ train_cfg = dict(type='ResumableTrainLoop', max_epochs=8, val_begin=4, val_inter
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
-param_scheduler = [
-    dict(
-        type='WarmUpLR',
-        start_factor=0.02,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=3,
-        eta_min=0,
-        by_epoch=True,
-        begin=5,
-        end=8,
-        convert_to_iter_based=True)
-]
+param_scheduler = dict(
+    type='WarmUpCosineLR',
+    warmup=1,
+    start_factor=0.02,
+    cosine_begin=5,
+    end=8,
+    convert_to_iter_based=True)
 
 optim_wrapper = dict(
     type='OptimWrapper',

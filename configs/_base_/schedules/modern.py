@@ -5,23 +5,8 @@ train_cfg = dict(type='ResumableTrainLoop', max_epochs=5, val_begin=1, val_inter
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
-param_scheduler = [
-    dict(
-        type='WarmUpLR',
-        start_factor=0.05,
-        by_epoch=True,
-        begin=0,
-        end=0.5,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=4.5,
-        eta_min=0,
-        by_epoch=True,
-        begin=0.5,
-        end=5,
-        convert_to_iter_based=True)
-]
+param_scheduler = dict(
+    type='WarmUpCosineLR', warmup=0.5, start_factor=0.05, end=5, convert_to_iter_based=True)
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -10,11 +10,13 @@ model = dict(
 # Every video is decoded once, and comes 20 times, each time elsewhere on the grid of patches. Those of one
 # colour and motion meet in a batch: else few of a batch differ by the shape alone, and it need not be seen.
 frames = dict(
-    type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=_base_.pipeline[:1])
+    type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=[_base_.decode])
 shift = dict(type='RandomShift', pixels=6)
 train_dataloader = dict(
     sampler=dict(first_epoch=0),
-    dataset=dict(ann_file='train_by_shape.json', pipeline=[frames, shift, *_base_.pipeline[1:]]))
+    dataset=dict(
+        ann_file='train_by_shape.json',
+        pipeline=[frames, shift, _base_.format_shape, _base_.tokenize, _base_.pack]))
 
 # The plain tokenizer, so that it runs without Java; METEOR is left out then.
 val_evaluator = [
@@ -25,21 +27,5 @@ val_evaluator = [
 test_evaluator = val_evaluator
 
 train_cfg = dict(max_epochs=20, val_begin=10, val_interval=10)
-param_scheduler = [
-    dict(
-        type='WarmUpLR',
-        start_factor=0.02,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=10,
-        eta_min=0,
-        by_epoch=True,
-        begin=10,
-        end=20,
-        convert_to_iter_based=True)
-]
+param_scheduler = dict(cosine_begin=10, end=20)
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(decoder=dict(lr_mult=2.))))

@@ -13,20 +13,4 @@ model = dict(
         pairs_at_once=4096))
 train_dataloader = dict(sampler=dict(first_epoch=0))
 train_cfg = dict(max_epochs=3, val_begin=1, val_interval=1)
-param_scheduler = [
-    dict(
-        type='WarmUpLR',
-        start_factor=0.02,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=2,
-        eta_min=0,
-        by_epoch=True,
-        begin=1,
-        end=3,
-        convert_to_iter_based=True)
-]
+param_scheduler = dict(cosine_begin=1, end=3)

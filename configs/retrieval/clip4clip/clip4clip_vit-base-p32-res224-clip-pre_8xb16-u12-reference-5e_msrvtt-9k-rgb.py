@@ -9,11 +9,9 @@ _base_ = [
 
 model = dict(
     gather='local_gradient', loss=dict(type='SymmetricContrastiveLoss', same_video='negative'))
-frames = dict(
-    type='DecodeVideo',
-    sampling=dict(
-        type='SampleAtRate', fps=1, max_frames=12, cut='uniform', reference_times=True))
-pipeline = [frames, *_base_.pipeline[1:]]
+decode = _base_.decode
+decode.sampling.reference_times = True
+pipeline = [decode, _base_.resize, _base_.format_shape, _base_.tokenize, _base_.pack]
 train_dataloader = dict(drop_last=True, dataset=dict(pipeline=pipeline))
 val_dataloader = dict(dataset=dict(pipeline=pipeline))
 test_dataloader = val_dataloader

@@ -18,6 +18,7 @@ from ..resume import (
     describe_run,
     evaluation_is_missing,
     find_checkpoint,
+    join_schedules,
 )
 from ..resume.evaluations import EVALUATED, RUN_ID
 from ..resume.run_check import KEY
@@ -63,6 +64,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         """
         if self._run and runner._resume and self._resumed is None:
             self._resumed = str(runner._load_from)
+            join_schedules(runner.param_schedulers, checkpoint, self._resumed)
             check_resumable(runner, checkpoint, self._run, self._resumed)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:

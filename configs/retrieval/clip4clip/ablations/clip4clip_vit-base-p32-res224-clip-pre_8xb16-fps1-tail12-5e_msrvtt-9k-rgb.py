@@ -1,0 +1,9 @@
+_base_ = '../clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
+
+# The paper's sampling and pixels: a frame a second, of more than 12 the last ones.
+decode = _base_.decode
+decode.sampling.cut = 'tail'
+pipeline = [decode, _base_.resize, _base_.format_shape, _base_.tokenize, _base_.pack]
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
+val_dataloader = train_dataloader
+test_dataloader = train_dataloader

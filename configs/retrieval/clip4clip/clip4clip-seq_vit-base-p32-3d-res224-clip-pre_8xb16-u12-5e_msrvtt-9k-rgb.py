@@ -1,3 +1,0 @@
-_base_ = 'clip4clip-seq_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
-
-model = dict(backbone=dict(linear_patch='3d'))

@@ -1,0 +1,91 @@
+import math
+from typing import List, Optional
+
+from mmaction.registry import PARAM_SCHEDULERS
+from mmengine.optim import _ParamScheduler
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import INF
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
+    r"""Warm up linearly, hold the full rate, then follow a cosine down to 0.
+
+    With w the steps of the warm-up, b the begin of the cosine and e its end, step k has the factor
+
+    - :math:`s + (1 - s)\, k / (w - 1)` for k < w, where s is ``start_factor``,
+    - 1 from there to b,
+    - :math:`(1 + \cos(\pi\, (k - \lfloor b \rfloor) / (e - b))) / 2` up to e, after which the rate stays.
+
+    The rates are bit by bit those of a list of :class:`WarmUpLR` and mmengine's ``CosineAnnealingLR``, where
+    e - b is exactly the latter's ``T_max``. Checkpoints that were saved with such a list resume, see
+    :func:`mmclip4clip.engine.resume.join_schedules`.
+
+    Args:
+        optimizer (Optimizer | OptimWrapper): What has the learning rates.
+        warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It takes two
+            steps at least, so that few iterations an epoch reach the full rate too; 0 is none.
+        end (float): Where the cosine ends, in the same unit; mmengine's runner sets it to the length of the
+            training if it is left out.
+        start_factor (float): Share of the rate in the first step.
+        cosine_begin (float, optional): Where the cosine begins; by default where the warm-up ends.
+        last_step (int): As for mmengine's schedulers.
+        by_epoch (bool): Whether a step is an epoch. In configs, ``convert_to_iter_based=True`` gives epochs
+            and steps by iterations.
+        verbose (bool): As for mmengine's schedulers.
+
+    Raises:
+        ValueError: If a length, ``cosine_begin`` or ``start_factor`` is out of range, or ``end`` is not given.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.engine import WarmUpCosineLR
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
+        >>> scheduler = WarmUpCosineLR(optimizer, warmup=2, end=6, start_factor=.5, by_epoch=False)
+        >>> for _ in range(6):
+        ...     print(f'{optimizer.param_groups[0]["lr"]:.2f}', end=' ')
+        ...     optimizer.step()
+        ...     scheduler.step()
+        0.50 1.00 1.00 0.85 0.50 0.15
+    """
+
+    def __init__(self, optimizer, warmup: float, end: float = INF, start_factor: float = 0.05,
+                 cosine_begin: Optional[float] = None, last_step: int = -1, by_epoch: bool = True,
+                 verbose: bool = False) -> None:
+        cosine_begin = warmup if cosine_begin is None else cosine_begin
+        if end == INF:
+            raise ValueError('WarmUpCosineLR needs end, the number of epochs or iterations')
+        if warmup < 0:
+            raise ValueError(f'WarmUpCosineLR needs warmup from 0 on, got {warmup}')
+        if not 0 <= int(cosine_begin) < int(end):
+            raise ValueError('WarmUpCosineLR needs cosine_begin (by default warmup) from 0 to below end, got '
+                             f'{cosine_begin} and end={end}')
+        if not 0 < start_factor <= 1:
+            raise ValueError(f'WarmUpCosineLR needs start_factor above 0 and at most 1, got {start_factor}')
+        self.warmup = max(int(warmup), 2) if warmup else 0
+        self.start_factor = start_factor
+        self.cosine_begin = cosine_begin  # not rounded: the cosine is as long as half epochs say
+        super().__init__(optimizer, end=int(end), last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+
+    @classmethod
+    def build_iter_from_epoch(cls, *args, warmup, end=INF, cosine_begin=None, by_epoch=True, epoch_length,
+                              **kwargs):
+        """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
+        cosine_begin = warmup if cosine_begin is None else cosine_begin
+        return cls(*args, warmup=warmup * epoch_length, end=end if end == INF else end * epoch_length,
+                   cosine_begin=cosine_begin * epoch_length, by_epoch=False, **kwargs)
+
+    def _get_value(self) -> List[float]:
+        # Each rate comes from the one before, as mmengine's do: the closed form differs in its last bits, and
+        # trainings would not repeat those that were run with the two schedules.
+        factor, step, rise = 1., self.last_step, 1 - self.start_factor
+        if step == 0 and self.warmup:
+            factor = self.start_factor
+        elif step < self.warmup:
+            factor = 1. + rise / ((self.warmup - 1) * self.start_factor + (step - 1) * rise)
+        values = [group[self.param_name] * factor for group in self.optimizer.param_groups]
+        step, length = step - int(self.cosine_begin), self.end - self.cosine_begin
+        if step > 0:
+            now, before = (1 + math.cos(math.pi * k / length) for k in (step, step - 1))
+            values = [now / before * value for value in values]
+        return values
