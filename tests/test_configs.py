@@ -1,4 +1,5 @@
-import math
+import copy
+import functools
 import re
 from pathlib import Path
 
@@ -10,14 +11,23 @@ from mmengine.config import Config
 
 from mmclip4clip.datasets.converters import CONVERTERS
 
+from .videos import at_rate, write_frames
+
 ROOT = Path(__file__).parents[1]
-LEAVES = sorted((ROOT / 'configs').glob('[!_]*/*/*.py'))
+LEAVES = sorted((ROOT / 'configs').glob('[!_]*/**/*.py'))
+RETRIEVAL = ROOT / 'configs/retrieval/clip4clip'
 PUBLISHED = 'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
+
+
+@functools.cache
+def load(path: Path) -> Config:
+    """Read a config once for all tests, which leave it as it is."""
+    return Config.fromfile(path)
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda p: p.stem)
 def test_every_config_names_what_is_registered(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     for part in ('train', 'val', 'test'):
         loader = cfg[f'{part}_dataloader']
         assert DATASETS.get(loader.dataset.type) and DATA_SAMPLERS.get(loader.sampler.type)
@@ -36,7 +46,7 @@ def test_every_config_names_what_is_registered(path):
 @pytest.mark.parametrize('path', LEAVES, ids=lambda p: p.stem)
 def test_leaves_are_short_and_named_after_their_batch(path):
     assert len(path.read_text().splitlines()) <= 45
-    cfg, name = Config.fromfile(path), path.stem
+    cfg, name = load(path), path.stem
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', name).groups())
     assert cfg.train_dataloader.batch_size == batch
     assert f'-{cfg.train_cfg.max_epochs}e_' in name
@@ -51,7 +61,7 @@ def test_demo_models_can_be_built_without_a_network(path, shapes, monkeypatch):
 
 
 def test_the_published_config_has_the_published_recipe():
-    cfg = Config.fromfile(ROOT / 'configs/retrieval/clip4clip' / PUBLISHED)
+    cfg = load(RETRIEVAL / PUBLISHED)
     assert cfg.model.backbone == dict(
         type='CLIPBackbone', pretrained='openai/clip-vit-base-patch32', frozen_layers=0)
     assert cfg.train_dataloader.batch_size == 16 and cfg.auto_scale_lr.base_batch_size == 128
@@ -65,18 +75,31 @@ def test_the_published_config_has_the_published_recipe():
 
 def test_the_schedule_reaches_from_first_to_last_step():
     for path in LEAVES:
-        cfg = Config.fromfile(path)
-        if cfg.param_scheduler[0].type == 'RawCosineLR':
-            # the runner fills in the end
-            assert len(cfg.param_scheduler) == 1 and not {'begin', 'end'} & set(cfg.param_scheduler[0])
+        cfg = load(path)
+        if 'reference' in path.stem:  # the runner fills in the end
+            assert cfg.param_scheduler == [
+                dict(type='RawCosineLR', warmup=0.1, by_epoch=True, convert_to_iter_based=True)]
             continue
-        warm_up, cosine = cfg.param_scheduler
-        assert math.isclose(warm_up.get('begin', 0), 0) and 0 < warm_up['end'] <= cosine.begin
-        assert cosine.end == cfg.train_cfg.max_epochs and cosine.T_max == cosine.end - cosine.begin
+        schedule = cfg.param_scheduler
+        assert schedule.type == 'WarmUpCosineLR' and schedule.convert_to_iter_based
+        begin = schedule.get('cosine_begin', schedule.warmup)
+        assert 0 < schedule.warmup <= begin < schedule.end == cfg.train_cfg.max_epochs
+
+
+# Where the warm-up ends, where the cosine begins and ends, in epochs; the factor of the first step.
+SCHEDULES = {'5e': (.5, .5, 5, .05), '8e': (1, 5, 8, .02), '3e': (1, 1, 3, .02), '20e': (1, 10, 20, .02)}
+
+
+@pytest.mark.parametrize('path', [p for p in LEAVES if 'reference' not in p.stem], ids=lambda p: p.stem)
+def test_every_recipe_has_its_published_schedule(path):
+    schedule = load(path).param_scheduler
+    warmup, begin, end, first = SCHEDULES[re.search(r'-(\d+e)_', path.stem)[1]]
+    assert (schedule.warmup, schedule.get('cosine_begin', warmup), schedule.end) == (warmup, begin, end)
+    assert schedule.start_factor == first
 
 
 def test_the_reference_config_has_the_references_training():
-    cfg = Config.fromfile(ROOT / 'configs/retrieval/clip4clip' / PUBLISHED.replace('-5e_', '-reference-5e_'))
+    cfg = load(RETRIEVAL / PUBLISHED.replace('-5e_', '-reference-5e_'))
     assert cfg.model.gather == 'local_gradient' and cfg.model.loss.same_video == 'negative'
     assert cfg.model.backbone.frozen_layers == 0 and cfg.train_dataloader.drop_last
     assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
@@ -88,7 +111,7 @@ def test_the_reference_config_has_the_references_training():
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
 def test_the_papers_frames_have_the_references_pixels_and_mmaction2s_their_own(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     paper = '-fps1-' in path.stem or '-reference-' in path.stem
     for part in ('train', 'val', 'test'):
         steps = cfg[f'{part}_dataloader'].dataset.pipeline
@@ -119,7 +142,7 @@ def clip_of_that_size(name: str) -> dict:
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
 def test_every_head_fits_its_clip(path, shapes):
-    model = Config.fromfile(path).model
+    model = copy.deepcopy(load(path).model)
     if 'tokenizer' in model:
         model.tokenizer = str(shapes / 'tokenizer')
     clip = clip_of_that_size(model.backbone.pop('pretrained'))
@@ -130,7 +153,7 @@ def test_every_head_fits_its_clip(path, shapes):
 
 @pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
 def test_an_ablation_changes_what_its_name_says(path):
-    cfg, name, base = Config.fromfile(path), path.stem, Config.fromfile(path.parent / PUBLISHED)
+    cfg, name, base = load(path), path.stem, load(RETRIEVAL / PUBLISHED)
     frames = cfg.test_dataloader.dataset.pipeline[0].sampling
     assert frames == cfg.val_dataloader.dataset.pipeline[0].sampling
     assert frames.get('clip_len', frames.get('max_frames')) == int(
@@ -151,6 +174,91 @@ def test_an_ablation_changes_what_its_name_says(path):
     assert cfg.model.adapter.type == heads.get(head, 'Mean') + 'Adapter'
 
 
+def difference(one, other, key='') -> dict:
+    """What a config has that another has not, by dotted key."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = sorted({*one, *other})
+        return {k: v for name in keys for k, v in
+                difference(one.get(name), other.get(name), f'{key}.{name}'.strip('.')).items()}
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return {k: v for i, pair in enumerate(pairs) for k, v in difference(*pair, f'{key}.{i}').items()}
+    return {} if one == other else {key: one}
+
+
+ABLATIONS = sorted((RETRIEVAL / 'ablations').glob('*.py'))
+ALL = ('train', 'val', 'test')
+VARIED = {  # what the names say, but for the sampling of a frame a second
+    **{f'-u{n}-': {f'{part}_dataloader.dataset.pipeline.0.sampling.clip_len': n for part in ALL}
+       for n in (1, 6, 24)},
+    **{f'-lr{rate}-': {'optim_wrapper.optimizer.lr': float(rate)} for rate in ('1e-6', '5e-5')},
+    **{f'-{name}-': {'model.backbone.frozen_layers': n}
+       for name, n in (('train-all', -1), ('freeze6', 6), ('freeze9', 9), ('freeze12', 12))},
+    **{f'_8xb{n}-': {'train_dataloader.batch_size': n, 'auto_scale_lr.base_batch_size': 8 * n}
+       for n in (4, 32)},
+    '-p32-3d-': {'model.backbone.linear_patch': '3d'},
+    'vit-base-p16-': {'model.backbone.pretrained': 'openai/clip-vit-base-patch16'},
+    'vit-large-p14-': {'model.backbone.pretrained': 'openai/clip-vit-large-patch14'}}
+
+
+@pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem)
+def test_an_ablation_differs_from_the_published_config_by_what_it_varies_alone(path):
+    names = {'model', 'train_cfg', 'param_scheduler', 'optim_wrapper', 'auto_scale_lr', 'default_hooks',
+             'val_evaluator', 'test_evaluator', *(f'{part}_dataloader' for part in ALL)}
+    cfg, base = ({name: load(p)[name] for name in names} for p in (path, RETRIEVAL / PUBLISHED))
+    found = difference(cfg, base)
+    if '-fps1-' in path.stem:
+        assert set(found) == {f'{part}_dataloader.dataset.pipeline' for part in ALL}
+        return
+    expected = {k: v for name, keys in VARIED.items() if name in path.stem for k, v in keys.items()}
+    if '-seq_' in path.stem:
+        expected['model.adapter.type'] = 'SeqTransformerAdapter'
+    if '-seq_vit-large' in path.stem:
+        expected['model.adapter.width'] = 768
+    assert found == expected and expected
+
+
+def test_ablations_have_a_folder_of_their_own_and_no_twin():
+    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 19
+    assert len({path.name for path in LEAVES}) == len(LEAVES)
+    assert not [path for path in RETRIEVAL.glob('*_msrvtt-9k-rgb.py') if any(n in path.stem for n in VARIED)]
+
+
+def test_no_config_cuts_a_pipeline_by_index():
+    for path in (ROOT / 'configs').rglob('*.py'):
+        assert not re.search(r'pipeline\[|\[\d*:\d*\]', path.read_text()), path
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda p: p.stem)
+def test_validation_and_test_differ_by_the_file_alone(path):
+    cfg = load(path)
+    found = set(difference(cfg.val_dataloader, cfg.test_dataloader))
+    kept = {'persistent_workers'} if 'moving-shapes' in path.stem else set()  # a test may have no workers
+    assert found - kept <= {'dataset.ann_file'}
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda p: p.stem)
+def test_the_tokenizer_stays_where_the_command_line_sets_it(path):
+    place = 3 - ('moving-shapes' in path.stem) if cuts_and_resizes_at_once(path) else 4
+    for part in ('val', 'test'):
+        assert load(path)[f'{part}_dataloader'].dataset.pipeline[place].type == 'TokenizeCaptions'
+
+
+def cuts_and_resizes_at_once(path: Path) -> bool:
+    """Whether a config has one step between decoding and FormatShape, or none."""
+    return any(part in path.stem for part in ('-fps1-', '-reference-', 'moving-shapes'))
+
+
+def test_a_single_frame_is_drawn_in_training_and_the_middle_one_in_the_test(tmp_path):
+    write_frames(tmp_path / 'v.mp4', at_rate(10., 31))
+    cfg = load(next(path for path in ABLATIONS if '-u1-' in path.stem))
+    train, test = (TRANSFORMS.build(loader.dataset.pipeline[0])
+                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
+    drawn, seen = ({tuple(decode(dict(filename=str(tmp_path / 'v.mp4')))['frame_inds']) for _ in range(6)}
+                   for decode in (train, test))
+    assert seen == {(15, )} and len(drawn) > 1 and {len(frames) for frames in drawn} == {1}
+
+
 # The paper's settings: frames, words, K of the recalls, one training item, files of validation and test.
 PAPER = dict(
     msvd=(12, 32, (1, 5, 10), 'each', 'val', 'test'),
@@ -162,8 +270,8 @@ PAPER = dict(
 @pytest.mark.parametrize('head', ['clip4clip', 'clip4clip-seq'])
 @pytest.mark.parametrize('name', PAPER)
 def test_the_other_datasets_have_the_papers_settings(name, head):
-    path, = (ROOT / 'configs/retrieval/clip4clip').glob(f'{head}_*_{name}-rgb.py')
-    cfg = Config.fromfile(path)
+    path, = RETRIEVAL.glob(f'{head}_*_{name}-rgb.py')
+    cfg = load(path)
     frames, words, recall_at, mode, val, test = PAPER[name]
     for part in ('train', 'val', 'test'):
         decode, resize, _, tokens, _ = cfg[f'{part}_dataloader'].dataset.pipeline
@@ -181,7 +289,7 @@ def test_the_other_datasets_have_the_papers_settings(name, head):
 @pytest.mark.parametrize('name', ['msrvtt', 'howto100m', *PAPER])
 def test_configs_read_what_the_converters_write(name):
     written = {f'{split.name}.json' for split in CONVERTERS[name](Path())}
-    leaves = [Config.fromfile(path) for path in LEAVES if not path.stem.endswith('_moving-shapes-rgb')]
+    leaves = [load(path) for path in LEAVES if not path.stem.endswith('_moving-shapes-rgb')]
     datasets = [cfg[f'{part}_dataloader'].dataset for cfg in leaves for part in ('train', 'val', 'test')]
     datasets = [dataset for dataset in datasets if dataset.data_root == f'data/video_retrieval/{name}']
     assert datasets
@@ -195,7 +303,7 @@ CAPTIONING = [path for path in LEAVES if path.parent.parent.name == 'captioning'
 
 @pytest.mark.parametrize('path', CAPTIONING, ids=lambda p: p.stem)
 def test_captioning_configs_train_what_their_names_say(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     kind = re.match(r'clip4clip-seq-(joint|caption-only|frozen|slow)_', path.stem)[1]
     assert cfg.model.type == 'CLIP4ClipCaptioner' and cfg.model.adapter.type == 'SeqTransformerAdapter'
     assert cfg.model.get('retrieval_weight', 1) == (1 if kind in ('joint', 'slow') else 0)
@@ -220,7 +328,7 @@ def models() -> list:
 def test_the_metafiles_list_every_config_as_it_is(models):
     assert sorted(model['Config'] for model in models) == [p.relative_to(ROOT).as_posix() for p in LEAVES]
     for model in models:
-        cfg, facts = Config.fromfile(ROOT / model['Config']), model['Metadata']
+        cfg, facts = load(ROOT / model['Config']), model['Metadata']
         assert model['Name'] == Path(model['Config']).stem
         assert facts['Batch Size'] == cfg.auto_scale_lr.base_batch_size
         assert facts['Epochs'] == cfg.train_cfg.max_epochs
@@ -239,7 +347,7 @@ def test_every_figure_of_the_metafiles_says_who_published_it(models):
 
 def test_captioners_have_the_settings_that_their_readme_tells():
     for path in CAPTIONING:
-        cfg = Config.fromfile(path)
+        cfg = load(path)
         settings = [cfg.model.decoder.num_layers, cfg.model.generation.beam_size, cfg.train_cfg.max_epochs]
         if 'moving-shapes' in path.stem:
             assert settings == [3, 5, 20]

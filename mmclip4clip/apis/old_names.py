@@ -22,8 +22,8 @@ def read_config(path: str) -> Config:
     """Read a config, also by the path that it had before it moved.
 
     Raises:
-        FileNotFoundError: If there is no such config, or none of its ``_base_``. Of one that has moved, the new
-            path is named.
+        FileNotFoundError: If there is no such config, or no such ``_base_`` of it. Of a base that has moved,
+            the new path is named.
     """
     if not Path(path).is_file():
         if _moved(path) is None:
@@ -33,11 +33,10 @@ def read_config(path: str) -> Config:
         path = str(_moved(path))
     try:
         return Config.fromfile(path)
-    except FileNotFoundError as error:  # mmengine names the base in the text alone
-        base = re.search(r'file "(.+)" does not exist', str(error))
-        if base and _moved(base[1]):
-            raise FileNotFoundError(f'{path} inherits {base[1]}, which has moved: write '
-                                    f'{_moved(base[1])} in its _base_') from error
+    except FileNotFoundError as error:
+        if error.filename and _moved(error.filename):
+            raise FileNotFoundError(f'{path} inherits {error.filename}, which has moved: write '
+                                    f'{_moved(error.filename)} in its _base_') from error
         raise
 
 
@@ -72,9 +71,9 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
             _check_length(dict(schedule, **{k.rpartition('.')[2]: v for k, v in renamed.items()
                                             if k in SCHEDULE.values()}), options[LENGTH])
         elif re.match(r'param_scheduler\.\d', key):
-            raise ValueError(f'{key} is no key of this config: its param_scheduler is one WarmUpCosineLR, with '
-                             f'{", ".join(SCHEDULE.values())}. For other schedulers, set param_scheduler to a '
-                             'list of them in a config')
+            raise ValueError(
+                f'{key} is no key of this config: its param_scheduler is one WarmUpCosineLR, with '
+                f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of others')
     return renamed
 
 
@@ -82,7 +81,8 @@ def _check_length(schedule: dict, length: float) -> None:
     """Let the length of the cosine be given where it says nothing new."""
     begin = schedule.get('cosine_begin', schedule['warmup'])
     if not math.isclose(length, schedule['end'] - begin):
-        raise ValueError(f'{LENGTH}={length}: the cosine of WarmUpCosineLR reaches from cosine_begin, {begin}, to '
-                         f'end, {schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end')
-    print_log(f'{LENGTH} is not needed any more: the cosine of WarmUpCosineLR reaches from cosine_begin to end',
-              logger='current', level=logging.WARNING)
+        raise ValueError(
+            f'{LENGTH}={length}: the cosine of WarmUpCosineLR reaches from cosine_begin, {begin}, to end, '
+            f'{schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end')
+    print_log(f'{LENGTH} is not needed any more: the cosine of WarmUpCosineLR reaches from cosine_begin to '
+              'end', logger='current', level=logging.WARNING)

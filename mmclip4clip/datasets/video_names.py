@@ -1,10 +1,15 @@
 """What a video is called in annotations, which file that is, and which two are one video."""
 import os.path as osp
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional
 
 # In order of preference where a video is there twice; the later ones occur in DiDeMo.
 ENDINGS = ('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.wmv', '.asf', '.divx',
            '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.ts', '.flv')
+
+
+def is_video(name: str, endings: Iterable[str] = ENDINGS) -> bool:
+    """Tell whether a name ends with one of these, in upper or lower case."""
+    return name.lower().endswith(tuple(ending.lower() for ending in endings))
 
 
 def stem_of(name: str) -> str:

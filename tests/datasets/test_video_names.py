@@ -2,9 +2,17 @@ import os
 
 import pytest
 
-from mmclip4clip.datasets.video_names import VideoKeys, add_ending
+from mmclip4clip.datasets.video_names import VideoKeys, add_ending, is_video
 
 LSMDC = '1004_American_Beauty_00.01.02.123-00.01.05.456'
+
+
+@pytest.mark.parametrize('name, endings, right', [
+    ('a.mp4', None, True), ('deep/a.1.MP4', None, True), ('a.txt', None, False), ('mp4', None, False),
+    ('a.mp4', ['.MP4'], True), ('A.Mkv', ['.mp4', '.mKV'], True), ('a.avi', ['.mp4'], False),
+    ('a_small.mp4', ['_SMALL.mp4'], True), ('a.mp4', ['_small.mp4'], False)])
+def test_endings_match_in_upper_and_lower_case(name, endings, right):
+    assert (is_video(name) if endings is None else is_video(name, endings)) == right
 
 
 @pytest.mark.parametrize('name, file', [

@@ -1,12 +1,14 @@
 import json
 
+import pytest
+
 from ..videos import at_rate, write_frames
 
 
 def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     (tmp_path / 'clips').mkdir()
     write_frames(tmp_path / 'clips/a.mp4', at_rate(30, 40))
-    write_frames(tmp_path / 'clips/b.mp4', at_rate(30, 60))
+    write_frames(tmp_path / 'clips/b.mp4', at_rate(30, 60)).rename(tmp_path / 'clips/b.MP4')
     write_frames(tmp_path / 'clips/wrong.avi', at_rate(30, 90), b_frames=0)  # where decord cannot seek
     (tmp_path / 'clips/empty.mp4').touch()
     tool('analysis_tools/benchmark_loader.py', 'clips', '--workers', 1, '--rounds', 1, '--repeat', 1,
@@ -25,3 +27,14 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])['4']
     assert {name: (f['clips'], f['same_output']) for name, f in figures.items()} == \
         dict.fromkeys(['stock', 'pyav', 'cached'], (2, 2))
+
+
+def test_a_folder_without_a_video_to_time_is_named(tool, tmp_path, capsys):
+    (tmp_path / 'clips').mkdir()
+    for place, message in (('nowhere', 'nowhere is not a folder'), ('clips', 'there are no videos in clips')):
+        with pytest.raises(SystemExit):
+            tool('analysis_tools/benchmark_loader.py', place)
+        assert message in capsys.readouterr().err
+    (tmp_path / 'clips/empty.mp4').touch()
+    with pytest.raises(SystemExit, match='the stock pipeline reads none of the videos in clips'):
+        tool('analysis_tools/benchmark_loader.py', 'clips', '--frames', 4, '--backends', 'pyav')

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
-from mmclip4clip.datasets.converters.videos import ENDINGS
+from mmclip4clip.datasets.converters.videos import files_below, is_video
 
 RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
 FORMAT = dict(type='FormatShape', input_format='NCHW')
@@ -118,10 +118,14 @@ def main() -> None:
     parser.add_argument('--equal-only', action='store_true', help='leave out clips whose outputs differ')
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
+    if not args.folder.is_dir():
+        parser.error(f'{args.folder} is not a folder')
     init_default_scope('mmaction')
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    files = sorted(p for p in args.folder.rglob('*') if p.suffix in ENDINGS)
+    files = sorted(args.folder / name for name in files_below(args.folder) if is_video(name))
+    if not files:
+        parser.error(f'there are no videos in {args.folder}')
     figures = {}
     for frames in args.frames:
         with tempfile.TemporaryDirectory() as cache:
@@ -144,6 +148,8 @@ def main() -> None:
 def compare(files: List[Path], pipelines: Dict[str, List[dict]], args: argparse.Namespace) -> Dict[str, dict]:
     """Measure all pipelines on the files that the stock one reads."""
     files = readable(files, Clips(files, pipelines['stock']))
+    if not files:
+        raise SystemExit(f'the stock pipeline reads none of the videos in {args.folder}')
     stock = Clips(files, pipelines['stock'])
     equal = {name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
              for name, pipeline in pipelines.items()}

@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.datasets.converters.videos import ENDINGS, files_below
+from mmclip4clip.datasets.converters.videos import ENDINGS, files_below, is_video
 from mmclip4clip.datasets.video_check import check_video, summarise
 
 
@@ -22,7 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='folder of the videos; the folders in it are checked too')
     parser.add_argument('report', type=Path, help='JSON file to write; a .jsonl beside it keeps what is '
                         'found of each video, and a check that was stopped goes on from there')
-    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with')
+    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with, '
+                        'in upper or lower case')
     parser.add_argument('--samples', type=int, default=12, help='frames to decode of each video')
     parser.add_argument('--min-frames', type=int, default=2, help='a video with fewer is short')
     parser.add_argument('--min-seconds', type=float, default=1.0, help='a video that lasts less is short')
@@ -109,10 +110,10 @@ def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
 
 def main() -> None:
     args = parse_args()
-    refuse_what_is_not_ours(args, args.report.with_suffix('.jsonl'))
-    names = sorted(path for path in files_below(args.folder) if Path(path).suffix.lower() in args.suffixes)
     if not args.folder.is_dir():
         raise SystemExit(f'{args.folder} is not a folder')
+    refuse_what_is_not_ours(args, args.report.with_suffix('.jsonl'))
+    names = sorted(name for name in files_below(args.folder) if is_video(name, args.suffixes))
     if not names:
         raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')
     problems = summarise(check_all(names, args))

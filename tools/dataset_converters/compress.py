@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmclip4clip.datasets.compression import compress_video
-from mmclip4clip.datasets.converters.videos import ENDINGS, files_below
+from mmclip4clip.datasets.converters.videos import ENDINGS, files_below, is_video
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=3., help='the most frames a second')
     parser.add_argument('--short-side', type=int, default=224, help='the most pixels of the shorter side')
     parser.add_argument('--crf', type=int, default=23, help='quality of x264; less is better and larger')
-    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with')
+    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with, '
+                        'in upper or lower case')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     args = parser.parse_args()
     if not args.source.is_dir():
@@ -38,7 +39,7 @@ def plan(args: argparse.Namespace) -> dict:
     """Return the target of each video, by its source; two that would have one are an error."""
     targets, inside = {}, args.target.absolute()
     for source in sorted(args.source / name for name in files_below(args.source)):
-        if source.suffix.lower() in args.suffixes and inside not in source.absolute().parents:
+        if is_video(source.name, args.suffixes) and inside not in source.absolute().parents:
             target = (args.target / source.relative_to(args.source)).with_suffix('.mp4')
             if target in targets.values():
                 raise SystemExit(f'error: {source} and another video would both become {target}')

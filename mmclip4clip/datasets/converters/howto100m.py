@@ -74,7 +74,7 @@ def _narrations(source: Path, wanted: Optional[dict]) -> Iterator[Tuple[str, Tup
     """Yield starts, ends and texts of each wanted video."""
     columns = ('start', 'end', 'text')
     if source.is_dir():
-        for path in sorted(source.glob('*.csv')):
+        for path in sorted(path for path in source.iterdir() if path.suffix.lower() == '.csv'):
             if wanted is None or path.stem in wanted:
                 rows = [row for _, row in read_table(path, columns)]
                 yield path.stem, tuple([row[c] for row in rows] for c in columns)

@@ -7,6 +7,7 @@ from .captions import Captions, Split
 from .reading import of_form, read_lines, read_table
 from .videos import VideoFolder, files_below, stem_of
 
+TEXT = '.txt'  # or .TXT
 COLUMNS = ('video', 'caption', 'start', 'end', 'group')
 
 
@@ -65,8 +66,8 @@ def _seconds(row: dict, column: str, line: int) -> Optional[float]:
 def read_texts(folder: Path) -> Captions:
     """Read the lines of each text file, and note the videos that have none."""
     captions, stems = Captions(), set()
-    for path in sorted(path for path in files_below(folder) if path.endswith('.txt')):
-        video, lines = path.removesuffix('.txt'), read_lines(folder / path)
+    for path in sorted(path for path in files_below(folder) if path.lower().endswith(TEXT)):
+        video, lines = path[:-len(TEXT)], read_lines(folder / path)
         stems.add(stem_of(video))
         if not lines:
             captions.skip('an empty text file', path)

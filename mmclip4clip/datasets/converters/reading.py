@@ -92,7 +92,7 @@ def read_table(path: Path, needed: Sequence[str]) -> List[Tuple[int, dict]]:
             the header, or a cell more than 131,072 characters.
     """
     reader: Optional[csv.DictReader] = None
-    delimiter = '\t' if path.suffix == '.tsv' else ','
+    delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)

@@ -3,7 +3,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-from ..video_names import ENDINGS, stem_of
+from ..video_names import ENDINGS, is_video, stem_of
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -24,13 +24,16 @@ class VideoFolder:
 
     Raises:
         FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
+            if folder.exists():
+                raise NotADirectoryError(f'the folder of the videos, {folder}, is a file')
             raise FileNotFoundError(f'the folder of the videos, {folder}, does not exist')
         self._files = set(files_below(folder))
-        self.videos = sorted(path for path in self._files if path.lower().endswith(ENDINGS))
+        self.videos = sorted(path for path in self._files if is_video(path))
         self._by_stem: Dict[str, List[str]] = defaultdict(list)
         for path in self.videos:
             for stem in {stem_of(path), stem_of(os.path.basename(path))}:

@@ -34,14 +34,14 @@ def join_schedules(schedulers, checkpoint: dict, name: str) -> None:
     run = ((checkpoint.get('meta') or {}).get(KEY) or {}).get('run')
     if run and 'schedulers' in run:
         run['schedulers'] = [WarmUpCosineLR.__name__]
-    print_log(f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR goes on from them',
-              logger='current', level=logging.WARNING)
+    print_log(f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR goes on from '
+              'them', logger='current', level=logging.WARNING)
 
 
 def _join(scheduler: WarmUpCosineLR, warm_up: dict, cosine: dict) -> Optional[dict]:
     """Return the state of one schedule that has done what two have done, or None if it cannot follow them."""
     if not (isinstance(warm_up, dict) and isinstance(cosine, dict)
-            and WARM_UP <= set(warm_up) and COSINE <= set(cosine)):
+            and WARM_UP.issubset(warm_up) and COSINE.issubset(cosine)):
         return None
     cosine_begin = cosine['end'] - cosine['T_max']
     follows = (warm_up['param_name'] == cosine['param_name'] == 'lr'

@@ -11,22 +11,22 @@ from mmengine.optim.scheduler.param_scheduler import INF
 class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
     r"""Warm up linearly, hold the full rate, then follow a cosine down to 0.
 
-    With w the steps of the warm-up, b the begin of the cosine and e its end, step k has the factor
+    With w the steps of the warm-up, b the begin of the cosine and e its end, step k from 0 has the factor
 
     - :math:`s + (1 - s)\, k / (w - 1)` for k < w, where s is ``start_factor``,
     - 1 from there to b,
-    - :math:`(1 + \cos(\pi\, (k - \lfloor b \rfloor) / (e - b))) / 2` up to e, after which the rate stays.
+    - :math:`(1 + \cos(\pi\, (k - \lfloor b \rfloor) / (e - b))) / 2` before e, where the rate stays.
 
-    The rates are bit by bit those of a list of :class:`WarmUpLR` and mmengine's ``CosineAnnealingLR``, where
-    e - b is exactly the latter's ``T_max``. Checkpoints that were saved with such a list resume, see
+    The rates are bit by bit those of a list of :class:`WarmUpLR` and mmengine's ``CosineAnnealingLR`` whose
+    ``T_max`` is e - b. Checkpoints that were saved with such a list resume, see
     :func:`mmclip4clip.engine.resume.join_schedules`.
 
     Args:
         optimizer (Optimizer | OptimWrapper): What has the learning rates.
         warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It takes two
             steps at least, so that few iterations an epoch reach the full rate too; 0 is none.
-        end (float): Where the cosine ends, in the same unit; mmengine's runner sets it to the length of the
-            training if it is left out.
+        end (float): Where the cosine ends, in the same unit; mmengine's runner sets it to the length of
+            the training if it is left out.
         start_factor (float): Share of the rate in the first step.
         cosine_begin (float, optional): Where the cosine begins; by default where the warm-up ends.
         last_step (int): As for mmengine's schedulers.
@@ -35,7 +35,8 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         verbose (bool): As for mmengine's schedulers.
 
     Raises:
-        ValueError: If a length, ``cosine_begin`` or ``start_factor`` is out of range, or ``end`` is not given.
+        ValueError: If ``warmup``, ``cosine_begin`` or ``start_factor`` is out of range, or ``end`` is not
+            given.
 
     Examples:
         >>> import torch

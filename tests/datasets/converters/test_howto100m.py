@@ -30,6 +30,7 @@ def test_a_folder_of_tables_gives_the_same(tmp_path):
     for video, rows in NARRATIONS.items():
         lines = [f'{a},{b},{c}' for a, b, c in zip(rows['start'], rows['end'], rows['text'])]
         write(tmp_path / 'csv' / f'{video}.csv', '\n'.join(['start,end,text', *lines]))
+    (tmp_path / 'csv/c.csv').rename(tmp_path / 'csv/c.CSV')
     one = read(tmp_path / 'csv').entries
     other = read(write(tmp_path / 'a.json', NARRATIONS)).entries
     assert sorted(one, key=str) == sorted(other, key=str) and len(one) == 3

@@ -46,6 +46,14 @@ def test_the_json_is_named_after_the_table(tmp_path):
     assert (tmp_path / 'train.json').read_text() == '{\n"a.mkv": ["x, y"]\n}\n'
 
 
+def test_endings_in_upper_case_are_those_in_lower_case(tmp_path):
+    assert read_captions(write(tmp_path / 'MINE.TSV', 'video\tcaption\na\tx, y\n')).entries == [
+        dict(video='a', captions=['x, y'])]
+    write(tmp_path / 'folder/B.MP4', '')
+    captions = read_texts(write(tmp_path / 'folder/B.TXT', 'one').parent)
+    assert captions.entries == [dict(video='B', captions=['one'])] and not captions.skipped
+
+
 def test_texts_beside_videos_give_a_caption_a_line(tmp_path):
     for name in ('b.mp4', 'deep/a.1.avi', 'silent.mov', 'empty.mp4', 'whole.webm'):
         write(tmp_path / name, '')

@@ -62,3 +62,6 @@ def test_all_videos_are_listed(tmp_path):
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='the folder of the videos, .*none, does not exist'):
         VideoFolder(tmp_path / 'none')
+    (tmp_path / 'file').touch()
+    with pytest.raises(NotADirectoryError, match='the folder of the videos, .*file, is a file'):
+        VideoFolder(tmp_path / 'file')

@@ -104,6 +104,18 @@ def test_bad_arguments_are_named_before_anything_is_checked(tool, folder, capsys
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_named(tool, folder):
-    with pytest.raises(SystemExit, match='nowhere is not a folder'):
-        tool('dataset_converters/check.py', 'nowhere', 'report.json')
+@pytest.mark.parametrize('place', ['nowhere', 'videos/a.mp4'])
+def test_a_folder_that_is_not_there_is_named_before_anything_is_looked_for(tool, folder, place, monkeypatch):
+    monkeypatch.setattr('mmclip4clip.datasets.converters.videos.os.walk', None)
+    Path('report.json').write_text('{"folder": "videos"}')
+    with pytest.raises(SystemExit, match=f'{place} is not a folder'):
+        tool('dataset_converters/check.py', place, 'report.json')
+
+
+@pytest.mark.parametrize('suffixes, count', [(['.MP4'], 5), (['.mp4', '.Avi'], 6), (['EATS.mp4'], 0)])
+def test_suffixes_match_in_upper_and_lower_case(tool, folder, suffixes, count):
+    if count:
+        assert run(tool, '--samples', 1, '--suffixes', *suffixes)['videos'] == count
+    else:
+        with pytest.raises(SystemExit, match='there are no videos in videos: no name ends with EATS.mp4'):
+            run(tool, '--suffixes', *suffixes)

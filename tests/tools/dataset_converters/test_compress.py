@@ -30,6 +30,12 @@ def test_what_cannot_be_read_is_listed_and_the_rest_done(tool, folder):
     assert (folder / 'out/a.mp4').exists()
 
 
+def test_suffixes_match_in_upper_and_lower_case(tool, folder, capsys):
+    (folder / 'in/a.mp4').rename(folder / 'in/a.Mp4')
+    tool('dataset_converters/compress.py', 'in', 'out', '--workers', 1, '--suffixes', '.MP4')
+    assert '1 compressed, 0 were there' in capsys.readouterr().out and (folder / 'out/a.mp4').exists()
+
+
 def test_two_videos_of_one_name_are_refused(tool, folder):
     write_frames(folder / 'in/a.avi', at_rate(4., 8))
     with pytest.raises(SystemExit, match='would both become out/a.mp4'):
