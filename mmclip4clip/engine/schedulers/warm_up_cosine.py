@@ -23,8 +23,8 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     Args:
         optimizer (Optimizer | OptimWrapper): What has the learning rates.
-        warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It takes two
-            steps at least, so that few iterations an epoch reach the full rate too; 0 is none.
+        warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It takes
+            two steps at least, so that few iterations an epoch reach the full rate too; 0 is none.
         end (float): Where the cosine ends, in the same unit; mmengine's runner sets it to the length of
             the training if it is left out.
         start_factor (float): Share of the rate in the first step.
