@@ -1,5 +1,4 @@
 """Reading video-caption annotations: one JSON file, in either of two forms."""
-import html
 import math
 import os.path as osp
 import unicodedata
@@ -7,6 +6,7 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Union
 
 from ..safe_json import read_json, shorten
+from .caption_text import resolve_html
 
 FORMS = ('either {"video.mp4": ["caption", ...], ...} or '
          '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '
@@ -140,7 +140,7 @@ def _text_fault(text: str, most: int) -> Optional[str]:
 def _shows_something(text: str) -> bool:
     """Look for a character to see, also behind HTML's names of blanks such as ``&nbsp;``."""
     return any(unicodedata.category(character) not in INVISIBLE and character not in FILLERS
-               for character in html.unescape(html.unescape(text)))
+               for character in resolve_html(resolve_html(text)))
 
 
 def _check_entry(entry: Any, where: str, absolute: bool) -> dict:

@@ -25,8 +25,18 @@ def clean_caption(caption: str) -> str:
     Returns:
         str: For example "it's a dog" for "it’s  a&amp;nbsp;dog".
     """
-    text = html.unescape(html.unescape(ftfy.fix_text(caption[:READ[-1]])))
+    text = resolve_html(resolve_html(ftfy.fix_text(_shorten_numbers(caption[:READ[-1]]))))
     return re.sub(r'\s+', ' ', text).strip()
+
+
+def resolve_html(text: str) -> str:
+    """Resolve HTML's names and numbers of characters once, also numbers that are too long for an ``int``."""
+    return html.unescape(_shorten_numbers(text))
+
+
+def _shorten_numbers(text: str) -> str:
+    """Shorten numbers of a thousand digits: HTML reads them as it does 99999999, Python refuses them."""
+    return re.sub(r'#(\d{8})\d{1000,}', r'#\1', text)
 
 
 def read_as_clip(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:

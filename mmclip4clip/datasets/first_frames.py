@@ -10,7 +10,7 @@ import av
 
 from .video_readers import NoVideoError
 from .video_readers.errors import describe
-from .video_readers.packets import open_video
+from .video_readers.packets import PICTURE_CODECS, open_video
 
 
 class Opening(NamedTuple):
@@ -32,19 +32,28 @@ def decode_first_frame(filename: str) -> Optional[float]:
         float, optional: Seconds that the video lasts by its own account.
 
     Raises:
-        NoVideoError: If it holds no video, or no frame decodes.
+        NoVideoError: If it holds no video, may be a picture, or no frame decodes.
         Exception: What PyAV raises.
     """
     container, stream = open_video(filename)
     with container:
+        if stream.codec_context.name in PICTURE_CODECS:
+            raise NoVideoError('it may be a picture')
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:  # another one may decode
                 continue
             if frames:
-                return None if container.duration is None else container.duration / av.time_base
+                return seconds_of(container, stream)
     raise NoVideoError('none of its frames decodes')
+
+
+def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> Optional[float]:
+    """Return how long a video stream lasts by its own account, else its file, whose sound may be longer."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
 
 
 def open_videos(filenames: Iterable[str], processes: int = 4, time_limit: float = 10.,

@@ -76,3 +76,9 @@ def test_words_after_a_long_nothing_are_read(folder):
     captions = [' \x00' * 40_000 + 'a red circle', 'a red circle']
     ids, plain = encode_captions(load_tokenizer(folder), captions, 9)
     assert ids == plain and len(plain) == 3
+
+
+@pytest.mark.parametrize('amp', ['', 'amp;', 'amp;amp;'])
+def test_a_number_of_thousands_of_digits_is_no_character(amp):
+    assert clean_caption(f'a dog &{amp}#{"9" * 5000};') == 'a dog \ufffd'
+    assert clean_caption('tag #12345678901 &#100;og') == 'tag #12345678901 dog'

@@ -79,7 +79,8 @@ class FrameStore:
             with open(descriptor, 'wb') as file:
                 for part in parts:
                     file.write(part)
-            os.replace(partial, path)
+                file.flush()
+                os.replace(partial, path)  # while it is locked: others remove what is partial and is not
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -27,7 +27,8 @@ FRAME_KEYS = frozenset((
     'lazy', 'num_clips', 'num_crops', 'original_shape', 'reported_frames', 'scale_factor', 'start_index',
     'total_frames'))
 ITEM_KEYS = frozenset((
-    'captions', 'data_samples', 'end', 'filename', 'group', 'imgs', 'start', 'tokens', 'video_id'))
+    'caption_mask', 'caption_tokens', 'captions', 'data_samples', 'end', 'filename', 'group', 'group_key',
+    'imgs', 'start', 'text_mask', 'tokens', 'video_id', 'video_key'))
 DECODERS = ('av', 'decord', 'eva-decord', 'opencv-python', 'opencv-contrib-python', 'opencv-python-headless',
             'pillow', 'mmcv', 'mmcv-lite', 'mmaction2')
 _TOLD: Set[Path] = set()  # folders with a cache of old, of which this process has told

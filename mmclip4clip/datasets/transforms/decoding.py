@@ -8,6 +8,7 @@ from mmengine.dataset import Compose
 from ..video_readers import (
     NoVideoError,
     ReaderProcess,
+    ReaderStalledError,
     VideoReader,
     VideoReadError,
     VideoUnavailableError,
@@ -17,6 +18,7 @@ from ..video_readers import (
 from ..video_readers.base import check_bytes
 from ..video_readers.child import MAX_BYTES
 from ..video_readers.errors import describe
+from .resizing import LONGEST
 from .time_window import TimeWindow, UnsuitableVideoError
 
 
@@ -106,6 +108,8 @@ class DecodeVideo(BaseTransform):
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
                 errors[backend] = error
+                if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
+                    break  # to another backend, half a file that the storage gives may look whole
         said = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
         raise kind_of([*errors.values()])(f'{filename} cannot be read; {said}')
 
@@ -132,6 +136,7 @@ class DecodeVideo(BaseTransform):
         sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted)
+        check_sides(*frames[0].shape[1::-1])
         if reader.num_frames <= results['start_index']:  # its last frame is of before the window
             raise VideoReadError(f"the window starts at frame {results['start_index']}, but only "
                                  f'{reader.num_frames} frames decode')
@@ -156,6 +161,17 @@ def kind_of(errors: Sequence[VideoReadError]) -> Type[VideoReadError]:
     if any(isinstance(error, VideoUnavailableError) for error in errors):
         return VideoUnavailableError
     return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
+
+
+def check_sides(width: int, height: int) -> None:
+    """Refuse frames that a resize by their short side would make very large.
+
+    Raises:
+        VideoReadError: If one side is more than 100 times the other.
+    """
+    if not 0 < max(width, height) <= LONGEST * min(width, height):
+        raise VideoReadError(f'its frames have {width} x {height} pixels, one side more than {LONGEST} times '
+                             'the other')
 
 
 def separate(frames: List[np.ndarray]) -> List[np.ndarray]:

@@ -106,11 +106,11 @@ class TimeWindow(BaseTransform):
 
     def _as_the_reference(self, results: dict, start: float, end: Optional[float]) -> dict:
         fps, total = reference_rate(results), results['total_frames']
-        first = int(start * fps)
-        if first >= total:
+        if start * fps >= total:
             raise UnsuitableVideoError(
-                f"{results.get('filename')}: the window starts at {start} s, frame {first} at "
+                f"{results.get('filename')}: the window starts at {start} s, frame {start * fps:.0f} at "
                 f'{fps} frames per second, but there are {total} frames')
+        first = int(start * fps)
         seconds = np.inf if end is None else max(1, np.ceil(end + 1 - start))
         results['total_frames'] = int(min(total - first, seconds * fps))
         results['start_index'] = results['start_index'] + first

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -25,6 +25,10 @@ RENEW_AFTER = 1000  # videos; what decoders leak goes with the process
 MAX_BYTES = 2 * 2**30  # of the frames that are taken from one video
 DECODER_MEMORY = 2**30  # bytes that a decoder may need beside the frames
 KEEP_MEMORY = 128 * 2**20  # bytes that are shared with the child from one video to the next
+
+# A connection that is garbage closes itself and does not remember that. Where it is collected before the
+# ReaderProcess that has it, a second close would hit whatever has got its number since. These stay alive.
+_CONNECTIONS: Dict[int, Connection] = {}
 
 
 class ReaderProcess:
@@ -64,7 +68,7 @@ class ReaderProcess:
 
         Raises:
             VideoUnavailableError: If the storage does not give the file, no child can be
-                started, or the child does nothing for too long.
+                started, or the child does nothing for too long or is killed by the system.
             VideoReadError: If opening fails, takes too much work, or takes the child down.
         """
         if self._opened >= RENEW_AFTER or not self._is_alive():
@@ -83,7 +87,10 @@ class ReaderProcess:
             self.close()
             raise
         except (EOFError, ConnectionError):
-            raise VideoReadError(f'the decoder crashed ({self.close()})') from None
+            ending = self.close()
+            if 'SIGKILL' in ending:  # by the system, for want of memory: no decoder does this to itself
+                raise VideoUnavailableError(f'the decoder was killed ({ending})') from None
+            raise VideoReadError(f'the decoder crashed ({ending})') from None
         if isinstance(answer, VideoReadError):
             raise answer
         return answer
@@ -114,6 +121,7 @@ class ReaderProcess:
             except OSError as error:  # too many files or processes, or no memory, as often in passing
                 raise VideoUnavailableError(f'no process can be started: {describe(error)}') from error
             undo.pop_all()
+            _CONNECTIONS[self._connection.fileno()] = self._connection
         if pid == 0:
             try:
                 self._connection.close()
@@ -141,6 +149,7 @@ class ReaderProcess:
 
     def _release(self) -> int:
         pid, self._pid = self._pid, None
+        _CONNECTIONS.pop(self._connection.fileno(), None)
         self._connection.close()
         os.close(self._memory)
         return pid

@@ -10,6 +10,10 @@ class VideoUnavailableError(VideoReadError):
     """A video that the storage does not give, or the machine does not read, now: it may be sound."""
 
 
+class ReaderStalledError(VideoUnavailableError):
+    """A backend that did nothing for too long; another backend may read the video."""
+
+
 class NoVideoError(VideoReadError):
     """A file that can be opened, but holds no video: sound only, a picture, or no frame at all."""
 

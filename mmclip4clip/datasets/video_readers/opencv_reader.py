@@ -6,6 +6,7 @@ import numpy as np
 from .base import VideoReader, settle_rate
 from .errors import NoVideoError, VideoReadError
 from .packets import PICTURE_CODECS, check_alike, open_video
+from .storage import refuse_failing_storage
 
 
 class OpenCVReader(VideoReader):
@@ -30,6 +31,7 @@ class OpenCVReader(VideoReader):
             seconds.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         reported, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
         capture.release()
+        refuse_failing_storage(filename)  # OpenCV takes a read that fails for the end of the file
         if not seconds:
             raise NoVideoError('it has no frame that decodes')
         if len(seconds) == 1 and (reported < 1 or is_picture):

@@ -54,6 +54,17 @@ def _fault(filename: str) -> Optional[OSError]:
     return None
 
 
+def refuse_failing_storage(filename: str) -> None:
+    """Read a file to its end, as a decoder with reads of its own may have stopped at one that failed.
+
+    Raises:
+        OSError: What the storage says.
+    """
+    fault = _fault(filename)
+    if fault is not None:
+        raise fault
+
+
 def refuse_playlist(filename: str) -> None:
     """Refuse a text that is named like a video and makes ffmpeg open other files or addresses.
 

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Tuple
 
-from .errors import VideoReadError, VideoUnavailableError
+from .errors import ReaderStalledError, VideoReadError
 
 LONGEST = 10, 600.  # times the limit by the clock, and at least these seconds, if it hardly gets to work
 WAITS_FOR_ITS_TURN = 'RTt'  # of the states in /proc: running or ready to run, stopped
@@ -35,7 +35,7 @@ class TimeLimit:
 
         Raises:
             VideoReadError: If it has worked for too long.
-            VideoUnavailableError: If it has slept for too long, or did not get to work for very long.
+            ReaderStalledError: If it has slept for too long, or did not get to work for very long.
         """
         longest = min(0.5, max(0.01, self._sleeping / 4))
         pause = min(0.02, longest)
@@ -55,10 +55,10 @@ class TimeLimit:
         if worked > self._working:
             raise VideoReadError(f'it took more than {self._working:.3g} s and was given up')
         if self.slept > self._sleeping:
-            raise VideoUnavailableError(f'it took more than {self._sleeping:.3g} s and was given up')
+            raise ReaderStalledError(f'it took more than {self._sleeping:.3g} s and was given up')
         longest = max(LONGEST[0] * self._working, LONGEST[1])
         if self._passed > longest:
-            raise VideoUnavailableError(f'it took more than {longest:.3g} s and was given up')
+            raise ReaderStalledError(f'it took more than {longest:.3g} s and was given up')
 
     def _state(self) -> Tuple[float, bool]:
         """Return the CPU seconds so far, and whether no thread works, waits to work or has worked lately."""

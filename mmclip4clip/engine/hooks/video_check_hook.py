@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from ...datasets.first_frames import Opening, open_videos
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
+from ...datasets.transforms import DecodeVideo
 from ...datasets.video_readers import VideoReadError, VideoUnavailableError
 from ...random_states import kept_random_states
 from .bad_video_hook import append_videos, name_bad, videos_of
@@ -92,7 +93,7 @@ class VideoCheckHook(Hook):
         begin = time.monotonic()
         items = list_videos(leaf)
         wait = StorageWait(leaf.storage_wait)  # what the storage does not give at first may be sound
-        found, away, unchecked = self._find_bad(items, lambda item: wait(partial(decoder, item)))
+        found, away, unchecked = self._find_bad(items, decoder, wait)
         bad = name_bad(found, videos_of(leaf))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
@@ -117,22 +118,23 @@ class VideoCheckHook(Hook):
         runner.logger.warning(f'{said}\nEach {become}, with all its captions')
         return []
 
-    def _find_bad(self, items: List[dict], decoder) -> Tuple[Dict[str, str], List[str], int]:
+    def _find_bad(self, items: List[dict], decoder: DecodeVideo,
+                  wait: StorageWait) -> Tuple[Dict[str, str], List[str], int]:
         """Return why videos cannot be read, by key, why others were not given, and how many are left."""
         end = time.monotonic() + self.total_time
         files = set(sorted({item['filename'] for item in items})[get_rank()::get_world_size()])
         opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
-        bad, away, unchecked = {}, [], 0
+        quick, (bad, away, unchecked) = is_told_by_the_first_frame(decoder), ({}, [], 0)
         for item in items:
             if item['filename'] not in opened:
                 unchecked += item['filename'] in files
-            elif not looks_sound(item, opened[item['filename']]):
+            elif not quick or not looks_sound(item, opened[item['filename']]):
                 if time.monotonic() > end:
                     unchecked += 1
                     continue
                 try:
                     with kept_random_states():  # its sampling may be random
-                        decoder(dict(item))
+                        wait(partial(decoder, dict(item)))
                 except VideoUnavailableError as error:
                     away.append(f'{item["video_id"]}: {error}')
                 except VideoReadError as error:
@@ -141,6 +143,15 @@ class VideoCheckHook(Hook):
         parts = [mine] if get_world_size() == 1 else all_gather_object(mine)
         return ({video: why for part, _, _ in parts for video, why in part.items()},
                 [why for _, part, _ in parts for why in part], sum(n for _, _, n in parts))
+
+
+def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
+    """Tell whether a video whose first frame PyAV decodes is one that this decoder reads.
+
+    Other backends refuse more, as do a least number of frames and the reference's way of counting seconds.
+    """
+    return decoder.backends[0] == 'pyav' and decoder.min_frames == 1 and not any(
+        getattr(step, 'reference_times', False) for step in decoder.sampling.transforms)
 
 
 def looks_sound(item: dict, opening: Opening) -> bool:

@@ -19,8 +19,8 @@ def write(quota, name, size, replaced=0) -> bool:
     partial = quota.folder / 'ab' / f'{name}{PARTIAL}'
     descriptor = quota.create(partial, int(4096 * size), 4096 * replaced)
     if descriptor is not None:
-        os.close(descriptor)
         os.replace(partial, quota.folder / 'ab' / name)
+        os.close(descriptor)
     return descriptor is not None
 
 

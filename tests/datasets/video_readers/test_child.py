@@ -1,12 +1,21 @@
+import faulthandler
+import gc
 import os
 import pickle
 import signal
+import sys
 import time
 
 import numpy as np
 import pytest
 
-from mmclip4clip.datasets.video_readers import ReaderProcess, VideoReadError, child, open_reader
+from mmclip4clip.datasets.video_readers import (
+    ReaderProcess,
+    VideoReadError,
+    VideoUnavailableError,
+    child,
+    open_reader,
+)
 from mmclip4clip.datasets.video_readers.base import VideoReader
 from mmclip4clip.datasets.video_readers.open import BACKENDS
 
@@ -30,8 +39,9 @@ class Scripted(VideoReader):
                 time.sleep(0.05)
         if self.filename == 'greedy':
             return {i: np.zeros((2**30, 2, 3), np.uint8) for i in indices}
-        if self.filename == 'crashes':
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.filename in ('crashes', 'is killed'):
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGKILL if self.filename == 'is killed' else signal.SIGSEGV)
         if self.filename == 'exits':
             os._exit(7)
         return {i: np.full((2, 3, 3), i, np.uint8) for i in indices}
@@ -68,10 +78,16 @@ def test_a_decoder_that_hangs_is_killed_in_time_and_the_next_video_is_read(proce
     assert process.open('scripted', 'fine', 30).read([4])[0].max() == 4
 
 
-@pytest.mark.parametrize('name, how', [('crashes', 'signal 9, SIGKILL'), ('exits', 'exit code 7')])
+@pytest.mark.parametrize('name, how', [('crashes', 'signal 11, SIGSEGV'), ('exits', 'exit code 7')])
 def test_a_decoder_that_crashes_costs_its_video_only(process, name, how):
     with pytest.raises(VideoReadError, match=f'the decoder crashed .{how}'):
         process.open('scripted', name, 30).read([0])
+    assert process.open('scripted', 'fine', 30).read([4])[0].max() == 4
+
+
+def test_a_child_that_the_system_kills_says_nothing_of_the_video(process):
+    with pytest.raises(VideoUnavailableError, match='the decoder was killed .signal 9, SIGKILL'):
+        process.open('scripted', 'is killed', 30).read([0])
     assert process.open('scripted', 'fine', 30).read([4])[0].max() == 4
 
 
@@ -146,3 +162,17 @@ def test_the_child_ends_with_its_parent(files):
 def open_stat(pid) -> str:
     with open(f'/proc/{pid}/stat') as file:
         return file.read().split(')')[1]
+
+
+def test_nothing_is_closed_twice_where_rubbish_is_found_in_any_order(process, monkeypatch):
+    process.open('scripted', 'fine', 30)
+    younger = ReaderProcess.__new__(ReaderProcess)  # so that the collector meets its connection before it
+    younger.__dict__.update(process.__dict__)
+    younger.cycle, process._pid = younger, None
+    failed = []
+    monkeypatch.setattr(sys, 'unraisablehook', failed.append)
+    del younger
+    process._connection = None
+    gc.collect()
+    assert not failed
+    assert process.open('scripted', 'fine', 30).read([3])[0].max() == 3

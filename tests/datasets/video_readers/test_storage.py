@@ -57,7 +57,7 @@ def fail_after(monkeypatch, size):
 
 
 @pytest.mark.parametrize('name', ['mp4', 'no_count', 'avi', 'fragments'])
-@pytest.mark.parametrize('backend', ['pyav', 'decord'])
+@pytest.mark.parametrize('backend', ['pyav', 'decord', 'opencv'])
 def test_a_disk_that_fails_halfway_gives_no_short_video(files, monkeypatch, name, backend):
     fail_after(monkeypatch, files[name].stat().st_size // 2)
     with pytest.raises(VideoUnavailableError, match='Input/output error'):

@@ -131,6 +131,14 @@ def test_validation_is_checked_once_in_a_training(build, run, monkeypatch):
     assert run(hook, val=data) == ''
 
 
+@pytest.mark.parametrize('decode', [
+    dict(min_frames=1000), dict(backends=['decord'], min_frames=1000),
+    dict(sampling=dict(type='SampleAtRate', fps=60, reference_times=True))])
+def test_what_the_decoder_would_refuse_is_found_though_the_first_frame_decodes(build, run, decode):
+    with pytest.raises(VideoReadError, match='4 of 4 videos'):
+        run(test=build(bad=0, pipeline=[dict(DECODE, **decode)]))
+
+
 def test_what_is_not_reached_in_time_is_said(build, run, monkeypatch):
     monkeypatch.setattr(video_check_hook, 'open_videos',
                         lambda files, *args: {files[0]: Opening(None, 2.)})
