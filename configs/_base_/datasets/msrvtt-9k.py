@@ -1,6 +1,6 @@
 # 12 frames and 32 words; one item a caption in training, one a video in the test (1k-A). Frames and sizes are
-# those of mmaction2's CLIP4Clip: other moments, other pixels than the paper's. The leaves ...-fps1-...12-... have
-# the paper's pixels and sampling, ...-reference-... the moments of the paper's code too.
+# those of mmaction2's CLIP4Clip: other moments, other pixels than the paper's. The leaves ...-fps1-...12-...
+# have the paper's pixels and sampling, ...-reference-... the moments of the paper's code too.
 _base_ = 'video-captions.py'
 
 train_decode = dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=12, num_clips=1))
