@@ -1,28 +1,15 @@
 import copy
-import functools
 import re
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
 from mmclip4clip.datasets.converters import CONVERTERS
 
-from .videos import at_rate, write_frames
-
-ROOT = Path(__file__).parents[1]
-LEAVES = sorted((ROOT / 'configs').glob('[!_]*/**/*.py'))
-RETRIEVAL = ROOT / 'configs/retrieval/clip4clip'
-PUBLISHED = 'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
-
-
-@functools.cache
-def load(path: Path) -> Config:
-    """Read a config once for all tests, which leave it as it is."""
-    return Config.fromfile(path)
+from .leaves import LEAVES, PUBLISHED, RETRIEVAL, ROOT, difference, load
 
 
 @pytest.mark.parametrize('path', LEAVES, ids=lambda p: p.stem)
@@ -123,7 +110,6 @@ def test_the_papers_frames_have_the_references_pixels_and_mmaction2s_their_own(p
         assert kinds[-3:-1] == ['FormatShape', 'TokenizeCaptions']
 
 
-MSRVTT = [path for path in LEAVES if path.stem.endswith('_msrvtt-9k-rgb')]
 SIZES = {  # widths of text and vision, patch; the shared space is as wide as the text
     'base-patch32': (512, 768, 32), 'base-patch16': (512, 768, 16), 'large-patch14': (768, 1024, 14)}
 
@@ -151,79 +137,6 @@ def test_every_head_fits_its_clip(path, shapes):
     assert built.adapter.uses_logit_scale != ('tight' in path.stem)
 
 
-@pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
-def test_an_ablation_changes_what_its_name_says(path):
-    cfg, name, base = load(path), path.stem, load(RETRIEVAL / PUBLISHED)
-    frames = cfg.test_dataloader.dataset.pipeline[0].sampling
-    assert frames == cfg.val_dataloader.dataset.pipeline[0].sampling
-    assert frames.get('clip_len', frames.get('max_frames')) == int(
-        re.search(r'(?:-u|-head|-tail|-uniform)(\d+)-', name)[1])
-    cut = re.search(r'fps1-([a-z]+)', name)
-    assert frames.get('cut') == (cut[1] if cut else 'uniform' if 'reference' in name else None)
-    freeze = re.search(r'-freeze(\d+)-', name)
-    assert cfg.model.backbone.frozen_layers == (
-        int(freeze[1]) if freeze else -1 if 'train-all' in name else 0)
-    assert cfg.model.backbone.get('linear_patch', '2d') == ('3d' if '-3d-' in name else '2d')
-    rate = re.search(r'-lr(\S+?e-\d)-', name)
-    if 'reference' not in name:
-        assert cfg.optim_wrapper.optimizer.lr == (float(rate[1]) if rate else base.optim_wrapper.optimizer.lr)
-    size, patch = re.search(r'vit-(base|large)-p(\d+)', name).groups()
-    assert cfg.model.backbone.pretrained == f'openai/clip-vit-{size}-patch{patch}'
-    heads = dict(lstm='SeqLSTM', seq='SeqTransformer', tight='Tight', wti='WTI', xpool='XPool')
-    head = re.match(r'clip4clip(?:-(\w+))?_', name)[1]
-    assert cfg.model.adapter.type == heads.get(head, 'Mean') + 'Adapter'
-
-
-def difference(one, other, key='') -> dict:
-    """What a config has that another has not, by dotted key."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = sorted({*one, *other})
-        return {k: v for name in keys for k, v in
-                difference(one.get(name), other.get(name), f'{key}.{name}'.strip('.')).items()}
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        pairs = zip(one, other, strict=True)
-        return {k: v for i, pair in enumerate(pairs) for k, v in difference(*pair, f'{key}.{i}').items()}
-    return {} if one == other else {key: one}
-
-
-ABLATIONS = sorted((RETRIEVAL / 'ablations').glob('*.py'))
-ALL = ('train', 'val', 'test')
-VARIED = {  # what the names say, but for the sampling of a frame a second
-    **{f'-u{n}-': {f'{part}_dataloader.dataset.pipeline.0.sampling.clip_len': n for part in ALL}
-       for n in (1, 6, 24)},
-    **{f'-lr{rate}-': {'optim_wrapper.optimizer.lr': float(rate)} for rate in ('1e-6', '5e-5')},
-    **{f'-{name}-': {'model.backbone.frozen_layers': n}
-       for name, n in (('train-all', -1), ('freeze6', 6), ('freeze9', 9), ('freeze12', 12))},
-    **{f'_8xb{n}-': {'train_dataloader.batch_size': n, 'auto_scale_lr.base_batch_size': 8 * n}
-       for n in (4, 32)},
-    '-p32-3d-': {'model.backbone.linear_patch': '3d'},
-    'vit-base-p16-': {'model.backbone.pretrained': 'openai/clip-vit-base-patch16'},
-    'vit-large-p14-': {'model.backbone.pretrained': 'openai/clip-vit-large-patch14'}}
-
-
-@pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem)
-def test_an_ablation_differs_from_the_published_config_by_what_it_varies_alone(path):
-    names = {'model', 'train_cfg', 'param_scheduler', 'optim_wrapper', 'auto_scale_lr', 'default_hooks',
-             'val_evaluator', 'test_evaluator', *(f'{part}_dataloader' for part in ALL)}
-    cfg, base = ({name: load(p)[name] for name in names} for p in (path, RETRIEVAL / PUBLISHED))
-    found = difference(cfg, base)
-    if '-fps1-' in path.stem:
-        assert set(found) == {f'{part}_dataloader.dataset.pipeline' for part in ALL}
-        return
-    expected = {k: v for name, keys in VARIED.items() if name in path.stem for k, v in keys.items()}
-    if '-seq_' in path.stem:
-        expected['model.adapter.type'] = 'SeqTransformerAdapter'
-    if '-seq_vit-large' in path.stem:
-        expected['model.adapter.width'] = 768
-    assert found == expected and expected
-
-
-def test_ablations_have_a_folder_of_their_own_and_no_twin():
-    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 19
-    assert len({path.name for path in LEAVES}) == len(LEAVES)
-    assert not [path for path in RETRIEVAL.glob('*_msrvtt-9k-rgb.py') if any(n in path.stem for n in VARIED)]
-
-
 def test_no_config_cuts_a_pipeline_by_index():
     for path in (ROOT / 'configs').rglob('*.py'):
         assert not re.search(r'pipeline\[|\[\d*:\d*\]', path.read_text()), path
@@ -247,16 +160,6 @@ def test_the_tokenizer_stays_where_the_command_line_sets_it(path):
 def cuts_and_resizes_at_once(path: Path) -> bool:
     """Whether a config has one step between decoding and FormatShape, or none."""
     return any(part in path.stem for part in ('-fps1-', '-reference-', 'moving-shapes'))
-
-
-def test_a_single_frame_is_drawn_in_training_and_the_middle_one_in_the_test(tmp_path):
-    write_frames(tmp_path / 'v.mp4', at_rate(10., 31))
-    cfg = load(next(path for path in ABLATIONS if '-u1-' in path.stem))
-    train, test = (TRANSFORMS.build(loader.dataset.pipeline[0])
-                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
-    drawn, seen = ({tuple(decode(dict(filename=str(tmp_path / 'v.mp4')))['frame_inds']) for _ in range(6)}
-                   for decode in (train, test))
-    assert seen == {(15, )} and len(drawn) > 1 and {len(frames) for frames in drawn} == {1}
 
 
 # The paper's settings: frames, words, K of the recalls, one training item, files of validation and test.
@@ -315,34 +218,6 @@ def test_captioning_configs_train_what_their_names_say(path):
     prefix = 'caption_' if 'msrvtt' in path.stem else ''
     train = 'train_by_shape' if 'moving-shapes' in path.stem else 'train'
     assert files == [f'{prefix}{part}.json' for part in (train, 'val', 'test')]
-
-
-@pytest.fixture(scope='module')
-def models() -> list:
-    """The models that the metafiles list."""
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    files = [yaml.safe_load((ROOT / path).read_text()) for path in index['Import']]
-    return [model for file in files for model in file['Models']]
-
-
-def test_the_metafiles_list_every_config_as_it_is(models):
-    assert sorted(model['Config'] for model in models) == [p.relative_to(ROOT).as_posix() for p in LEAVES]
-    for model in models:
-        cfg, facts = load(ROOT / model['Config']), model['Metadata']
-        assert model['Name'] == Path(model['Config']).stem
-        assert facts['Batch Size'] == cfg.auto_scale_lr.base_batch_size
-        assert facts['Epochs'] == cfg.train_cfg.max_epochs
-        assert facts['Adapter'] == cfg.model.adapter.type
-        assert f"_{facts['Architecture']}-" in model['Name']
-
-
-def test_every_figure_of_the_metafiles_says_who_published_it(models):
-    results = [result for model in models for result in model.get('Results', [])]
-    assert len(results) == 10
-    for result in results:
-        assert result['Published By'].startswith(('the paper', 'mmaction2'))
-        assert result['Source'].startswith(('arXiv:', 'https://'))
-        assert {'R1', 'R5', 'MdR', 'MnR'} <= set(result['Metrics'])
 
 
 def test_captioners_have_the_settings_that_their_readme_tells():

@@ -43,11 +43,13 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         >>> from mmclip4clip.engine import WarmUpCosineLR
         >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
         >>> scheduler = WarmUpCosineLR(optimizer, warmup=2, end=6, start_factor=.5, by_epoch=False)
+        >>> rates = []
         >>> for _ in range(6):
-        ...     print(f'{optimizer.param_groups[0]["lr"]:.2f}', end=' ')
+        ...     rates.append(round(scheduler.get_last_value()[0], 2))
         ...     optimizer.step()
         ...     scheduler.step()
-        0.50 1.00 1.00 0.85 0.50 0.15
+        >>> rates
+        [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
     """
 
     def __init__(self, optimizer, warmup: float, end: float = INF, start_factor: float = 0.05,

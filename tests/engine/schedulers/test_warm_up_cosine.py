@@ -1,9 +1,12 @@
+import doctest
 import math
 
 import pytest
 import torch
 from mmaction.registry import PARAM_SCHEDULERS
 from mmengine.optim import OptimWrapper
+
+from mmclip4clip.engine.schedulers import warm_up_cosine
 
 # Warm-up, begin and end of the cosine in epochs, first factor: the recipes, and one of their edges.
 RECIPES = [(.5, .5, 5, .05), (1, 5, 8, .02), (1, 1, 3, .02), (1, 10, 20, .02), (1.5, 2, 4, .5)]
@@ -74,6 +77,11 @@ def test_it_counts_epochs_and_iterations_and_needs_no_warm_up():
         assert [values[0] for values in rates(*build(schedule, 9), 5)] == expected
     assert [v[0] for v in rates(*build([dict(iterations[0], warmup=0)], 9), 4)] == pytest.approx(
         [1e-5 * math.cos(math.pi / 8 * k)**2 for k in range(4)])
+
+
+def test_its_example_is_right():
+    result = doctest.testmod(warm_up_cosine)
+    assert result.attempted and not result.failed
 
 
 def test_it_goes_on_from_its_state():
