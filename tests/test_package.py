@@ -43,7 +43,7 @@ def test_the_wheel_carries_every_module_config_and_tool(wheel):
 def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = ('from mmengine.config import Config; from pathlib import Path; '
-            'leaves = list(Path("mmclip4clip/.mim/configs").glob("[!_]*/*/*.py")); '
+            'leaves = list(Path("mmclip4clip/.mim/configs").glob("[!_]*/**/*.py")); '
             'assert leaves and all(Config.fromfile(leaf).model for leaf in leaves); '
             'import mmclip4clip; print(mmclip4clip.__file__)')
     done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, stdout=subprocess.PIPE,
