@@ -3,6 +3,7 @@ import json
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from mmengine.config import config as mmengine_config
@@ -26,6 +27,10 @@ def _format_once(text: str, **style) -> tuple:
 
 
 mmengine_config.FormatCode = _format_once
+
+
+hypothesis.settings.register_profile('any-machine', deadline=None)  # a loaded one takes its time
+hypothesis.settings.load_profile('any-machine')
 
 
 def pytest_collection_finish(session):
