@@ -18,7 +18,7 @@ from ..video_readers import (
 from ..video_readers.base import check_bytes
 from ..video_readers.child import MAX_BYTES
 from ..video_readers.errors import describe
-from .resizing import LONGEST
+from .resizing import check_sides
 from .time_window import TimeWindow, UnsuitableVideoError
 
 
@@ -161,17 +161,6 @@ def kind_of(errors: Sequence[VideoReadError]) -> Type[VideoReadError]:
     if any(isinstance(error, VideoUnavailableError) for error in errors):
         return VideoUnavailableError
     return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
-
-
-def check_sides(width: int, height: int) -> None:
-    """Refuse frames that a resize by their short side would make very large.
-
-    Raises:
-        VideoReadError: If one side is more than 100 times the other.
-    """
-    if not 0 < max(width, height) <= LONGEST * min(width, height):
-        raise VideoReadError(f'its frames have {width} x {height} pixels, one side more than {LONGEST} times '
-                             'the other')
 
 
 def separate(frames: List[np.ndarray]) -> List[np.ndarray]:

@@ -55,9 +55,7 @@ class ResizeCenterCrop(BaseTransform):
             raise ValueError(f'{filename}: expected frames (H, W, 3) of uint8, got {frame.shape} of '
                              f'{frame.dtype}; ResizeCenterCrop comes before FormatShape')
         height, width = frame.shape[:2]
-        if not 0 < max(height, width) <= LONGEST * min(height, width):
-            raise VideoReadError(f'{filename} cannot be read; its frames have {width} x {height} pixels, one '
-                                 f'side more than {LONGEST} times the other')
+        check_sides(width, height, f'{filename} cannot be read; ')  # of other decoders than DecodeVideo
         width, height = resized_size(width, height, self.size)
         left, top = (round((side - self.size) / 2) for side in (width, height))  # halves to even
         picture = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
@@ -65,6 +63,22 @@ class ResizeCenterCrop(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(size={self.size})'
+
+
+def check_sides(width: int, height: int, start: str = '') -> None:
+    """Refuse frames that a resize by their short side would make very large.
+
+    Args:
+        width (int): Pixels.
+        height (int): Likewise.
+        start (str): What the message begins with.
+
+    Raises:
+        VideoReadError: If one side is more than 100 times the other.
+    """
+    if not 0 < max(width, height) <= LONGEST * min(width, height):
+        raise VideoReadError(f'{start}its frames have {width} x {height} pixels, one side more than '
+                             f'{LONGEST} times the other')
 
 
 def resized_size(width: int, height: int, size: int) -> Tuple[int, int]:

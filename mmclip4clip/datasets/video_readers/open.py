@@ -6,7 +6,7 @@ from .base import VideoReader
 from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
-from .storage import explain, refuse_playlist
+from .storage import explain
 
 BACKENDS: Dict[str, Type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
 PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
@@ -40,7 +40,6 @@ def open_reader(backend: str, filename: str, max_bytes: Optional[int] = None) ->
         VideoReadError: If opening fails in any other way.
     """
     try:
-        refuse_playlist(filename)
         reader = BACKENDS[backend](filename)
     except Exception as error:  # decoders raise what they like
         raise explain(error, filename) from error

@@ -6,7 +6,7 @@ import numpy as np
 from .base import VideoReader, settle_rate
 from .errors import NoVideoError, VideoReadError
 from .packets import PICTURE_CODECS, check_alike, open_video
-from .storage import refuse_failing_storage
+from .storage import refuse_failing_storage, refuse_playlist
 
 
 class OpenCVReader(VideoReader):
@@ -21,6 +21,7 @@ class OpenCVReader(VideoReader):
 
     def __init__(self, filename: str) -> None:
         self._filename = filename
+        refuse_playlist(filename)  # before OpenCV opens it
         capture = self._open()
         container, stream = open_video(filename)
         with container:
