@@ -6,8 +6,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 from ..datasets.tokenizer import load_decoder_tokenizer, spell_caption
-from .decoders import generate
-from .decoders.generation_options import complete_options, seed_of
+from .decoders.generation_options import read_options, seed_of
 from .retriever import CLIP4ClipRetriever, Inputs, Samples
 
 
@@ -34,7 +33,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         freeze_encoder (bool): Whether only the decoder trains. Embeddings that it is tied to
             belong to CLIP and stay as they are.
         generation (dict, optional): ``method``, ``'beam'`` by default, ``'greedy'`` or
-            ``'sample'``, and its options, see :func:`generate`. ``max_new_tokens`` is 30 unless
+            ``'sample'``, and its options, see :class:`GenerationOptions`. ``max_new_tokens`` is 30 unless
             given, or what the decoder has positions for. Sampling takes ``seed``, 0 by default,
             which together with a video's id determines its caption.
         **kwargs: As for :class:`CLIP4ClipRetriever`.
@@ -69,8 +68,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
                              f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out')
         self.caption_loss = MODELS.build(caption_loss)
         self.retrieval_weight, self.freeze_encoder = retrieval_weight, freeze_encoder
-        self.generation = complete_options(
-            generation, self.decoder.vocab_size, self.decoder.max_positions, self.start, self.end)
+        self.generation = read_options(generation, self.decoder.vocab_size, self.decoder.max_positions)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -179,15 +177,13 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         Raises:
             ValueError: If sampling gets no ``identity``.
         """
-        options = dict(self.generation)
-        if options['method'] == 'sample':
+        seeds = None
+        if self.generation.method == 'sample':
             if identity is None:
                 raise ValueError('sampling needs identity, a number a video (V,), got None')
-            seed = options.pop('seed', 0)
-            options['seeds'] = [seed_of(seed, number) for number in identity.tolist()]
-        start = torch.full((len(frames), ), self.start, device=frames.device)
-        tokens, lengths, scores = generate(
-            self.decoder, self.decoder.begin(frames, frame_mask), start, self.end, **options)
+            seeds = [seed_of(self.generation.seed, number) for number in identity.tolist()]
+        tokens, lengths, scores = self.decoder.generate(
+            frames, frame_mask, self.start, self.end, self.generation, seeds)
         captions = [spell_caption(self.tokenizer, ids[:length])
                     for ids, length in zip(tokens.tolist(), lengths.tolist())]
         return captions, scores.tolist()

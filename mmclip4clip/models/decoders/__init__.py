@@ -1,6 +1,5 @@
 from .caption_decoder import CaptionDecoder
-from .generation import Generated, StepwiseDecoder, beam_search, generate, greedy_search, sample
+from .generation import Generated, generate
+from .generation_options import GenerationOptions
 
-__all__ = [
-    'CaptionDecoder', 'Generated', 'StepwiseDecoder', 'beam_search', 'generate', 'greedy_search', 'sample'
-]
+__all__ = ['CaptionDecoder', 'Generated', 'GenerationOptions', 'generate']

@@ -1,25 +1,16 @@
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Sequence
 
+import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from transformers import EncoderDecoderCache, GPT2Config, GPT2Model
+from transformers import GPT2Config, GPT2Model
 
 from ..backbones import CLIPBackbone
-from .stepwise import check_integer
-
-
-class DecoderState(NamedTuple):
-    """What generation keeps of B captions that are being written.
-
-    ``frames`` (B, T, W) and ``frame_mask`` (B, T), and of each block the cached keys and
-    values of words and of frames, (B, heads, length, W / heads) each; none before the first step.
-    """
-
-    frames: Tensor
-    frame_mask: Tensor
-    cache: Tuple[Tuple[Tensor, ...], ...] = ()
+from .generation import Generated, generate
+from .generation_options import GenerationOptions, check_integer
+from .language_model import CaptionLanguageModel
 
 
 @MODELS.register_module()
@@ -89,6 +80,7 @@ class CaptionDecoder(BaseModule):
         if tie_embeddings:
             self.transformer.wte = _Borrowed(clip.token_embedding)
             self.transformer.wpe = _Borrowed(clip.position_embedding)
+        self.transformer.config.update(dict(vocab_size=self.vocab_size, n_positions=self.max_positions))
         self.frame_norm = nn.LayerNorm(backbone.width)
         self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
 
@@ -125,38 +117,34 @@ class CaptionDecoder(BaseModule):
         hidden = self.transformer(
             input_ids=tokens, attention_mask=text_mask, encoder_hidden_states=self._project(frames),
             encoder_attention_mask=frame_mask).last_hidden_state
-        return self._logits(hidden)
+        return F.linear(hidden, self._words)
 
-    def begin(self, frames: Tensor, frame_mask: Tensor) -> DecoderState:
-        """Return the state before the first token, of frames (B, T, D) with their mask (B, T)."""
-        return DecoderState(self._project(frames), frame_mask)
-
-    def step(self, tokens: Tensor, state: DecoderState) -> Tuple[Tensor, DecoderState]:
-        """Read one more token of each caption; the state that came stays as it is.
+    def generate(self, frames: Tensor, frame_mask: Tensor, start: int, end: int, options: GenerationOptions,
+                 seeds: Optional[Sequence[int]] = None) -> Generated:
+        """Write a caption for each video.
 
         Args:
-            tokens (Tensor): The newest token of each, (B,).
-            state (DecoderState): From :meth:`begin`, :meth:`reorder` or another step.
+            frames (Tensor): Frames as for :meth:`forward`, (B, T, D).
+            frame_mask (Tensor): 1 for real frames, 0 for padding, (B, T).
+            start (int): The token that captions start with.
+            end (int): The token that ends a caption.
+            options (GenerationOptions): How to generate.
+            seeds (Sequence[int], optional): One a video, for sampling.
 
         Returns:
-            tuple[Tensor, DecoderState]: Logits of the next token, (B, K), and the state for it.
+            Generated: A caption a row, see :func:`generate`.
         """
-        cache = EncoderDecoderCache(state.cache) if state.cache else None
-        out = self.transformer(
-            input_ids=tokens[:, None], encoder_hidden_states=state.frames,
-            encoder_attention_mask=state.frame_mask, past_key_values=cache, use_cache=True)
-        return self._logits(out.last_hidden_state[:, 0]), state._replace(cache=_tensors(out.past_key_values))
-
-    def reorder(self, state: DecoderState, rows: Tensor) -> DecoderState:
-        """Return the state of ``rows`` (B',), in this order; a row may come several times."""
-        cache = tuple(tuple(x[rows] for x in layer) for layer in state.cache)
-        return DecoderState(state.frames[rows], state.frame_mask[rows], cache)
+        model = CaptionLanguageModel(self.transformer, self._words)
+        inputs = dict(frames=self._project(frames), frame_mask=frame_mask)
+        first = torch.full((len(frames), ), start, device=frames.device)
+        return generate(model, inputs, first, end, options, seeds)
 
     def _project(self, frames: Tensor) -> Tensor:
         return self.frame_proj(self.frame_norm(frames))
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.transformer.wte.weight[:self.vocab_size])
+    @property
+    def _words(self) -> Tensor:
+        return self.transformer.wte.weight[:self.vocab_size]
 
 
 class _Borrowed(nn.Module):
@@ -172,9 +160,3 @@ class _Borrowed(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return self._owner[0](ids)
-
-
-def _tensors(cache: EncoderDecoderCache) -> Tuple[Tuple[Tensor, ...], ...]:
-    """Take from each block keys and values of words and of frames."""
-    return tuple((words.keys, words.values, frames.keys, frames.values) for words, frames in zip(
-        cache.self_attention_cache.layers, cache.cross_attention_cache.layers))

@@ -1,156 +1,147 @@
-"""Captions from any :class:`StepwiseDecoder`: one token at a time, or by beam search.
+"""Captions by ``generate`` of transformers: greedy, beam search or sampling.
 
-A row's caption does not depend on the other rows of its batch: rows that are done
-leave it, so a decoder never sees a token after the end. What can still differ with
-the batch size is the decoder's own rounding.
+A row's caption does not depend on the other rows of its batch, but for the decoder's own rounding.
 """
-from typing import Any, Callable, Sequence
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
-
-from .beam_search import beam_search
-from .stepwise import (
-    CaptionRules,
-    Generated,
-    StepwiseDecoder,
-    check_integer,
-    check_number,
-    next_log_probs,
+from transformers import (
+    GenerationConfig,
+    GenerationMixin,
+    LogitNormalization,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
 )
 
-__all__ = ['Generated', 'StepwiseDecoder', 'beam_search', 'generate', 'greedy_search', 'sample']
+from .generation_options import GenerationOptions
+from .logits_processors import CaptionRules, TokenPicker
 
 
-def generate(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, method: str = 'beam',
-             **options) -> Generated:
-    """Choose a way of generating by name, for configs.
+class Generated(NamedTuple):
+    """One caption for each row of a batch.
 
-    Args:
-        decoder (StepwiseDecoder): What knows the language.
-        state: The decoder's state before the first token, of B rows.
-        start (Tensor): The first token of each row, (B,) int64.
-        end (int): The token that ends a caption.
-        method (str): ``'beam'``, ``'greedy'`` or ``'sample'``.
-        **options: Of :func:`beam_search`, :func:`greedy_search` or :func:`sample`.
-
-    Returns:
-        Generated: A caption a row.
-
-    Raises:
-        TypeError: If the method has no such option, or needs one that is missing.
-        ValueError: If there is no such method, or an option is out of its range.
+    Attributes:
+        tokens (Tensor): Without the start token, ``end`` from the caption's end on, (B, L) int64
+            with L the longest length.
+        lengths (Tensor): Tokens before ``end``, (B,) int64.
+        scores (Tensor): Sum of the decoder's own log-probabilities, the end token's among them, (B,).
+            Those of a beam search are divided by length ** ``length_penalty``, where the length
+            counts the end token, if there is one.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be 'beam', 'greedy' or 'sample', got {method!r}")
-    return METHODS[method](decoder, state, start, end, **options)
 
-
-def greedy_search(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, max_new_tokens: int,
-                  min_new_tokens: int = 0, no_repeat_ngram: int = 0) -> Generated:
-    """Take the most probable token each time.
-
-    Args:
-        decoder (StepwiseDecoder): What knows the language.
-        state: The decoder's state before the first token, of B rows.
-        start (Tensor): The first token of each row, (B,) int64.
-        end (int): The token that ends a caption.
-        max_new_tokens (int): Most tokens of a caption; after them it is cut, without an end.
-        min_new_tokens (int): Fewest tokens of a caption.
-        no_repeat_ngram (int): If n > 0, no n tokens in a row occur twice in a caption.
-
-    Returns:
-        Generated: A caption a row.
-
-    Raises:
-        ValueError: If an argument is out of its range, the logits are broken, or the rules
-            leave no token.
-    """
-    rules = CaptionRules(end, max_new_tokens, min_new_tokens, no_repeat_ngram)
-    return _token_by_token(decoder, state, start, rules, lambda log_probs, rows: log_probs.argmax(dim=1))
-
-
-def sample(decoder: StepwiseDecoder, state: Any, start: Tensor, end: int, *, seeds: Sequence[int],
-           temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, max_new_tokens: int,
-           min_new_tokens: int = 0, no_repeat_ngram: int = 0) -> Generated:
-    """Draw each token from the decoder's distribution, cut as asked.
-
-    Args:
-        decoder (StepwiseDecoder): What knows the language.
-        state: The decoder's state before the first token, of B rows.
-        start (Tensor): The first token of each row, (B,) int64.
-        end (int): The token that ends a caption.
-        seeds (Sequence[int]): One a row. A row's draws depend on its seed alone, and on the kind of
-            device.
-        temperature (float): What logits are divided by, before the following.
-        top_k (int): If k > 0, draw from the k most probable tokens.
-        top_p (float): Then draw from the fewest most probable tokens that hold this share.
-        max_new_tokens (int): As in :func:`greedy_search`, with the following.
-        min_new_tokens (int): Fewest tokens of a caption.
-        no_repeat_ngram (int): If n > 0, no n tokens in a row occur twice in a caption.
-
-    Returns:
-        Generated: A caption a row, with its score before temperature and cuts.
-
-    Raises:
-        ValueError: As :func:`greedy_search`.
-    """
-    rules = CaptionRules(end, max_new_tokens, min_new_tokens, no_repeat_ngram)
-    rules.check_start(start)
-    if len(seeds) != len(start):
-        raise ValueError(f'seeds must be one a row of start, {len(start)}, got {len(seeds)}')
-    warp = _warpers(temperature, top_k, top_p)
-    generators = [torch.Generator(start.device).manual_seed(int(seed)) for seed in seeds]
-
-    def draw(log_probs: Tensor, rows: Tensor) -> Tensor:
-        probs = warp(None, log_probs).softmax(dim=1)
-        return torch.cat([torch.multinomial(prob, 1, generator=generators[row])
-                          for prob, row in zip(probs, rows.tolist())])
-
-    return _token_by_token(decoder, state, start, rules, draw)
-
-
-def _warpers(temperature: float, top_k: int, top_p: float) -> LogitsProcessorList:
-    """Build what cuts a distribution, in the usual order; see :func:`sample`."""
-    check_number('temperature', temperature)
-    if temperature <= 0:
-        raise ValueError(f'temperature must be above 0, got {temperature}')
-    check_integer('top_k', top_k, 0)
-    check_number('top_p', top_p)
-    if not 0 < top_p <= 1:
-        raise ValueError(f'top_p must be above 0 and at most 1, got {top_p}')
-    warpers = LogitsProcessorList([TemperatureLogitsWarper(float(temperature))])
-    if top_k:
-        warpers.append(TopKLogitsWarper(top_k))
-    if top_p < 1:
-        warpers.append(TopPLogitsWarper(top_p))
-    return warpers
+    tokens: Tensor
+    lengths: Tensor
+    scores: Tensor
 
 
 @torch.no_grad()
-def _token_by_token(decoder: StepwiseDecoder, state: Any, start: Tensor, rules: CaptionRules,
-                    pick: Callable[[Tensor, Tensor], Tensor]) -> Generated:
-    """Grow one caption a row by what ``pick`` makes of log-probabilities (B', K) of the rows (B',)."""
-    rules.check_start(start)
-    rows = torch.arange(len(start), device=start.device)  # those not done
-    tokens = start.new_full((len(start), rules.max_new_tokens), rules.end)
-    scores, newest = torch.zeros(len(start), device=start.device), start
-    for place in range(rules.max_new_tokens):
-        log_probs, state = next_log_probs(decoder, newest, state, rules.end)
-        log_probs = rules.apply(tokens[rows, :place], log_probs)
-        if (log_probs.amax(dim=1) == -torch.inf).any():
-            raise ValueError(f'no token is left for place {place} of a caption: min_new_tokens='
-                             f'{rules.min_new_tokens} and no_repeat_ngram={rules.no_repeat_ngram} forbid all')
-        newest = pick(log_probs, rows)
-        tokens[rows, place] = newest
-        scores[rows] += log_probs.gather(1, newest[:, None])[:, 0]
-        going = (newest != rules.end).nonzero()[:, 0]
-        if not len(going):
-            break
-        if len(going) < len(rows):
-            rows, newest, state = rows[going], newest[going], decoder.reorder(state, going)
-    return rules.collect(tokens, scores)
+def generate(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
+             options: GenerationOptions, seeds: Optional[Sequence[int]] = None) -> Generated:
+    """Generate a caption a row.
+
+    Args:
+        model (GenerationMixin): A causal language model of transformers, whose ``config.vocab_size`` is
+            the number K of tokens.
+        inputs (dict[str, Tensor]): What its ``forward`` takes beside tokens, with B rows each.
+        start (Tensor): The first token of each row, (B,) int64.
+        end (int): The token that ends a caption.
+        options (GenerationOptions): How to generate; ``seeds`` stand for ``seed``.
+        seeds (Sequence[int], optional): One a row, for sampling. A row's draws depend on its seed alone,
+            and on the kind of device.
+
+    Raises:
+        ValueError: If an argument does not fit the others, the logits are broken, or no caption keeps
+            the rules.
+    """
+    _check_tokens(start, end, model.config.vocab_size)
+    options.check_vocabulary(model.config.vocab_size)
+    if options.method == 'sample' and (seeds is None or len(seeds) != len(start)):
+        raise ValueError(f'seeds must be one a row of start, {len(start)}, got '
+                         f'{None if seeds is None else len(seeds)}')
+    if options.method == 'beam' and options.beam_size > 1:
+        tokens, scores = _search(model, inputs, start, end, options)
+    else:
+        tokens, scores = _pick(model, inputs, start, end, options, seeds)
+    lengths = (tokens != end).sum(dim=1)
+    if options.method == 'beam' and options.beam_size == 1:
+        scores = scores / (lengths + 1).clamp(max=options.max_new_tokens) ** options.length_penalty
+    return Generated(tokens[:, :lengths.max()], lengths, scores)
 
 
-METHODS = dict(beam=beam_search, greedy=greedy_search, sample=sample)
+def _search(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
+            options: GenerationOptions) -> Tuple[Tensor, Tensor]:
+    """Search with beams: tokens (B, L) that ``end`` fills, and scores (B,).
+
+    A caption is finished when its end is among the ``beam_size`` best continuations, a row when
+    ``beam_size`` captions are. That is ``early_stopping=True``. The library's default goes on while a
+    better caption is likely, and finds one in about 1 of 12 cases.
+    """
+    rules = CaptionRules(end, options, options.beam_size)
+    found = _run(model, inputs, start, end, options, [rules], [_ForgetScores()], num_beams=options.beam_size,
+                 length_penalty=float(options.length_penalty), early_stopping=True, output_scores=True)
+    none = (found.sequences_scores < -1e8).nonzero()[:, 0].tolist()  # the library starts at -1e9
+    if none:
+        raise ValueError(f'no caption keeps the rules in rows {none}: min_new_tokens={options.min_new_tokens} and '
+                         f'no_repeat_ngram={options.no_repeat_ngram} leave no token')
+    return found.sequences[:, 1:], found.sequences_scores
+
+
+def _pick(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
+          options: GenerationOptions, seeds: Optional[Sequence[int]]) -> Tuple[Tensor, Tensor]:
+    """Take the most probable token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
+    picker = TokenPicker(end, options)
+    if options.method == 'sample':
+        generators = [torch.Generator(start.device).manual_seed(int(seed)) for seed in seeds]
+        picker = TokenPicker(end, options, _warpers(options), generators)
+    found = _run(model, inputs, start, end, options, [LogitNormalization(), CaptionRules(end, options, 1), picker])
+    return found.sequences[:, 1:], picker.totals
+
+
+def _run(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int, options: GenerationOptions,
+         processors: list, criteria: Sequence[StoppingCriteria] = (), **settings):
+    """Call the library, leaving no setting to what a model's config says."""
+    config = GenerationConfig(
+        max_new_tokens=options.max_new_tokens, eos_token_id=end, pad_token_id=end, do_sample=False, use_cache=True,
+        return_dict_in_generate=True, **settings)
+    prompt = start[:, None]
+    return model.generate(
+        prompt, generation_config=config, attention_mask=torch.ones_like(prompt),
+        logits_processor=LogitsProcessorList(processors),
+        stopping_criteria=StoppingCriteriaList(criteria), **inputs)
+
+
+class _ForgetScores(StoppingCriteria):
+    """Free what ``generate`` keeps of each step, all log-probabilities, when only final scores are needed.
+
+    At CLIP's vocabulary they take 1 MB a token of each video with five beams.
+    """
+
+    def __call__(self, input_ids: Tensor, scores: Tuple[Tensor, ...], **kwargs) -> Tensor:
+        """Stop nothing."""
+        scores[-1].untyped_storage().resize_(0)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+def _warpers(options: GenerationOptions) -> LogitsProcessorList:
+    """Build what cuts a distribution, in the usual order."""
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(float(options.temperature))])
+    if options.top_k:
+        warpers.append(TopKLogitsWarper(options.top_k))
+    if options.top_p < 1:
+        warpers.append(TopPLogitsWarper(float(options.top_p)))
+    return warpers
+
+
+def _check_tokens(start: Tensor, end: int, vocab_size: int) -> None:
+    """Raise ValueError unless ``start`` is one token a row, (B,) int64, and all tokens are of the vocabulary."""
+    if start.ndim != 1 or not len(start) or start.dtype != torch.int64:
+        raise ValueError(f'start must be one token a row, (B,) int64, got {tuple(start.shape)} {start.dtype}')
+    for name, token in (('end', end), ('a token of start', int(start.min())), ('a token of start', int(start.max()))):
+        if not 0 <= token < vocab_size:
+            raise ValueError(f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, got '
+                             f'{token}')

@@ -1,31 +1,95 @@
-"""Options of generation, completed and tried out when a model is built rather than after an epoch."""
-import inspect
-from typing import Optional, Tuple
+"""What users set of generation, checked when a model is built rather than after an epoch."""
+import math
+from dataclasses import dataclass
+from typing import Any, Optional
 
-import torch
-from torch import Tensor
-
-from .generation import METHODS, generate, sample
-from .stepwise import check_integer
-
+METHODS = dict(beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed'))
+SHARED = ('method', 'max_new_tokens', 'min_new_tokens', 'no_repeat_ngram')
 SEEDS = 2**63  # what a torch generator takes, from 0 on
 
 
-def complete_options(options: Optional[dict], vocab_size: int, max_positions: int, start: int,
-                     end: int) -> dict:
-    """Check the options of :func:`generate` as far as that is possible without a decoder, and add defaults.
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How captions are generated.
 
     Args:
-        options (dict, optional): ``method`` and what it takes, but for ``seeds``: ``'sample'`` takes
-            ``seed`` here, see :func:`seed_of`.
+        max_new_tokens (int): Most tokens of a caption. After them it is cut, without an end.
+        method (str): ``'beam'``, ``'greedy'`` or ``'sample'``.
+        min_new_tokens (int): Fewest tokens of a caption, the end not counted.
+        no_repeat_ngram (int): If n > 0, no n tokens in a row occur twice in a caption.
+        beam_size (int): How many beginnings of a caption a beam search follows. 1 is greedy search.
+        length_penalty (float): A beam search looks for the highest sum of log-probabilities divided by
+            length ** ``length_penalty``. 0 prefers short captions; the larger, the longer.
+        temperature (float): What sampling divides log-probabilities by, before the following.
+        top_k (int): If k > 0, draw from the k most probable tokens.
+        top_p (float): Then draw from the fewest most probable tokens that hold this share.
+        seed (int): Determines the samples together with the videos' ids.
+
+    Raises:
+        ValueError: Naming what is out of its range or of another kind.
+
+    Examples:
+        >>> GenerationOptions(max_new_tokens=30, beam_size=0)
+        Traceback (most recent call last):
+            ...
+        ValueError: beam_size must be an integer from 1 on, got 0
+    """
+
+    max_new_tokens: int
+    method: str = 'beam'
+    min_new_tokens: int = 0
+    no_repeat_ngram: int = 0
+    beam_size: int = 5
+    length_penalty: float = 1.0
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, str) or self.method not in METHODS:
+            raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {self.method!r}')
+        for name, least in dict(max_new_tokens=1, min_new_tokens=0, no_repeat_ngram=0, beam_size=1, top_k=0,
+                                seed=0).items():
+            check_integer(name, getattr(self, name), least)
+        for name in ('length_penalty', 'temperature', 'top_p'):
+            check_number(name, getattr(self, name))
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(f'min_new_tokens must be at most max_new_tokens, got {self.min_new_tokens} and '
+                             f'{self.max_new_tokens}')
+        # Scores must stay above the -1e9 that transformers gives to captions that are none, and be numbers.
+        if not -5 <= self.length_penalty * math.log10(self.max_new_tokens) <= 30:
+            raise ValueError('length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, got '
+                             f'{self.length_penalty} with max_new_tokens={self.max_new_tokens}')
+        if self.temperature <= 0:
+            raise ValueError(f'temperature must be above 0, got {self.temperature}')
+        if not 1e-30 <= self.temperature <= 1e30:  # single precision ends at 1e38
+            raise ValueError(f'temperature must be from 1e-30 to 1e30, got {self.temperature}')
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f'top_p must be above 0 and at most 1, got {self.top_p}')
+        if self.seed >= SEEDS:
+            raise ValueError(f'seed must be below 2 ** 63, got {self.seed}')
+
+    def check_vocabulary(self, size: int) -> None:
+        """Raise ValueError if ``size`` tokens, the end among them, make too few captions."""
+        if self.method == 'beam' and self.beam_size > size ** self.max_new_tokens:
+            raise ValueError(f'beam_size must be at most the number of captions, {size} ** '
+                             f'{self.max_new_tokens}, got {self.beam_size}')
+        # A sequence has one n-gram fewer than tokens for each further n, and there are only so many n-grams.
+        ngram = self.no_repeat_ngram
+        if ngram and self.min_new_tokens > (size - 1) ** ngram + ngram - 1:
+            raise ValueError(f'min_new_tokens={self.min_new_tokens} and no_repeat_ngram={ngram} leave no caption '
+                             f'of {size - 1} words')
+
+
+def read_options(options: Optional[dict], vocab_size: int, max_positions: int) -> GenerationOptions:
+    """Read the ``generation`` of a config.
+
+    Args:
+        options (dict, optional): ``method`` and what it takes. ``'beam'`` is the default, and
+            ``max_new_tokens`` 30, or ``max_positions`` if that is less.
         vocab_size (int): Tokens K that the decoder tells apart.
         max_positions (int): The most tokens that it can read.
-        start (int): The token that captions start with.
-        end (int): The token that ends a caption.
-
-    Returns:
-        dict: The options, with ``method='beam'`` and ``max_new_tokens``, 30 or ``max_positions`` if that
-        is less, where there are none.
 
     Raises:
         ValueError: Naming what is unknown, out of its range, or of another kind.
@@ -33,31 +97,21 @@ def complete_options(options: Optional[dict], vocab_size: int, max_positions: in
     if not isinstance(options, (dict, type(None))):
         raise ValueError(f'generation must be a dict of options, got {options!r}')
     options = dict(dict(method='beam', max_new_tokens=min(30, max_positions)), **options or {})
-    method = METHODS.get(options['method']) if isinstance(options['method'], str) else None
-    if method is None:
-        raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {options["method"]!r}')
-    known = {name for name, parameter in inspect.signature(method).parameters.items()
-             if parameter.kind is parameter.KEYWORD_ONLY} - {'seeds'}
-    known |= {'method', *(['seed'] if method is sample else [])}
+    method = options['method']
+    known = {*SHARED, *METHODS.get(method, options)} if isinstance(method, str) else set(options)
     if set(options) - known:
-        raise ValueError(f'generation with method={options["method"]!r} takes {sorted(known)}, got '
+        raise ValueError(f'generation with method={method!r} takes {sorted(known)}, got '
                          f'{sorted(set(options) - known)}; on the command line, '
                          'model.generation._delete_=True takes away what the config has')
-    trial = {key: value for key, value in options.items() if key != 'seed'}
-    if method is sample:
-        check_integer('generation.seed', options.get('seed', 0), 0)
-        if options.get('seed', 0) >= SEEDS:
-            raise ValueError(f'generation.seed must be below 2 ** 63, got {options["seed"]}')
-        trial['seeds'] = [0]
     try:
-        with torch.device('cpu'):  # wherever the model is built
-            generate(_Mumbler(vocab_size, end), None, torch.tensor([start]), end, **trial)
-    except (TypeError, ValueError, OverflowError) as error:
+        read = GenerationOptions(**options)
+        read.check_vocabulary(vocab_size)
+    except (TypeError, ValueError) as error:
         raise ValueError(f'generation={options} cannot be used: {error}') from error
-    if options['max_new_tokens'] > max_positions:
-        raise ValueError(f'generation.max_new_tokens={options["max_new_tokens"]} is more than the '
-                         f'{max_positions} positions of the decoder')
-    return options
+    if read.max_new_tokens > max_positions:
+        raise ValueError(f'generation.max_new_tokens={read.max_new_tokens} is more than the {max_positions} '
+                         'positions of the decoder')
+    return read
 
 
 def seed_of(seed: int, number: int) -> int:
@@ -65,16 +119,13 @@ def seed_of(seed: int, number: int) -> int:
     return (number + (seed + 1) * 0x9E3779B97F4A7C15) % SEEDS
 
 
-class _Mumbler:
-    """A stepwise decoder that likes to end, and any word as well as another: it tries options out."""
+def check_number(name: str, value: Any) -> None:
+    """Raise ValueError unless ``value`` is a finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f'{name} must be a finite number, got {value!r}')
 
-    def __init__(self, words: int, end: int) -> None:
-        self.logits = torch.zeros(words)
-        self.logits[end] = 50.
 
-    def step(self, tokens: Tensor, state: None) -> Tuple[Tensor, None]:
-        """Return the same logits whatever was said."""
-        return self.logits.repeat(len(tokens), 1), None
-
-    def reorder(self, state: None, rows: Tensor) -> None:
-        """Keep nothing."""
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Raise ValueError unless ``value`` is an integer from ``least`` on."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f'{name} must be an integer from {least} on, got {value!r}')

@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 import torch
+from transformers import GenerationMixin, GPT2Config, GPT2PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+
+from mmclip4clip.models.decoders import GenerationOptions, generate
 
 
 def logits_after(row, prefix, vocabulary=6):
@@ -11,28 +15,29 @@ def logits_after(row, prefix, vocabulary=6):
     return 2 * np.random.default_rng([row, *prefix]).standard_normal(vocabulary).astype('float32')
 
 
-class TableDecoder:
-    """Continues prefixes by ``logits(row, prefix)``; the state is a list of (row, prefix).
+class TableModel(GPT2PreTrainedModel, GenerationMixin):
+    """Continues prefixes by ``logits(row, prefix)``, start token included, and counts the rows of each step."""
 
-    It counts the rows of each step, and refuses tokens after the end.
-    """
+    def __init__(self, logits=logits_after):
+        super().__init__(GPT2Config(vocab_size=len(logits(0, (0,)))))
+        self.logits, self.steps = logits, []
+        self.device_of_the_model = torch.nn.Parameter(torch.zeros(1))
 
-    def __init__(self, logits=logits_after, end=1):
-        self.logits, self.end, self.steps = logits, end, []
+    def prepare_inputs_for_generation(self, input_ids, rows, **_):
+        return dict(input_ids=input_ids, rows=rows)  # the whole prefix, whatever is cached
 
-    def step(self, tokens, state):
-        assert tokens.dtype == torch.int64 and self.end not in tokens.tolist()
-        state = [(row, (*prefix, token)) for (row, prefix), token in zip(state, tokens.tolist(), strict=True)]
-        self.steps.append(len(state))
-        return torch.from_numpy(np.stack([self.logits(row, prefix) for row, prefix in state])), state
-
-    def reorder(self, state, rows):
-        return [state[row] for row in rows.tolist()]
+    def forward(self, input_ids, rows, return_dict=True):
+        assert input_ids.dtype == torch.int64
+        self.steps.append(len(rows))
+        logits = [self.logits(row, tuple(prefix)) for row, prefix in zip(rows.tolist(), input_ids.tolist(), strict=True)]
+        return CausalLMOutput(logits=torch.from_numpy(np.stack(logits))[:, None])
 
 
-def states(rows):
-    """Give the states of rows before their first token."""
-    return [(row, ()) for row in rows]
+def run(rows, logits=logits_after, start=0, end=1, seeds=None, model=None, **options):
+    """Generate captions of rows of a table."""
+    first = torch.full((len(rows),), start) if isinstance(start, int) else torch.tensor(start)
+    return generate(model or TableModel(logits), dict(rows=torch.tensor(list(rows))), first, end,
+                    GenerationOptions(**options), seeds)
 
 
 def log_probs_after(row, prefix, logits=logits_after):

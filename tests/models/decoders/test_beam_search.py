@@ -4,19 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmclip4clip.models.decoders import beam_search, greedy_search
-
-from .plain import TableDecoder, captions, logits_after, score_every_caption, search, states
+from .plain import TableModel, captions, logits_after, run, score_every_caption, search
 
 TINY = partial(logits_after, vocabulary=4)
-
-
-def starts(rows):
-    return torch.zeros(len(rows), dtype=torch.int64)
-
-
-def run(rows, logits=logits_after, **options):
-    return beam_search(TableDecoder(logits), states(rows), starts(rows), 1, **options)
 
 
 @pytest.mark.parametrize('penalty', [0, 0.7, 1, 2, -1])
@@ -56,7 +46,7 @@ def test_a_wider_beam_finds_better_captions_and_a_penalty_longer_ones():
 def test_one_beam_is_greedy_search(penalty):
     rows, options = range(32), dict(max_new_tokens=7, min_new_tokens=1, no_repeat_ngram=2)
     beam = run(rows, beam_size=1, length_penalty=penalty, **options)
-    greedy = greedy_search(TableDecoder(), states(rows), starts(rows), 1, **options)
+    greedy = run(rows, method='greedy', **options)
     assert captions(beam) == captions(greedy)
     lengths = torch.tensor([min(len(tokens) + 1, 7) for tokens in captions(greedy)])
     torch.testing.assert_close(beam.scores, greedy.scores / lengths ** penalty)
@@ -71,20 +61,19 @@ def test_a_batch_of_32_finds_what_32_batches_of_one_find():
     assert len(set(batch.lengths.tolist())) > 3  # they end at different times
 
 
-def test_beams_and_rows_take_one_step_together_and_rows_that_are_done_leave():
+def test_beams_and_rows_take_one_step_together_until_the_last_row_is_done():
     def ends_after_as_many_tokens_as_its_number(row, prefix):
         logits = np.zeros(6, 'float32')
         logits[1] = 20 if len(prefix) > row else -20
         return logits
 
-    decoder = TableDecoder(ends_after_as_many_tokens_as_its_number)
-    found = beam_search(decoder, states([0, 4, 2]), starts(range(3)), 1, beam_size=2, length_penalty=0,
-                        max_new_tokens=30)
+    model = TableModel(ends_after_as_many_tokens_as_its_number)
+    found = run([0, 4, 2], model=model, beam_size=2, length_penalty=0, max_new_tokens=30)
     assert found.lengths.tolist() == [0, 4, 2]
-    assert decoder.steps == [6, 4, 4, 2, 2]
+    assert model.steps == [6] * 6  # one more for a second caption
 
 
-def test_a_row_goes_on_while_a_running_caption_may_still_win():
+def test_a_row_goes_on_until_as_many_captions_as_beams_are_finished():
     def good_only_in_the_long_run(row, prefix):
         # A caption that ends at once has log(0.6); one that goes on has about log(0.4) in all.
         probs = np.full(6, 1e-4)
@@ -92,13 +81,24 @@ def test_a_row_goes_on_while_a_running_caption_may_still_win():
         probs[2] = max(probs[2], 0.4 / 0.6 if len(prefix) == 1 else 0)
         return np.log(probs).astype('float32')
 
-    options = dict(beam_size=2, max_new_tokens=10)
-    short, long = ({}, (2,) * 7)
-    for penalty, tokens, steps in ((0, short, 1), (1, long, 8)):
-        decoder = TableDecoder(good_only_in_the_long_run)
-        found = beam_search(decoder, states([0]), starts([0]), 1, length_penalty=penalty, **options)
-        assert captions(found) == [tuple(tokens)]
-        assert len(decoder.steps) == steps
+    short, long = ((), (2,) * 7)
+    for penalty, tokens in ((0, short), (1, long)):
+        found = run([0], good_only_in_the_long_run, beam_size=2, max_new_tokens=10, length_penalty=penalty)
+        assert captions(found) == [tokens]
+
+
+def test_scores_of_steps_are_not_kept(monkeypatch):
+    kept = []
+    run_library = TableModel.generate
+
+    def watch(self, *args, **kwargs):
+        found = run_library(self, *args, **kwargs)
+        kept.extend(found.scores)
+        return found
+
+    monkeypatch.setattr(TableModel, 'generate', watch)
+    run(range(3), beam_size=2, max_new_tokens=4)
+    assert len(kept) > 1 and all(scores.untyped_storage().nbytes() == 0 for scores in kept)
 
 
 @pytest.mark.parametrize('beams', [5, 6, 9, 12])
@@ -115,15 +115,12 @@ def test_more_beams_than_captions_are_refused():
 
 
 def test_rules_that_leave_no_caption_are_refused():
+    with pytest.raises(ValueError, match='min_new_tokens=6 and no_repeat_ngram=1 leave no caption of 5 words'):
+        run(range(2), beam_size=2, max_new_tokens=7, min_new_tokens=6, no_repeat_ngram=1)
+
+    def no_word_but_two(row, prefix):
+        return np.float32([-np.inf, 0, 0, 0, -np.inf, -np.inf])
+
     with pytest.raises(ValueError, match=r'no caption keeps the rules in rows \[0, 1\]: min_new_tokens=4 and '
                                          'no_repeat_ngram=1'):
-        run(range(2), TINY, beam_size=2, max_new_tokens=5, min_new_tokens=4, no_repeat_ngram=1)
-
-
-@pytest.mark.parametrize('options, message', [
-    (dict(beam_size=0), 'beam_size must be an integer from 1 on, got 0'),
-    (dict(beam_size=2.), 'beam_size must be an integer from 1 on, got 2.0'),
-    (dict(length_penalty=float('nan')), 'length_penalty must be a finite number, got nan')])
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        run([0], max_new_tokens=3, **options)
+        run(range(2), no_word_but_two, beam_size=2, max_new_tokens=5, min_new_tokens=4, no_repeat_ngram=1)

@@ -1,4 +1,5 @@
 import copy
+import logging
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from mmaction.registry import MODELS
 from torch import nn
 
 from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.decoders import GenerationOptions
 
 from . import plain_decoder
 
@@ -82,30 +84,38 @@ def test_padding_of_words_and_frames_changes_nothing(tiny_clip):
 
 
 @pytest.mark.parametrize('way', WAYS)
-def test_steps_with_a_cache_give_what_the_whole_caption_gives(tiny_clip, way):
+@pytest.mark.parametrize('method', ['greedy', 'beam'])
+def test_generation_with_a_cache_gives_what_the_whole_caption_gives(tiny_clip, way, method):
     decoder = build(tiny_clip, **WAYS[way]).decoder
-    tokens, _, frames, frame_mask = inputs()
-    whole = decoder(tokens, torch.ones_like(tokens), frames, frame_mask)
-    state = decoder.begin(frames, frame_mask)
-    for place in range(5):
-        logits, state = decoder.step(tokens[:, place], state)
-        torch.testing.assert_close(logits, whole[:, place])
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=.3)
+    frames, frame_mask = torch.randn(8, 3, 32), mask(FRAMES * 2 + [3, 1])
+    options = GenerationOptions(7, method=method, beam_size=3)
+    found = decoder.generate(frames, frame_mask, 0, 1, options)
+    for v, (tokens, length) in enumerate(zip(found.tokens.tolist(), found.lengths.tolist())):
+        caption = torch.tensor([[0, *tokens[:length], 1][:8]])
+        one, whole = slice(v, v + 1), caption.shape[1] - 1
+        logits = decoder(caption, torch.ones_like(caption), frames[one], frame_mask[one])[0, :whole]
+        log_probs = logits.log_softmax(dim=1).gather(1, caption[0, 1:, None]).sum()
+        assert found.scores[v].item() == pytest.approx(log_probs.item() / (whole if method == 'beam' else 1), rel=1e-4)
+        if method == 'greedy':
+            assert logits.argmax(dim=1).tolist() == caption[0, 1:].tolist()
+    assert len({tuple(tokens) for tokens in found.tokens.tolist()}) > 4
 
 
-def test_rows_can_be_taken_again_and_again_before_and_between_steps(tiny_clip):
+def test_a_decoder_is_the_same_after_it_generated(tiny_clip):
     decoder = build(tiny_clip).decoder
-    tokens, _, frames, frame_mask = inputs()
-    whole = decoder(tokens, torch.ones_like(tokens), frames, frame_mask)
-    rows = torch.tensor([2, 0, 0])
-    state = decoder.reorder(decoder.begin(frames, frame_mask), rows)
-    for place in range(2):
-        logits, state = decoder.step(tokens[rows, place], state)
-        torch.testing.assert_close(logits, whole[rows, place])
-    again = torch.tensor([1, 0])
-    logits, _ = decoder.step(tokens[rows[again], 2], decoder.reorder(state, again))
-    torch.testing.assert_close(logits, whole[rows[again], 2])
-    logits, _ = decoder.step(tokens[rows, 2], state)  # the old state is as it was
-    torch.testing.assert_close(logits, whole[rows, 2])
+    names, config = list(decoder.state_dict()), decoder.transformer.config.to_dict()
+    decoder.generate(torch.randn(2, 3, 32), torch.ones(2, 3), 0, 1, GenerationOptions(3))
+    assert list(decoder.state_dict()) == names and decoder.transformer.config.to_dict() == config
+
+
+def test_all_positions_can_be_generated_without_a_warning(tiny_clip, caplog):
+    decoder = build(tiny_clip, **WAYS['free']).decoder
+    logging.getLogger('transformers').propagate = True
+    options = GenerationOptions(9, min_new_tokens=9)
+    found = decoder.generate(torch.randn(2, 3, 32), torch.ones(2, 3), 1, 1, options)  # of a tokenizer with one token
+    assert found.lengths.tolist() == [9, 9] and not caplog.records
 
 
 def test_tied_embeddings_are_clips_and_saved_once(tiny_clip):

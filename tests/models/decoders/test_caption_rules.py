@@ -1,18 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from transformers.modeling_outputs import CausalLMOutput
 
-from mmclip4clip.models.decoders import generate
-
-from .plain import TableDecoder, captions, logits_after, states
+from . import plain
+from .plain import TableModel, captions, logits_after
 
 METHODS = [dict(method='greedy'), dict(method='beam', beam_size=2), dict(method='sample', seeds=[3, 4])]
 each_method = pytest.mark.parametrize('method', METHODS, ids=[m['method'] for m in METHODS])
 
 
-def run(method, logits=logits_after, start=(0, 0), end=1, max_new_tokens=6, **options):
-    return generate(TableDecoder(logits, end), states(range(2)), torch.tensor(start), end,
-                    max_new_tokens=max_new_tokens, **method, **options)
+def run(method, logits=logits_after, start=(0, 0), max_new_tokens=6, **options):
+    return plain.run(range(len(start)), logits, start, max_new_tokens=max_new_tokens, **method, **options)
 
 
 def end_first(row, prefix):
@@ -31,8 +30,7 @@ def test_a_caption_can_be_empty(method):
 @each_method
 def test_an_empty_caption_alone_has_no_tokens(method):
     method = {**method, 'seeds': [0]} if 'seeds' in method else method
-    found = generate(TableDecoder(end_first), states([0]), torch.zeros(1, dtype=torch.int64), 1,
-                     max_new_tokens=5, **method)
+    found = run(method, end_first, start=(0,), max_new_tokens=5)
     assert found.tokens.shape == (1, 0) and found.lengths.tolist() == [0]
     assert found.scores.item() == pytest.approx(0, abs=1e-6)
 
@@ -78,13 +76,12 @@ def test_no_ngram_comes_twice(method, ngram):
 
 @each_method
 def test_half_precision_logits_are_summed_in_single_precision(method):
-    class Half(TableDecoder):
-        def step(self, tokens, state):
-            logits, state = super().step(tokens, state)
-            return logits.bfloat16(), state
+    class Half(TableModel):
+        def forward(self, *args, **kwargs):
+            out = super().forward(*args, **kwargs)
+            return CausalLMOutput(logits=out.logits.bfloat16())
 
-    found = generate(Half(), states(range(2)), torch.zeros(2, dtype=torch.int64), 1, max_new_tokens=4,
-                     **method)
+    found = run(method, model=Half(), max_new_tokens=4)
     assert found.scores.dtype == torch.float32
 
 
@@ -115,15 +112,10 @@ def test_tokens_that_the_decoder_rules_out_are_never_taken(method):
 
 @each_method
 @pytest.mark.parametrize('options, message', [
-    (dict(max_new_tokens=0), 'max_new_tokens must be an integer from 1 on, got 0'),
-    (dict(max_new_tokens=True), 'max_new_tokens must be an integer from 1 on, got True'),
-    (dict(min_new_tokens=-1), 'min_new_tokens must be an integer from 0 on, got -1'),
-    (dict(min_new_tokens=7), 'min_new_tokens must be at most max_new_tokens, got 7 and 6'),
-    (dict(no_repeat_ngram=-2), 'no_repeat_ngram must be an integer from 0 on, got -2'),
-    (dict(end=-1), 'end must be an integer from 0 on, got -1'),
-    (dict(end=6), 'end must be below 6, the size of the vocabulary, got 6'),
-    (dict(start=(0, 6)), 'a token of start must be below 6, the size of the vocabulary, got 6'),
-    (dict(start=(-2, 0)), 'start must hold tokens from 0 on, got -2'),
+    (dict(end=-1), 'end must be from 0 on and below 6, the size of the vocabulary, got -1'),
+    (dict(end=6), 'end must be from 0 on and below 6, the size of the vocabulary, got 6'),
+    (dict(start=(0, 6)), 'a token of start must be from 0 on and below 6, .*, got 6'),
+    (dict(start=(-2, 0)), 'a token of start must be from 0 on and below 6, .*, got -2'),
     (dict(start=((0, 0), (0, 0))), r'start must be one token a row, \(B,\) int64, got \(2, 2\) torch.int64'),
     (dict(start=(0., 1.)), r'start must be one token a row, \(B,\) int64, got \(2,\) torch.float32')])
 def test_arguments_out_of_range_are_refused(method, options, message):
@@ -132,12 +124,32 @@ def test_arguments_out_of_range_are_refused(method, options, message):
 
 
 @each_method
-@pytest.mark.parametrize('cut', [slice(0, 1), (slice(None), slice(0, 1)), (slice(None), None)])
-def test_logits_of_a_wrong_shape_are_refused(method, cut):
-    class Cut(TableDecoder):
-        def step(self, tokens, state):
-            logits, state = super().step(tokens, state)
-            return logits[cut], state
+def test_the_start_token_is_none_of_a_captions_ngrams(method):
+    def says_the_start_token_too(row, prefix):
+        logits = np.full(6, -30, 'float32')
+        logits[{0: 2, 2: 0}.get(prefix[-1], 1) if len(prefix) < 3 else 1] = 30
+        return logits
 
-    with pytest.raises(ValueError, match=r'the decoder must return logits \(\d, K\) of K > 1 tokens, got'):
-        generate(Cut(), states(range(2)), torch.zeros(2, dtype=torch.int64), 1, max_new_tokens=4, **method)
+    found = run(method, says_the_start_token_too, no_repeat_ngram=1)
+    assert captions(found) == [(2, 0)] * 2
+
+
+@each_method
+def test_the_end_token_may_be_the_start_token(method):
+    def two_words(row, prefix):
+        logits = np.full(6, -30, 'float32')
+        logits[len(prefix) + 1 if len(prefix) < 3 else 1] = 30
+        return logits
+
+    found = run(method, two_words, start=(1, 1), no_repeat_ngram=1)
+    assert captions(found) == [(2, 3)] * 2
+
+
+@each_method
+def test_settings_in_the_config_of_a_model_change_nothing(method):
+    model = TableModel()
+    expected = run(method, model=model)
+    model.generation_config.update(
+        max_length=3, min_length=5, do_sample=True, temperature=9., num_beams=3, repetition_penalty=5.,
+        no_repeat_ngram_size=1, use_cache=False, bad_words_ids=[[2]])
+    assert captions(run(method, model=model)) == captions(expected)

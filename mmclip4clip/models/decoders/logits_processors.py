@@ -1,0 +1,94 @@
+"""What ``generate`` of transformers is given to keep the rules for captions and to pick tokens."""
+from typing import List, Optional
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList, NoRepeatNGramLogitsProcessor
+
+from .generation_options import GenerationOptions
+
+
+def ended_rows(tokens: Tensor, end: int) -> Tensor:
+    """Tell which rows of ``tokens`` (B, L), start first, have come to their end, (B,) bool."""
+    return (tokens[:, 1:] == end).any(dim=1)
+
+
+class CaptionRules(LogitsProcessor):
+    """Leave no other continuations than those of captions, and refuse broken logits.
+
+    The library's own rules differ: its n-grams contain the start token, which with some tokenizers
+    is also the end token, and a beam wider than the vocabulary goes on after an end.
+
+    Args:
+        end (int): The token that ends a caption.
+        options (GenerationOptions): ``min_new_tokens`` and ``no_repeat_ngram``.
+        beams (int): Rows that belong to one caption. They are alike at first.
+    """
+
+    def __init__(self, end: int, options: GenerationOptions, beams: int) -> None:
+        self.end, self.min_new_tokens, self.beams = end, options.min_new_tokens, beams
+        self.ngrams = NoRepeatNGramLogitsProcessor(options.no_repeat_ngram) if options.no_repeat_ngram else None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Set log-probabilities (B, K) of what may not follow ``input_ids`` (B, L) to -inf."""
+        ended, length = ended_rows(input_ids, self.end), input_ids.shape[1] - 1
+        broken = scores[:, 0].isnan() & ~ended  # one NaN or +inf, or nothing but -inf, spoils the whole row
+        if broken.any():
+            raise ValueError(f'the decoder returned logits with NaN, +inf or only -inf in {int(broken.sum())} '
+                             f'of {len(broken)} rows')
+        if self.ngrams:
+            scores = self.ngrams(input_ids[:, 1:], scores)
+        if length < self.min_new_tokens:
+            scores[:, self.end] = -torch.inf
+        if ended.any():
+            scores[ended] = -torch.inf
+        if length == 0:  # all beams are alike: only one may be continued
+            scores.view(-1, self.beams, scores.shape[1])[:, 1:] = -torch.inf
+        return scores
+
+
+class TokenPicker(LogitsProcessor):
+    """Pick one token a row, the most probable one or a draw, and leave ``generate`` no other.
+
+    Draws come from one generator a row, so that they do not depend on the batch, which no option of
+    ``generate`` does.
+
+    Args:
+        end (int): The token that ends a caption.
+        options (GenerationOptions): Named if they leave no token.
+        warpers (LogitsProcessorList, optional): What changes the distribution before a draw.
+        generators (list[torch.Generator], optional): One a row. None takes the most probable token.
+
+    Attributes:
+        totals (Tensor): Sums of the log-probabilities picked, before any warper, (B,).
+    """
+
+    def __init__(self, end: int, options: GenerationOptions, warpers: Optional[LogitsProcessorList] = None,
+                 generators: Optional[List[torch.Generator]] = None) -> None:
+        self.end, self.options, self.warpers, self.generators = end, options, warpers, generators
+        self.totals = torch.zeros(0)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Set log-probabilities (B, K) to 0 for the token picked, else to -inf."""
+        if input_ids.shape[1] == 1:
+            self.totals = scores.new_zeros(len(scores))
+        rows = (~ended_rows(input_ids, self.end)).nonzero()[:, 0]
+        log_probs = scores[rows]
+        if (log_probs.amax(dim=1) == -torch.inf).any():
+            raise ValueError(f'no token is left for place {input_ids.shape[1] - 1} of a caption: min_new_tokens='
+                             f'{self.options.min_new_tokens} and no_repeat_ngram='
+                             f'{self.options.no_repeat_ngram} forbid all')
+        picked = self._pick(input_ids[rows], log_probs, rows)
+        self.totals[rows] += log_probs.gather(1, picked[:, None])[:, 0]
+        chosen = torch.full_like(scores, -torch.inf)
+        chosen[rows, picked] = 0
+        return chosen
+
+    def _pick(self, tokens: Tensor, log_probs: Tensor, rows: Tensor) -> Tensor:
+        """Return one token for each of the ``rows`` (B',) that have not ended, (B',)."""
+        picked = log_probs.argmax(dim=1)
+        if self.generators is not None:
+            probs = self.warpers(tokens, log_probs).softmax(dim=1)
+            for i, row in enumerate(rows.tolist()):
+                picked[i] = torch.multinomial(probs[i], 1, generator=self.generators[row])
+        return picked
