@@ -2,7 +2,7 @@
 
 A row's caption does not depend on the other rows of its batch, but for the decoder's own rounding.
 """
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from transformers import (
     GenerationConfig,
     GenerationMixin,
     LogitNormalization,
+    LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -17,6 +18,7 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.utils import ModelOutput
 
 from .generation_options import GenerationOptions
 from .logits_processors import CaptionRules, TokenPicker
@@ -86,28 +88,31 @@ def _search(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, en
                  length_penalty=float(options.length_penalty), early_stopping=True, output_scores=True)
     none = (found.sequences_scores < -1e8).nonzero()[:, 0].tolist()  # the library starts at -1e9
     if none:
-        raise ValueError(f'no caption keeps the rules in rows {none}: min_new_tokens={options.min_new_tokens} and '
-                         f'no_repeat_ngram={options.no_repeat_ngram} leave no token')
+        raise ValueError(
+            f'no caption keeps the rules in rows {none}: min_new_tokens={options.min_new_tokens} and '
+            f'no_repeat_ngram={options.no_repeat_ngram} leave no token')
     return found.sequences[:, 1:], found.sequences_scores
 
 
 def _pick(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
           options: GenerationOptions, seeds: Optional[Sequence[int]]) -> Tuple[Tensor, Tensor]:
-    """Take the most probable token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
+    """Take the best token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
     picker = TokenPicker(end, options)
     if options.method == 'sample':
         generators = [torch.Generator(start.device).manual_seed(int(seed)) for seed in seeds]
         picker = TokenPicker(end, options, _warpers(options), generators)
-    found = _run(model, inputs, start, end, options, [LogitNormalization(), CaptionRules(end, options, 1), picker])
+    processors = [LogitNormalization(), CaptionRules(end, options, beams=1), picker]
+    found = _run(model, inputs, start, end, options, processors)
     return found.sequences[:, 1:], picker.totals
 
 
-def _run(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int, options: GenerationOptions,
-         processors: list, criteria: Sequence[StoppingCriteria] = (), **settings):
-    """Call the library, leaving no setting to what a model's config says."""
+def _run(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
+         options: GenerationOptions, processors: List[LogitsProcessor],
+         criteria: Sequence[StoppingCriteria] = (), **settings) -> ModelOutput:
+    """Call the library. What is not set here would come from the model's config, as ``use_cache=False``."""
     config = GenerationConfig(
-        max_new_tokens=options.max_new_tokens, eos_token_id=end, pad_token_id=end, do_sample=False, use_cache=True,
-        return_dict_in_generate=True, **settings)
+        max_new_tokens=options.max_new_tokens, eos_token_id=end, pad_token_id=end, do_sample=False,
+        use_cache=True, return_dict_in_generate=True, **settings)
     prompt = start[:, None]
     return model.generate(
         prompt, generation_config=config, attention_mask=torch.ones_like(prompt),
@@ -138,10 +143,10 @@ def _warpers(options: GenerationOptions) -> LogitsProcessorList:
 
 
 def _check_tokens(start: Tensor, end: int, vocab_size: int) -> None:
-    """Raise ValueError unless ``start`` is one token a row, (B,) int64, and all tokens are of the vocabulary."""
+    """Raise ValueError unless ``start`` is (B,) int64, and it and ``end`` are of the vocabulary."""
     if start.ndim != 1 or not len(start) or start.dtype != torch.int64:
         raise ValueError(f'start must be one token a row, (B,) int64, got {tuple(start.shape)} {start.dtype}')
-    for name, token in (('end', end), ('a token of start', int(start.min())), ('a token of start', int(start.max()))):
+    for name, token in (('end', end), *(('a token of start', int(token)) for token in start.aminmax())):
         if not 0 <= token < vocab_size:
-            raise ValueError(f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, got '
-                             f'{token}')
+            raise ValueError(f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, '
+                             f'got {token}')

@@ -3,7 +3,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Optional
 
-METHODS = dict(beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed'))
+METHODS = dict(
+    beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed'))
 SHARED = ('method', 'max_new_tokens', 'min_new_tokens', 'no_repeat_ngram')
 SEEDS = 2**63  # what a torch generator takes, from 0 on
 
@@ -59,8 +60,8 @@ class GenerationOptions:
                              f'{self.max_new_tokens}')
         # Scores must stay above the -1e9 that transformers gives to captions that are none, and be numbers.
         if not -5 <= self.length_penalty * math.log10(self.max_new_tokens) <= 30:
-            raise ValueError('length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, got '
-                             f'{self.length_penalty} with max_new_tokens={self.max_new_tokens}')
+            raise ValueError('length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, '
+                             f'got {self.length_penalty} with max_new_tokens={self.max_new_tokens}')
         if self.temperature <= 0:
             raise ValueError(f'temperature must be above 0, got {self.temperature}')
         if not 1e-30 <= self.temperature <= 1e30:  # single precision ends at 1e38
@@ -78,8 +79,8 @@ class GenerationOptions:
         # A sequence has one n-gram fewer than tokens for each further n, and there are only so many n-grams.
         ngram = self.no_repeat_ngram
         if ngram and self.min_new_tokens > (size - 1) ** ngram + ngram - 1:
-            raise ValueError(f'min_new_tokens={self.min_new_tokens} and no_repeat_ngram={ngram} leave no caption '
-                             f'of {size - 1} words')
+            raise ValueError(f'min_new_tokens={self.min_new_tokens} and no_repeat_ngram={ngram} leave no '
+                             f'caption of {size - 1} words')
 
 
 def read_options(options: Optional[dict], vocab_size: int, max_positions: int) -> GenerationOptions:

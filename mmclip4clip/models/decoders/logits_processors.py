@@ -27,15 +27,16 @@ class CaptionRules(LogitsProcessor):
 
     def __init__(self, end: int, options: GenerationOptions, beams: int) -> None:
         self.end, self.min_new_tokens, self.beams = end, options.min_new_tokens, beams
-        self.ngrams = NoRepeatNGramLogitsProcessor(options.no_repeat_ngram) if options.no_repeat_ngram else None
+        ngram = options.no_repeat_ngram
+        self.ngrams = NoRepeatNGramLogitsProcessor(ngram) if ngram else None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Set log-probabilities (B, K) of what may not follow ``input_ids`` (B, L) to -inf."""
         ended, length = ended_rows(input_ids, self.end), input_ids.shape[1] - 1
         broken = scores[:, 0].isnan() & ~ended  # one NaN or +inf, or nothing but -inf, spoils the whole row
         if broken.any():
-            raise ValueError(f'the decoder returned logits with NaN, +inf or only -inf in {int(broken.sum())} '
-                             f'of {len(broken)} rows')
+            raise ValueError('the decoder returned logits with NaN, +inf or only -inf in '
+                             f'{int(broken.sum())} of {len(broken)} rows')
         if self.ngrams:
             scores = self.ngrams(input_ids[:, 1:], scores)
         if length < self.min_new_tokens:
@@ -75,8 +76,8 @@ class TokenPicker(LogitsProcessor):
         rows = (~ended_rows(input_ids, self.end)).nonzero()[:, 0]
         log_probs = scores[rows]
         if (log_probs.amax(dim=1) == -torch.inf).any():
-            raise ValueError(f'no token is left for place {input_ids.shape[1] - 1} of a caption: min_new_tokens='
-                             f'{self.options.min_new_tokens} and no_repeat_ngram='
+            raise ValueError(f'no token is left for place {input_ids.shape[1] - 1} of a caption: '
+                             f'min_new_tokens={self.options.min_new_tokens} and no_repeat_ngram='
                              f'{self.options.no_repeat_ngram} forbid all')
         picked = self._pick(input_ids[rows], log_probs, rows)
         self.totals[rows] += log_probs.gather(1, picked[:, None])[:, 0]

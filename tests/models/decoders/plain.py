@@ -16,20 +16,21 @@ def logits_after(row, prefix, vocabulary=6):
 
 
 class TableModel(GPT2PreTrainedModel, GenerationMixin):
-    """Continues prefixes by ``logits(row, prefix)``, start token included, and counts the rows of each step."""
+    """Continues prefixes, start included, by ``logits(row, prefix)``, and counts the rows of each step."""
 
     def __init__(self, logits=logits_after):
-        super().__init__(GPT2Config(vocab_size=len(logits(0, (0,)))))
+        super().__init__(GPT2Config(vocab_size=len(logits(0, (0,))), bos_token_id=None, eos_token_id=None))
         self.logits, self.steps = logits, []
         self.device_of_the_model = torch.nn.Parameter(torch.zeros(1))
 
-    def prepare_inputs_for_generation(self, input_ids, rows, **_):
+    def prepare_inputs_for_generation(self, input_ids, rows, **kwargs):
         return dict(input_ids=input_ids, rows=rows)  # the whole prefix, whatever is cached
 
-    def forward(self, input_ids, rows, return_dict=True):
+    def forward(self, input_ids, rows, attention_mask=None, return_dict=True):
         assert input_ids.dtype == torch.int64
         self.steps.append(len(rows))
-        logits = [self.logits(row, tuple(prefix)) for row, prefix in zip(rows.tolist(), input_ids.tolist(), strict=True)]
+        logits = [self.logits(row, tuple(prefix))
+                  for row, prefix in zip(rows.tolist(), input_ids.tolist(), strict=True)]
         return CausalLMOutput(logits=torch.from_numpy(np.stack(logits))[:, None])
 
 

@@ -96,11 +96,23 @@ def test_generation_with_a_cache_gives_what_the_whole_caption_gives(tiny_clip, w
         caption = torch.tensor([[0, *tokens[:length], 1][:8]])
         one, whole = slice(v, v + 1), caption.shape[1] - 1
         logits = decoder(caption, torch.ones_like(caption), frames[one], frame_mask[one])[0, :whole]
-        log_probs = logits.log_softmax(dim=1).gather(1, caption[0, 1:, None]).sum()
-        assert found.scores[v].item() == pytest.approx(log_probs.item() / (whole if method == 'beam' else 1), rel=1e-4)
+        score = logits.log_softmax(dim=1).gather(1, caption[0, 1:, None]).sum() / (
+            whole if method == 'beam' else 1)
+        assert found.scores[v].item() == pytest.approx(score.item(), rel=1e-4)
         if method == 'greedy':
             assert logits.argmax(dim=1).tolist() == caption[0, 1:].tolist()
     assert len({tuple(tokens) for tokens in found.tokens.tolist()}) > 4
+
+
+@pytest.mark.parametrize('method', ['greedy', 'beam'])
+def test_each_step_reads_one_token_and_the_frames_once(tiny_clip, method):
+    decoder, lengths, frames_read = build(tiny_clip).decoder, [], []
+    blocks = decoder.transformer
+    blocks.wpe.register_forward_hook(lambda module, args, out: lengths.append(args[0].shape[-1]))
+    blocks.h[0].crossattention.c_attn.register_forward_hook(lambda *args: frames_read.append(1))
+    options = GenerationOptions(6, method=method, beam_size=2, min_new_tokens=6)
+    decoder.generate(torch.randn(2, 3, 32), torch.ones(2, 3), 0, 1, options)
+    assert lengths == [1] * 6 and len(frames_read) == 1
 
 
 def test_a_decoder_is_the_same_after_it_generated(tiny_clip):
@@ -110,11 +122,11 @@ def test_a_decoder_is_the_same_after_it_generated(tiny_clip):
     assert list(decoder.state_dict()) == names and decoder.transformer.config.to_dict() == config
 
 
-def test_all_positions_can_be_generated_without_a_warning(tiny_clip, caplog):
+def test_all_positions_can_be_generated_without_a_warning(tiny_clip, caplog, monkeypatch):
     decoder = build(tiny_clip, **WAYS['free']).decoder
-    logging.getLogger('transformers').propagate = True
+    monkeypatch.setattr(logging.getLogger('transformers'), 'propagate', True)
     options = GenerationOptions(9, min_new_tokens=9)
-    found = decoder.generate(torch.randn(2, 3, 32), torch.ones(2, 3), 1, 1, options)  # of a tokenizer with one token
+    found = decoder.generate(torch.randn(2, 3, 32), torch.ones(2, 3), 1, 1, options)  # the start is the end
     assert found.lengths.tolist() == [9, 9] and not caplog.records
 
 

@@ -56,7 +56,7 @@ def test_a_maximum_length_cuts_a_caption(method):
 @pytest.mark.parametrize('ngram', [1, 2, 3])
 def test_no_ngram_comes_twice(method, ngram):
     def counts_round(row, prefix):
-        logits = np.zeros(6, 'float32')
+        logits = logits_after(row, prefix) / 10  # no ties
         logits[2 + (prefix[-1] - 1) % 3] = 40  # 2 3 4 2 3 4 ...
         logits[1] = -60
         return logits
@@ -65,21 +65,24 @@ def test_no_ngram_comes_twice(method, ngram):
         grams = [caption[i:i + ngram] for i in range(len(caption) - ngram + 1)]
         return len(grams) - len(set(grams))
 
-    plain = run(method, counts_round, start=(4, 4), max_new_tokens=9)
-    assert captions(plain) == [(2, 3, 4) * 3] * 2
+    repeated = run(method, counts_round, start=(4, 4), max_new_tokens=9)
+    assert captions(repeated) == [(2, 3, 4) * 3] * 2
     most = 5 if ngram == 1 else 9
     found = run(method, counts_round, start=(4, 4), max_new_tokens=most, no_repeat_ngram=ngram)
     for caption in captions(found):
         assert len(caption) == most and repeats(caption) == 0
-        assert caption[:2 + ngram] == (2, 3, 4, 2, 3)[:2 + ngram] if ngram > 1 else caption[:3] == (2, 3, 4)
+        if method['method'] != 'beam':  # which finds a better caption than one that begins like this
+            assert caption[:2 + ngram] == (2, 3, 4, 2, 3)[:2 + ngram]
+    if method['method'] == 'beam':
+        best = [plain.search(row, 4, 1, 2, most, 0, 1., ngram, counts_round)[0] for row in range(2)]
+        assert captions(found) == best
 
 
 @each_method
 def test_half_precision_logits_are_summed_in_single_precision(method):
     class Half(TableModel):
-        def forward(self, *args, **kwargs):
-            out = super().forward(*args, **kwargs)
-            return CausalLMOutput(logits=out.logits.bfloat16())
+        def forward(self, input_ids, rows, attention_mask=None, return_dict=True):
+            return CausalLMOutput(logits=super().forward(input_ids, rows).logits.bfloat16())
 
     found = run(method, model=Half(), max_new_tokens=4)
     assert found.scores.dtype == torch.float32
@@ -143,13 +146,3 @@ def test_the_end_token_may_be_the_start_token(method):
 
     found = run(method, two_words, start=(1, 1), no_repeat_ngram=1)
     assert captions(found) == [(2, 3)] * 2
-
-
-@each_method
-def test_settings_in_the_config_of_a_model_change_nothing(method):
-    model = TableModel()
-    expected = run(method, model=model)
-    model.generation_config.update(
-        max_length=3, min_length=5, do_sample=True, temperature=9., num_beams=3, repetition_penalty=5.,
-        no_repeat_ngram_size=1, use_cache=False, bad_words_ids=[[2]])
-    assert captions(run(method, model=model)) == captions(expected)

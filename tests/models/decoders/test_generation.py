@@ -40,9 +40,9 @@ each_way = pytest.mark.parametrize('way', WAYS, ids=[way['method'] for way in WA
 @each_way
 def test_a_model_gives_a_row_the_same_caption_in_any_batch(gpt2, way):
     def write(rows):
-        options = dict(way)
-        seeds = list(rows) if options['method'] == 'sample' else None
-        return captions(generate(gpt2, {}, FIRST[rows], 1, GenerationOptions(max_new_tokens=14, **options), seeds))
+        seeds = list(rows) if way['method'] == 'sample' else None
+        options = GenerationOptions(max_new_tokens=14, **way)
+        return captions(generate(gpt2, {}, FIRST[rows], 1, options, seeds))
 
     whole = write(range(20))
     assert whole == [caption for row in range(20) for caption in write([row])]

@@ -42,7 +42,7 @@ def test_defaults_are_a_beam_and_as_many_tokens_as_the_decoder_can_read():
     (dict(min_new_tokens=-1), 'min_new_tokens must be an integer from 0 on, got -1'),
     (dict(no_repeat_ngram=-2), 'no_repeat_ngram must be an integer from 0 on, got -2'),
     (dict(beam_size=82, max_new_tokens=2), r'at most the number of captions, 9 \*\* 2, got 82'),
-    (dict(min_new_tokens=9, no_repeat_ngram=1), 'min_new_tokens=9 and no_repeat_ngram=1 leave no caption of 8'),
+    (dict(min_new_tokens=9, no_repeat_ngram=1), 'min_new_tokens=9 and no_repeat_ngram=1 leave no caption'),
     (dict(seed=2), r"method='beam' takes .* got \['seed'\]"),
     (dict(method='sample', seed='x'), "seed must be an integer from 0 on, got 'x'"),
     (dict(method='sample', seed=-1), 'seed must be an integer from 0 on, got -1'),
