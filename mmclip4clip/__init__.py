@@ -11,7 +11,8 @@ compat.distribute_without_gpu()
 compat.repair_color_jitter()
 compat.save_atomically()
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import datasets, engine, evaluation, models, moving_shapes, visualization  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'visualization']
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes',
+           'visualization']

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 
 from .checkpoint_file import CheckpointFileError, explain_failure, verify_checkpoint
-from .plain_config import plain_assignments
+from .safe_config import plain_assignments
 
 FAILURES = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
             AssertionError, RuntimeError)

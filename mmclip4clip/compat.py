@@ -77,14 +77,14 @@ def allow_mmengine_checkpoints() -> None:
     ``HistoryBuffer``, numpy arrays and a ``getattr`` of the buffer's methods.
 
     Safe because what is allowed only makes plain arrays and attributes: numpy's
-    names are resolved to the stand-ins of :mod:`mmclip4clip.plain_arrays`, and
+    names are resolved to the stand-ins of :mod:`mmclip4clip.safe_pickle`, and
     ``getattr`` to :func:`history_buffer_method`. Tested in ``tests/test_compat.py``
     with malicious checkpoints.
     """
     import torch
     from mmengine.logging import HistoryBuffer
 
-    from .plain_arrays import STAND_INS, PlainArray
+    from .safe_pickle import STAND_INS, PlainArray
     allowed = [HistoryBuffer, PlainArray, *((value, name) for name, value in STAND_INS.items())]
     allowed += [(history_buffer_method, f'{module}.getattr') for module in ('builtins', '__builtin__')]
     torch.serialization.add_safe_globals(allowed)

@@ -10,8 +10,8 @@ from mmengine.config import config as mmengine_config
 from mmengine.registry import init_default_scope
 
 import mmclip4clip  # noqa: F401  registers the modules
-from mmclip4clip.datasets.moving_shapes import split_combinations, write_split
-from mmclip4clip.datasets.tokenizer import train_tokenizer
+from mmclip4clip.moving_shapes.generator import split_combinations, write_split
+from mmclip4clip.tokenizers.loading import train_tokenizer
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmclip4clip import checkpoint_guard
 from mmclip4clip.checkpoint_file import CheckpointFileError, DamagedCheckpointError, NotACheckpointError
-from mmclip4clip.checkpoints.files import read_file
+from mmclip4clip.checkpoints.io import read_file
 from mmclip4clip.models.backbones import CLIPBackbone
 
 HARM = "__import__('os').mkdir('harmed')"

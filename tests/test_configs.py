@@ -7,7 +7,7 @@ import torch
 from mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
-from mmclip4clip.datasets.converters import CONVERTERS
+from mmclip4clip.preparation.converters import CONVERTERS
 
 from .leaves import LEAVES, PUBLISHED, RETRIEVAL, ROOT, difference, load
 

@@ -7,7 +7,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import _http
 
 from mmclip4clip import hub
-from mmclip4clip.datasets.tokenizer import load_decoder_tokenizer, load_tokenizer
+from mmclip4clip.tokenizers.loading import load_decoder_tokenizer, load_tokenizer
 
 
 @pytest.fixture(autouse=True)

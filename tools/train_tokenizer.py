@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 
 from mmclip4clip.datasets.annotations import load_annotations
-from mmclip4clip.datasets.tokenizer import train_tokenizer
+from mmclip4clip.tokenizers.loading import train_tokenizer
 
 
 def main() -> None:

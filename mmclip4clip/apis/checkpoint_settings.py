@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from transformers import CLIPConfig, CLIPModel
 
 from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_settings, known_settings
-from ..datasets.saved_tokenizer import offer_tokenizers
+from ..tokenizers.saved_tokenizer import offer_tokenizers
 
 CLIP = 'backbone.clip.'  # how the keys of CLIP's weights begin
 

@@ -8,7 +8,7 @@ from transformers import CLIPConfig
 CLIP = 'backbone.clip.'
 PATCH = f'{CLIP}vision_model.embeddings.patch_embedding.weight'
 # What the shapes of a CLIP's weights do not tell.
-UNSEEN = dict(
+NOT_IN_SHAPES = dict(
     text_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps', 'bos_token_id', 'eos_token_id',
                  'pad_token_id'),
     vision_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps'))
@@ -51,12 +51,12 @@ class Checkpoint:
             fp32, by the origin's keys.
         unused (dict[str, Tensor]): The origin's tensors that have no place in our model.
         settings (dict): What shapes do not tell, where it is known: ``text_config``
-            and ``vision_config`` with the keys of ``UNSEEN``, ``adapter``.
+            and ``vision_config`` with the keys of ``NOT_IN_SHAPES``, ``adapter``.
         notes (list[str]): What whoever converts should know.
     """
 
     state_dict: Dict[str, Tensor]
-    origin: str = 'ours'
+    origin: str = 'mmclip4clip'
     dtypes: Dict[str, str] = field(default_factory=dict)
     unused: Dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
@@ -118,12 +118,12 @@ class Checkpoint:
         the features of a caption at its highest token.
         """
         config = self.sizes()
-        for tower in UNSEEN:
+        for tower in NOT_IN_SHAPES:
             config[tower].update(num_attention_heads=max(1, config[tower]['hidden_size'] // 64),
                                  hidden_act='quick_gelu', layer_norm_eps=1e-5)
         last = config['text_config']['vocab_size'] - 1
         config['text_config'].update(bos_token_id=last - 1, eos_token_id=last, pad_token_id=1)
-        for tower in UNSEEN:
+        for tower in NOT_IN_SHAPES:
             config[tower].update(self.settings.get(tower, {}))
         return config
 
@@ -133,13 +133,13 @@ class Checkpoint:
         Raises:
             ValueError: If the config contradicts the shapes, naming both values.
         """
-        for tower, keys in UNSEEN.items():
-            theirs = getattr(config, tower)
+        for tower, keys in NOT_IN_SHAPES.items():
+            told = getattr(config, tower)
             for key, size in self.sizes()[tower].items():
-                if getattr(theirs, key) != size:
-                    raise ValueError(f'{name}: the config says {tower}.{key}={getattr(theirs, key)}, the '
+                if getattr(told, key) != size:
+                    raise ValueError(f'{name}: the config says {tower}.{key}={getattr(told, key)}, the '
                                      f'weights {size}')
-            self.settings[tower] = {key: getattr(theirs, key) for key in keys if hasattr(theirs, key)}
+            self.settings[tower] = {key: getattr(told, key) for key in keys if hasattr(told, key)}
 
     def set_heads(self, **heads: Optional[int]) -> None:
         """Take the attention heads of the towers, ``text`` and ``vision``, from the user; None leaves them.
@@ -164,7 +164,7 @@ class Checkpoint:
         Raises:
             ValueError: If it is known to be another.
         """
-        for tower in UNSEEN if activation else ():
+        for tower in NOT_IN_SHAPES if activation else ():
             known = self.settings.setdefault(tower, {})
             if known.get('hidden_act', activation) != activation:
                 raise ValueError(f'--activation={activation} does not fit: {tower}.hidden_act is '
@@ -187,15 +187,15 @@ class Checkpoint:
 
     def untold(self) -> List[Assumption]:
         """List what neither the shapes nor anybody told, and what is taken in its place."""
-        known = {tower: self.settings.get(tower, {}) for tower in UNSEEN}
+        known = {tower: self.settings.get(tower, {}) for tower in NOT_IN_SHAPES}
         config, adapter = self.clip_config(), self.settings.get('adapter', {})
         assumed = []
-        for tower in UNSEEN:
+        for tower in NOT_IN_SHAPES:
             if 'num_attention_heads' not in known[tower]:
                 name, heads = tower.removesuffix('_config'), config[tower]['num_attention_heads']
                 assumed.append(Assumption(f'the attention heads of the {name} tower', 'one every 64 channels',
                                           f'--{name}-heads', str(heads)))
-        if any('hidden_act' not in known[tower] for tower in UNSEEN):
+        if any('hidden_act' not in known[tower] for tower in NOT_IN_SHAPES):
             assumed.append(Assumption('the activation', "OpenAI's quick_gelu", '--activation', 'quick_gelu'))
         attentive = self.adapter == 'XPoolAdapter' or any(key.startswith('adapter.') and '.self_attn.' in key
                                                           for key in self.state_dict)
@@ -215,14 +215,14 @@ class Checkpoint:
             ValueError: Listing what it would take for something else.
         """
         config = self.clip_config()
-        wanted = {f'{tower}.{key}': (config[tower][key], value) for tower in UNSEEN for key, value in dict(
+        wanted = {f'{tower}.{key}': (config[tower][key], value) for tower in NOT_IN_SHAPES for key, value in dict(
             num_attention_heads=config[tower]['hidden_size'] // 64, hidden_act='quick_gelu',
             layer_norm_eps=1e-5, intermediate_size=4 * config[tower]['hidden_size']).items()}
         text = config['text_config']
         if text['eos_token_id'] != 2:  # 2 is transformers' word for "the highest"
             wanted['text_config.eos_token_id'] = text['eos_token_id'], text['vocab_size'] - 1
-        problems = [f'{key} is {ours}, {theirs} is built in' for key, (ours, theirs) in wanted.items()
-                    if ours != theirs]
+        problems = [f'{key} is {value}, {built_in} is built in' for key, (value, built_in) in wanted.items()
+                    if value != built_in]
         if self.linear_patch not in patches:
             problems.append('there is no 3d patch: --clip-only keeps the middle frame of it')
         if problems:

@@ -4,13 +4,13 @@ from typing import NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from . import mmaction, open_clip, openai, ours, reference, transformers_folder
+from . import mmaction, native, open_clip, openai, reference, transformers_folder
 from .checkpoint import OPENAI_BUILT, Checkpoint
 from .description import adapter_config, summary
-from .files import check_destination, read_file, written_whole
-from .fits import check_shapes
-from .kinds import KINDS, kind_by_name, recognise
+from .formats import KINDS, current_name, kind_by_name, recognise
+from .io import check_destination, read_file, written_whole
 from .renaming import shorten, unwrap
+from .shape_check import check_shapes
 
 
 class Conversion(NamedTuple):
@@ -48,7 +48,7 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')
     if path.is_dir():
-        return 'transformers', transformers_folder.to_ours(path)
+        return 'transformers', transformers_folder.to_native(path)
     content = read_file(path)
     wrapped = isinstance(content, dict) and isinstance(content.get('state_dict'), dict)
     tensors = content['state_dict'] if wrapped else content
@@ -59,16 +59,16 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     others = [f'{key} ({type(v).__name__})' for key, v in tensors.items() if not isinstance(v, Tensor)]
     if others:
         raise ValueError(f'{path} holds what are no tensors: {shorten(others)}')
-    if kind == 'ours':
-        checkpoint = ours.to_ours({**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors),
+    if kind == 'mmclip4clip':
+        checkpoint = native.to_native({**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors),
                                   str(path))
     elif kind == 'reference':
-        checkpoint = reference.to_ours(tensors, str(path), head)
+        checkpoint = reference.to_native(tensors, str(path), head)
     elif kind == 'mmaction':
-        model = ours.trained_model(content.get('meta') or {}) if wrapped else {}
-        checkpoint = mmaction.to_ours(tensors, str(path), model.get('adapter', {}))
+        model = native.trained_model(content.get('meta') or {}) if wrapped else {}
+        checkpoint = mmaction.to_native(tensors, str(path), model.get('adapter', {}))
     else:
-        checkpoint = openai.to_ours(tensors, str(path))
+        checkpoint = openai.to_native(tensors, str(path))
     if prefix:
         checkpoint.notes.append(f'took {prefix!r}, which a wrapper has put there, off all keys')
     return kind, checkpoint
@@ -100,9 +100,9 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
     """
     with written_whole(path) as partial:
         if kind == 'transformers':
-            return transformers_folder.from_ours(checkpoint, partial)
-        makers = dict(ours=ours, openai=openai, reference=reference, mmaction=mmaction)
-        content = makers[kind].from_ours(checkpoint)
+            return transformers_folder.from_native(checkpoint, partial)
+        makers = dict(mmclip4clip=native, openai=openai, reference=reference, mmaction=mmaction)
+        content = makers[kind].from_native(checkpoint)
         if kind == 'mmaction':
             content = dict(meta={}, state_dict=content)
         with partial.open('wb') as file:  # a path would leave its name in the file
@@ -163,7 +163,7 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
         src (Path): What to read; its keys tell the kind.
         dst (Path): What to write.
         to (str, optional): One of ``KINDS``. By default the ending of ``dst``:
-            ``.pth`` ours, ``.bin`` (or ``.bin.3``) the reference's, ``.pt``
+            ``.pth`` this package's, ``.bin`` (or ``.bin.3``) the reference's, ``.pt``
             OpenAI's, none a folder of transformers.
         head (str, optional): See :func:`reference.find_adapter`.
         clip_only (bool): Leave out the adapter, and of a 3d patch all but the middle.
@@ -180,15 +180,15 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
         FileExistsError: If ``dst`` exists, without ``force``.
         ValueError: If something does not fit; then nothing is written.
     """
-    target = to or kind_by_name(dst)
+    target = current_name(to) if to else kind_by_name(dst)
     check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)
     if dst.exists() and src.exists() and dst.samefile(src):
         raise ValueError(f'{src} cannot be converted into itself')
     source, checkpoint = read_checked(src, head)
     if head and source != 'reference':
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
-    if source == target == 'ours' and not clip_only:
-        raise ValueError(f'{src} is {KINDS["ours"]} already')
+    if source == target == 'mmclip4clip' and not clip_only:
+        raise ValueError(f'{src} is {KINDS["mmclip4clip"]} already')
     learn_config(checkpoint, source, src, model_config)
     checkpoint.set_heads(text=text_heads, vision=vision_heads)
     checkpoint.set_activation(activation)
@@ -198,7 +198,7 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
     found, unused = summary(checkpoint), checkpoint.unused
     if clip_only:
         checkpoint.without_adapter()
-    if unused and (clip_only or target not in ('ours', checkpoint.origin)):
+    if unused and (clip_only or target not in ('mmclip4clip', checkpoint.origin)):
         checkpoint.notes.append(f'left out {len(unused)} tensors that {KINDS[checkpoint.origin]} has and our '
                                 f'model has no use for: {shorten(unused)}')
     return Conversion(source, found, target, checkpoint, write(checkpoint, target, dst))

@@ -4,7 +4,7 @@ from pathlib import Path
 from mmengine.config import Config
 from transformers import CLIPConfig
 
-from .checkpoint import UNSEEN, Checkpoint
+from .checkpoint import NOT_IN_SHAPES, Checkpoint
 
 OUR_POSITIONS = 'adapter.transformer.positions.weight'
 REFERENCE_HEADS = dict(MeanAdapter='meanP', SeqLSTMAdapter='seqLSTM', SeqTransformerAdapter='seqTransf',
@@ -48,7 +48,7 @@ def model_config(checkpoint: Checkpoint) -> str:
     """
     config, default = checkpoint.clip_config(), CLIPConfig()
     changed = {tower: {key: value for key, value in config[tower].items()
-                       if value != getattr(getattr(default, tower), key)} for tower in UNSEEN}
+                       if value != getattr(getattr(default, tower), key)} for tower in NOT_IN_SHAPES}
     if config['projection_dim'] != default.projection_dim:
         changed['projection_dim'] = config['projection_dim']
     backbone = dict(type='CLIPBackbone')
@@ -69,17 +69,17 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
         path (Path): Where.
     """
     adapter = adapter_config(checkpoint)
-    if kind == 'ours':
+    if kind == 'mmclip4clip':
         return model_config(checkpoint)
     if kind == 'transformers':
         return f"backbone=dict(type='CLIPBackbone', pretrained='{path}')  # the tokenizer is not in it"
     if kind == 'openai':
         return f"clip.load('{path}')"
     if kind == 'mmaction':
-        theirs = dict(type='SimpleMeanAdapter') if adapter['type'] == 'MeanAdapter' else dict(
+        other = dict(type='SimpleMeanAdapter') if adapter['type'] == 'MeanAdapter' else dict(
             type='TransformerAdapter', num_segs=adapter['max_frames'], transformer_width=adapter['width'],
             transformer_heads=adapter['num_heads'], transformer_layers=adapter['num_layers'])
-        return Config(dict(adapter=theirs)).pretty_text
+        return Config(dict(adapter=other)).pretty_text
     head = REFERENCE_HEADS[adapter['type']]
     loose = '' if head == 'tightTransf' else ' --loose_type'
     depth = f' --cross_num_hidden_layers {adapter["num_layers"]}' if 'num_layers' in adapter else ''

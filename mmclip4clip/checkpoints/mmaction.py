@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .checkpoint import Checkpoint
 from .openai import blocks, clip_rules
-from .renaming import Rule, narrow_dtypes, rename_from_ours, rename_to_ours
+from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 
 HEADS = dict(
     MeanAdapter=[],
@@ -24,7 +24,7 @@ def rules_of(adapter: str) -> list:
     return [*clip_rules('clip.'), *HEADS[adapter]]
 
 
-def to_ours(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> Checkpoint:
+def to_native(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> Checkpoint:
     """Read the state dict of a ``CLIPSimilarity`` with either of its adapters.
 
     Args:
@@ -35,16 +35,16 @@ def to_ours(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> Che
     Raises:
         ValueError: If keys are missing or unknown.
     """
-    ours = 'SeqTransformerAdapter' if any(k.startswith('adapter.') for k in tensors) else 'MeanAdapter'
+    adapter_type = 'SeqTransformerAdapter' if any(k.startswith('adapter.') for k in tensors) else 'MeanAdapter'
     unused = {key: value for key, value in tensors.items() if key.startswith('data_preprocessor.')}
-    checkpoint = Checkpoint(rename_to_ours(tensors, rules_of(ours), name, unused), 'mmaction',
-                            narrow_dtypes(tensors), unused, notes=[DIFFERENCES[ours]])
+    checkpoint = Checkpoint(rename_to_native(tensors, rules_of(adapter_type), name, unused), 'mmaction',
+                            narrow_dtypes(tensors), unused, notes=[DIFFERENCES[adapter_type]])
     if adapter.get('transformer_heads'):
-        checkpoint.settings['adapter'] = dict(type=ours, num_heads=adapter['transformer_heads'])
+        checkpoint.settings['adapter'] = dict(type=adapter_type, num_heads=adapter['transformer_heads'])
     return checkpoint
 
 
-def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     """Write the state dict of a ``CLIPSimilarity``.
 
     Raises:
@@ -57,6 +57,6 @@ def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     if DIFFERENCES[adapter] not in checkpoint.notes:
         checkpoint.notes.append(DIFFERENCES[adapter])
     back = checkpoint.origin == 'mmaction'
-    tensors = rename_from_ours(checkpoint.state_dict, rules_of(adapter), 'the checkpoint',
+    tensors = rename_from_native(checkpoint.state_dict, rules_of(adapter), 'the checkpoint',
                                checkpoint.dtypes if back else {})
     return {**tensors, **(checkpoint.unused if back else {})}

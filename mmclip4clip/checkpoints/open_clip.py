@@ -120,10 +120,10 @@ def _clip_config(model: Mapping) -> CLIPConfig:
 def _preprocessing(content: Mapping, model: Mapping) -> List[str]:
     """Say what else a model was trained with, where it is not CLIP's."""
     notes, preprocess = [], content.get('preprocess_cfg') or {}
-    for key, ours in (('mean', MEAN), ('std', STD)):
-        theirs = preprocess.get(key)
-        if theirs and list(theirs) != list(ours):
-            notes.append(f"its frames were normalized with {key}={list(theirs)}, in 0 to 1, not CLIP's: "
+    for key, expected in (('mean', MEAN), ('std', STD)):
+        found = preprocess.get(key)
+        if found and list(found) != list(expected):
+            notes.append(f"its frames were normalized with {key}={list(found)}, in 0 to 1, not CLIP's: "
                          'say so in model.data_preprocessor, in 0 to 255')
     if model['text_cfg'].get('hf_tokenizer_name'):
         name = model['text_cfg']['hf_tokenizer_name']

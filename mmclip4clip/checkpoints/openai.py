@@ -4,8 +4,8 @@ from typing import Dict, List, Mapping
 import torch
 from torch import Tensor
 
-from .checkpoint import UNSEEN, Checkpoint
-from .renaming import Rule, layer, narrow_dtypes, rename_from_ours, rename_to_ours
+from .checkpoint import NOT_IN_SHAPES, Checkpoint
+from .renaming import Rule, layer, narrow_dtypes, rename_from_native, rename_to_native
 
 PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
 BLOCK = (
@@ -19,9 +19,9 @@ BLOCK = (
 )
 
 
-def blocks(theirs: str, ours: str) -> List[Rule]:
+def blocks(source: str, native: str) -> List[Rule]:
     """Return the rules of a stack of OpenAI's residual attention blocks."""
-    return [rule.under(f'{theirs}.{{}}.', f'{ours}.{{}}.') for rule in BLOCK]
+    return [rule.under(f'{source}.{{}}.', f'{native}.{{}}.') for rule in BLOCK]
 
 
 # Their names, and those of transformers' CLIPModel. The patch projection depends on 2d or 3d.
@@ -44,13 +44,13 @@ PATCH = 'vision_model.embeddings.patch_embedding.weight'
 SIZES = ('input_resolution', 'context_length', 'vocab_size')
 
 
-def clip_rules(theirs: str = '', conv: str = 'conv1') -> List[Rule]:
+def clip_rules(source: str = '', conv: str = 'conv1') -> List[Rule]:
     """Return the rules of both towers, their names prefixed; ``conv`` names the patch projection."""
     rules = (*CLIP, Rule(f'visual.{conv}.weight', (PATCH, )))
-    return [rule.under(theirs, 'backbone.clip.') for rule in rules]
+    return [rule.under(source, 'backbone.clip.') for rule in rules]
 
 
-def to_ours(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
+def to_native(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
     """Read OpenAI's CLIP with a vision transformer, or what shares its keys.
 
     Only OpenAI's own archives have entries for sizes. They tell that heads and activation are OpenAI's; the
@@ -65,7 +65,7 @@ def to_ours(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
     """
     unused = {key: tensors[key] for key in SIZES if key in tensors}
     checkpoint = Checkpoint(
-        rename_to_ours(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused)
+        rename_to_native(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused)
     if unused:
         sizes = size_entries(checkpoint)
         wrong = [f'{key} is {value.tolist()}, the weights have {int(sizes[key])}'
@@ -80,7 +80,7 @@ def openai_settings(checkpoint: Checkpoint) -> Dict[str, dict]:
     """Return what OpenAI's code takes for granted, as ``Checkpoint.settings`` of both towers."""
     return {tower: dict(num_attention_heads=max(1, sizes['hidden_size'] // 64), hidden_act='quick_gelu',
                         layer_norm_eps=1e-5)
-            for tower, sizes in checkpoint.sizes().items() if tower in UNSEEN}
+            for tower, sizes in checkpoint.sizes().items() if tower in NOT_IN_SHAPES}
 
 
 def size_entries(checkpoint: Checkpoint) -> Dict[str, Tensor]:
@@ -91,7 +91,7 @@ def size_entries(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     return {key: torch.tensor(value) for key, value in zip(SIZES, values)}
 
 
-def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     """Write the state dict that ``clip.load`` takes.
 
     It gets OpenAI's entries for sizes, unless it came without, so that it is told from open_clip's again.
@@ -103,6 +103,6 @@ def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     if checkpoint.adapter != 'MeanAdapter':
         raise ValueError(f"OpenAI's CLIP has no place for {checkpoint.adapter}: --clip-only leaves it out")
     back = checkpoint.origin == 'openai'
-    tensors = rename_from_ours(
+    tensors = rename_from_native(
         checkpoint.state_dict, clip_rules(), 'the checkpoint', checkpoint.dtypes if back else {})
     return {**tensors, **(checkpoint.unused if back else size_entries(checkpoint))}

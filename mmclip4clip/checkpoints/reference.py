@@ -6,7 +6,7 @@ from torch import Tensor
 from .checkpoint import Checkpoint
 from .description import OUR_POSITIONS, REFERENCE_HEADS, adapter_config
 from .openai import blocks, clip_rules
-from .renaming import Rule, expand, layer, narrow_dtypes, rename_from_ours, rename_to_ours
+from .renaming import Rule, expand, layer, narrow_dtypes, rename_from_native, rename_to_native
 
 POSITIONS, CONV1 = 'frame_position_embeddings.weight', 'clip.visual.conv1.weight'
 # By our name of the adapter; the reference's names are in REFERENCE_HEADS.
@@ -48,7 +48,7 @@ def find_adapter(keys: Mapping[str, Tensor], head: Optional[str], name: str) -> 
     """
     marks = dict(SeqLSTMAdapter='lstm_visual.', SeqTransformerAdapter='transformerClip.',
                  TightAdapter='cross.', MeanAdapter='clip.')
-    found = next(ours for ours, mark in marks.items() if any(key.startswith(mark) for key in keys))
+    found = next(adapter for adapter, mark in marks.items() if any(key.startswith(mark) for key in keys))
     if head == 'meanP' and found == 'TightAdapter':
         return 'MeanAdapter'
     if head not in (None, REFERENCE_HEADS[found]):
@@ -56,7 +56,7 @@ def find_adapter(keys: Mapping[str, Tensor], head: Optional[str], name: str) -> 
     return found
 
 
-def to_ours(tensors: Mapping[str, Tensor], name: str, head: Optional[str] = None) -> Checkpoint:
+def to_native(tensors: Mapping[str, Tensor], name: str, head: Optional[str] = None) -> Checkpoint:
     """Read a state dict of the reference, of any head, with a 2d or a 3d patch.
 
     Args:
@@ -71,8 +71,8 @@ def to_ours(tensors: Mapping[str, Tensor], name: str, head: Optional[str] = None
     linear_patch = '3d' if 'clip.visual.conv2.weight' in tensors else '2d'
     unused = [CONV1] * (linear_patch == '3d') + [POSITIONS] * (adapter == 'SeqLSTMAdapter')
     if adapter != 'TightAdapter' and any(key.startswith(('cross.', 'similarity_dense.')) for key in tensors):
-        unused += [rule.theirs for rule in expand(HEADS['TightAdapter'], tensors, 'theirs')]
-    state_dict = rename_to_ours(tensors, rules_of(adapter, linear_patch), name, unused)
+        unused += [rule.source for rule in expand(HEADS['TightAdapter'], tensors, 'source')]
+    state_dict = rename_to_native(tensors, rules_of(adapter, linear_patch), name, unused)
     checkpoint = Checkpoint(state_dict, 'reference', narrow_dtypes(tensors), {k: tensors[k] for k in unused})
     if adapter == 'TightAdapter' and head is None:
         checkpoint.notes.append('cross.* is read as the tight head; if meanP was trained without '
@@ -98,7 +98,7 @@ def check_sizes(checkpoint: Checkpoint) -> None:
                          f'{config["num_heads"]} for {config["width"]}')
 
 
-def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     """Write the state dict that the reference's ``--init_model`` takes.
 
     What the reference holds and never uses comes from where the checkpoint came
@@ -108,13 +108,13 @@ def from_ours(checkpoint: Checkpoint) -> Dict[str, Tensor]:
         ValueError: If the reference has no such head, or would read it otherwise.
     """
     checkpoint.check_fits_openai('the reference', ('2d', '3d'))
-    adapter, ours = checkpoint.adapter, checkpoint.state_dict
+    adapter, tensors = checkpoint.adapter, checkpoint.state_dict
     if adapter not in HEADS:
         raise ValueError(f'the reference has no place for {adapter}: --clip-only leaves it out')
     check_sizes(checkpoint)
     back = checkpoint.origin == 'reference'
-    tensors = rename_from_ours(ours, rules_of(adapter, checkpoint.linear_patch), 'the checkpoint',
-                               checkpoint.dtypes if back else {})
+    tensors = rename_from_native(tensors, rules_of(adapter, checkpoint.linear_patch), 'the checkpoint',
+                                 checkpoint.dtypes if back else {})
     started = {}
     if checkpoint.linear_patch == '3d':
         conv2 = tensors['clip.visual.conv2.weight']

@@ -11,32 +11,32 @@ EXACT_IN_FLOAT32 = (torch.float32, torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class Rule:
-    """One tensor of another project and its place in ours, to be read in both directions.
+    """One tensor of another project and its place in this package, read in both directions.
 
     Args:
-        theirs (str): Their key. ``{}`` stands for the number of a block.
-        ours (tuple[str, ...]): Our keys. If there are several, their tensor is
-            ours one after the other along the first dimension.
-        transposed (bool): Whether theirs is (in, out), ours a Linear's (out, in).
+        source (str): Key in the other project. ``{}`` stands for the number of a block.
+        native (tuple[str, ...]): Keys here. If there are several, the source tensor is
+            these one after the other along the first dimension.
+        transposed (bool): Whether the source is (in, out) and this package's is a Linear's (out, in).
     """
 
-    theirs: str
-    ours: Tuple[str, ...]
+    source: str
+    native: Tuple[str, ...]
     transposed: bool = False
 
-    def under(self, theirs: str, ours: str) -> 'Rule':
+    def under(self, source: str, native: str) -> 'Rule':
         """Return the rule with both sides prefixed."""
-        return replace(self, theirs=theirs + self.theirs, ours=tuple(ours + key for key in self.ours))
+        return replace(self, source=source + self.source, native=tuple(native + key for key in self.native))
 
     def at(self, block: int) -> 'Rule':
         """Return the rule for one block."""
-        return replace(self, theirs=self.theirs.replace('{}', str(block)),
-                       ours=tuple(key.replace('{}', str(block)) for key in self.ours))
+        return replace(self, source=self.source.replace('{}', str(block)),
+                       native=tuple(key.replace('{}', str(block)) for key in self.native))
 
 
-def layer(theirs: str, ours: str) -> List[Rule]:
+def layer(source: str, native: str) -> List[Rule]:
     """Return the rules of a layer's weight and bias."""
-    return [Rule(f'{theirs}.{end}', (f'{ours}.{end}', )) for end in ('weight', 'bias')]
+    return [Rule(f'{source}.{end}', (f'{native}.{end}', )) for end in ('weight', 'bias')]
 
 
 def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[Rule]:
@@ -45,14 +45,14 @@ def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[
     Args:
         rules (Iterable[Rule]): Rules, with or without ``{}``.
         keys (Collection[str]): What the checkpoint holds.
-        side (str): Which names the keys are: ``'theirs'`` or ``'ours'``.
+        side (str): Which names the keys are: ``'source'`` or ``'native'``.
 
     Raises:
         ValueError: If the numbers of the blocks have a gap.
     """
     numbers: Dict[str, List[int]] = {}
     for rule in rules:
-        stem, block, _ = (rule.theirs if side == 'theirs' else rule.ours[0]).partition('{}')
+        stem, block, _ = (rule.source if side == 'source' else rule.native[0]).partition('{}')
         if not block:
             yield rule
             continue
@@ -86,42 +86,42 @@ def check_keys(expected: Collection[str], keys: Collection[str], name: str) -> N
         raise ValueError(f'{name} does not have the keys of its kind; ' + '; '.join(problems))
 
 
-def rename_to_ours(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
+def rename_to_native(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
                    unused: Collection[str] = ()) -> Dict[str, Tensor]:
-    """Turn their tensors into ours, in fp32.
+    """Rename the tensors of another project to this package's keys, in fp32.
 
     Args:
         tensors (Mapping[str, Tensor]): Their checkpoint.
         rules (Iterable[Rule]): The table of their kind.
         name (str): What errors call the checkpoint.
-        unused (Collection[str]): Their keys that have no place in ours.
+        unused (Collection[str]): Source keys that have no place here.
 
     Raises:
         ValueError: If keys are missing or unknown, or a tensor cannot be held exactly.
     """
-    rules, ours = list(expand(rules, tensors, 'theirs')), {}
-    check_keys([rule.theirs for rule in rules] + list(unused), tensors, name)
+    rules, native = list(expand(rules, tensors, 'source')), {}
+    check_keys([rule.source for rule in rules] + list(unused), tensors, name)
     for rule in rules:
-        value = tensors[rule.theirs].detach()
+        value = tensors[rule.source].detach()
         if value.dtype not in EXACT_IN_FLOAT32:
-            raise ValueError(f'{name}: {rule.theirs} is {value.dtype}, expected one of '
+            raise ValueError(f'{name}: {rule.source} is {value.dtype}, expected one of '
                              f'{shorten(map(str, EXACT_IN_FLOAT32))}')
-        if rule.transposed and value.ndim != 2 or len(rule.ours) > 1 and len(value) % len(rule.ours):
-            raise ValueError(f'{name}: {rule.theirs} has the shape {tuple(value.shape)}, expected '
-                             + ('a matrix' if rule.transposed else f'{len(rule.ours)} parts of one size'))
+        if rule.transposed and value.ndim != 2 or len(rule.native) > 1 and len(value) % len(rule.native):
+            raise ValueError(f'{name}: {rule.source} has the shape {tuple(value.shape)}, expected '
+                             + ('a matrix' if rule.transposed else f'{len(rule.native)} parts of one size'))
         value = value.T if rule.transposed else value
-        parts = value.chunk(len(rule.ours)) if len(rule.ours) > 1 else [value]
-        for key, part in zip(rule.ours, parts):
-            ours[key] = part.to(torch.float32).clone(memory_format=torch.contiguous_format)
-    return ours
+        parts = value.chunk(len(rule.native)) if len(rule.native) > 1 else [value]
+        for key, part in zip(rule.native, parts):
+            native[key] = part.to(torch.float32).clone(memory_format=torch.contiguous_format)
+    return native
 
 
-def rename_from_ours(ours: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
+def rename_from_native(native: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
                      dtypes: Mapping[str, str] = {}) -> Dict[str, Tensor]:
-    """Turn our tensors into theirs; the way back of :func:`rename_to_ours`.
+    """Rename this package's tensors to the keys of another project; the way back of :func:`rename_to_native`.
 
     Args:
-        ours (Mapping[str, Tensor]): Our state dict.
+        native (Mapping[str, Tensor]): A state dict of this package.
         rules (Iterable[Rule]): The table of their kind.
         name (str): What errors call the checkpoint.
         dtypes (Mapping[str, str]): Precision by their key, such as ``'float16'``;
@@ -130,15 +130,15 @@ def rename_from_ours(ours: Mapping[str, Tensor], rules: Iterable[Rule], name: st
     Raises:
         ValueError: If keys are missing or unknown.
     """
-    rules, theirs = list(expand(rules, ours, 'ours')), {}
-    check_keys([key for rule in rules for key in rule.ours], ours, name)
+    rules, source = list(expand(rules, native, 'native')), {}
+    check_keys([key for rule in rules for key in rule.native], native, name)
     for rule in rules:
-        parts = [ours[key].detach() for key in rule.ours]
+        parts = [native[key].detach() for key in rule.native]
         value = torch.cat(parts) if len(parts) > 1 else parts[0]
         value = (value.T if rule.transposed else value).clone(memory_format=torch.contiguous_format)
-        narrow = value.to(getattr(torch, dtypes.get(rule.theirs, 'float32')))
-        theirs[rule.theirs] = narrow if torch.equal(narrow.to(value.dtype), value) else value
-    return theirs
+        narrow = value.to(getattr(torch, dtypes.get(rule.source, 'float32')))
+        source[rule.source] = narrow if torch.equal(narrow.to(value.dtype), value) else value
+    return source
 
 
 def unwrap(tensors: Mapping[str, Tensor]) -> Tuple[Mapping[str, Tensor], str]:

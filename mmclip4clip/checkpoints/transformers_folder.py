@@ -7,9 +7,9 @@ from safetensors.torch import save_file
 from transformers import CLIPConfig
 
 from ..models.backbones.pretrained import read_config, read_weights
-from .checkpoint import CLIP, UNSEEN, Checkpoint
+from .checkpoint import CLIP, NOT_IN_SHAPES, Checkpoint
 from .openai import clip_rules
-from .renaming import Rule, narrow_dtypes, rename_from_ours, rename_to_ours
+from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 
 WRITTEN = ('config.json', 'model.safetensors')
 # Buffers that old versions saved: the numbers 0, 1, 2, ...
@@ -17,11 +17,11 @@ BUFFERS = ('text_model.embeddings.position_ids', 'vision_model.embeddings.positi
 
 
 def rules_of() -> List[Rule]:
-    """Return the table: our backbone's keys are theirs with a prefix."""
-    return [Rule(key.removeprefix(CLIP), (key, )) for rule in clip_rules() for key in rule.ours]
+    """Return the table: the backbone's keys are those of transformers with a prefix."""
+    return [Rule(key.removeprefix(CLIP), (key, )) for rule in clip_rules() for key in rule.native]
 
 
-def to_ours(folder: Path) -> Checkpoint:
+def to_native(folder: Path) -> Checkpoint:
     """Read a folder that ``CLIPModel.save_pretrained`` wrote.
 
     Raises:
@@ -30,7 +30,7 @@ def to_ours(folder: Path) -> Checkpoint:
     """
     config, tensors = read_config(folder), read_weights(folder)
     unused = {key: tensors[key] for key in BUFFERS if key in tensors}
-    checkpoint = Checkpoint(rename_to_ours(tensors, rules_of(), str(folder), unused), 'transformers',
+    checkpoint = Checkpoint(rename_to_native(tensors, rules_of(), str(folder), unused), 'transformers',
                             narrow_dtypes(tensors))
     checkpoint.learn(config, str(folder))
     if unused:
@@ -38,7 +38,7 @@ def to_ours(folder: Path) -> Checkpoint:
     return checkpoint
 
 
-def from_ours(checkpoint: Checkpoint, folder: Path) -> int:
+def from_native(checkpoint: Checkpoint, folder: Path) -> int:
     """Write a folder that ``CLIPBackbone(pretrained=FOLDER)`` takes; return the number of tensors.
 
     Raises:
@@ -49,10 +49,10 @@ def from_ours(checkpoint: Checkpoint, folder: Path) -> int:
                          f'{checkpoint.linear_patch} patch, only CLIP with a 2d patch: --clip-only leaves '
                          'out the rest')
     back = checkpoint.origin == 'transformers'
-    tensors = rename_from_ours(checkpoint.state_dict, rules_of(), 'the checkpoint',
+    tensors = rename_from_native(checkpoint.state_dict, rules_of(), 'the checkpoint',
                                checkpoint.dtypes if back else {})
     sizes = checkpoint.clip_config()
-    for tower in UNSEEN:  # what CLIPTextModelWithProjection and its like read
+    for tower in NOT_IN_SHAPES:  # what CLIPTextModelWithProjection and its like read
         sizes[tower]['projection_dim'] = sizes['projection_dim']
     config = CLIPConfig(**sizes, architectures=['CLIPModel'])
     dtypes = {value.dtype for value in tensors.values()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Union
 
 from ..safe_json import read_json, shorten
-from .caption_text import resolve_html
+from ..tokenizers.caption_text import resolve_html
 
 FORMS = ('either {"video.mp4": ["caption", ...], ...} or '
          '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '

@@ -15,7 +15,7 @@ MAX_TRIES = 20  # videos in a row; more bad luck than that is a mount that is go
 FORGET_AFTER = 3600.  # seconds; a damaged video then costs another try, and one that was mended is read
 
 
-def prepare_in_place_of_bad(dataset, idx: int) -> dict:
+def substitute_unreadable(dataset, idx: int) -> dict:
     """Prepare an item, or something in its place if its video cannot be read.
 
     In training another item stands in, drawn from numpy's random numbers, which

@@ -3,7 +3,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from .caption_text import encode_captions
+from ..tokenizers.caption_text import encode_captions
 from .transforms import TokenizeCaptions
 
 MOST_CAPTIONS, MOST_TOKENS = 10_000, 2_000  # that are looked at, and that are counted of each

@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
-from .caption_text import CLEANING
+from ..tokenizers.caption_text import CLEANING
 from .frame_shape import find_frame_shape, find_step, frame_steps
 from .transforms import TokenizeCaptions, TokenizeTargets
 

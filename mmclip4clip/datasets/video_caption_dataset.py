@@ -10,7 +10,7 @@ from mmaction.datasets.transforms import DecordInit
 from mmaction.registry import DATASETS
 
 from .annotations import load_annotations, paragraph
-from .bad_videos import prepare_in_place_of_bad
+from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .video_names import VideoKeys, add_ending
@@ -139,7 +139,7 @@ class VideoCaptionDataset(BaseActionDataset):
         """
         if self.bad_videos == 'error':
             return StorageWait(self.storage_wait)(lambda: super(VideoCaptionDataset, self).prepare_data(idx))
-        return prepare_in_place_of_bad(self, idx)
+        return substitute_unreadable(self, idx)
 
     @property
     def video_ids(self) -> Dict[str, str]:

@@ -2,7 +2,7 @@
 from typing import Any, Dict, List
 
 from ..datasets.pipeline_description import describe_pipeline, pipeline_differences, pipelines
-from ..datasets.saved_tokenizer import (
+from ..tokenizers.saved_tokenizer import (
     CAPTIONS,
     DECODER,
     describe_tokenizer,

@@ -7,8 +7,8 @@ from torch import nn
 
 from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
-from ..datasets.saved_tokenizer import CAPTIONS, DECODER
 from ..datasets.transforms import TokenizeCaptions
+from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER
 
 
 def loaded_datasets(runner) -> Dict[str, Any]:

@@ -4,7 +4,6 @@ from .functional import (
     caption_group_scores,
     dual_softmax,
     group_ranks,
-    parse_caption,
     plain_tokens,
     ptb_tokens,
     qb_norm,
@@ -13,7 +12,6 @@ from .functional import (
     recall_figures,
 )
 from .metrics import (
-    MovingShapesCaptionMetric,
     RetrievalDump,
     VideoCaptionMetric,
     VideoTextRetrievalMetric,
@@ -25,9 +23,9 @@ from .metrics import (
 from .scoring import QueryBank, score_videos
 
 __all__ = [
-    'CaptionScores', 'MovingShapesCaptionMetric', 'QueryBank', 'RetrievalDump', 'VideoCaptionMetric',
+    'CaptionScores', 'QueryBank', 'RetrievalDump', 'VideoCaptionMetric',
     'VideoTextRetrievalMetric', 'caption_figures', 'caption_group_scores', 'dual_softmax',
-    'group_ranks', 'parse_caption', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
+    'group_ranks', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
     'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures',
     'score_captions', 'score_videos'
 ]

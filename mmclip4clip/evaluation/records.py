@@ -7,14 +7,14 @@ import torch
 
 
 class Scores(NamedTuple):
-    """All scores of an evaluation: similarity (N, V), owner (N,), and a group or None a video.
+    """All scores of an evaluation: similarity (N, V), video_index (N,), and a group or None a video.
 
     ``bank`` (B, V) are the scores of a bank of other captions with the same
     videos, where the loop was given one.
     """
 
     similarity: np.ndarray
-    owner: np.ndarray
+    video_index: np.ndarray
     groups: Optional[List[Optional[str]]]
     bank: Optional[np.ndarray] = None
 
@@ -87,10 +87,10 @@ def name_videos(records: List[dict]) -> List[str]:
 
 def stack_scores(records: List[dict]) -> Scores:
     """Put the scores of all videos, in the order of the records, into one matrix."""
-    owner = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
+    video_index = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
     groups = [r.get('group_key', r.get('group')) for r in records]
     banks = [r['bank_scores'] for r in records if 'bank_scores' in r]
-    return Scores(np.concatenate([r['scores'] for r in records]), owner,
+    return Scores(np.concatenate([r['scores'] for r in records]), video_index,
                   groups if any(g is not None for g in groups) else None,
                   np.stack(banks, axis=1) if banks else None)
 

@@ -5,7 +5,7 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ..datasets.tokenizer import load_decoder_tokenizer, spell_caption
+from ..tokenizers.loading import load_decoder_tokenizer, spell_caption
 from .decoders.generation_options import read_options, seed_of
 from .retriever import CLIP4ClipRetriever, Inputs, Samples
 
@@ -107,9 +107,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
             frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
-        losses = self.write_loss(frames, inputs)
+        losses = self.decoder_loss(frames, inputs)
         if self.retrieval_weight:
-            retrieval = self.contrast(*self.extract(inputs, frames), inputs['owner'], inputs['identity'])
+            retrieval = self.contrast(*self.extract(inputs, frames), inputs['video_index'], inputs['video_key'])
             for name, value in retrieval.items():
                 # mmengine sums what has loss in its name
                 losses[name] = self.retrieval_weight * value if 'loss' in name else value
@@ -125,15 +125,15 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             data_samples (list[BaseDataElement]): One a video.
         """
         frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
-        self.add_features(*self.extract(inputs, frames), inputs['owner'], data_samples)
-        written = self.write(frames, inputs['frame_mask'], inputs.get('id_number', inputs['identity']))
-        for item, caption, score in zip(data_samples, *written):
+        self.add_features(*self.extract(inputs, frames), inputs['video_index'], data_samples)
+        generated = self.generate(frames, inputs['frame_mask'], inputs.get('id_number', inputs['video_key']))
+        for item, caption, score in zip(data_samples, *generated):
             unreadable = 'unreadable' in item  # it was encoded from the frames of another
             item.set_field('' if unreadable else caption, 'generated')
             item.set_field(float('-inf') if unreadable else score, 'generated_score')
         return data_samples
 
-    def write_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def decoder_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
         """Compare what the decoder would write with the captions.
 
         Args:
@@ -147,41 +147,40 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             ValueError: If captions start with another token than the model's; :class:`PreprocessingCheckHook`
                 compares all words before training.
         """
-        own = 'caption_tokens' in inputs
-        tokens, mask = (inputs[key] for key in (('caption_tokens', 'caption_mask') if own
-                                                else ('tokens', 'text_mask')))
-        strange = tokens[:, 0][tokens[:, 0] != self.start]
-        if len(strange):
+        keys = ('caption_tokens', 'caption_mask') if 'caption_tokens' in inputs else ('tokens', 'text_mask')
+        tokens, mask = (inputs[key] for key in keys)
+        other_starts = tokens[:, 0][tokens[:, 0] != self.start]
+        if len(other_starts):
             raise ValueError(
-                f'captions start with token {int(strange[0])}, those of the model\'s tokenizer='
+                f'captions start with token {int(other_starts[0])}, those of the model\'s tokenizer='
                 f'{self.tokenizer.name_or_path!r} with {self.start}: give the pipeline '
                 "dict(type='TokenizeTargets', tokenizer=...) with the same one")
-        owner = inputs['owner']
-        logits = self.decoder(tokens, mask, frames[owner], inputs['frame_mask'][owner])
+        video_index = inputs['video_index']
+        logits = self.decoder(tokens, mask, frames[video_index], inputs['frame_mask'][video_index])
         return self.caption_loss(logits, tokens, mask)
 
     @torch.no_grad()
-    def write(self, frames: Tensor, frame_mask: Tensor,
-              identity: Optional[Tensor] = None) -> Tuple[List[str], List[float]]:
-        """Write a caption for each video, by the options of ``generation``.
+    def generate(self, frames: Tensor, frame_mask: Tensor,
+                 video_key: Optional[Tensor] = None) -> Tuple[List[str], List[float]]:
+        """Generate a caption for each video, by the options of ``generation``.
 
         Args:
             frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
-            identity (Tensor, optional): A number a video, (V,); sampling needs it, and draws by it. Made of
+            video_key (Tensor, optional): A number a video, (V,); sampling needs it, and draws by it. Made of
                 the id alone, so that captions do not change with the folder of the videos.
 
         Returns:
             tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
 
         Raises:
-            ValueError: If sampling gets no ``identity``.
+            ValueError: If sampling gets no ``video_key``.
         """
         seeds = None
         if self.generation.method == 'sample':
-            if identity is None:
-                raise ValueError('sampling needs identity, a number a video (V,), got None')
-            seeds = [seed_of(self.generation.seed, number) for number in identity.tolist()]
+            if video_key is None:
+                raise ValueError('sampling needs video_key, a number a video (V,), got None')
+            seeds = [seed_of(self.generation.seed, number) for number in video_key.tolist()]
         tokens, lengths, scores = self.decoder.generate(
             frames, frame_mask, self.start, self.end, self.generation, seeds)
         captions = [spell_caption(self.tokenizer, ids[:length])

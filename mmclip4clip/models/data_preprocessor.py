@@ -42,8 +42,8 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
 
         Returns:
             dict: ``inputs`` with ``frames`` (V, T, 3, H, W), ``frame_mask``
-            (V, T), tokens and masks, (N, L) each, ``owner`` (N,), the
-            video of each caption, ``identity`` (V,), a number a video, made of its ``video_key``, and
+            (V, T), tokens and masks, (N, L) each, ``video_index`` (N,), the
+            video of each caption, ``video_key`` (V,), a number a video, made of its ``video_key``, and
             ``id_number`` (V,), a number made of its ``video_id`` alone, whatever folder the video
             lies in; and ``data_samples``.
 
@@ -52,12 +52,12 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         """
         self._check(data['inputs']['imgs'], data['data_samples'])
         text = {key: self._pad_rows(rows) for key, rows in data['inputs'].items() if key != 'imgs'}
-        owner = torch.repeat_interleave(torch.tensor([len(x) for x in data['inputs']['tokens']]))
+        video_index = torch.repeat_interleave(torch.tensor([len(x) for x in data['inputs']['tokens']]))
         lengths = torch.tensor([len(x) for x in data['inputs']['imgs']])
         frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         data = self.cast_data(dict(
             imgs=data['inputs']['imgs'], data_samples=data['data_samples'],
-            inputs=dict(text, owner=owner, frame_mask=frame_mask, **_numbers(data['data_samples']))))
+            inputs=dict(text, video_index=video_index, frame_mask=frame_mask, **_numbers(data['data_samples']))))
         imgs = data.pop('imgs')
         same = len({len(x) for x in imgs}) == 1
         frames = torch.stack(imgs) if same else pad_sequence(imgs, batch_first=True)
@@ -84,10 +84,10 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
 
 
 def _numbers(data_samples: list) -> Dict[str, Tensor]:
-    """Return ``identity`` and ``id_number``, (V,) each, equal on all processes for equal keys and ids."""
+    """Return ``video_key`` and ``id_number``, (V,) each, equal on all processes for equal keys and ids."""
     ids = [sample.get('video_id', uuid4()) for sample in data_samples]
     keys = [sample.get('video_key', name) for sample, name in zip(data_samples, ids)]
-    return dict(identity=_digest(keys), id_number=_digest(ids))
+    return dict(video_key=_digest(keys), id_number=_digest(ids))
 
 
 def _digest(names: list) -> Tensor:

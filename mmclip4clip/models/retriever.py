@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from .features import Features, split_features, take_features
-from .losses import gather_owner, gather_with_grad
+from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
 
 Inputs = Dict[str, Tensor]
@@ -50,7 +50,7 @@ class CLIP4ClipRetriever(BaseModel):
         if gather not in ('exact', 'local_gradient', 'none'):
             raise ValueError(f"gather must be 'exact', 'local_gradient' or 'none', got {gather!r}")
         self.gather = gather
-        self.adapter.start_from(self.backbone)
+        self.adapter.init_from_clip(self.backbone)
         if not self.adapter.uses_logit_scale:
             self.backbone.logit_scale.requires_grad = False  # DDP wants no unused parameters
 
@@ -58,7 +58,7 @@ class CLIP4ClipRetriever(BaseModel):
         """Load what the backbone's ``init_cfg`` names, and let the adapter start from that."""
         super().init_weights()
         if self.backbone.init_cfg is not None:
-            self.adapter.start_from(self.backbone)
+            self.adapter.init_from_clip(self.backbone)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
         """Refuse a component that is there only in part, even where the caller is not strict.
@@ -99,8 +99,8 @@ class CLIP4ClipRetriever(BaseModel):
 
         Args:
             inputs (dict[str, Tensor]): ``frames`` (V, T, 3, H, W), ``frame_mask``
-                (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``owner`` (N,) and,
-                for the loss, ``identity`` (V,).
+                (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``video_index`` (N,) and,
+                for the loss, ``video_key`` (V,).
             data_samples (list[BaseDataElement], optional): One a video.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
 
@@ -139,7 +139,7 @@ class CLIP4ClipRetriever(BaseModel):
         Returns:
             dict[str, Tensor]: The losses, and ``logit_scale`` for the log.
         """
-        return self.contrast(*self.extract(inputs), inputs['owner'], inputs['identity'])
+        return self.contrast(*self.extract(inputs), inputs['video_index'], inputs['video_key'])
 
     def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
         """Give each data sample its ``video_features`` and the ``text_features`` of its captions.
@@ -148,25 +148,25 @@ class CLIP4ClipRetriever(BaseModel):
             inputs (dict[str, Tensor]): As for :meth:`forward`.
             data_samples (list[BaseDataElement]): One a video.
         """
-        return self.add_features(*self.extract(inputs), inputs['owner'], data_samples)
+        return self.add_features(*self.extract(inputs), inputs['video_index'], data_samples)
 
-    def add_features(self, text: Features, videos: Features, owner: Tensor,
+    def add_features(self, text: Features, videos: Features, video_index: Tensor,
                      data_samples: Samples) -> Samples:
         """Give each data sample its part of the features of a batch."""
         for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
-            sample.set_field(take_features(text, owner == i), 'text_features')
+            sample.set_field(take_features(text, video_index == i), 'text_features')
         return data_samples
 
-    def contrast(self, text: Features, videos: Features, owner: Tensor,
-                 identity: Tensor) -> Dict[str, Tensor]:
+    def contrast(self, text: Features, videos: Features, video_index: Tensor,
+                 video_key: Tensor) -> Dict[str, Tensor]:
         """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
 
         Args:
             text (Tensor | dict[str, Tensor]): Features of this process's N captions.
             videos (Tensor | dict[str, Tensor]): Features of its V videos.
-            owner (Tensor): The video of each caption, (N,).
-            identity (Tensor): A number a video, equal for items of the same one, (V,).
+            video_index (Tensor): The video of each caption, (N,).
+            video_key (Tensor): A number a video, equal for items of the same one, (V,).
         """
         with torch.no_grad():
             self.backbone.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
@@ -178,7 +178,7 @@ class CLIP4ClipRetriever(BaseModel):
         else:  # each process scores its own captions, so that the work is shared
             similarity = gather_with_grad(self.similarity(text, gather_with_grad(videos)))
         if self.gather != 'none':
-            owner, identity = gather_owner(owner, len(identity)), gather_with_grad(identity)
+            video_index, video_key = gather_video_index(video_index, len(video_key)), gather_with_grad(video_key)
         scale = self.backbone.logit_scale.exp() if self.adapter.uses_logit_scale else 1.0
-        losses = self.loss_module(scale * similarity, owner, identity)
+        losses = self.loss_module(scale * similarity, video_index, video_key)
         return dict(losses, logit_scale=self.backbone.logit_scale.detach().exp())

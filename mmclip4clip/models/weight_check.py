@@ -71,9 +71,9 @@ def components(keys: Iterable[str]) -> Dict[str, List[str]]:
 def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
     """Compare only the components of which both have something; see :func:`compare_weights`."""
     need, have = components(expected), components(found)
-    ours, theirs = ({key: tensors[key] for part in parts if part in other for key in parts[part]}
-                    for tensors, parts, other in ((expected, need, have), (found, have, need)))
-    return compare_weights(ours, theirs)
+    shared, loaded = ({key: tensors[key] for part in parts if part in other for key in parts[part]}
+                  for tensors, parts, other in ((expected, need, have), (found, have, need)))
+    return compare_weights(shared, loaded)
 
 
 def _wrapping(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:

@@ -6,8 +6,8 @@ from transformers import CLIPConfig
 
 from mmclip4clip.apis.checkpoint_settings import read_entry, use_checkpoint_settings
 from mmclip4clip.checkpoints.clip_settings import clip_settings
-from mmclip4clip.datasets.saved_tokenizer import offered_tokenizer, pack_tokenizer
-from mmclip4clip.datasets.tokenizer import load_tokenizer
+from mmclip4clip.tokenizers.loading import load_tokenizer
+from mmclip4clip.tokenizers.saved_tokenizer import offered_tokenizer, pack_tokenizer
 
 SEQ = dict(type='SeqTransformerAdapter', width=32, num_layers=1, num_heads=2, max_frames=8)
 

@@ -31,10 +31,10 @@ def build():
 
 @pytest.fixture
 def there_and_back(saved, tmp_path):
-    """Convert tensors to ours and back, through files; return the tensors and the notes of the way back."""
+    """Convert tensors to native and back, through files; return the tensors and the notes of the way back."""
     def there_and_back(tensors, kind, **options):
-        convert(saved(tensors), tmp_path / 'ours.pth', **options)
-        done = convert(tmp_path / 'ours.pth', tmp_path / 'back', kind)
+        convert(saved(tensors), tmp_path / 'native.pth', **options)
+        done = convert(tmp_path / 'native.pth', tmp_path / 'back', kind)
         return torch.load(tmp_path / 'back', weights_only=True), done.checkpoint.notes
 
     return there_and_back
@@ -53,8 +53,8 @@ def batch():
 @pytest.fixture
 def close():
     """Compare with a float64 result, relative to its largest value."""
-    def close(ours, theirs):
-        return (ours.double() - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+    def close(native, source):
+        return (native.double() - source).abs().max() <= 1e-5 * source.abs().max()
 
     return close
 

@@ -1,6 +1,6 @@
 """CLIP and the reference's heads as forward passes on OpenAI's and the reference's tensors, in float64.
 
-Written from the architecture, with their names: nothing here knows ours. Also
+Written from the architecture, with their names: nothing here knows native. Also
 draws such tensors.
 """
 import torch

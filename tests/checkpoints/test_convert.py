@@ -10,14 +10,14 @@ from . import plain
 
 
 @pytest.mark.parametrize('name, kind', [
-    ('a.pth', 'ours'), ('a.pt', 'openai'), ('pytorch_model.bin', 'reference'),
+    ('a.pth', 'mmclip4clip'), ('a.pt', 'openai'), ('pytorch_model.bin', 'reference'),
     ('pytorch_model.bin.3', 'reference'), ('pytorch_model.bin.x.3', 'reference'), ('folder', 'transformers')])
 def test_the_ending_tells_what_to_write(name, kind):
     assert kind_by_name(Path('x.y') / name) == kind
 
 
 def test_another_ending_needs_a_word(tmp_path, saved):
-    with pytest.raises(ValueError, match='ending of .*/clip-b.32 does not tell .* --to with one of ours'):
+    with pytest.raises(ValueError, match='ending of .*/clip-b.32 does not tell .* --to with one of native'):
         convert(saved(plain.draw_published()), tmp_path / 'clip-b.32')
     convert(saved(plain.draw_published()), tmp_path / 'clip-b.32', to='transformers')
     assert read(tmp_path / 'clip-b.32')[0] == 'transformers'

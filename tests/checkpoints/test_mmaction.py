@@ -22,14 +22,14 @@ def draw_mmaction(blocks=True):
 
 @pytest.mark.parametrize('blocks', [True, False])
 def test_our_adapter_turns_frames_into_what_mmaction2s_averages(saved, build, blocks):
-    weights, theirs = draw_mmaction(blocks)
+    weights, source = draw_mmaction(blocks)
     kind, checkpoint = read(saved(dict(meta=dict(epoch=5), state_dict=weights), 'epoch_5.pth'))
     adapter, frames = build(checkpoint).adapter, torch.randn(2, 5, plain.D)
     assert kind == 'mmaction'
     assert 'mmaction2 averages frames before they are normalised' in checkpoint.notes[0]
     with torch.no_grad():
-        ours = adapter.contextualise(frames, torch.ones(2, 5)).mean(1)
-        torch.testing.assert_close(ours, theirs(frames), rtol=1e-4, atol=1e-4)  # eps 1e-12 and 1e-5
+        native = adapter.contextualise(frames, torch.ones(2, 5)).mean(1)
+        torch.testing.assert_close(native, source(frames), rtol=1e-4, atol=1e-4)  # eps 1e-12 and 1e-5
 
 
 @pytest.mark.parametrize('half', [True, False])

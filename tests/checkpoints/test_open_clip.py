@@ -71,8 +71,8 @@ def test_features_are_open_clips_once_heads_and_activation_are_told(
     else:
         config('open_clip_config.json' if told == 'beside' else 'epoch_3.json', wrap=told == 'beside')
     notes = convert(src, tmp_path / 'clip', **options).checkpoint.notes
-    for ours, theirs in zip(features_of(tmp_path / 'clip', batch), expected(weights)):
-        assert close(ours, theirs)
+    for native, source in zip(features_of(tmp_path / 'clip', batch), expected(weights)):
+        assert close(native, source)
     assert any('heads and activation are those of' in note for note in notes) == (told != 'options')
     assert any("took 'module.'" in note for note in notes) == (wrap is training_checkpoint)
 
@@ -81,15 +81,15 @@ def test_features_are_open_clips_once_heads_and_activation_are_told(
 def test_another_word_gives_other_features(saved, tmp_path, batch, close, expected, wrong):
     weights = plain.draw_openai()
     convert(saved(weights), tmp_path / 'clip', **OPTIONS | wrong)
-    ours, theirs = features_of(tmp_path / 'clip', batch), expected(weights)
-    assert not all(close(*pair) for pair in zip(ours, theirs))
+    native, source = features_of(tmp_path / 'clip', batch), expected(weights)
+    assert not all(close(*pair) for pair in zip(native, source))
 
 
 @pytest.mark.parametrize('told, asked', [
     ({}, 'attention heads of the text tower, the attention heads of the vision tower, the activation'),
     (dict(activation='gelu'), 'attention heads of the text tower, the attention heads of the vision tower'),
     (dict(text_heads=2, vision_heads=3), 'the activation')])
-@pytest.mark.parametrize('target', ['clip', 'ours.pth'])
+@pytest.mark.parametrize('target', ['clip', 'native.pth'])
 def test_what_nobody_tells_is_asked(saved, tmp_path, told, asked, target):
     with pytest.raises(ValueError, match=f'Nothing tells (the )?{asked}. If it is built as OpenAI') as error:
         convert(saved(plain.draw_openai()), tmp_path / target, **told)
@@ -101,7 +101,7 @@ def test_what_nobody_tells_is_asked(saved, tmp_path, told, asked, target):
 
 def test_openais_own_entries_for_sizes_tell_that_it_is_openais(saved, tmp_path, config):
     config()  # of another model, by chance in the same folder
-    done = convert(saved(plain.draw_published()), tmp_path / 'ours.pth')
+    done = convert(saved(plain.draw_published()), tmp_path / 'native.pth')
     assert done.checkpoint.settings['vision_config']['num_attention_heads'] == 3
     assert not done.checkpoint.notes
     with pytest.raises(ValueError, match='--activation=gelu does not fit: .*hidden_act is quick_gelu'):
@@ -115,9 +115,9 @@ def test_entries_for_sizes_that_contradict_the_weights_are_refused(saved, tmp_pa
 
 
 def test_what_we_write_for_openai_is_known_again(saved, tmp_path):
-    convert(saved(plain.draw_openai()), tmp_path / 'ours.pth', activation='quick_gelu', text_heads=2,
+    convert(saved(plain.draw_openai()), tmp_path / 'native.pth', activation='quick_gelu', text_heads=2,
             vision_heads=3)
-    convert(tmp_path / 'ours.pth', tmp_path / 'folder')
+    convert(tmp_path / 'native.pth', tmp_path / 'folder')
     convert(tmp_path / 'folder', tmp_path / 'back.pt')
     assert not convert(tmp_path / 'back.pt', tmp_path / 'again.pth').checkpoint.notes
 

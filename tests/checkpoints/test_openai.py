@@ -21,9 +21,9 @@ def test_both_towers_give_what_openais_tensors_give(saved, batch, close, half):
     backbone = backbone_of(read(saved(weights))[1])
     w = {key: value.double() for key, value in weights.items()}
     with torch.no_grad():
-        ours = backbone.encode_frames(frames, mask)
-        assert close(ours[0], plain.encode_frames(w, frames[0].double()))
-        assert close(ours[1, :1], plain.encode_frames(w, frames[1, :1].double()))
+        native = backbone.encode_frames(frames, mask)
+        assert close(native[0], plain.encode_frames(w, frames[0].double()))
+        assert close(native[1, :1], plain.encode_frames(w, frames[1, :1].double()))
         for caption, features in zip(tokens, backbone.encode_text(tokens, text_mask)):
             assert close(features, plain.encode_text(w, caption))
 

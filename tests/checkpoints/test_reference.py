@@ -21,14 +21,14 @@ def test_our_model_scores_as_the_references_tensors_do(saved, build, batch, clos
     frames, mask, tokens, text_mask = batch
     w = {key.removeprefix('clip.'): value.double() for key, value in weights.items()}
     with torch.no_grad():
-        ours = model.similarity(model.encode_text(tokens, text_mask), model.encode_videos(frames, mask))
+        native = model.similarity(model.encode_text(tokens, text_mask), model.encode_videos(frames, mask))
         # In the reference padded frames are zeros and go through the 3d patch as neighbours.
         videos = [plain.encode_frames(w, f.double())[:m.sum()] for f, m in zip(frames, mask)]
-        theirs = torch.stack([torch.stack([
+        source = torch.stack([torch.stack([
             plain.score(w, head, plain.encode_text(w, caption), video) for video in videos])
             for caption in tokens])
-    assert close(ours, theirs)
-    assert theirs.std() > 0.01 * theirs.abs().max()  # the scores differ by more than the tolerance
+    assert close(native, source)
+    assert source.std() > 0.01 * source.abs().max()  # the scores differ by more than the tolerance
 
 
 @pytest.mark.parametrize('patch', ['2d', '3d'])
@@ -44,8 +44,8 @@ def test_there_and_back_gives_identical_tensors(there_and_back, head, loose, pat
 
 def test_what_only_the_reference_has_starts_as_it_does_there(saved, tmp_path):
     weights = plain.draw_reference('seqLSTM', '3d')
-    convert(saved(weights), tmp_path / 'ours.pth')
-    content = torch.load(tmp_path / 'ours.pth', weights_only=True)
+    convert(saved(weights), tmp_path / 'native.pth')
+    content = torch.load(tmp_path / 'native.pth', weights_only=True)
     assert set(content['unused']) == {'clip.visual.conv1.weight', 'frame_position_embeddings.weight'}
     # What training with us would leave of it:
     saved(dict(meta={}, state_dict=content['state_dict']), 'trained.pth')

@@ -7,8 +7,8 @@ from mmclip4clip.checkpoints.renaming import (
     expand,
     layer,
     narrow_dtypes,
-    rename_from_ours,
-    rename_to_ours,
+    rename_from_native,
+    rename_to_native,
     shorten,
 )
 
@@ -21,34 +21,34 @@ OURS = {'y.0.q': [[1.]], 'y.0.k': [[2.]], 'y.1.q': [[3.]], 'y.1.k': [[4.]], 'lin
 
 
 def test_blocks_are_numbered_parts_split_and_matrices_transposed():
-    ours = rename_to_ours(THEIRS, RULES, 'a file')
-    assert {key: value.tolist() for key, value in ours.items()} == OURS
-    assert all(value.is_contiguous() and value.dtype == torch.float32 for value in ours.values())
-    back = rename_from_ours(ours, RULES, 'a file')
+    native = rename_to_native(THEIRS, RULES, 'a file')
+    assert {key: value.tolist() for key, value in native.items()} == OURS
+    assert all(value.is_contiguous() and value.dtype == torch.float32 for value in native.values())
+    back = rename_from_native(native, RULES, 'a file')
     assert {key: value.tolist() for key, value in back.items()} == \
         {key: value.tolist() for key, value in THEIRS.items()}
 
 
 def test_the_result_shares_no_memory_with_the_source():
-    theirs = {key: value.clone() for key, value in THEIRS.items()}
-    ours = rename_to_ours(theirs, RULES, 'a file')
-    back = rename_from_ours(ours, RULES, 'a file')
-    for value in (*theirs.values(), *back.values()):
+    source = {key: value.clone() for key, value in THEIRS.items()}
+    native = rename_to_native(source, RULES, 'a file')
+    back = rename_from_native(native, RULES, 'a file')
+    for value in (*source.values(), *back.values()):
         value.zero_()
-    assert {key: value.tolist() for key, value in ours.items()} == OURS
+    assert {key: value.tolist() for key, value in native.items()} == OURS
 
 
 def test_precision_is_given_back_where_it_was_remembered():
-    theirs = {key: value.half() if key != 'proj' else value.bfloat16() for key, value in THEIRS.items()}
-    dtypes = narrow_dtypes(theirs | dict(size=torch.tensor(3), n=torch.zeros(1)))
+    source = {key: value.half() if key != 'proj' else value.bfloat16() for key, value in THEIRS.items()}
+    dtypes = narrow_dtypes(source | dict(size=torch.tensor(3), n=torch.zeros(1)))
     assert dtypes == {key: 'bfloat16' if key == 'proj' else 'float16' for key in THEIRS}
-    back = rename_from_ours(rename_to_ours(theirs, RULES, 'a file'), RULES, 'a file', dtypes)
-    assert {key: value.dtype for key, value in back.items()} == {k: v.dtype for k, v in theirs.items()}
+    back = rename_from_native(rename_to_native(source, RULES, 'a file'), RULES, 'a file', dtypes)
+    assert {key: value.dtype for key, value in back.items()} == {k: v.dtype for k, v in source.items()}
 
 
 def test_no_digits_are_lost_to_a_remembered_precision():
-    ours = rename_to_ours(THEIRS, RULES, 'a file') | {'norm.bias': torch.tensor(1 + 2**-20)}
-    back = rename_from_ours(ours, RULES, 'a file', {'n.bias': 'float16', 'n.weight': 'float16'})
+    native = rename_to_native(THEIRS, RULES, 'a file') | {'norm.bias': torch.tensor(1 + 2**-20)}
+    back = rename_from_native(native, RULES, 'a file', {'n.bias': 'float16', 'n.weight': 'float16'})
     assert back['n.bias'].item() == 1 + 2**-20 and back['n.weight'].dtype == torch.float16
 
 
@@ -62,7 +62,7 @@ def test_no_digits_are_lost_to_a_remembered_precision():
 ])
 def test_what_does_not_fit_the_table_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        rename_to_ours(THEIRS | change, RULES, 'a file')
+        rename_to_native(THEIRS | change, RULES, 'a file')
 
 
 def test_missing_and_unknown_keys_are_listed_shortly():
@@ -73,15 +73,15 @@ def test_missing_and_unknown_keys_are_listed_shortly():
 
 
 def test_the_way_back_is_as_strict():
-    ours = rename_to_ours(THEIRS, RULES, 'a file')
+    native = rename_to_native(THEIRS, RULES, 'a file')
     with pytest.raises(ValueError, match='1 missing key: y.1.k'):
-        rename_from_ours({key: value for key, value in ours.items() if key != 'y.1.k'}, RULES, 'a file')
+        rename_from_native({key: value for key, value in native.items() if key != 'y.1.k'}, RULES, 'a file')
     with pytest.raises(ValueError, match='1 unknown key: adapter.x'):
-        rename_from_ours(ours | {'adapter.x': torch.zeros(1)}, RULES, 'a file')
+        rename_from_native(native | {'adapter.x': torch.zeros(1)}, RULES, 'a file')
 
 
 def test_a_stack_without_blocks_misses_its_first():
-    names = [rule.theirs for rule in expand(RULES, ['proj'], 'theirs')]
+    names = [rule.source for rule in expand(RULES, ['proj'], 'source')]
     assert names == ['x.0.qk', 'proj', 'n.weight', 'n.bias']
 
 

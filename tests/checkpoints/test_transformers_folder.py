@@ -15,8 +15,8 @@ from .conftest import identical
 @pytest.fixture
 def folder(tiny_clip, tmp_path):
     """A folder that transformers wrote: width 32, two heads a tower."""
-    CLIPModel(CLIPConfig(**tiny_clip)).save_pretrained(tmp_path / 'theirs')
-    return tmp_path / 'theirs'
+    CLIPModel(CLIPConfig(**tiny_clip)).save_pretrained(tmp_path / 'source')
+    return tmp_path / 'source'
 
 
 def test_transformers_loads_every_key_and_gives_what_openais_tensors_give(saved, tmp_path, batch, close):
@@ -55,13 +55,13 @@ def test_there_and_back_gives_identical_tensors_and_config(folder, tmp_path, dty
     if shards == 2:
         (folder / 'model.safetensors').unlink()
         assert len(list(folder.glob('model-*'))) > 1
-    convert(folder, tmp_path / 'ours.pth')
-    convert(tmp_path / 'ours.pth', tmp_path / 'back')
+    convert(folder, tmp_path / 'native.pth')
+    convert(tmp_path / 'native.pth', tmp_path / 'back')
     assert identical(load_file(tmp_path / 'back/model.safetensors'), model.state_dict())
-    theirs, ours = (CLIPConfig.from_pretrained(path) for path in (folder, tmp_path / 'back'))
+    source, native = (CLIPConfig.from_pretrained(path) for path in (folder, tmp_path / 'back'))
     for key in ('hidden_act', 'layer_norm_eps', 'num_attention_heads', 'eos_token_id', 'hidden_size'):
-        assert getattr(theirs.text_config, key) == getattr(ours.text_config, key)
-    assert theirs.dtype == ours.dtype == dtype
+        assert getattr(source.text_config, key) == getattr(native.text_config, key)
+    assert source.dtype == native.dtype == dtype
 
 
 def test_old_folders_are_read(folder, build):
@@ -102,7 +102,7 @@ def test_a_config_that_contradicts_the_weights_is_refused(folder):
 def test_what_is_no_clip_folder_is_named(folder):
     weights = load_file(folder / 'model.safetensors')
     save_file({k: v for k, v in weights.items() if 'vision' not in k}, folder / 'model.safetensors')
-    with pytest.raises(ValueError, match='theirs does not have the keys of its kind; .* vision_model'):
+    with pytest.raises(ValueError, match='source does not have the keys of its kind; .* vision_model'):
         read(folder)
     (folder / 'model.safetensors').write_bytes(b'broken')
     with pytest.raises(ValueError, match='model.safetensors is broken'):
@@ -114,5 +114,5 @@ def test_what_is_no_clip_folder_is_named(folder):
     with pytest.raises(ValueError, match="model_type='siglip', expected clip"):
         read(folder)
     (folder / 'config.json').unlink()
-    with pytest.raises(ValueError, match='theirs has no config.json'):
+    with pytest.raises(ValueError, match='source has no config.json'):
         read(folder)

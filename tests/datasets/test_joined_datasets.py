@@ -49,11 +49,11 @@ def test_videos_of_one_name_in_two_folders_are_two_to_the_loss(join):
     dataset = join('first', 'second')
     assert [dataset[i]['data_samples'].video_id for i in range(6)] == ['a.mp4', 'a.mp4', 'b.mp4'] * 2
     inputs = identities(dataset)
-    same = inputs['identity'][:, None] == inputs['identity']
+    same = inputs['video_key'][:, None] == inputs['video_key']
     kinds = np.array([0, 0, 1, 2, 2, 3])
     assert np.array_equal(same, kinds[:, None] == kinds)
     logits = torch.randn(6, 6)
-    loss = SymmetricContrastiveLoss()(logits, inputs['owner'], inputs['identity'])
+    loss = SymmetricContrastiveLoss()(logits, inputs['video_index'], inputs['video_key'])
     right = torch.tensor(kinds[:, None] == kinds).double()
     expected = -(right / right.sum(1, keepdim=True) * logits.double().log_softmax(1)).sum(1).mean() / 2
     assert loss['loss_t2v'].item() == pytest.approx(expected.item(), rel=1e-5)
@@ -61,8 +61,8 @@ def test_videos_of_one_name_in_two_folders_are_two_to_the_loss(join):
 
 def test_a_file_reached_through_two_folders_is_one_video(join):
     dataset = join('first', 'link')
-    identity = identities(dataset)['identity'].tolist()
-    assert identity[:3] == identity[3:] and len(set(identity)) == 2
+    video_key = identities(dataset)['video_key'].tolist()
+    assert video_key[:3] == video_key[3:] and len(set(video_key)) == 2
     assert count_videos(dataset) == 2 and count_videos(join('first', 'second')) == 4
 
 

@@ -42,7 +42,7 @@ def test_scores_are_stacked_with_their_owners():
                make_record(sample(captions=['z'], scores=torch.zeros(1, 2)))]
     scores = stack_scores(records)
     assert scores.similarity.tolist() == [[1, 1], [1, 1], [0, 0]]
-    assert scores.owner.tolist() == [0, 0, 1]
+    assert scores.video_index.tolist() == [0, 0, 1]
     assert scores.groups is None
     records[1]['group'] = 'g'
     assert stack_scores(records).groups == [None, 'g']

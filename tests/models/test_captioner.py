@@ -77,8 +77,8 @@ def test_the_loss_is_that_of_captions_plus_the_weighted_one_of_retrieval(build, 
     retriever.load_state_dict(model.state_dict(), strict=False)
     losses, retrieval = run(model, batch), run(retriever.eval(), batch)
     data = model.data_preprocessor(copy.deepcopy(batch))['inputs']
-    frames = model.encode_frames(data['frames'], data['frame_mask'])[data['owner']]
-    logits = model.decoder(data['tokens'], data['text_mask'], frames, data['frame_mask'][data['owner']])
+    frames = model.encode_frames(data['frames'], data['frame_mask'])[data['video_index']]
+    logits = model.decoder(data['tokens'], data['text_mask'], frames, data['frame_mask'][data['video_index']])
     caption = CaptionCrossEntropy()(logits, data['tokens'], data['text_mask'])['loss_caption']
     torch.testing.assert_close(losses['loss_caption'], caption)
     total, _ = model.parse_losses(losses)

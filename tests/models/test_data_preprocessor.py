@@ -24,7 +24,7 @@ def test_pads_frames_and_captions_and_says_whose_they_are():
     assert out['frame_mask'].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert out['tokens'].tolist() == [[5, 6, 1, 0], [7, 1, 0, 0], [8, 9, 9, 1]]
     assert out['text_mask'].tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
-    assert out['owner'].tolist() == [0, 0, 1]
+    assert out['video_index'].tolist() == [0, 0, 1]
 
 
 def test_pads_the_decoders_tokens_apart_from_clips():
@@ -54,9 +54,9 @@ def test_names_the_video_whose_frames_do_not_fit():
         VideoCaptionPreprocessor()(pseudo_collate([packed(0, [[1]], name='empty')]))
 
 
-def test_items_of_one_video_have_one_identity():
+def test_items_of_one_video_have_one_video_key():
     batch = [packed(1, [[1]], name='a.mp4'), packed(1, [[2]], name='b.mp4'), packed(1, [[3]], name='a.mp4')]
-    identity = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['identity'].tolist()
-    assert identity[0] == identity[2] != identity[1]
-    again = VideoCaptionPreprocessor()(pseudo_collate(batch[:1]))['inputs']['identity'].tolist()
-    assert again == identity[:1]  # also in another batch, on another process
+    video_key = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['video_key'].tolist()
+    assert video_key[0] == video_key[2] != video_key[1]
+    again = VideoCaptionPreprocessor()(pseudo_collate(batch[:1]))['inputs']['video_key'].tolist()
+    assert again == video_key[:1]  # also in another batch, on another process

@@ -57,7 +57,7 @@ def batch():
     text_mask = (torch.arange(4) < torch.tensor([4, 3, 4, 2, 3])[:, None]).long()
     return dict(frames=torch.randn(5, 2, 3, 16, 16, generator=generator), frame_mask=mask,
                 tokens=torch.randint(2, 20, (5, 4), generator=generator), text_mask=text_mask,
-                identity=torch.tensor([1, 2, 3, 1, 4]))  # videos 0 and 3 are one, on two processes
+                video_key=torch.tensor([1, 2, 3, 1, 4]))  # videos 0 and 3 are one, on two processes
 
 
 def gradients(model, share):
@@ -68,7 +68,7 @@ def losses_and_gradients(model, share, **changed):
     inputs = {key: value[share] for key, value in dict(batch(), **changed).items()}
     longest = inputs['frame_mask'].sum(1).max()  # each process pads to its own longest video
     inputs.update(frames=inputs['frames'][:, :longest], frame_mask=inputs['frame_mask'][:, :longest],
-                  owner=torch.arange(len(inputs['frames'])))
+                  video_index=torch.arange(len(inputs['frames'])))
     model.zero_grad()
     losses = model(inputs, mode='loss')
     sum(value for name, value in losses.items() if 'loss' in name).backward()

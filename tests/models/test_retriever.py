@@ -30,8 +30,8 @@ def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
     losses = model(**data, mode='loss')
     text, videos = model(**data, mode='tensor')
     scale = model.backbone.logit_scale.exp()
-    logits, owner = scale * F.normalize(text, dim=1) @ videos.T, data['inputs']['owner']
-    torch.testing.assert_close(losses['loss_t2v'], F.cross_entropy(logits, owner) / 2)
+    logits, video_index = scale * F.normalize(text, dim=1) @ videos.T, data['inputs']['video_index']
+    torch.testing.assert_close(losses['loss_t2v'], F.cross_entropy(logits, video_index) / 2)
     torch.testing.assert_close(losses['logit_scale'], scale.detach())
 
 

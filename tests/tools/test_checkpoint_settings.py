@@ -9,8 +9,8 @@ from mmengine.config import Config
 from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip.checkpoints import convert
-from mmclip4clip.datasets.saved_tokenizer import offer_tokenizers
-from mmclip4clip.datasets.tokenizer import train_tokenizer
+from mmclip4clip.tokenizers.loading import train_tokenizer
+from mmclip4clip.tokenizers.saved_tokenizer import offer_tokenizers
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,4 @@
-from mmclip4clip.datasets.tokenizer import load_tokenizer
+from mmclip4clip.tokenizers.loading import load_tokenizer
 
 
 def test_a_tokenizer_is_trained_on_annotation_files(tool, shapes, capsys):

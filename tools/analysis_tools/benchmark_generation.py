@@ -2,8 +2,8 @@
 
 Random weights. `generate` is what writes captions: transformers' search, with our rules for captions.
 `plain loop` is the least that any search of captions of one length must do with a cache: what
-`generate` takes beyond it is the library's and ours. `no cache` re-runs all tokens so far at
-each step, with logits of the last token alone.
+`generate` takes beyond it is the cost of the library and of this package. `no cache` re-runs
+all tokens so far at each step, with logits of the last token alone.
 """
 import argparse
 import json

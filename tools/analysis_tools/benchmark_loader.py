@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
-from mmclip4clip.datasets.converters.videos import files_below, is_video
+from mmclip4clip.preparation.converters.video_folder import files_below, is_video
 
 RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
 FORMAT = dict(type='FormatShape', input_format='NCHW')

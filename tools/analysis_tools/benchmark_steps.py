@@ -18,7 +18,7 @@ def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> di
     return dict(
         frames=torch.randn(size, frames, 3, pixels, pixels), frame_mask=torch.ones(size, frames),
         tokens=torch.randint(config.text_config.vocab_size, (size, words)),
-        text_mask=torch.ones(size, words, dtype=torch.long), owner=torch.arange(size),
+        text_mask=torch.ones(size, words, dtype=torch.long), video_index=torch.arange(size),
         identity=torch.arange(size))
 
 

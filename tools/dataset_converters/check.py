@@ -13,8 +13,8 @@ from rich.progress import track
 from rich.table import Table
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.datasets.converters.videos import ENDINGS, files_below, is_video
-from mmclip4clip.datasets.video_check import check_video, summarise
+from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
+from mmclip4clip.preparation.video_check import check_video, summarise
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,7 +71,7 @@ def read_findings(path: Path) -> Dict[str, dict]:
     return findings
 
 
-def refuse_what_is_not_ours(args: argparse.Namespace, log: Path) -> None:
+def refuse_other_files(args: argparse.Namespace, log: Path) -> None:
     """Stop before a file is replaced that no check of this folder wrote."""
     with suppress(FileNotFoundError, ValueError, RecursionError):
         report = json.loads(args.report.read_text() or '{}')
@@ -112,7 +112,7 @@ def main() -> None:
     args = parse_args()
     if not args.folder.is_dir():
         raise SystemExit(f'{args.folder} is not a folder')
-    refuse_what_is_not_ours(args, args.report.with_suffix('.jsonl'))
+    refuse_other_files(args, args.report.with_suffix('.jsonl'))
     names = sorted(name for name in files_below(args.folder) if is_video(name, args.suffixes))
     if not names:
         raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmclip4clip.datasets.compression import compress_video
-from mmclip4clip.datasets.converters.videos import ENDINGS, files_below, is_video
+from mmclip4clip.preparation.compression import compress_video
+from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
 
 
 def parse_args() -> argparse.Namespace:

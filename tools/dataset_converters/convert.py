@@ -7,8 +7,8 @@ import argparse
 import inspect
 from pathlib import Path
 
-from mmclip4clip.datasets.converters import CONVERTERS, convert, format_reports
-from mmclip4clip.datasets.converters.videos import ENDINGS
+from mmclip4clip.preparation.converters import CONVERTERS, convert, format_reports
+from mmclip4clip.preparation.converters.video_folder import ENDINGS
 
 
 def parse_args() -> argparse.Namespace:

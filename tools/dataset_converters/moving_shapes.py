@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmclip4clip.datasets.moving_shapes import group_by_shape, split_combinations, write_split
-from mmclip4clip.datasets.tokenizer import train_tokenizer
+from mmclip4clip.moving_shapes.generator import group_by_shape, split_combinations, write_split
 from mmclip4clip.safe_json import read_json
+from mmclip4clip.tokenizers.loading import train_tokenizer
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmclip4clip.checkpoints import KINDS, convert, usage
 from mmclip4clip.checkpoints.description import REFERENCE_HEADS
+from mmclip4clip.checkpoints.formats import current_name
 from mmclip4clip.checkpoints.renaming import shorten
 
 
@@ -19,9 +20,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', type=Path, help='file, or folder of transformers')
-    parser.add_argument('dst', type=Path, help='what to write: .pth ours, .bin the reference, .pt OpenAI, no '
+    parser.add_argument('dst', type=Path, help='what to write: .pth mmclip4clip, .bin the reference, .pt OpenAI, no '
                         'ending a folder of transformers')
-    parser.add_argument('--to', choices=list(KINDS), help='what to write, whatever the ending')
+    parser.add_argument('--to', type=current_name, choices=list(KINDS), help='what to write, whatever the ending')
     parser.add_argument('--head', choices=list(REFERENCE_HEADS.values()),
                         help="head of the reference's file, where its keys leave it open: meanP for a run "
                         'without --loose_type')
@@ -50,7 +51,7 @@ def main() -> None:
     unused = done.checkpoint.unused
     print(f'read   {args.src}: {KINDS[done.source]}\n       {done.found}')
     print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
-    if done.target == 'ours' and unused:
+    if done.target == 'mmclip4clip' and unused:
         print(f'kept   {len(unused)} tensors that our model has no use for, for the way back: '
               f'{shorten(unused)}')
     for note in done.checkpoint.notes:

@@ -15,9 +15,9 @@ from ..video_readers import (
     check_backends,
     open_reader,
 )
-from ..video_readers.base import check_bytes
-from ..video_readers.child import MAX_BYTES
 from ..video_readers.errors import describe
+from ..video_readers.reader import check_bytes
+from ..video_readers.reader_process import MAX_BYTES
 from .resizing import check_sides
 from .time_window import TimeWindow, UnsuitableVideoError
 

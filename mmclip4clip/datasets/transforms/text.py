@@ -4,8 +4,8 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from ..caption_text import encode_captions
-from ..tokenizer import load_decoder_tokenizer, load_tokenizer
+from ...tokenizers.caption_text import encode_captions
+from ...tokenizers.loading import load_decoder_tokenizer, load_tokenizer
 
 
 @TRANSFORMS.register_module()

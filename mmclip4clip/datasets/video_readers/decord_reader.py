@@ -3,9 +3,9 @@ from typing import Dict, List
 import av
 import numpy as np
 
-from .base import VideoReader
 from .errors import VideoReadError
-from .packets import PacketList, check_alike, open_video
+from .packet_index import PacketIndex, check_alike, open_video
+from .reader import VideoReader
 
 # Elsewhere, as in MPEG-TS, decord 0.6 may not even begin at the first frame.
 FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm', 'avi')
@@ -33,7 +33,7 @@ class DecordReader(VideoReader):
             if container.format.name not in FORMATS:
                 raise VideoReadError(f'decord does not read {container.format.name} reliably')
             check_alike('decord', container, stream)
-            packets = PacketList(container, stream)
+            packets = PacketIndex(container, stream)
             _check_claim(container, stream, packets.num_frames)
         self._reader = decord.VideoReader(filename, num_threads=1)
         self.num_frames = min(len(self._reader), packets.num_frames)

@@ -3,9 +3,9 @@ from typing import Dict, List
 import cv2
 import numpy as np
 
-from .base import VideoReader, settle_rate
 from .errors import NoVideoError, VideoReadError
-from .packets import PICTURE_CODECS, check_alike, open_video
+from .packet_index import PICTURE_CODECS, check_alike, open_video
+from .reader import VideoReader, effective_fps
 from .storage import refuse_failing_storage, refuse_playlist
 
 
@@ -40,7 +40,7 @@ class OpenCVReader(VideoReader):
         self.num_frames = self.reported_frames = len(seconds)  # OpenCV's own number may be a guess
         seconds = np.array(seconds) - seconds[0]
         rising = bool(np.isfinite(seconds).all() and (np.diff(seconds) > 0).all())
-        self.fps, self.times = settle_rate(seconds if rising else None, fps)
+        self.fps, self.times = effective_fps(seconds if rising else None, fps)
 
     def _open(self) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(self._filename, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])

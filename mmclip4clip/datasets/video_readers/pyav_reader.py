@@ -4,8 +4,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .base import VideoReader
-from .packets import PacketList, demux, open_video
+from .packet_index import PacketIndex, demux, open_video
+from .reader import VideoReader
 
 # Where the standard marks frames that no other is decoded from. HEVC's mark holds within a temporal
 # layer only.
@@ -30,7 +30,7 @@ class PyAVReader(VideoReader):
         self._filename, self._to_rgb = filename, VideoReformatter()
         self._container, stream = open_video(filename)
         self._codec = stream.codec_context
-        self._list = PacketList(self._container, stream)
+        self._list = PacketIndex(self._container, stream)
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
         self.reported_frames = self._list.reported_frames

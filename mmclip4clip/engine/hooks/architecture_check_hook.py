@@ -34,30 +34,30 @@ class ArchitectureCheckHook(Hook):
             RuntimeError: Naming the first keys that are at fault.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        name, ours = runner._load_from or '', model.state_dict()
+        name, expected = runner._load_from or '', model.state_dict()
         weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
         if not isinstance(weights, dict):
             raise RuntimeError(f'the checkpoint {name} holds a {type(weights).__name__}, expected a dict of '
                                'weights')
-        theirs = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
-        if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(ours) & set(theirs):
-            self._start_training(model, name, ours, theirs)
+        loaded = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
+        if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(expected) & set(loaded):
+            self._start_training(model, name, expected, loaded)
             return
         if not runner._resume:
-            theirs = self._without_decoder(name, ours, theirs)
-        self._check_decoder(name, ours, theirs)
-        _refuse(name, compare_weights(ours, theirs), theirs)
-        print_log(f'the checkpoint {name} fits: all {len(ours)} tensors of the model are loaded',
+            loaded = self._without_decoder(name, expected, loaded)
+        self._check_decoder(name, expected, loaded)
+        _refuse(name, compare_weights(expected, loaded), loaded)
+        print_log(f'the checkpoint {name} fits: all {len(expected)} tensors of the model are loaded',
                   logger='current')
 
-    def _start_training(self, model, name: str, ours: dict, theirs: dict) -> None:
+    def _start_training(self, model, name: str, expected: dict, loaded: dict) -> None:
         """Take whole components, and say which start without the checkpoint.
 
         Raises:
             RuntimeError: If a component is there in part, or the backbone would stay random.
         """
-        _refuse(name, compare_shared(ours, theirs), theirs)
-        need, have = components(ours), components(theirs)
+        _refuse(name, compare_shared(expected, loaded), loaded)
+        need, have = components(expected), components(loaded)
         fresh, unused = (
             [f'{part} ({len(keys)} tensors)' for part, keys in these.items() if part not in there]
             for these, there in ((need, have), (have, need)))
@@ -67,8 +67,8 @@ class ArchitectureCheckHook(Hook):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
                 'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones')
-        loaded = sum(len(keys) for part, keys in need.items() if part in have)
-        print_log(f'{loaded} of the {len(ours)} tensors of the model are loaded from {name}',
+        count = sum(len(keys) for part, keys in need.items() if part in have)
+        print_log(f'{count} of the {len(expected)} tensors of the model are loaded from {name}',
                   logger='current')
         if fresh or unused:
             print_log(
@@ -85,30 +85,30 @@ class ArchitectureCheckHook(Hook):
                       logger='current', level=logging.WARNING)
 
     @staticmethod
-    def _check_decoder(name: str, ours: dict, theirs: dict) -> None:
+    def _check_decoder(name: str, expected: dict, loaded: dict) -> None:
         """Say that a checkpoint of a retriever cannot write captions."""
-        need, have = (any(k.startswith(DECODER) for k in keys) for keys in (ours, theirs))
-        if need and not have and set(ours) & set(theirs):
+        need, have = (any(k.startswith(DECODER) for k in keys) for keys in (expected, loaded))
+        if need and not have and set(expected) & set(loaded):
             raise RuntimeError(
                 f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
                 'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
                 'this config and --cfg-options load_from=CHECKPOINT')
 
     @staticmethod
-    def _without_decoder(name: str, ours: dict, theirs: dict) -> dict:
+    def _without_decoder(name: str, expected: dict, loaded: dict) -> dict:
         """Leave out the decoder of a captioner's checkpoint that is tested for retrieval, and say so."""
-        rest = {k: v for k, v in theirs.items() if not k.startswith(DECODER)}
-        if len(rest) == len(theirs) or any(k.startswith(DECODER) for k in ours):
-            return theirs
-        print_log(f"the checkpoint {name} is a captioner's: the {len(theirs) - len(rest)} keys of its "
+        rest = {k: v for k, v in loaded.items() if not k.startswith(DECODER)}
+        if len(rest) == len(loaded) or any(k.startswith(DECODER) for k in expected):
+            return loaded
+        print_log(f"the checkpoint {name} is a captioner's: the {len(loaded) - len(rest)} keys of its "
                   'decoder are not used', logger='current')
         return rest
 
 
-def _refuse(name: str, difference: KeyDifference, theirs: dict) -> None:
+def _refuse(name: str, difference: KeyDifference, loaded: dict) -> None:
     """Raise with the first keys that differ, if any do, and with a hint for files of other projects."""
     if difference:
-        foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in theirs)
+        foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in loaded)
         advice = '\nIf it is of another project, tools/model_converters/convert.py converts it' * foreign
         raise RuntimeError(f'the checkpoint {name} does not fit the model of this config: '
                            f'{difference}{advice}')

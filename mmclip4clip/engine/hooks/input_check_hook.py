@@ -63,8 +63,8 @@ class InputCheckHook(Hook):
                             f'model.backbone {rows} rows (text_config.vocab_size)')
         ids = {name: (getattr(step.tokenizer, name), getattr(config, name))
                for name in ('bos_token_id', 'eos_token_id')}
-        differ = [f'{name} {ours} of the tokenizer, text_config.{name}={theirs}'
-                  for name, (ours, theirs) in ids.items() if ours != theirs]
+        differ = [f'{name} {expected} of the tokenizer, text_config.{name}={loaded}'
+                  for name, (expected, loaded) in ids.items() if expected != loaded]
         if differ and config.eos_token_id != 2:  # what OpenAI's first configs say, which means the highest id
             print_log(f'{where}{"; ".join(differ)} of model.backbone: training and tests here do not need '
                       'it, but transformers would read the feature of a caption elsewhere', logger='current',

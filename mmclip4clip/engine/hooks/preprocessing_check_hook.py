@@ -8,14 +8,14 @@ from mmengine.logging import print_log
 from ...checkpoints.clip_settings import clip_differences, clip_settings
 from ...datasets.frame_shape import find_step
 from ...datasets.pipeline_description import pipelines
-from ...datasets.saved_tokenizer import (
+from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+from ...tokenizers.saved_tokenizer import (
     describe_tokenizer,
     name_tokenizer,
     pack_tokenizer,
     tokenizer_differences,
     vocabulary_digest,
 )
-from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ..preprocessing import contradictions, describe_preprocessing, differences
 from ..run_parts import (
     built_datasets,
@@ -81,9 +81,9 @@ class PreprocessingCheckHook(Hook):
                 test, mode = find_step(transforms, TokenizeCaptions), getattr(dataset, 'caption_mode', None)
                 pairs = dict(max_words=(bank.tokenize.max_words, getattr(test, 'max_words', None)),
                              caption_mode=(bank.caption_mode, mode))
-                for key, (ours, theirs) in pairs.items():
-                    if theirs is not None and ours != theirs:
-                        print_log(f'query_bank.{key}={ours} and {key}={theirs} of the dataset: the bank\'s '
+                for key, (expected, loaded) in pairs.items():
+                    if loaded is not None and expected != loaded:
+                        print_log(f'query_bank.{key}={expected} and {key}={loaded} of the dataset: the bank\'s '
                                   'captions are not like those of the test', logger='current',
                                   level=logging.WARNING)
 

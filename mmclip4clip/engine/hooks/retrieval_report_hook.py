@@ -75,13 +75,13 @@ class RetrievalReportHook(Hook):
 
     def _draw(self, runner, stage: str, records: List[dict]) -> None:
         scores = stack_scores(records)
-        ranks = ranks_of_videos(scores.similarity, scores.owner)
-        chosen = choose_queries(ranks, scores.owner, self.gallery)
-        numbers = np.arange(len(ranks)) - np.searchsorted(scores.owner, scores.owner)
+        ranks = ranks_of_videos(scores.similarity, scores.video_index)
+        chosen = choose_queries(ranks, scores.video_index, self.gallery)
+        numbers = np.arange(len(ranks)) - np.searchsorted(scores.video_index, scores.video_index)
         path = Path(runner.work_dir) / 'gallery' / f'{stage}.png'
         path.parent.mkdir(exist_ok=True)
         draw_gallery(
-            path, records, [(int(scores.owner[q]), int(numbers[q])) for q in chosen],
+            path, records, [(int(scores.video_index[q]), int(numbers[q])) for q in chosen],
             ranks[chosen].tolist(), self.top, f'{stage}: best and worst queries')
         runner.logger.info(f'{stage}: best and worst queries drawn in {path}')
 
@@ -97,12 +97,12 @@ def describe_protocol(dataset, metric: VideoTextRetrievalMetric) -> str:
         metric.v2t_protocol, answers[metric.v2t_protocol])
 
 
-def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+def choose_queries(ranks: np.ndarray, video_index: np.ndarray, count: int) -> np.ndarray:
     """Choose the best and the worst ranked captions, one a video, best first.
 
     Args:
         ranks (np.ndarray): Rank of each caption's video, (N,).
-        owner (np.ndarray): The video of each caption, (N,).
+        video_index (np.ndarray): The video of each caption, (N,).
         count (int): Captions to choose.
 
     Returns:
@@ -112,7 +112,7 @@ def choose_queries(ranks: np.ndarray, owner: np.ndarray, count: int) -> np.ndarr
     chosen = []
     for direction, share in ((order, count - count // 2), (order[::-1], count // 2)):
         for query in direction:
-            if share and owner[query] not in owner[chosen]:
+            if share and video_index[query] not in video_index[chosen]:
                 chosen.append(int(query))
                 share -= 1
     return np.array(sorted(chosen, key=lambda q: ranks[q]), dtype=int)

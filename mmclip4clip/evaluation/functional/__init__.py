@@ -1,11 +1,10 @@
 from .caption_tokens import plain_tokens, ptb_tokens
 from .captioning import CaptionScores, caption_figures
-from .moving_shapes import parse_caption
 from .post_processing import dual_softmax, qb_norm
 from .ranking import caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 
 __all__ = [
     'CaptionScores', 'caption_figures', 'caption_group_scores', 'dual_softmax', 'group_ranks',
-    'parse_caption', 'plain_tokens', 'ptb_tokens', 'qb_norm', 'ranks_of_captions', 'ranks_of_videos',
+    'plain_tokens', 'ptb_tokens', 'qb_norm', 'ranks_of_captions', 'ranks_of_videos',
     'recall_figures'
 ]

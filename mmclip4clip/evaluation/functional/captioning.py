@@ -71,20 +71,20 @@ def caption_figures(references: Dict[str, List[str]], generated: Dict[str, str],
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
-    right, made = _tokenize(references, generated, java)
-    bleu, _ = Bleu(4).compute_score(right, made, verbose=0)
+    references, hypotheses = _tokenize(references, generated, java)
+    bleu, _ = Bleu(4).compute_score(references, hypotheses, verbose=0)
     figures = {f'Bleu_{n}': value for n, value in enumerate(bleu, 1)}
     if java:
-        figures['METEOR'] = _meteor(right, made)
+        figures['METEOR'] = _meteor(references, hypotheses)
     rouge = Rouge()  # to it, no word equals no word, in a reference such as '...'
-    figures['ROUGE_L'] = sum(rouge.calc_score(made[v], right[v]) for v in made if made[v][0]) / len(made)
-    figures['CIDEr'], cider = Cider().compute_score(right, made)
-    if len(made) == 1:
+    figures['ROUGE_L'] = sum(rouge.calc_score(hypotheses[v], references[v]) for v in hypotheses if hypotheses[v][0]) / len(hypotheses)
+    figures['CIDEr'], cider = Cider().compute_score(references, hypotheses)
+    if len(hypotheses) == 1:
         print_log('CIDEr is 0 whatever the caption, as there is one video only: it weighs words by the '
                   'videos that lack them', logger='current', level=logging.WARNING)
     figures = {name: 100 * float(figure) for name, figure in figures.items()}
-    figures['empty'] = float(sum(caption == [''] for caption in made.values()))
-    return CaptionScores(figures, {video: 100 * float(score) for video, score in zip(made, cider)})
+    figures['empty'] = float(sum(caption == [''] for caption in hypotheses.values()))
+    return CaptionScores(figures, {video: 100 * float(score) for video, score in zip(hypotheses, cider)})
 
 
 def _check_captions(references: Dict[str, List[str]], generated: Dict[str, str]) -> None:
@@ -108,16 +108,16 @@ def _tokenize(references: Dict[str, List[str]], generated: Dict[str, str],
     """Tokenize all captions at once, and put them into the dicts of lists that the scorers take."""
     tokenize = ptb_tokens if java else plain_tokens
     words = iter(tokenize([c for video in references for c in (*references[video], generated[video])]))
-    right, made = {}, {}
+    tokenized, hypotheses = {}, {}
     for video, captions in references.items():
-        right[video], made[video] = [next(words) for _ in captions], [next(words)]
-    return right, made
+        tokenized[video], hypotheses[video] = [next(words) for _ in captions], [next(words)]
+    return tokenized, hypotheses
 
 
-def _meteor(right: Dict[str, List[str]], made: Dict[str, List[str]]) -> float:
+def _meteor(references: Dict[str, List[str]], hypotheses: Dict[str, List[str]]) -> float:
     """Score a tokenized corpus by METEOR 1.5."""
     with _meteor_process() as meteor:
-        return meteor.compute_score(right, made)[0]
+        return meteor.compute_score(references, hypotheses)[0]
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 from .caption import VideoCaptionMetric, score_captions
 from .dump import RetrievalDump, read_dump
-from .moving_shapes import MovingShapesCaptionMetric
 from .retrieval import VideoTextRetrievalMetric, post_processed_figures, retrieval_figures
 
 __all__ = [
-    'MovingShapesCaptionMetric', 'RetrievalDump', 'VideoCaptionMetric', 'VideoTextRetrievalMetric',
+    'RetrievalDump', 'VideoCaptionMetric', 'VideoTextRetrievalMetric',
     'post_processed_figures', 'read_dump', 'retrieval_figures', 'score_captions'
 ]

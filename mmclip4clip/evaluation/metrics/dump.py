@@ -9,7 +9,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ...plain_arrays import PlainUnpickler
+from ...safe_pickle import PlainUnpickler
 from ..functional import ranks_of_videos
 from ..records import make_record, stack_scores
 
@@ -43,10 +43,10 @@ class RetrievalDump(BaseMetric):
     def compute_metrics(self, results: List[dict]) -> dict:
         """Write the file; there are no figures."""
         scores = stack_scores(results)
-        ranks = ranks_of_videos(scores.similarity, scores.owner)
+        ranks = ranks_of_videos(scores.similarity, scores.video_index)
         for video, record in enumerate(results):
             best = np.argsort(-record['scores'], axis=1, kind='stable')[:, :self.top]
-            record['ranks'] = ranks[scores.owner == video]
+            record['ranks'] = ranks[scores.video_index == video]
             record['top'] = [[(results[v]['video_id'], float(row[v])) for v in order]
                              for order, row in zip(best, record['scores'])]
         temporary = self.path.with_suffix('.tmp')

@@ -36,12 +36,12 @@ def retrieval_figures(scores: Scores, recall_at: Sequence[int] = (1, 5, 10),
         ``v2t_`` from video to text, and, if videos have groups, ``group_R1``:
         the captions, in percent, whose own video is first in its group.
     """
-    similarity, owner, groups = scores[:3]
-    figures = recall_figures(ranks_of_videos(similarity, owner), recall_at, lower_median)
-    backwards = recall_figures(ranks_of_captions(similarity, owner, protocol), recall_at)
+    similarity, video_index, groups = scores[:3]
+    figures = recall_figures(ranks_of_videos(similarity, video_index), recall_at, lower_median)
+    backwards = recall_figures(ranks_of_captions(similarity, video_index, protocol), recall_at)
     figures.update(_with_prefix('v2t_', backwards))
     if groups is not None:
-        ranks = group_ranks(similarity, owner, groups)
+        ranks = group_ranks(similarity, video_index, groups)
         if len(ranks):
             figures['group_R1'] = recall_figures(ranks, (1, ))['R1']
     return figures
@@ -73,16 +73,16 @@ def post_processed_figures(scores: Scores,
         ValueError: If a name is unknown, or there is no bank for QB-Norm.
     """
     _check_names(post_processing)
-    similarity, owner, figures = scores.similarity, scores.owner, {}
+    similarity, video_index, figures = scores.similarity, scores.video_index, {}
     if 'dual_softmax' in post_processing:
-        ranks = ranks_of_videos(dual_softmax(similarity, temperature, axis=0), owner)
+        ranks = ranks_of_videos(dual_softmax(similarity, temperature, axis=0), video_index)
         figures.update(_with_prefix('dsl_', recall_figures(ranks, recall_at)))
-        ranks = ranks_of_captions(dual_softmax(similarity, temperature, axis=1), owner, protocol)
+        ranks = ranks_of_captions(dual_softmax(similarity, temperature, axis=1), video_index, protocol)
         figures.update(_with_prefix('dsl_v2t_', recall_figures(ranks, recall_at)))
     if 'qb_norm' in post_processing:
         if scores.bank is None:
             raise ValueError(NO_BANK)
-        ranks = ranks_of_videos(qb_norm(similarity, scores.bank, qb_beta, qb_k), owner)
+        ranks = ranks_of_videos(qb_norm(similarity, scores.bank, qb_beta, qb_k), video_index)
         figures.update(_with_prefix('qb_', recall_figures(ranks, recall_at)))
     return figures
 

@@ -53,16 +53,16 @@ def shortlist(cheap: Tensor, top: int, counted: Tensor) -> Tensor:
     return listed | (cheap >= torch.cat(all_gather(best)).topk(top, dim=0).values[-1])
 
 
-def report_rerank(top: int, listed: Tensor, owner: Tensor, counted: Tensor) -> Dict[str, int]:
+def report_rerank(top: int, listed: Tensor, video_index: Tensor, counted: Tensor) -> Dict[str, int]:
     """Count over all processes how many captions are not on a shortlist with their own video.
 
     Args:
         top (int): Length of the shortlists.
         listed (Tensor): From :func:`rerank`, (N, V).
-        owner (Tensor): The video of each caption, (N,).
+        video_index (Tensor): The video of each caption, (N,).
         counted (Tensor): False for captions that another process has too, (N,).
     """
-    missed = (~listed[torch.arange(len(owner)), owner] & counted).sum()
+    missed = (~listed[torch.arange(len(video_index)), video_index] & counted).sum()
     both = torch.stack([missed, counted.sum()])
     all_reduce(both)
     return {'rerank/top': top, 'rerank/missed': int(both[0]), 'rerank/captions': int(both[1])}

@@ -28,7 +28,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         """The most frames of a video that have a position, None if there are no positions."""
         return None
 
-    def start_from(self, backbone: BaseModule) -> None:
+    def init_from_clip(self, backbone: BaseModule) -> None:
         """Start from the backbone's weights; called whenever those are set, before a checkpoint is loaded.
 
         Args:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..backbones import CLIPBackbone
 from .base import PooledAdapter
-from .text_tower_blocks import TextTowerBlocks
+from .sequence_transformer import SequenceTransformer
 
 
 @MODELS.register_module()
@@ -21,7 +21,7 @@ class SeqTransformerAdapter(PooledAdapter):
         num_layers (int): Transformer blocks.
         num_heads (int, optional): Attention heads; one every 64 channels if None.
         max_frames (int): Frames that have a position.
-        start (str): ``'clip_text'`` or ``'random'``, see :class:`TextTowerBlocks`.
+        start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
 
     Raises:
         ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
@@ -34,16 +34,16 @@ class SeqTransformerAdapter(PooledAdapter):
                  max_frames: int = 77,
                  start: str = 'clip_text') -> None:
         super().__init__()
-        self.transformer = TextTowerBlocks(width, num_layers, num_heads, max_frames, start)
+        self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames, start)
 
     @property
     def max_frames(self) -> int:
         """The most frames of a video."""
         return len(self.transformer.positions.weight)
 
-    def start_from(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
-        self.transformer.start_from(backbone)
+    def init_from_clip(self, backbone: CLIPBackbone) -> None:
+        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
+        self.transformer.init_from_clip(backbone)
 
     def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Add to each frame (V, T, D) what the blocks make of the whole sequence."""

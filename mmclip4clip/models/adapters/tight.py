@@ -8,8 +8,8 @@ from torch.utils.checkpoint import checkpoint
 from ..backbones import CLIPBackbone
 from ..features import take_features
 from .base import RerankableAdapter, cosine, mean_of_frames
-from .pair_blocks import first_block, last_block, middle_block, prepare_captions, prepare_videos
-from .text_tower_blocks import TextTowerBlocks
+from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
+from .sequence_transformer import SequenceTransformer
 
 
 @MODELS.register_module()
@@ -33,7 +33,7 @@ class TightAdapter(RerankableAdapter):
         max_frames (int): Frames that have a position; the caption has one more.
         dropout (float): After the positions are added. One mask is drawn a
             caption and one a frame, for all of their pairs.
-        start (str): ``'clip_text'`` or ``'random'``, see :class:`TextTowerBlocks`.
+        start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
         pairs_at_once (int): Pairs in a block. At D=512, T=12, 128 take about 0.1 GiB.
 
     Raises:
@@ -54,7 +54,7 @@ class TightAdapter(RerankableAdapter):
         if num_layers < 1 or pairs_at_once < 1:
             raise ValueError('num_layers and pairs_at_once of TightAdapter must be at least 1, got '
                              f'{num_layers} and {pairs_at_once}')
-        self.transformer = TextTowerBlocks(width, num_layers, num_heads, max_frames + 1, start)
+        self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames + 1, start)
         self.dropout = nn.Dropout(dropout)
         self.pool_norm = nn.LayerNorm(width, eps=1e-12)
         self.pool_proj, self.score = nn.Linear(width, width), nn.Linear(width, 1)
@@ -68,9 +68,9 @@ class TightAdapter(RerankableAdapter):
         """The most frames of a video; the caption has a position too."""
         return len(self.transformer.positions.weight) - 1
 
-    def start_from(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
-        self.transformer.start_from(backbone)
+    def init_from_clip(self, backbone: CLIPBackbone) -> None:
+        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
+        self.transformer.init_from_clip(backbone)
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
         """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
 from .base import BaseAdapter
-from .text_tower_blocks import TextTowerBlocks
+from .sequence_transformer import SequenceTransformer
 
 
 @MODELS.register_module()
@@ -28,7 +28,7 @@ class WTIAdapter(BaseAdapter):
             without positions, so that the order of frames does not count.
         num_heads (int, optional): Attention heads; one every 64 channels if None.
         max_frames (int): Frames that have a position.
-        start (str): ``'clip_text'`` or ``'random'``, see :class:`TextTowerBlocks`.
+        start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
         pairs_at_once (int): Pairs of a caption and a video held in memory at
             once. While training, they are computed again in the backward pass.
 
@@ -46,7 +46,7 @@ class WTIAdapter(BaseAdapter):
                  start: str = 'clip_text',
                  pairs_at_once: int = 65536) -> None:
         super().__init__()
-        self.transformer = TextTowerBlocks(
+        self.transformer = SequenceTransformer(
             width, num_layers, num_heads, max_frames, start) if num_layers else None
         self.pairs_at_once = pairs_at_once
         self.token_weight, self.frame_weight = (
@@ -57,10 +57,10 @@ class WTIAdapter(BaseAdapter):
         """The most frames of a video, None without blocks."""
         return None if self.transformer is None else len(self.transformer.positions.weight)
 
-    def start_from(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`TextTowerBlocks`."""
+    def init_from_clip(self, backbone: CLIPBackbone) -> None:
+        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         if self.transformer is not None:
-            self.transformer.start_from(backbone)
+            self.transformer.init_from_clip(backbone)
 
     def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Add to each frame (V, T, D) what the blocks, if any, make of the whole sequence."""

@@ -35,7 +35,7 @@ class XPoolAdapter(BaseAdapter):
             raise ValueError(f'width={width} does not divide into num_heads={num_heads}')
         self.num_heads, self.pairs_at_once = num_heads, pairs_at_once
         for name in ('q_proj', 'k_proj', 'v_proj', 'out_proj', 'linear_proj'):
-            layer = nn.Linear(width, width)  # all start as the identity, as X-Pool's do
+            layer = nn.Linear(width, width)  # all start as the video_key, as X-Pool's do
             nn.init.eye_(layer.weight)
             nn.init.zeros_(layer.bias)
             self.add_module(name, layer)

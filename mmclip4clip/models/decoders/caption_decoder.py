@@ -60,12 +60,12 @@ class CaptionDecoder(BaseModule):
         for name, value in dict(vocab_size=self.vocab_size, max_positions=self.max_positions, width=width,
                                 num_layers=num_layers, num_heads=num_heads).items():
             check_integer(f'{name} of CaptionDecoder', value, 1)
-        fits = dict(width=(width, clip_width), max_positions=(self.max_positions, places),
-                    vocab_size=(self.vocab_size, min(self.vocab_size, rows)))
-        for name, (ours, theirs) in fits.items() if tie_embeddings else ():
-            if ours != theirs:
+        sizes = dict(width=(width, clip_width), max_positions=(self.max_positions, places),
+                     vocab_size=(self.vocab_size, min(self.vocab_size, rows)))
+        for name, (size, embedded) in sizes.items() if tie_embeddings else ():
+            if size != embedded:
                 raise ValueError(
-                    f"{name}={ours} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
+                    f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
                     f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
                     'make them alike or give tie_embeddings=False')
         if vocab_size is None and not tie_embeddings:
@@ -150,9 +150,9 @@ class CaptionDecoder(BaseModule):
 class _Borrowed(nn.Module):
     """An embedding that belongs to another module: it neither moves nor is saved with this one."""
 
-    def __init__(self, owner: nn.Embedding) -> None:
+    def __init__(self, video_index: nn.Embedding) -> None:
         super().__init__()
-        self._owner: List[nn.Embedding] = [owner]  # in a list, so that it is not registered here
+        self._owner: List[nn.Embedding] = [video_index]  # in a list, so that it is not registered here
 
     @property
     def weight(self) -> Tensor:

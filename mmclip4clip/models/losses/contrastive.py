@@ -30,26 +30,26 @@ class SymmetricContrastiveLoss(BaseModule):
             raise ValueError(f"same_video must be 'positive' or 'negative', got {same_video!r}")
         self.loss_weight, self.same_video = loss_weight, same_video
 
-    def forward(self, logits: Tensor, owner: Tensor, identity: Optional[Tensor] = None) -> Dict[str, Tensor]:
+    def forward(self, logits: Tensor, video_index: Tensor, video_key: Optional[Tensor] = None) -> Dict[str, Tensor]:
         """Compare every caption with every video of the batch.
 
         Args:
             logits (Tensor): Scaled similarity, (N, V).
-            owner (Tensor): The video of each caption, (N,).
-            identity (Tensor, optional): A number a video, equal for items of
+            video_index (Tensor): The video of each caption, (N,).
+            video_key (Tensor, optional): A number a video, equal for items of
                 the same one, (V,). None takes all as different.
 
         Returns:
             dict[str, Tensor]: ``loss_t2v`` and ``loss_v2t``, whose sum is the loss.
         """
-        if identity is None or self.same_video == 'negative':
-            identity = torch.arange(logits.shape[1], device=logits.device)
-        right = (identity[owner][:, None] == identity).to(logits.dtype)  # (N, V)
+        if video_key is None or self.same_video == 'negative':
+            video_key = torch.arange(logits.shape[1], device=logits.device)
+        positives = (video_key[video_index][:, None] == video_key).to(logits.dtype)  # (N, V)
         half = self.loss_weight / 2
         return dict(
-            loss_t2v=half * _cross_entropy(logits, right), loss_v2t=half * _cross_entropy(logits.T, right.T))
+            loss_t2v=half * _cross_entropy(logits, positives), loss_v2t=half * _cross_entropy(logits.T, positives.T))
 
 
-def _cross_entropy(logits: Tensor, right: Tensor) -> Tensor:
-    """Compare rows of logits with targets spread evenly over the right answers, 1 in ``right``."""
-    return F.cross_entropy(logits, right / right.sum(dim=1, keepdim=True).clamp(min=1))
+def _cross_entropy(logits: Tensor, positives: Tensor) -> Tensor:
+    """Compare rows of logits with targets spread evenly over the right answers, 1 in ``positives``."""
+    return F.cross_entropy(logits, positives / positives.sum(dim=1, keepdim=True).clamp(min=1))

@@ -38,10 +38,10 @@ def gather_with_grad(features: Features, exact: bool = True) -> Features:
     return torch.cat([part[:rows] for part, rows in zip(parts, shapes[:, 0].tolist())])
 
 
-def gather_owner(owner: Tensor, num_videos: int) -> Tensor:
-    """Concatenate ``owner`` (N,) of all processes, counting videos on across them."""
+def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
+    """Concatenate ``video_index`` (N,) of all processes, counting videos on across them."""
     if get_world_size() == 1:
-        return owner
-    videos = torch.cat(all_gather(torch.tensor([num_videos], device=owner.device)))
+        return video_index
+    videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))
     before = videos[:get_rank()].sum()
-    return gather_with_grad(owner + before)
+    return gather_with_grad(video_index + before)

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate, SampleEvenly, TimeWindow
-from mmclip4clip.datasets.compression import compress_video
 from mmclip4clip.datasets.transforms.sampling import shown_frames
-from mmclip4clip.datasets.video_check import check_video
-from mmclip4clip.datasets.video_readers import BACKENDS, VideoReadError, open_reader, packets
-from mmclip4clip.datasets.video_readers.base import settle_rate
+from mmclip4clip.datasets.video_readers import BACKENDS, VideoReadError, open_reader, packet_index
+from mmclip4clip.datasets.video_readers.reader import effective_fps
+from mmclip4clip.preparation.compression import compress_video
+from mmclip4clip.preparation.video_check import check_video
 
 from ...videos import at_rate, write_frames
 
@@ -93,8 +93,8 @@ def test_rates_that_are_none_are_refused(fps):
         SampleAtRate(fps)
     with pytest.raises(ValueError, match='expected frames and a frame rate'):
         SampleAtRate()(dict(total_frames=5, avg_fps=fps, start_index=0))
-    assert settle_rate(None, fps) == (1, None)
-    assert settle_rate(np.arange(9) / 3, fps)[0] == pytest.approx(3)
+    assert effective_fps(None, fps) == (1, None)
+    assert effective_fps(np.arange(9) / 3, fps)[0] == pytest.approx(3)
 
 
 @pytest.mark.parametrize('fps, expected', [(1e9, [19]), (1e-9, list(range(20)))])
@@ -105,8 +105,8 @@ def test_absurd_rates_of_a_file_give_no_more_frames_than_it_has(fps, expected):
 
 
 def test_times_that_are_none_are_left_out_of_account():
-    assert settle_rate(np.array([0, 1, np.inf]), 25) == (25, None)
-    assert settle_rate(np.array([0, 1, np.nan]), 25) == (25, None)
+    assert effective_fps(np.array([0, 1, np.inf]), 25) == (25, None)
+    assert effective_fps(np.array([0, 1, np.nan]), 25) == (25, None)
 
 
 @pytest.mark.parametrize('time_limit', [None, 60])
@@ -161,9 +161,9 @@ def test_wrapped_time_stamps_tell_no_order(tmp_path, monkeypatch):
         def __getattr__(self, name):
             return getattr(self._packet, name)
 
-    demux = packets.demux
-    monkeypatch.setattr(packets, 'demux', lambda *args: (
+    demux = packet_index.demux
+    monkeypatch.setattr(packet_index, 'demux', lambda *args: (
         Spread(packet, number) for number, packet in enumerate(demux(*args))))
-    container, stream = packets.open_video(str(path))
-    found = packets.PacketList(container, stream)
+    container, stream = packet_index.open_video(str(path))
+    found = packet_index.PacketIndex(container, stream)
     assert not found.reliable and found.times is None and found.fps == pytest.approx(10, rel=.1)

@@ -5,7 +5,7 @@ import pytest
 
 from mmclip4clip.datasets.first_frames import open_videos
 from mmclip4clip.datasets.video_readers import NoVideoError, open_reader
-from mmclip4clip.datasets.video_readers.packets import open_video
+from mmclip4clip.datasets.video_readers.packet_index import open_video
 from mmclip4clip.datasets.video_readers.storage import refuse_playlist
 
 PLAYLISTS = dict(

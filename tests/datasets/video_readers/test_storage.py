@@ -11,7 +11,7 @@ from mmclip4clip.datasets.video_readers import (
     VideoUnavailableError,
     open_reader,
 )
-from mmclip4clip.datasets.video_readers.base import VideoReader
+from mmclip4clip.datasets.video_readers.reader import VideoReader
 from mmclip4clip.datasets.video_readers.storage import StoredFile, explain, is_there, read_error
 
 from ...videos import cut

@@ -12,7 +12,7 @@ from mmclip4clip.datasets.video_readers import (
     time_limit,
 )
 
-from .test_child import process  # noqa: F401  the fixture
+from .test_reader_process import process  # noqa: F401  the fixture
 
 
 def test_a_decoder_that_works_on_for_ever_is_at_fault(process):  # noqa: F811

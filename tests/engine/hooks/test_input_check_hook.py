@@ -4,9 +4,9 @@ import pytest
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.dataset import ConcatDataset
 
-from mmclip4clip.datasets.tokenizer import train_tokenizer
 from mmclip4clip.engine import InputCheckHook
 from mmclip4clip.engine.hooks import input_check_hook
+from mmclip4clip.tokenizers.loading import train_tokenizer
 
 from .runs import dataset, run
 

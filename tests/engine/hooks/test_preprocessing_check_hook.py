@@ -8,9 +8,9 @@ from mmcv.transforms import RandomApply
 from mmengine.dataset import ConcatDataset
 
 from mmclip4clip.datasets import TokenizeCaptions, TokenizeTargets
-from mmclip4clip.datasets.tokenizer import train_tokenizer
 from mmclip4clip.engine import PreprocessingCheckHook, run_parts
 from mmclip4clip.engine.hooks import preprocessing_check_hook
+from mmclip4clip.tokenizers.loading import train_tokenizer
 
 from .runs import dataset, run
 

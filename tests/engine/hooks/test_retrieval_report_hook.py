@@ -7,11 +7,11 @@ from mmclip4clip.evaluation import VideoTextRetrievalMetric
 
 
 def test_best_and_worst_queries_come_from_different_videos():
-    ranks, owner = np.array([1, 1, 9, 8, 2]), np.array([0, 0, 1, 1, 2])
-    assert choose_queries(ranks, owner, 2).tolist() == [0, 2]
-    assert choose_queries(ranks, owner, 3).tolist() == [0, 4, 2]
-    few = choose_queries(ranks, owner, 8)  # no more than there are videos
-    assert sorted(owner[few]) == [0, 1, 2] and (np.diff(ranks[few]) >= 0).all()
+    ranks, video_index = np.array([1, 1, 9, 8, 2]), np.array([0, 0, 1, 1, 2])
+    assert choose_queries(ranks, video_index, 2).tolist() == [0, 2]
+    assert choose_queries(ranks, video_index, 3).tolist() == [0, 4, 2]
+    few = choose_queries(ranks, video_index, 8)  # no more than there are videos
+    assert sorted(video_index[few]) == [0, 1, 2] and (np.diff(ranks[few]) >= 0).all()
 
 
 def test_the_protocol_names_split_queries_and_answers():

@@ -83,9 +83,9 @@ def test_dual_softmax_orders_as_a_slow_loop_does(axis, seed):
 def test_a_hub_that_wins_everything_is_demoted():
     similarity = np.array([[.6, .5, .1], [.6, .1, .5], [.9, .1, .1]])  # video 0 is caption 2's only
     bank = np.array([[.9, .1, .1], [.8, .1, .1]])
-    owner = np.array([1, 2, 0])
-    assert ranks_of_videos(similarity, owner).tolist() == [2, 2, 1]
-    assert ranks_of_videos(qb_norm(similarity, bank), owner).tolist() == [1, 1, 1]
+    video_index = np.array([1, 2, 0])
+    assert ranks_of_videos(similarity, video_index).tolist() == [2, 2, 1]
+    assert ranks_of_videos(qb_norm(similarity, bank), video_index).tolist() == [1, 1, 1]
 
 
 def test_only_queries_whose_best_video_is_a_hub_are_changed():

@@ -31,9 +31,9 @@ def test_video_to_text_by_hand():
 
 def test_the_two_protocols_differ_when_one_video_has_two_captions_that_beat_the_right_one():
     similarity = np.array([[.9, .8], [.9, .7], [.1, .5]])
-    owner = np.array([0, 0, 1])
-    assert ranks_of_captions(similarity, owner).tolist() == [1, 2]
-    assert ranks_of_captions(similarity, owner, 'best_caption').tolist() == [1, 3]
+    video_index = np.array([0, 0, 1])
+    assert ranks_of_captions(similarity, video_index).tolist() == [1, 2]
+    assert ranks_of_captions(similarity, video_index, 'best_caption').tolist() == [1, 3]
 
 
 def test_a_collapsed_model_is_last_and_not_first():
@@ -54,7 +54,7 @@ def test_nan_and_infinity_are_refused(bad):
 def test_shapes_owners_and_protocols_are_checked():
     with pytest.raises(ValueError, match=r'\(4, 3\) and \(3,\)'):
         ranks_of_videos(SIMILARITY, OWNER[:3])
-    with pytest.raises(ValueError, match='owner must lie in 0 to 2, got 0 to 3'):
+    with pytest.raises(ValueError, match='video_index must lie in 0 to 2, got 0 to 3'):
         ranks_of_videos(SIMILARITY, OWNER + np.array([0, 0, 0, 1]))
     with pytest.raises(ValueError, match=r'without a caption .*\[2\]'):
         ranks_of_captions(SIMILARITY[:3], OWNER[:3])
@@ -65,10 +65,10 @@ def test_shapes_owners_and_protocols_are_checked():
 def test_group_ranks_are_those_of_each_caption_compared_singly():
     rng = np.random.default_rng(0)
     groups = [None if g == 0 else f'g{g}' for g in rng.integers(0, 6, 20)]
-    owner, scores = rng.integers(0, 20, 50), rng.integers(0, 9, (50, 20)).astype(float)  # with ties
-    expected = [sum(scores[n, v] >= scores[n, owner[n]] for v in range(20) if groups[v] == groups[owner[n]])
-                for n in range(50) if groups[owner[n]] is not None and groups.count(groups[owner[n]]) > 1]
-    assert group_ranks(scores, owner, groups).tolist() == expected
+    video_index, scores = rng.integers(0, 20, 50), rng.integers(0, 9, (50, 20)).astype(float)  # with ties
+    expected = [sum(scores[n, v] >= scores[n, video_index[n]] for v in range(20) if groups[v] == groups[video_index[n]])
+                for n in range(50) if groups[video_index[n]] is not None and groups.count(groups[video_index[n]]) > 1]
+    assert group_ranks(scores, video_index, groups).tolist() == expected
 
 
 def test_many_grouped_videos_are_ranked_group_by_group():
@@ -103,22 +103,22 @@ def test_ranks_equal_a_count_by_loops(data):
     captions, videos = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 6))
     values = st.sampled_from([0., .25, .5, 1.])  # few values, so that ties are common
     similarity = data.draw(npst.arrays(float, (captions + videos, videos), elements=values))
-    owner = np.array([*range(videos), *data.draw(st.lists(st.integers(0, videos - 1), min_size=captions,
+    video_index = np.array([*range(videos), *data.draw(st.lists(st.integers(0, videos - 1), min_size=captions,
                                                           max_size=captions))])
-    for n, rank in enumerate(ranks_of_videos(similarity, owner)):
-        others = [similarity[n, v] for v in range(videos) if v != owner[n]]
-        assert rank == 1 + sum(s >= similarity[n, owner[n]] for s in others)
-    groups = ranks_of_captions(similarity, owner)
+    for n, rank in enumerate(ranks_of_videos(similarity, video_index)):
+        others = [similarity[n, v] for v in range(videos) if v != video_index[n]]
+        assert rank == 1 + sum(s >= similarity[n, video_index[n]] for s in others)
+    groups = ranks_of_captions(similarity, video_index)
     for v, rank in enumerate(groups):
-        best = [max(similarity[n, v] for n in range(len(owner)) if owner[n] == g) for g in range(videos)]
+        best = [max(similarity[n, v] for n in range(len(video_index)) if video_index[n] == g) for g in range(videos)]
         assert rank == 1 + sum(best[g] >= best[v] for g in range(videos) if g != v)
 
 
 def test_one_caption_a_video_makes_both_directions_transposes():
     square = np.random.default_rng(0).random((5, 5))
-    owner = np.arange(5)
-    assert np.array_equal(ranks_of_captions(square, owner), ranks_of_videos(square.T, owner))
-    assert np.array_equal(ranks_of_captions(square, owner, 'best_caption'), ranks_of_captions(square, owner))
+    video_index = np.arange(5)
+    assert np.array_equal(ranks_of_captions(square, video_index), ranks_of_videos(square.T, video_index))
+    assert np.array_equal(ranks_of_captions(square, video_index, 'best_caption'), ranks_of_captions(square, video_index))
 
 
 def test_the_lower_median_is_the_lower_of_the_two_in_the_middle():

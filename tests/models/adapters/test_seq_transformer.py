@@ -70,7 +70,7 @@ def test_padding_gets_no_gradient(adapter):
 def test_starts_from_the_lowest_text_blocks_and_positions(tiny_clip):
     backbone = CLIPBackbone(config=tiny_clip)
     adapter = SeqTransformerAdapter(width=32, num_layers=1, num_heads=2, max_frames=24)
-    adapter.start_from(backbone)
+    adapter.init_from_clip(backbone)
     text = backbone.clip.text_model
     assert torch.equal(adapter.transformer.positions.weight, text.embeddings.position_embedding.weight)
     for name, value in text.encoder.layers[0].state_dict().items():
@@ -83,13 +83,13 @@ def test_starts_from_the_lowest_text_blocks_and_positions(tiny_clip):
 def test_says_what_does_not_fit_the_text_tower(tiny_clip, wrong):
     arguments = dict(dict(width=32, num_layers=2, num_heads=2, max_frames=24), **wrong)
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        SeqTransformerAdapter(**arguments).start_from(CLIPBackbone(config=tiny_clip))
+        SeqTransformerAdapter(**arguments).init_from_clip(CLIPBackbone(config=tiny_clip))
 
 
 def test_random_start_takes_nothing_from_the_backbone(tiny_clip):
     adapter = SeqTransformerAdapter(width=64, start='random')
     before = {k: v.clone() for k, v in adapter.state_dict().items()}
-    adapter.start_from(CLIPBackbone(config=tiny_clip))
+    adapter.init_from_clip(CLIPBackbone(config=tiny_clip))
     assert all(torch.equal(v, before[k]) for k, v in adapter.state_dict().items())
 
 

@@ -6,7 +6,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from mmclip4clip.models import SymmetricContrastiveLoss
-from mmclip4clip.models.losses import gather_owner, gather_with_grad
+from mmclip4clip.models.losses import gather_video_index, gather_with_grad
 
 
 def encode(layer, inputs):
@@ -30,8 +30,8 @@ def unequal(rank, port):
     assert gathered[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1]
     (gathered * torch.arange(7.)[:, None]).sum().backward()
     assert text.grad[:, 0].tolist() == ([0, 2, 4] if rank == 0 else [6, 8, 10, 12])
-    owner = torch.tensor([0, 0, 1] if rank == 0 else [0, 1, 2, 2])
-    assert gather_owner(owner, 2 + rank).tolist() == [0, 0, 1, 2, 3, 4, 4]
+    video_index = torch.tensor([0, 0, 1] if rank == 0 else [0, 1, 2, 2])
+    assert gather_video_index(video_index, 2 + rank).tolist() == [0, 0, 1, 2, 3, 4, 4]
     frames = gather_with_grad(dict(frames=torch.ones(2 + rank, 1 + rank, 2)))['frames']
     assert frames.shape == (5, 2, 2) and frames[:, 1, 0].tolist() == [0, 0, 1, 1, 1]
     dist.destroy_process_group()
@@ -48,9 +48,9 @@ def worker(rank, port, weight, text, videos, out):
     both = encode(model, torch.cat([text[part], videos[part]]))  # one forward: DDP's rule
     mine_text, mine_videos = both.split(3)
     logits = 5 * gather_with_grad(mine_text) @ gather_with_grad(mine_videos).T
-    owner = gather_owner(torch.arange(3), 3)
-    assert owner.tolist() == list(range(6))
-    sum(SymmetricContrastiveLoss()(logits, owner).values()).backward()
+    video_index = gather_video_index(torch.arange(3), 3)
+    assert video_index.tolist() == list(range(6))
+    sum(SymmetricContrastiveLoss()(logits, video_index).values()).backward()
     out[rank] = layer.weight.grad
     dist.destroy_process_group()
 
@@ -78,4 +78,4 @@ def test_two_processes_give_the_gradient_of_one():
 def test_one_process_gathers_nothing():
     features = torch.randn(2, 3)
     assert gather_with_grad(features) is features
-    assert gather_owner(features[:, 0], 2) is not None
+    assert gather_video_index(features[:, 0], 2) is not None

@@ -6,38 +6,38 @@ import torch
 from mmclip4clip.models import MILNCELoss
 
 
-def plain_loss(logits, owner):
+def plain_loss(logits, video_index):
     """The formula of the paper, pair by pair."""
-    logits, owner, total = logits.tolist(), owner.tolist(), 0.
+    logits, video_index, total = logits.tolist(), video_index.tolist(), 0.
     videos = range(len(logits[0]))
     for v in videos:
-        bag = [n for n, video in enumerate(owner) if video == v]
+        bag = [n for n, video in enumerate(video_index) if video == v]
         right = sum(math.exp(logits[n][v]) for n in bag)
-        wrong = sum(math.exp(logits[n][v]) for n in range(len(owner)) if n not in bag)
+        wrong = sum(math.exp(logits[n][v]) for n in range(len(video_index)) if n not in bag)
         wrong += sum(math.exp(logits[n][w]) for n in bag for w in videos if w != v)
         total -= math.log(right / (right + wrong))
     return total / len(videos)
 
 
-@pytest.mark.parametrize('owner', [[0, 1, 2], [0, 0, 1, 2, 2, 2], [2, 0, 1, 0]])
-def test_it_is_the_formula(owner):
-    owner = torch.tensor(owner)
-    logits = (3 * torch.randn(len(owner), 3, dtype=torch.float64)).requires_grad_()
-    loss, = MILNCELoss(2.)(logits, owner).values()
-    assert loss.item() == pytest.approx(2 * plain_loss(logits, owner), rel=1e-12)
+@pytest.mark.parametrize('video_index', [[0, 1, 2], [0, 0, 1, 2, 2, 2], [2, 0, 1, 0]])
+def test_it_is_the_formula(video_index):
+    video_index = torch.tensor(video_index)
+    logits = (3 * torch.randn(len(video_index), 3, dtype=torch.float64)).requires_grad_()
+    loss, = MILNCELoss(2.)(logits, video_index).values()
+    assert loss.item() == pytest.approx(2 * plain_loss(logits, video_index), rel=1e-12)
     loss.backward()
     assert torch.isfinite(logits.grad).all() and logits.grad.abs().sum() > 0
 
 
 def test_two_items_of_one_video_share_their_bag():
-    logits, owner = torch.randn(3, 3), torch.arange(3)
+    logits, video_index = torch.randn(3, 3), torch.arange(3)
     right = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 0, 1]]).bool()
     total = 0.
     for v in range(3):
         bag = [n for n in range(3) if right[n, v]]
         pairs = {(n, v) for n in range(3)} | {(n, w) for n in bag for w in range(3) if not right[n, w]}
         total += math.log(sum(math.exp(logits[p]) for p in pairs) / sum(math.exp(logits[n, v]) for n in bag))
-    loss = MILNCELoss()(logits, owner, torch.tensor([5, 6, 5]))['loss_mil_nce']
+    loss = MILNCELoss()(logits, video_index, torch.tensor([5, 6, 5]))['loss_mil_nce']
     assert loss.item() == pytest.approx(total / 3, rel=1e-5)
 
 

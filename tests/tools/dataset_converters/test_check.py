@@ -106,7 +106,7 @@ def test_bad_arguments_are_named_before_anything_is_checked(tool, folder, capsys
 
 @pytest.mark.parametrize('place', ['nowhere', 'videos/a.mp4'])
 def test_a_folder_that_is_not_there_is_named_before_anything_is_looked_for(tool, folder, place, monkeypatch):
-    monkeypatch.setattr('mmclip4clip.datasets.converters.videos.os.walk', None)
+    monkeypatch.setattr('mmclip4clip.preparation.converters.video_folder.os.walk', None)
     Path('report.json').write_text('{"folder": "videos"}')
     with pytest.raises(SystemExit, match=f'{place} is not a folder'):
         tool('dataset_converters/check.py', place, 'report.json')

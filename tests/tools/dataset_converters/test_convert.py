@@ -7,7 +7,7 @@ import pytest
 from mmaction.registry import DATASETS
 from mmengine.config import Config
 
-from mmclip4clip.datasets.converters import CONVERTERS
+from mmclip4clip.preparation.converters import CONVERTERS
 
 from ..conftest import ROOT
 

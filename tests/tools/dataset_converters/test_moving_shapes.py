@@ -8,9 +8,9 @@ FEW = ('--train-clips', 1, '--num-val', 30, '--num-test', 60)
 @pytest.fixture(autouse=True)
 def few_combinations(monkeypatch):
     """Keep two combinations a split, so that the tool is quick."""
-    from mmclip4clip.datasets import moving_shapes
-    split = moving_shapes.split_combinations
-    monkeypatch.setattr(moving_shapes, 'split_combinations',
+    from mmclip4clip.moving_shapes import generator
+    split = generator.split_combinations
+    monkeypatch.setattr(generator, 'split_combinations',
                         lambda *args: {k: v[:2] for k, v in split(*args).items()})
 
 

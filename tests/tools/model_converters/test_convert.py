@@ -42,10 +42,10 @@ def test_it_refuses_in_one_line(run, saved_reference):
 
 def test_heads_target_and_head_can_be_given(run, saved_reference):
     torch.save(plain.draw_reference('meanP', loose=False), 'mean.bin')
-    run('mean.bin', 'mean.pth', '--head', 'meanP', '--text-heads', '4', '--vision-heads', '6', '--to', 'ours')
+    run('mean.bin', 'mean.pth', '--head', 'meanP', '--text-heads', '4', '--vision-heads', '6', '--to', 'mmclip4clip')
     kind, checkpoint = read(saved_reference.parent / 'mean.pth')
     config = checkpoint.clip_config()
-    assert (kind, checkpoint.adapter) == ('ours', 'MeanAdapter')
+    assert (kind, checkpoint.adapter) == ('mmclip4clip', 'MeanAdapter')
     assert config['text_config']['num_attention_heads'] == 4
     assert config['vision_config']['num_attention_heads'] == 6
 

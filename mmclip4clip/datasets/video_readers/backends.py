@@ -1,0 +1,47 @@
+"""Open a video with a backend by its name."""
+from importlib.util import find_spec
+from typing import Dict, Optional, Sequence, Type
+
+from .decord_reader import DecordReader
+from .opencv_reader import OpenCVReader
+from .pyav_reader import PyAVReader
+from .reader import VideoReader
+from .storage import explain
+
+BACKENDS: Dict[str, Type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
+PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
+
+
+def check_backends(names: Sequence[str]) -> None:
+    """Find out at construction whether some backends can be used.
+
+    Raises:
+        ValueError: If there are none, or one is unknown.
+        ImportError: If a backend's package is missing; with the line that installs it.
+    """
+    if isinstance(names, str) or not names or not set(names) <= set(BACKENDS):
+        raise ValueError(f'backends must be a list of one or more of {list(BACKENDS)}, got {names!r}')
+    for name in names:
+        module, package = PACKAGES[name]
+        if find_spec(module) is None:
+            raise ImportError(f'the backend {name!r} needs a package that is missing: pip install {package}')
+
+
+def open_reader(backend: str, filename: str, max_bytes: Optional[int] = None) -> VideoReader:
+    """Open a video with the backend of this name.
+
+    Args:
+        backend (str): One of ``BACKENDS``.
+        filename (str): The video.
+        max_bytes (int, optional): The most that the frames of one reading may take.
+
+    Raises:
+        VideoUnavailableError: If the storage does not give the file now.
+        VideoReadError: If opening fails in any other way.
+    """
+    try:
+        reader = BACKENDS[backend](filename)
+    except Exception as error:  # decoders raise what they like
+        raise explain(error, filename) from error
+    reader.filename, reader.max_bytes = filename, max_bytes
+    return reader

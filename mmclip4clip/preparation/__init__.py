@@ -1,0 +1,4 @@
+"""Offline work before training: official annotations converted, videos compressed and checked."""
+from .converters import CONVERTERS, convert
+
+__all__ = ['CONVERTERS', 'convert']

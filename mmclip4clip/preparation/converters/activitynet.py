@@ -1,0 +1,29 @@
+import math
+from pathlib import Path
+from typing import List
+
+from .caption_set import Captions, Split
+from .source_files import expect, expecting_format, read_json
+
+
+def splits(folder: Path) -> List[Split]:
+    """ActivityNet Captions: train.json and val_1.json.
+
+    Every video with all its sentences, a paragraph, from 0 s to its duration,
+    rounded up. ``val_1`` is the paper's test set. A file may be named with or
+    without the ``v_`` of the official names.
+    """
+    return [Split(name, (folder / f'{name}.json', ), read, videos, sentences,
+                  aliases=lambda video: (video.removeprefix('v_'), ))
+            for name, videos, sentences in (('train', 10009, None), ('val_1', 4917, 17505))]
+
+
+def read(path: Path) -> Captions:
+    """Read all sentences of each video, in the order of the file."""
+    captions = Captions()
+    with expecting_format(path, '{video: {"duration": seconds, "sentences": [...], ...}, ...}') as place:
+        for place.entry, entry in read_json(path).items():
+            seconds = math.ceil(expect(entry['duration'], int, float))
+            for sentence in expect(entry['sentences'], list):
+                captions.add(place.entry, sentence, 0, seconds)
+    return captions

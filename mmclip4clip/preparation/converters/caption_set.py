@@ -1,0 +1,96 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from ...datasets.annotations import caption_fault, group_fault, name_fault, window_fault
+from .source_files import expect
+
+
+class Captions:
+    """Captions gathered by video and window, in order of appearance, and what had to be left out.
+
+    Attributes:
+        skipped (dict[str, list[str]]): For each reason, what was left out.
+    """
+
+    def __init__(self) -> None:
+        self._entries: Dict[tuple, dict] = {}
+        self.skipped: Dict[str, List[str]] = {}
+
+    def add(self,
+            video: str,
+            caption: str,
+            start: Optional[float] = None,
+            end: Optional[float] = None,
+            group: Optional[str] = None) -> None:
+        """Take one caption, its white space evened out, or note why it cannot be used.
+
+        Args:
+            video (str): The video's official name, with or without an ending.
+            caption (str): One sentence.
+            start (float, optional): Seconds, with ``end``: the part of the video that it describes.
+            end (float, optional): Seconds.
+            group (str, optional): Videos of one group are hard to tell apart.
+
+        Raises:
+            TypeError: If the video is not a string, or a time not a number.
+            ValueError: If a video is put into two groups.
+        """
+        expect(video, str)
+        times = [expect(x, int, float) for x in (start, end) if x is not None]
+        if name_fault(video):
+            return self.skip('names that are none of a file in the folder', name_fault(video))
+        if not isinstance(caption, str) or not caption.strip():
+            return self.skip('no text', video)
+        if caption_fault(caption):
+            return self.skip('a caption that no annotation may have', f'{video}: it {caption_fault(caption)}')
+        if group is not None and group_fault(group):
+            return self.skip('a group without a proper name', f'{video}: it {group_fault(group)}')
+        if any(window_fault(x, None) for x in times):
+            return self.skip('times that are not seconds from 0 on', f'{video} {start}-{end}')
+        if window_fault(start, end):
+            return self.skip('a start that is not before the end', f'{video} {start}-{end}')
+        entry = self._entries.get((video, start, end))
+        if entry is None:
+            named = dict(video=video, captions=[], start=start, end=end, group=group)
+            entry = {key: value for key, value in named.items() if value is not None}
+            self._entries[video, start, end] = entry
+        if entry.get('group') != group:
+            raise ValueError(f'{video} is put into the group {group!r} and into {entry.get("group")!r}')
+        return entry['captions'].append(' '.join(caption.split()))
+
+    def skip(self, reason: str, what: str) -> None:
+        """Note that ``what`` is left out, and why; of what is very long, only the beginning."""
+        what = what.encode(errors='backslashreplace').decode()  # a file's name may be no text
+        self.skipped.setdefault(reason, []).append(what if len(what) <= 300 else f'{what[:300]}...')
+
+    @property
+    def entries(self) -> List[dict]:
+        """As :func:`mmclip4clip.datasets.annotations.load_annotations` returns them."""
+        return list(self._entries.values())
+
+
+@dataclass(frozen=True)
+class Split:
+    """One JSON file to be: what it is read from, how, and how much there should be.
+
+    Args:
+        name (str): The JSON's name without ending.
+        sources (tuple[Path]): The official files.
+        read (Callable): Gets the sources, returns :class:`Captions`.
+        videos (int, optional): Videos that there should be, as whoever made the split states.
+        captions (int, optional): Captions, likewise or as counted in the official file.
+        aliases (Callable): Other names under which a video's file may be kept.
+    """
+
+    name: str
+    sources: Tuple[Path, ...]
+    read: Callable[..., Captions]
+    videos: Optional[int] = None
+    captions: Optional[int] = None
+    aliases: Callable[[str], Sequence[str]] = lambda video: ()
+
+
+def count(entries: Sequence[dict]) -> Tuple[int, int]:
+    """Count the videos, each once however many windows it has, and the captions of entries."""
+    return len({e['video'] for e in entries}), sum(len(e['captions']) for e in entries)

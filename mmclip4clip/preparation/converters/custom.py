@@ -1,0 +1,79 @@
+"""Datasets of one's own: a table, or a folder of videos with texts beside them."""
+from pathlib import Path
+from typing import List, Optional
+
+from ...safe_json import shorten
+from .caption_set import Captions, Split
+from .source_files import expecting_format, read_lines, read_table
+from .video_folder import VideoFolder, files_below, stem_of
+
+TEXT = '.txt'  # or .TXT
+COLUMNS = ('video', 'caption', 'start', 'end', 'group')
+
+
+def table_splits(table: Path) -> List[Split]:
+    """A CSV or TSV with the columns video and caption and, if wanted, start, end and group.
+
+    A row is a caption; a video may have many. Start and end are seconds. The
+    JSON is named after the table.
+    """
+    return [Split(table.stem, (table, ), read_captions)]
+
+
+def folder_splits(folder: Path, name: str = 'all') -> List[Split]:
+    """A folder of videos with a text file beside each: of x.mp4, x.txt, a caption a line.
+
+    Args:
+        folder (Path): Searched with all folders below.
+        name (str): Of the JSON.
+    """
+    return [Split(name, (folder, ), read_texts)]
+
+
+def read_captions(table: Path) -> Captions:
+    """Read a caption a row.
+
+    Raises:
+        FormatError: If a start or end is not a number, or a video is in two groups.
+    """
+    captions, columns = Captions(), {}
+    with expecting_format(table, f'{", ".join(COLUMNS)}, the last three optional') as place:
+        for line, row in read_table(table, COLUMNS[:2]):
+            columns.update(row)
+            place.entry = f'line {line}'
+            if (row['video'] or '').strip():
+                start, end = (_seconds(row, column, line) for column in ('start', 'end'))
+                group = (row.get('group') or '').strip() or None
+                captions.add(row['video'].strip(), row['caption'], start, end, group)
+            else:
+                captions.skip('no name of a video', f'line {line}')
+    for column in sorted(set(columns) - set(COLUMNS)):
+        captions.skip('a column without a meaning here', column)
+    return captions
+
+
+def _seconds(row: dict, column: str, line: int) -> Optional[float]:
+    text = (row.get(column) or '').strip()
+    try:
+        if '_' in text:  # float takes 1_0 for 10
+            raise ValueError
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(f'line {line}: {column} must be seconds, such as 12.5, got '
+                         f'{shorten(text)}') from None
+
+
+def read_texts(folder: Path) -> Captions:
+    """Read the lines of each text file, and note the videos that have none."""
+    captions, stems = Captions(), set()
+    for path in sorted(path for path in files_below(folder) if path.lower().endswith(TEXT)):
+        video, lines = path[:-len(TEXT)], read_lines(folder / path)
+        stems.add(stem_of(video))
+        if not lines:
+            captions.skip('an empty text file', path)
+        for line in lines:
+            captions.add(video, line)
+    for video in VideoFolder(folder).videos:
+        if stem_of(video) not in stems:
+            captions.skip('a video without a text file beside it', video)
+    return captions

@@ -1,0 +1,82 @@
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from .caption_set import Captions, Split
+from .source_files import Place, expect, expecting_format, read_json, read_lines
+from .video_folder import stem_of
+
+FORM = '[{"video": name, "description": text, "times": [[first, last], ...]}, ...]'
+CHUNK = 5  # seconds that an index in a table of times stands for
+PARAGRAPH_END = 31  # seconds; annotators saw 30, the reference reads until here
+
+
+def splits(folder: Path, listed: bool = False) -> List[Split]:
+    """DiDeMo: train_data.json, val_data.json and test_data.json.
+
+    ``train``, ``val`` and ``test``: every video with all its descriptions, a
+    paragraph, and its first 31 s. ``moments_*``: every description with its own
+    window. Some videos have two names, ``x.mov`` and ``x.mp4``; they count as
+    one, which gives the published number of videos.
+
+    Args:
+        folder (Path): The folder of the official files.
+        listed (bool): Use only names in train_list.txt, val_list.txt and
+            test_list.txt, the lists of collaborative-experts that CLIP4Clip's
+            code reads. They hold one name of each video, so that the
+            descriptions under its other name are left out.
+    """
+    trains, captions = (8392, {}) if listed else (8395, dict(val=4180, test=4021))
+    videos, result = dict(train=trains, val=1065, test=1004), []
+    for prefix, read in (('', read_paragraphs), ('moments_', read_moments)):
+        for name in videos:
+            sources = [folder / f'{name}_data.json'] + [folder / f'{name}_list.txt'] * listed
+            result.append(Split(f'{prefix}{name}', tuple(sources), read, videos[name], captions.get(name)))
+    return result
+
+
+def read_paragraphs(path: Path, names: Optional[Path] = None) -> Captions:
+    """Gather all descriptions of each video, in the order of the file."""
+    captions = Captions()
+    with expecting_format(path, FORM) as place:
+        for video, item in _items(path, names, captions, place):
+            captions.add(video, item['description'], 0, PARAGRAPH_END)
+    return captions
+
+
+def read_moments(path: Path, names: Optional[Path] = None) -> Captions:
+    """Gather the descriptions of each moment of a video."""
+    captions = Captions()
+    with expecting_format(path, FORM) as place:
+        for video, item in _items(path, names, captions, place):
+            captions.add(video, item['description'], *moment(item['times']))
+    return captions
+
+
+def moment(times: List[List[int]]) -> Tuple[int, int]:
+    """Turn a table of times into the window that most annotators chose, the first one of a tie.
+
+    An index is a chunk of 5 s: ``[1, 4]`` is from 5 s to 25 s.
+
+    Args:
+        times (list[list[int]]): First and last chunk, for each annotator.
+
+    Returns:
+        tuple[int, int]: Start and end in seconds.
+    """
+    chunks = ((expect(first, int), expect(last, int)) for first, last in expect(times, list))
+    (first, last), _ = Counter(chunks).most_common(1)[0]
+    return CHUNK * first, CHUNK * (last + 1)
+
+
+def _items(path: Path, names: Optional[Path], captions: Captions,
+           place: Place) -> Iterator[Tuple[str, dict]]:
+    """Yield the first name of each item's video, and the item."""
+    listed = None if names is None else {name.strip() for name in read_lines(names)}
+    first_name: Dict[str, str] = {}
+    for place.entry, item in enumerate(expect(read_json(path), list)):
+        place.entry = expect(item['video'], str)
+        if listed is not None and item['video'] not in listed:
+            captions.skip(f'name not in {names.name}', item['video'])
+        else:
+            yield first_name.setdefault(stem_of(item['video']), item['video']), item

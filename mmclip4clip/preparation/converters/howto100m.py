@@ -1,0 +1,84 @@
+from functools import partial
+from pathlib import Path
+from typing import Iterator, List, Optional, Tuple
+
+from .caption_set import Captions, Split
+from .source_files import expect, expecting_format, read_json, read_lines, read_table
+
+FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
+
+
+def splits(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> List[Split]:
+    """Narrations as of HowTo100M: raw_caption.json or caption.json, or a folder with a CSV a video.
+
+    Every narration with its start and end inside the long video.
+
+    Args:
+        source (Path): The JSON file, ``{video: {"start", "end", "text"}}``, or the
+            folder of ``VIDEO.csv`` with the columns start, end and text.
+        ids (Path, optional): Take only these videos: a CSV with a column
+            ``video_id``, such as a part of HowTo100M_v1.csv, or one id a line.
+        neighbours (int): Narrations nearest in time that are captions of each window
+            too: the bags of :class:`mmclip4clip.models.MILNCELoss`.
+
+    Raises:
+        ValueError: If ``neighbours`` is negative.
+    """
+    if neighbours < 0:
+        raise ValueError(f'neighbours must not be negative, got {neighbours}')
+    files = (source, ) if ids is None else (source, ids)
+    return [Split('train', files, partial(read, neighbours=neighbours))]
+
+
+def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Captions:
+    """Gather the narrations, each with its window.
+
+    Raises:
+        FormatError: If starts, ends and texts of a video are not equally many.
+    """
+    captions = Captions()
+    wanted = None if ids is None else dict.fromkeys(read_ids(ids))
+    with expecting_format(source, FORM) as place:
+        for video, columns in _narrations(source, wanted):
+            place.entry = video
+            starts, ends, texts = (expect(column, list) for column in columns)
+            if not len(starts) == len(ends) == len(texts):
+                raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and '
+                                 f'{len(texts)} texts')
+            times = [(float(start), float(end)) for start, end in zip(starts, ends)]
+            for i, (start, end) in enumerate(times):
+                for text in [texts[i], *(texts[j] for j in _nearest(times, i, neighbours))]:
+                    captions.add(video, text, start, end)
+            if wanted is not None:
+                wanted.pop(video)
+    for video in wanted or ():
+        captions.skip(f'listed in {ids.name}, without narrations', video)
+    return captions
+
+
+def _nearest(times: List[Tuple[float, float]], i: int, count: int) -> List[int]:
+    """Find the narrations whose middle is nearest to that of number i; they come in order of time."""
+    near = [j for j in range(max(0, i - count), min(len(times), i + count + 1)) if j != i]
+    return sorted(near, key=lambda j: abs(sum(times[j]) - sum(times[i])))[:count]
+
+
+def read_ids(path: Path) -> List[str]:
+    """Read the column ``video_id`` of a CSV, or one id a line."""
+    lines = read_lines(path)
+    if lines and 'video_id' in lines[0].split(','):
+        return [row['video_id'] for _, row in read_table(path, ['video_id'])]
+    return [line.strip() for line in lines]
+
+
+def _narrations(source: Path, wanted: Optional[dict]) -> Iterator[Tuple[str, Tuple[list, list, list]]]:
+    """Yield starts, ends and texts of each wanted video."""
+    columns = ('start', 'end', 'text')
+    if source.is_dir():
+        for path in sorted(path for path in source.iterdir() if path.suffix.lower() == '.csv'):
+            if wanted is None or path.stem in wanted:
+                rows = [row for _, row in read_table(path, columns)]
+                yield path.stem, tuple([row[c] for row in rows] for c in columns)
+    else:
+        for video, entry in read_json(source).items():
+            if wanted is None or video in wanted:
+                yield video, tuple(entry[c] for c in columns)

@@ -1,0 +1,38 @@
+from pathlib import Path
+from typing import List
+
+from .caption_set import Captions, Split
+from .source_files import FormatError, read_lines
+
+FORM = ('clip name, start aligned, end aligned, start extracted, end extracted, sentence, '
+        'with tabs between')
+
+
+def splits(folder: Path) -> List[Split]:
+    """LSMDC: LSMDC16_annos_training.csv, _annos_val.csv and _challenge_1000_publictect.csv.
+
+    The names are the publisher's. A clip's name has dots and no ending, as
+    ``0001_American_Beauty_00.00.51.926-00.00.54.129``; some training clips have
+    several sentences.
+    """
+    return [
+        Split('train', (folder / 'LSMDC16_annos_training.csv', ), read, captions=101079),
+        Split('val', (folder / 'LSMDC16_annos_val.csv', ), read, captions=7408),
+        Split('test', (folder / 'LSMDC16_challenge_1000_publictect.csv', ), read, 1000, 1000)
+    ]
+
+
+def read(path: Path) -> Captions:
+    """Read clip name and sentence of each line; the times are those of the clip in its movie.
+
+    Raises:
+        FormatError: If a line has not six columns.
+    """
+    captions = Captions()
+    for line in read_lines(path):
+        columns = line.split('\t')
+        if len(columns) != 6:
+            raise FormatError(f'{path} is not of the form {FORM}: {len(columns)} columns in '
+                            f'{line[:80]!r}')
+        captions.add(columns[0].strip(), columns[5])
+    return captions

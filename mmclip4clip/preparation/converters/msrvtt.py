@@ -1,0 +1,72 @@
+from functools import cache, partial
+from pathlib import Path
+from typing import Callable, Iterable, List
+
+from .caption_set import Captions, Split
+from .source_files import Place, expect, expecting_format, read_json, read_table
+
+FORM = ('{"videos": [{"video_id", "split", ...}, ...], '
+        '"sentences": [{"video_id", "caption", ...}, ...]}')
+
+
+def splits(folder: Path) -> List[Split]:
+    """MSR-VTT: MSRVTT_data.json, MSRVTT_train.9k.csv and .7k.csv, MSRVTT_JSFUSION_test.csv.
+
+    ``train_9k`` and ``train_7k`` go with the 1k-A test, ``test_JSFUSION``, of
+    one caption a video; ``caption_*`` is the publisher's split. Every video has
+    20 captions (arXiv:2102.06448).
+    """
+    data, once = folder / 'MSRVTT_data.json', dict(load=cache(read_json))
+    trains = (('9k', 9000), ('7k', 7010))
+    published = (('train', 'train', 6513), ('val', 'validate', 497), ('test', 'test', 2990))
+    return [
+        *(Split(f'train_{size}', (data, folder / f'MSRVTT_train.{size}.csv'),
+                partial(read_listed, **once), n, 20 * n)
+          for size, n in trains),
+        Split('test_JSFUSION', (folder / 'MSRVTT_JSFUSION_test.csv', ), read_pairs, 1000, 1000),
+        *(Split(f'caption_{name}', (data, ), partial(read_published, split=word, **once), n, 20 * n)
+          for name, word, n in published)
+    ]
+
+
+def read_ids(path: Path) -> List[str]:
+    """Read the ``video_id`` column of a training list."""
+    return [row['video_id'] for _, row in read_table(path, ['video_id'])]
+
+
+def read_listed(data: Path, ids: Path, load: Callable = read_json) -> Captions:
+    """Gather all captions of the videos that a list names, in the order of the list."""
+    without = f'listed in {ids.name}, without a caption in {data.name}'
+    with expecting_format(data, FORM) as place:
+        return _gather(load(data), read_ids(ids), without, place)
+
+
+def read_published(data: Path, split: str, load: Callable = read_json) -> Captions:
+    """Gather all captions of the videos whose ``split`` is the one given."""
+    with expecting_format(data, FORM) as place:
+        content = load(data)
+        ids = [video['video_id'] for video in expect(content['videos'], list) if video['split'] == split]
+        return _gather(content, ids, f'of the split {split!r}, without a caption', place)
+
+
+def read_pairs(path: Path) -> Captions:
+    """Read a test of pairs: the columns ``video_id`` and ``sentence``."""
+    captions = Captions()
+    for _, row in read_table(path, ['video_id', 'sentence']):
+        captions.add(row['video_id'], row['sentence'])
+    return captions
+
+
+def _gather(content: dict, ids: Iterable[str], without: str, place: Place) -> Captions:
+    captions, sentences = Captions(), {video: [] for video in ids}
+    for number, sentence in enumerate(expect(content['sentences'], list)):
+        place.entry = f'sentence {number}'
+        if sentence['video_id'] in sentences:
+            sentences[sentence['video_id']].append(sentence['caption'])
+    for video, texts in sentences.items():
+        place.entry = video
+        if not texts:
+            captions.skip(without, video)
+        for text in texts:
+            captions.add(video, text)
+    return captions

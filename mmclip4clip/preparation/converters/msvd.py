@@ -1,0 +1,37 @@
+from functools import cache, partial
+from pathlib import Path
+from typing import Callable, List
+
+from ...datasets.annotations import MAX_CAPTION
+from .caption_set import Captions, Split
+from .source_files import expect, expecting_format, read_lines, read_pickle
+
+
+def splits(folder: Path) -> List[Split]:
+    """MSVD: raw-captions.pkl, train_list.txt, val_list.txt and test_list.txt.
+
+    Every video with all its captions.
+    """
+    captions, read_once = folder / 'raw-captions.pkl', partial(read, load=cache(read_pickle))
+    return [Split(name, (captions, folder / f'{name}_list.txt'), read_once, videos, sentences)
+            for name, videos, sentences in (
+                ('train', 1200, 48774), ('val', 100, 4290), ('test', 670, 27763))]
+
+
+def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:
+    """Gather the captions of the videos that a list names; a caption is a list of words."""
+    captions = Captions()
+    with expecting_format(pickled, '{video: [[word, ...], ...], ...}') as place:
+        sentences = expect(load(pickled), dict)
+        for video in map(str.strip, read_lines(ids)):
+            place.entry = video
+            if not sentences.get(video):
+                captions.skip(f'listed in {ids.name}, without a caption in {pickled.name}', video)
+            for words in sentences.get(video, ()):
+                if isinstance(words, str):  # would be joined letter by letter
+                    raise TypeError(f'{video} has {words[:50]!r} for a list of words')
+                if sum(map(len, words)) > MAX_CAPTION:  # before they are joined: a pickle can repeat one word
+                    captions.skip('a caption that is too long', video)
+                else:
+                    captions.add(video, ' '.join(words))
+    return captions

@@ -1,0 +1,85 @@
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+from rich.console import Console
+from rich.table import Table
+
+from .caption_set import Captions, Split, count
+
+
+@dataclass
+class Report:
+    """What became of one split.
+
+    Attributes:
+        split (Split): The split.
+        absent (list[Path]): Official files that are not there; if any, nothing was done.
+        read (Captions): What the official files hold.
+        entries (list[dict]): What was written: those whose video was found.
+        missing (list[str]): Official names of the videos that were not found.
+        several (list[list[str]]): Files of one video, the first of them used.
+    """
+
+    split: Split
+    absent: List[Path]
+    read: Captions = field(default_factory=Captions)
+    entries: List[dict] = field(default_factory=list)
+    missing: List[str] = field(default_factory=list)
+    several: List[List[str]] = field(default_factory=list)
+
+    @property
+    def problems(self) -> List[str]:
+        """What makes this split differ from the one that others use, in words."""
+        found, problems = count(self.read.entries), []
+        expected = (self.split.videos, self.split.captions)
+        for what, came, wanted in zip(('videos', 'captions'), found, expected):
+            if not self.absent and wanted not in (None, came):
+                problems.append(f'{self.split.name}: {wanted:,} {what} are expected, but the official '
+                                f'files have {came:,}')
+        if self.missing:
+            problems.append(f'{self.split.name}: {len(self.missing):,} of {found[0]:,} videos were not '
+                            f'found, first {self.missing[0]}; what is measured without them does not '
+                            'compare with figures of others')
+        return problems
+
+
+def format_reports(reports: Sequence[Report]) -> str:
+    """Lay out counts beside the expected ones, then everything that was left out, and why."""
+    table = Table('', 'annotated: videos / captions', 'expected', 'written', 'missing')
+    for column in table.columns[1:]:
+        column.justify = 'right'
+    for report in reports:
+        split = report.split
+        if not report.absent:
+            annotated, expected = count(report.read.entries), (split.videos, split.captions)
+            table.add_row(split.name, _pair(annotated), _pair(expected), _pair(count(report.entries)),
+                          f'{len(report.missing):,}')
+    console = Console(width=100, file=io.StringIO())
+    console.print(table)
+    lines = [console.file.getvalue().rstrip()]
+    for report in reports:
+        lines += [f'{report.split.name}: {note}' for note in _notes(report)]
+    lines += [f'WARNING: {problem}' for report in reports for problem in report.problems]
+    return '\n'.join(lines)
+
+
+def _pair(counts: Tuple[Optional[int], Optional[int]]) -> str:
+    return ' / '.join('?' if n is None else f'{n:,}' for n in counts)
+
+
+def _notes(report: Report) -> List[str]:
+    notes = [f'not converted, there is no {path}' for path in report.absent]
+    for reason, what in report.read.skipped.items():
+        notes.append(f'{len(what):,} left out, {reason}: {_some(what)}')
+    if report.missing:
+        notes.append(f'the videos that were not found are listed in {report.split.name}_missing.txt')
+    if report.several:
+        notes.append(f'{len(report.several):,} videos have several files; used '
+                     + _some([f'{files[0]} rather than {files[1]}' for files in report.several]))
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

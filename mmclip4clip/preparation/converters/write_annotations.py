@@ -1,0 +1,132 @@
+import json
+import os
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from ...datasets.annotations import name_fault
+from .caption_set import Split
+from .report import Report
+from .video_folder import VideoFolder, stem_of
+
+
+def convert(splits: Sequence[Split],
+            out: Path,
+            videos: Path,
+            ending: Optional[str] = None,
+            force: bool = False,
+            strict: bool = False) -> List[Report]:
+    """Write the JSON files of a dataset, once all of them could be made.
+
+    Writes ``NAME.json`` for each split whose official files are there, in
+    mmaction2's form where there are no windows, and ``NAME_missing.txt`` where
+    videos are missing. Nothing is downloaded.
+
+    Args:
+        splits (Sequence[Split]): From a function of :data:`CONVERTERS`.
+        out (Path): The folder to write to; made if needed.
+        videos (Path): The folder of the videos.
+        ending (str, optional): Name files by it, as ``.mp4``, instead of looking into ``videos``.
+        force (bool): Whether files in ``out`` may be replaced.
+        strict (bool): Whether a problem of a report is an error.
+
+    Returns:
+        list[Report]: One a split.
+
+    Raises:
+        FileNotFoundError: If no official file is there, ``videos`` does not exist, or no
+            video was found in it.
+        FileExistsError: If a file would be replaced without ``force``.
+        ValueError: If an official file is not what it should be, if two of its videos
+            are one file, or for a problem with ``strict``.
+    """
+    reports = [Report(s, [f for f in s.sources if not f.exists()]) for s in splits]
+    present = [r for r in reports if not r.absent]
+    if not present:
+        needed = '\n  '.join(sorted({str(f) for r in reports for f in r.absent}))
+        raise FileNotFoundError(f'none of the official files is there:\n  {needed}')
+    _check_targets([out / f'{r.split.name}{end}' for r in present for end in ('.json', '_missing.txt')],
+                   force)
+    folder = None if ending else VideoFolder(videos)
+    for report in present:
+        report.read = report.split.read(*report.split.sources)
+        _locate(report, folder, ending)
+    _check_found(present, videos)
+    problems = [problem for r in present for problem in r.problems]
+    if strict and problems:
+        raise ValueError('nothing was written, because of --strict:\n  ' + '\n  '.join(problems))
+    _write({path: text for r in present for path, text in _files(r, out).items()})
+    return reports
+
+
+def _check_targets(targets: List[Path], force: bool) -> None:
+    existing = [str(path) for path in targets if path.exists()]
+    if existing and not force:
+        raise FileExistsError('these exist already; --force replaces them:\n  ' + '\n  '.join(existing))
+
+
+def _locate(report: Report, folder: Optional[VideoFolder], ending: Optional[str]) -> None:
+    """Replace official names by files, and note those that have none or several."""
+    files: Dict[str, List[str]] = {}
+    taken: Dict[tuple, str] = {}
+    for entry in report.read.entries:
+        name = entry['video']
+        if name not in files:
+            names = (name, *report.split.aliases(name))
+            files[name] = [stem_of(name) + ending] if folder is None else next(
+                filter(None, map(folder.find, names)), [])
+            if not files[name]:
+                report.missing.append(name)
+            elif len(files[name]) > 1:
+                report.several.append(files[name])
+        if files[name]:
+            fault = name_fault(files[name][0])
+            if fault:
+                raise ValueError(f'{report.split.name}: the file found for {name} {fault}; rename it')
+            key = (files[name][0], entry.get('start'), entry.get('end'))
+            if taken.setdefault(key, name) != name:
+                raise ValueError(f'{report.split.name}: {taken[key]} and {name} are different videos in '
+                                 f'the official files, but one file: {key[0]}')
+            report.entries.append(dict(entry, video=files[name][0]))
+
+
+def _check_found(reports: List[Report], videos: Path) -> None:
+    empty = [r.split.name for r in reports if not r.read.entries]
+    if empty:
+        raise ValueError(f'the official files of {empty} hold no caption')
+    if not any(r.entries for r in reports):
+        missing = reports[0].missing
+        raise FileNotFoundError(f'none of the {len(missing):,} videos of {reports[0].split.name} is in '
+                                f'{videos}; looked for {missing[:3]} with the endings of videos')
+
+
+def _files(report: Report, out: Path) -> Dict[Path, Optional[str]]:
+    """Lay out a split's files; None stands for one that must not be there, lest it mislead."""
+    name = report.split.name
+    if set().union(*report.entries) <= {'video', 'captions'}:
+        lines = [f'{_dump(e["video"])}: {_dump(e["captions"])}' for e in report.entries]
+        text = '{\n' + ',\n'.join(lines) + '\n}\n'
+    else:
+        text = '[\n' + ',\n'.join(map(_dump, report.entries)) + '\n]\n'
+    return {out / f'{name}.json': text if report.entries else None,
+            out / f'{name}_missing.txt': ''.join(f'{v}\n' for v in report.missing) or None}
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(files: Dict[Path, Optional[str]]) -> None:
+    """Write every file beside its place first, so that a full disk or a stop leaves none half done."""
+    for path, text in files.items():
+        if text is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _beside(path).write_text(text, encoding='utf-8')
+    for path, text in files.items():
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            os.replace(_beside(path), path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + '.partial')
