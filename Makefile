@@ -95,6 +95,7 @@ test-long: $(VENV)/installed-test
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 # Writes to site/. A warning, such as a link to nowhere, is an error.
 docs: $(VENV)/installed-dev

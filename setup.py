@@ -3,6 +3,7 @@
 OpenMMLab packages carry them in the folder ``.mim``, where ``mim`` and
 ``_base_ = 'mmclip4clip::...'`` look for them.
 """
+
 import shutil
 from pathlib import Path
 
@@ -21,8 +22,9 @@ class BuildWithMim(build_py):
         root, mim = Path(__file__).parent, Path(self.build_lib) / 'mmclip4clip' / '.mim'
         shutil.rmtree(mim, ignore_errors=True)  # what an earlier build left
         for folder in ('configs', 'tools'):
-            shutil.copytree(root / folder, mim / folder, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(
+                root / folder, mim / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__')
+            )
         shutil.copy(root / 'model-index.yml', mim)
 
 

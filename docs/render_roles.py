@@ -1,4 +1,5 @@
 """A hook of MkDocs: docstrings name code by Sphinx's roles, which Markdown does not know."""
+
 import re
 
 

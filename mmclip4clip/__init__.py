@@ -2,6 +2,7 @@
 
 Importing the package registers its modules in ``mmaction.registry``.
 """
+
 from . import compat
 
 compat.check_versions()
@@ -14,5 +15,4 @@ compat.save_atomically()
 from . import datasets, engine, evaluation, models, moving_shapes, visualization  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes',
-           'visualization']
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']

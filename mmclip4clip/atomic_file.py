@@ -1,14 +1,16 @@
 """Files that are either as they were or whole, whenever a process is killed or a disk is full."""
+
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Iterator, List, Sequence, Union
+from typing import IO
 
 UNFINISHED = '.unfinished'  # ending of a file that is being written
 
 
 @contextlib.contextmanager
-def atomic_file(path: Union[str, Path], mode: str = 'wb') -> Iterator[IO]:
+def atomic_file(path: str | Path, mode: str = 'wb') -> Iterator[IO]:
     """Open a file for writing that takes its name only when it is on the disk as a whole.
 
     Args:
@@ -49,15 +51,16 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def remove_unfinished(folder: Union[str, Path], keep: Sequence[str] = ()) -> List[Path]:
+def remove_unfinished(folder: str | Path, keep: Sequence[str] = ()) -> list[Path]:
     """Remove what :func:`atomic_file` left in a folder when it was killed, and return the paths.
 
     Args:
         folder (str | Path): The folder.
         keep (Sequence[str]): Names of files that others may be writing now.
     """
-    found = sorted(path for path in Path(folder).glob(f'*{UNFINISHED}')
-                   if path.name.removesuffix(UNFINISHED) not in keep)
+    found = sorted(
+        path for path in Path(folder).glob(f'*{UNFINISHED}') if path.name.removesuffix(UNFINISHED) not in keep
+    )
     for path in found:
         remove_quietly(path)
     return found

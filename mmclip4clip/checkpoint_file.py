@@ -3,13 +3,14 @@
 ``torch.load`` does not compare the checksums that ``torch.save`` writes: most files with a flipped bit load
 without a word. Nothing here needs torch, or unpickles anything.
 """
+
 import os
 import pickle
 import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO
 
 CHUNK = 1 << 20  # bytes
 FOLDER = 0x10  # MS-DOS's attribute, among those of an entry
@@ -18,9 +19,12 @@ ARCHIVE = b'PK\x03\x04'
 PICKLE, LEGACY = b'\x80', b'\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19'
 OTHER_FILES = {
     b'version https://git-lfs': 'a pointer of Git LFS: run "git lfs pull" to have the file itself',
-    b'\x1f\x8b': 'a gzip file: unpack it first', b'BZh': 'a bzip2 file: unpack it first',
-    b'\xfd7zXZ': 'an xz file: unpack it first', b'7z\xbc\xaf': 'a 7z archive: unpack it first',
-    b'\x89HDF': 'an HDF5 file'}
+    b'\x1f\x8b': 'a gzip file: unpack it first',
+    b'BZh': 'a bzip2 file: unpack it first',
+    b'\xfd7zXZ': 'an xz file: unpack it first',
+    b'7z\xbc\xaf': 'a 7z archive: unpack it first',
+    b'\x89HDF': 'an HDF5 file',
+}
 
 
 class CheckpointFileError(RuntimeError):
@@ -39,7 +43,7 @@ class RefusedCheckpointError(CheckpointFileError):
     """A file that asks for more than tensors and plain values, which could run code."""
 
 
-def verify_checkpoint(file: Union[str, Path, BinaryIO]) -> bool:
+def verify_checkpoint(file: str | Path | BinaryIO) -> bool:
     """See that every byte of a checkpoint is as it was saved, in about half a second a GiB.
 
     Args:
@@ -79,8 +83,10 @@ def _verify(file: BinaryIO, name: str) -> bool:
         if head.startswith(PICKLE) and head[2:].startswith(LEGACY):
             return False
         if zipfile.is_zipfile(file):
-            raise DamagedCheckpointError(f'{name} is damaged: it ends as an archive, but begins with '
-                                         f'{head[:4]!r} instead of {ARCHIVE!r}')
+            raise DamagedCheckpointError(
+                f'{name} is damaged: it ends as an archive, but begins with '
+                f'{head[:4]!r} instead of {ARCHIVE!r}'
+            )
         raise NotACheckpointError(f'{name} is no checkpoint: it is {_describe(head)}')
     finally:
         file.seek(0)
@@ -100,7 +106,7 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
         raise DamagedCheckpointError(f'{name} is damaged: {wrong}')
 
 
-def _wrong(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Optional[str]:
+def _wrong(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with an entry, if anything is."""
     if entry.external_attr & FOLDER:
         return f'its entry {entry.filename} is marked as a folder'  # torch would give memory as it found it
@@ -145,13 +151,15 @@ def explain_failure(name: str, error: Exception, checksums: bool = True) -> Chec
     if 'TorchScript' in text:
         return RefusedCheckpointError(
             refused + 'it is a TorchScript archive, which is a program. If you trust its origin: '
-            'python tools/model_converters/convert.py FILE OUT.pth')
+            'python tools/model_converters/convert.py FILE OUT.pth'
+        )
     asked = re.search(r'GLOBAL (\S+)|asks for ([^\n]+)|(?:function|class|got) ([\w.]+\.\w+)', text)
     if isinstance(error, pickle.UnpicklingError) and asked:
         doubt = '' if checksums else ', or its bytes have changed (its format has no checksums)'
         return RefusedCheckpointError(
             f'{refused}it asks for {asked[1] or asked[2] or asked[3]}, which could run code{doubt}. Loading '
-            'allows tensors and plain Python values only. If you trust its origin, convert it elsewhere')
+            'allows tensors and plain Python values only. If you trust its origin, convert it elsewhere'
+        )
     cause = text.split('WeightsUnpickler error:')[-1].strip() or type(error).__name__
     cause = cause.splitlines()[0]
     if not checksums or 'PytorchStreamReader' in text:

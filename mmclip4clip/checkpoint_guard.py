@@ -1,10 +1,11 @@
 """What stands between mmengine's loaders and a checkpoint file; :mod:`mmclip4clip.compat` puts it there."""
+
 import contextlib
 import logging
 import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Callable, Iterator, Optional
 from urllib.parse import urlparse
 
 import torch
@@ -13,8 +14,16 @@ from mmengine.logging import print_log
 from .checkpoint_file import CheckpointFileError, explain_failure, verify_checkpoint
 from .safe_config import plain_assignments
 
-FAILURES = (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
-            AssertionError, RuntimeError)
+FAILURES = (
+    pickle.UnpicklingError,
+    EOFError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    AssertionError,
+    RuntimeError,
+)
 
 
 @contextlib.contextmanager
@@ -39,13 +48,17 @@ class VerifiedTorch(ModuleType):
         """Check a file and read tensors and plain values from it."""
         name, checksums = getattr(file, 'name', str(file)), verify_checkpoint(file)
         if not checksums:
-            print_log(f'{name} is in the format of torch before 1.6, which has no checksums: damaged tensors '
-                      'would not be noticed', logger='current', level=logging.WARNING)
+            print_log(
+                f'{name} is in the format of torch before 1.6, which has no checksums: damaged tensors '
+                'would not be noticed',
+                logger='current',
+                level=logging.WARNING,
+            )
         with explained(name, checksums):
             return torch.load(file, *args, **dict(options, weights_only=True))
 
 
-def load_url_verified(load_url: Callable, url: str, model_dir: Optional[str] = None, **options) -> object:
+def load_url_verified(load_url: Callable, url: str, model_dir: str | None = None, **options) -> object:
     """Stand in for mmengine's ``load_url``: download, verify, and then load.
 
     Raises:
@@ -76,8 +89,12 @@ def leave_out_config_code(filename: str, checkpoint: object) -> None:
             continue
         text, others = plain_assignments(holder[key])[1:]
         if others:
-            print_log(f'{filename}: what is more than plain values in the config text {where}[{key!r}] was '
-                      f'left out and not run: {"; ".join(others[:3])}', 'current', logging.WARNING)
+            print_log(
+                f'{filename}: what is more than plain values in the config text {where}[{key!r}] was '
+                f'left out and not run: {"; ".join(others[:3])}',
+                'current',
+                logging.WARNING,
+            )
             holder[key] = text
         if key == 'config':
             del holder[key]
@@ -102,8 +119,10 @@ def init_model_of_a_config(init_model: Callable) -> Callable:
 
     def init(self, cfg, weights, device='cpu'):
         if not cfg:
-            raise ValueError(f'give the config of {weights} as model=CONFIG: the text in the checkpoint is '
-                             'not evaluated, as it could run code')
+            raise ValueError(
+                f'give the config of {weights} as model=CONFIG: the text in the checkpoint is '
+                'not evaluated, as it could run code'
+            )
         return init_model(self, cfg, weights, device)
 
     return init

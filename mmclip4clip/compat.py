@@ -3,26 +3,26 @@
 Every workaround says what goes wrong without it, in which versions, and why it
 is safe. Nothing outside this file patches another package.
 """
+
 import functools
 import pickle
 from importlib import metadata
 from pathlib import Path
-from typing import Union
 
 from packaging.specifiers import SpecifierSet
 
 # From what the tests run with to the next release that may break. A pair names the
 # distribution to install and another one that provides the same import.
 REQUIRED = {
-    ('torch', ): '>=2.13,<3',
+    ('torch',): '>=2.13,<3',
     ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
     ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
-    ('mmaction2', ): '>=1.1.0,<1.2',
-    ('transformers', ): '>=5.23,<6',
+    ('mmaction2',): '>=1.1.0,<1.2',
+    ('transformers',): '>=5.23,<6',
     ('decord', 'eva-decord'): '>=0.6.0,<0.7',
-    ('av', ): '>=18.1,<19',
-    ('ftfy', ): '>=6.3,<7',
-    ('setuptools', ): '<82',
+    ('av',): '>=18.1,<19',
+    ('ftfy',): '>=6.3,<7',
+    ('setuptools',): '<82',
 }
 
 
@@ -50,8 +50,9 @@ def check_versions() -> None:
             came = ', '.join(f'{n} {v}' for n, v in wrong.items()) or 'no such package'
             others = [n for n in wrong if n != names[0]]
             remove = f'pip uninstall -y {" ".join(others)} && ' if others else ''
-            problems.append(f"{names[0]}{needed} is needed, {came} was found: "
-                            f"{remove}pip install '{names[0]}{needed}'")
+            problems.append(
+                f"{names[0]}{needed} is needed, {came} was found: {remove}pip install '{names[0]}{needed}'"
+            )
     if problems:
         raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
 
@@ -63,6 +64,7 @@ def history_buffer_method(cls: type, name: str):
         pickle.UnpicklingError: For any other class or attribute.
     """
     from mmengine.logging import HistoryBuffer
+
     if cls is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'the checkpoint asks for the attribute {name!r} of {cls!r}')
     return getattr(HistoryBuffer, name)
@@ -85,6 +87,7 @@ def allow_mmengine_checkpoints() -> None:
     from mmengine.logging import HistoryBuffer
 
     from .safe_pickle import STAND_INS, PlainArray
+
     allowed = [HistoryBuffer, PlainArray, *((value, name) for name, value in STAND_INS.items())]
     allowed += [(history_buffer_method, f'{module}.getattr') for module in ('builtins', '__builtin__')]
     torch.serialization.add_safe_globals(allowed)
@@ -105,6 +108,7 @@ def guard_checkpoints() -> None:
     from mmengine.runner import checkpoint
 
     from . import checkpoint_guard as guard
+
     loader = checkpoint.CheckpointLoader
     loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
     checkpoint.torch = guard.VerifiedTorch('torch')
@@ -126,6 +130,7 @@ def distribute_without_gpu() -> None:
     from mmengine.device import get_device
     from mmengine.dist import utils
     from mmengine.runner import Runner
+
     init_dist_pytorch, wrap_model = utils._init_dist_pytorch, Runner.wrap_model
 
     def init_dist_on_cpu(backend, init_backend='torch', **kwargs) -> None:
@@ -136,8 +141,11 @@ def distribute_without_gpu() -> None:
     def wrap_model_on_cpu(self, model_wrapper_cfg, model):
         if get_device() == 'cpu' and self.distributed and model_wrapper_cfg is None:
             model_wrapper_cfg = dict(
-                type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-                find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+                type='MMDistributedDataParallel',
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+            )
         return wrap_model(self, model_wrapper_cfg, model)
 
     utils._init_dist_pytorch, Runner.wrap_model = init_dist_on_cpu, wrap_model_on_cpu
@@ -160,6 +168,7 @@ def repair_color_jitter() -> None:
     import cv2
     import numpy as np
     from mmaction.datasets.transforms import ColorJitter
+
     transform = ColorJitter.transform
 
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -189,9 +198,10 @@ def save_atomically() -> None:
     from mmengine.fileio import LocalBackend
 
     from .atomic_file import atomic_file
+
     put = LocalBackend.put
 
-    def put_atomically(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put_atomically(self, obj: bytes, filepath: str | Path) -> None:
         path = Path(filepath)
         if path.exists() and not path.is_file():
             put(self, obj, filepath)

@@ -3,6 +3,7 @@
 They are POSIX record locks: unlike those of ``flock``, data workers do not inherit them and cannot keep one
 alive after a killed training. Network file systems know them, or say that they do not.
 """
+
 import contextlib
 import errno
 import fcntl
@@ -11,21 +12,22 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, TextIO, Union
+from typing import TextIO
 
 from mmengine.logging import print_log
 
 TAKEN = (errno.EACCES, errno.EAGAIN)
 TRAINING = 'training.lock'  # file in a work dir
-_HELD: Dict[Path, TextIO] = {}  # by this process
+_HELD: dict[Path, TextIO] = {}  # by this process
 
 
 class WorkDirInUseError(RuntimeError):
     """A work dir in which another training runs."""
 
 
-def lock_work_dir(folder: Union[str, Path]) -> None:
+def lock_work_dir(folder: str | Path) -> None:
     """Take a work dir for the training in this process, until it ends or :func:`release_work_dir`.
 
     Args:
@@ -42,21 +44,30 @@ def lock_work_dir(folder: Union[str, Path]) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in TAKEN:
-            print_log(f'{path} cannot be locked: {error}. Nothing keeps a second training out of this folder',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'{path} cannot be locked: {error}. Nothing keeps a second training out of this folder',
+                logger='current',
+                level=logging.WARNING,
+            )
             return
         file.seek(0)
         owner = file.read(1000).strip() or 'it has just begun'
-        raise WorkDirInUseError(f'another training runs in the work dir {folder}: {owner}. Wait for its end, '
-                                'or choose another one with --work-dir') from None
+        raise WorkDirInUseError(
+            f'another training runs in the work dir {folder}: {owner}. Wait for its end, '
+            'or choose another one with --work-dir'
+        ) from None
     file.truncate(0)
-    file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(),
-                               started=time.strftime('%Y-%m-%d %H:%M:%S'))) + '\n')
+    file.write(
+        json.dumps(
+            dict(pid=os.getpid(), host=socket.gethostname(), started=time.strftime('%Y-%m-%d %H:%M:%S'))
+        )
+        + '\n'
+    )
     file.flush()
     _HELD[path] = file
 
 
-def release_work_dir(folder: Union[str, Path]) -> None:
+def release_work_dir(folder: str | Path) -> None:
     """Give a work dir back, if this process has it."""
     file = _HELD.pop(Path(folder).resolve() / TRAINING, None)
     if file is not None:
@@ -65,7 +76,7 @@ def release_work_dir(folder: Union[str, Path]) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, seconds: float = 30.) -> Iterator[None]:
+def locked(path: Path, seconds: float = 30.0) -> Iterator[None]:
     """Hold a lock for a moment, such as while a file is read, changed and written.
 
     Args:

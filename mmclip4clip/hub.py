@@ -1,16 +1,19 @@
 """Files of the Hugging Face hub, without minutes of waiting where there is no network."""
+
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from huggingface_hub import constants, get_session, is_offline_mode
 
-SECONDS = 5.  # within which the hub must answer, name look-up included
+SECONDS = 5.0  # within which the hub must answer, name look-up included
 
 
-def load_named(load: Callable[..., Any], name: str, complete: Callable[[Any], bool] = lambda loaded: True,
-               **kwargs: Any) -> Any:
+def load_named(
+    load: Callable[..., Any], name: str, complete: Callable[[Any], bool] = lambda loaded: True, **kwargs: Any
+) -> Any:
     """Load from a local folder, else from the local cache of the hub, else from the hub if it answers.
 
     Without a network, huggingface_hub (2.4) asks for each of a model's files six times, for minutes in all.
@@ -35,8 +38,10 @@ def load_named(load: Callable[..., Any], name: str, complete: Callable[[Any], bo
         cause = error
     if not hub_answers():
         reason = 'offline mode is on' if is_offline_mode() else f'gave no answer within {SECONDS:g} s'
-        raise OSError(f'{name!r} is neither a local folder nor in the local cache, and {constants.ENDPOINT} '
-                      f'cannot be asked: {reason}') from cause
+        raise OSError(
+            f'{name!r} is neither a local folder nor in the local cache, and {constants.ENDPOINT} '
+            f'cannot be asked: {reason}'
+        ) from cause
     return load(name, **kwargs)
 
 

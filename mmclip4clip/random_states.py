@@ -1,7 +1,8 @@
 """Python's, numpy's and torch's global random numbers: seeding them, and putting them back."""
+
 import contextlib
 import random
-from typing import Dict, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -34,18 +35,21 @@ def kept_random_states() -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def get_random_states() -> Dict[str, object]:
+def get_random_states() -> dict[str, object]:
     """Return the states of all global generators, accelerators' too, as tensors and plain values."""
     version, words, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
-    states = dict(python=[version, list(words), gauss], torch=torch.get_rng_state(),
-                  numpy=[kind, torch.from_numpy(keys.astype(np.int64)), *rest])
+    states = dict(
+        python=[version, list(words), gauss],
+        torch=torch.get_rng_state(),
+        numpy=[kind, torch.from_numpy(keys.astype(np.int64)), *rest],
+    )
     if torch.cuda.is_available():
         states['cuda'] = torch.cuda.get_rng_state_all()
     return states
 
 
-def set_random_states(states: Dict[str, object]) -> None:
+def set_random_states(states: dict[str, object]) -> None:
     """Put all global generators into the states of :func:`get_random_states`."""
     version, words, gauss = states['python']
     random.setstate((version, tuple(words), gauss))

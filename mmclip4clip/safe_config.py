@@ -3,8 +3,8 @@
 mmengine saves a config as Python text and evaluates such text when it wants it back. Whoever writes the
 checkpoint could let it run anything, so here it is only ever parsed.
 """
+
 import ast
-from typing import Dict, List, Tuple
 
 LONGEST = 1_000_000  # characters; what mmengine writes has some ten thousand
 NUMBERS = dict(inf=float('inf'), nan=float('nan'))  # as mmengine writes them
@@ -29,7 +29,7 @@ def plain_value(node: ast.expr) -> object:
     return ast.literal_eval(node)
 
 
-def plain_assignments(text: str) -> Tuple[Dict[str, object], str, List[str]]:
+def plain_assignments(text: str) -> tuple[dict[str, object], str, list[str]]:
     """Take from a config text what assigns plain values.
 
     Returns:
@@ -46,7 +46,7 @@ def plain_assignments(text: str) -> Tuple[Dict[str, object], str, List[str]]:
     for statement in statements:
         source = ast.get_source_segment(text, statement)
         try:
-            (target, ) = statement.targets
+            (target,) = statement.targets
             if target.id == '_base_':
                 raise ValueError('it would read other files')
             values[target.id] = plain_value(statement.value)

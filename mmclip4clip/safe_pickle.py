@@ -5,6 +5,7 @@ make an array of objects out of raw bytes, that is, of pointers of its choice.
 The stand-ins below take the place of the four names that numpy writes, check
 what they are given, and make arrays of numbers, truth values and text only.
 """
+
 import math
 import pickle
 import pickletools
@@ -19,7 +20,7 @@ PLAIN = re.compile(r'[?bBhHiIlLqQefd]|b1|[iu][1248]|f[248]|U\d{1,9}')
 class PlainDtype:
     """A stand-in for ``numpy.dtype`` that is never more than a plain kind."""
 
-    __slots__ = ('dtype', )
+    __slots__ = ('dtype',)
 
     def __init__(self, kind: str, align: bool = False, copy: bool = True) -> None:
         if not (isinstance(kind, str) and PLAIN.fullmatch(kind)):
@@ -28,10 +29,14 @@ class PlainDtype:
 
     def __setstate__(self, state: tuple) -> None:
         """Accept the state of a plain dtype in native byte order, which says nothing new."""
-        if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ('<', '|', '=')
-                and state[2] is state[3] is state[4] is None and hasattr(self, 'dtype')):
-            raise pickle.UnpicklingError('the file asks for an array of structures or of '
-                                         'another byte order')
+        if not (
+            isinstance(state, tuple)
+            and len(state) >= 5
+            and state[1] in ('<', '|', '=')
+            and state[2] is state[3] is state[4] is None
+            and hasattr(self, 'dtype')
+        ):
+            raise pickle.UnpicklingError('the file asks for an array of structures or of another byte order')
 
 
 class PlainArray(np.ndarray):
@@ -39,14 +44,18 @@ class PlainArray(np.ndarray):
 
     def __new__(cls) -> 'PlainArray':
         """Begin empty: shape, kind and memory are not for the file to choose."""
-        return super().__new__(cls, (0, ), np.uint8)
+        return super().__new__(cls, (0,), np.uint8)
 
     def __setstate__(self, state: tuple) -> None:
         """Take shape, dtype and bytes, once they fit one another."""
         _, shape, dtype, fortran, raw = state
-        if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes) and isinstance(shape, tuple)
-                and all(type(n) is int and n >= 0 for n in shape)
-                and math.prod(shape) * dtype.dtype.itemsize == len(raw)):
+        if not (
+            isinstance(dtype, PlainDtype)
+            and isinstance(raw, bytes)
+            and isinstance(shape, tuple)
+            and all(type(n) is int and n >= 0 for n in shape)
+            and math.prod(shape) * dtype.dtype.itemsize == len(raw)
+        ):
             raise pickle.UnpicklingError('the file holds an array whose bytes do not fit its shape')
         super().__setstate__((1, shape, dtype.dtype, bool(fortran), raw))
 
@@ -66,8 +75,7 @@ def reconstruct(*_) -> PlainArray:
 
 def scalar(dtype: PlainDtype, raw: bytes) -> np.generic:
     """Stand in for numpy's ``scalar``: make one number."""
-    if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes)
-            and dtype.dtype.itemsize == len(raw)):
+    if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes) and dtype.dtype.itemsize == len(raw)):
         raise pickle.UnpicklingError('the file holds a number whose bytes do not fit its kind')
     return np.frombuffer(raw, dtype.dtype)[0]
 

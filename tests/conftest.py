@@ -48,10 +48,17 @@ def tiny_clip() -> dict:
     """A CLIP of width 32 with two blocks a tower, for 64-pixel frames."""
     tower = dict(hidden_size=32, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2)
     return dict(
-        text_config=dict(**tower, vocab_size=1000, max_position_embeddings=24, bos_token_id=0,
-                         eos_token_id=1, pad_token_id=1),
+        text_config=dict(
+            **tower,
+            vocab_size=1000,
+            max_position_embeddings=24,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
+        ),
         vision_config=dict(**tower, image_size=64, patch_size=32),
-        projection_dim=32)
+        projection_dim=32,
+    )
 
 
 @pytest.fixture(scope='session')
@@ -75,7 +82,7 @@ def pipeline(shapes) -> list:
         dict(type='DecordDecode'),
         dict(type='FormatShape', input_format='NCHW'),
         dict(type='TokenizeCaptions', tokenizer=str(shapes / 'tokenizer'), max_words=24),
-        dict(type='PackVideoCaptions')
+        dict(type='PackVideoCaptions'),
     ]
 
 

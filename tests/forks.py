@@ -1,4 +1,5 @@
 """Tools that run in forks of the test's process, whose imports they have: a tiny training takes a second."""
+
 import gc
 import os
 import runpy
@@ -6,8 +7,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, List, Optional
 
 import torch
 from mmaction.visualization import ActionVisualizer
@@ -18,8 +19,16 @@ from mmengine.runner import Runner
 TIMEOUT = 300  # seconds for all processes
 
 
-def fork_tool(tool: Path, args: List[str], log: Path, rank: int = 0, processes: int = 1, port: str = '0',
-              folder: Optional[Path] = None, prepare: Callable[[], None] = lambda: None) -> int:
+def fork_tool(
+    tool: Path,
+    args: list[str],
+    log: Path,
+    rank: int = 0,
+    processes: int = 1,
+    port: str = '0',
+    folder: Path | None = None,
+    prepare: Callable[[], None] = lambda: None,
+) -> int:
     """Start a tool, as the command line would, and return the id of its process.
 
     Args:
@@ -41,8 +50,13 @@ def fork_tool(tool: Path, args: List[str], log: Path, rank: int = 0, processes: 
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = log.open('a')  # in place of those that pytest may have put there
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes),
-                          MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(processes),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port,
+        )
         torch.set_num_threads(1)
         os.chdir(folder or '.')
         gc.freeze()  # what the test's process has is no rubbish of this one's, and takes seconds to look at
@@ -74,7 +88,7 @@ def begin_anew(setattr: Callable = setattr) -> None:
         kind._instance_dict.clear()
 
 
-def wait_for(pids: List[int], after: float = 0.) -> List[int]:
+def wait_for(pids: list[int], after: float = 0.0) -> list[int]:
     """Wait for processes, and return how they ended, minus the signal where they were killed.
 
     When one has been killed or has failed, the others cannot go on, and are killed.

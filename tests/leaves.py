@@ -1,4 +1,5 @@
 """The configs that are there, each read once for all tests, which leave it as it is."""
+
 import functools
 from pathlib import Path
 
@@ -20,8 +21,11 @@ def difference(one, other, key='') -> dict:
     """What a config has that another has not, by dotted key."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = sorted({*one, *other})
-        return {k: v for name in keys for k, v in
-                difference(one.get(name), other.get(name), f'{key}.{name}'.strip('.')).items()}
+        return {
+            k: v
+            for name in keys
+            for k, v in difference(one.get(name), other.get(name), f'{key}.{name}'.strip('.')).items()
+        }
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = zip(one, other, strict=True)
         return {k: v for i, pair in enumerate(pairs) for k, v in difference(*pair, f'{key}.{i}').items()}

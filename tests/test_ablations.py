@@ -1,4 +1,5 @@
 """The configs of ablations against their names and the published config."""
+
 import re
 
 import pytest
@@ -11,16 +12,23 @@ ABLATIONS = sorted((RETRIEVAL / 'ablations').glob('*.py'))
 MSRVTT = [path for path in LEAVES if path.stem.endswith('_msrvtt-9k-rgb')]
 ALL = ('train', 'val', 'test')
 VARIED = {  # what the names say, but for the sampling of a frame a second
-    **{f'-u{n}-': {f'{part}_dataloader.dataset.pipeline.0.sampling.clip_len': n for part in ALL}
-       for n in (1, 6, 24)},
+    **{
+        f'-u{n}-': {f'{part}_dataloader.dataset.pipeline.0.sampling.clip_len': n for part in ALL}
+        for n in (1, 6, 24)
+    },
     **{f'-lr{rate}-': {'optim_wrapper.optimizer.lr': float(rate)} for rate in ('1e-6', '5e-5')},
-    **{f'-{name}-': {'model.backbone.frozen_layers': n}
-       for name, n in (('train-all', -1), ('freeze6', 6), ('freeze9', 9), ('freeze12', 12))},
-    **{f'_8xb{n}-': {'train_dataloader.batch_size': n, 'auto_scale_lr.base_batch_size': 8 * n}
-       for n in (4, 32)},
+    **{
+        f'-{name}-': {'model.backbone.frozen_layers': n}
+        for name, n in (('train-all', -1), ('freeze6', 6), ('freeze9', 9), ('freeze12', 12))
+    },
+    **{
+        f'_8xb{n}-': {'train_dataloader.batch_size': n, 'auto_scale_lr.base_batch_size': 8 * n}
+        for n in (4, 32)
+    },
     '-p32-3d-': {'model.backbone.linear_patch': '3d'},
     'vit-base-p16-': {'model.backbone.pretrained': 'openai/clip-vit-base-patch16'},
-    'vit-large-p14-': {'model.backbone.pretrained': 'openai/clip-vit-large-patch14'}}
+    'vit-large-p14-': {'model.backbone.pretrained': 'openai/clip-vit-large-patch14'},
+}
 
 
 @pytest.mark.parametrize('path', MSRVTT, ids=lambda p: p.stem)
@@ -29,12 +37,14 @@ def test_an_ablation_changes_what_its_name_says(path):
     frames = cfg.test_dataloader.dataset.pipeline[0].sampling
     assert frames == cfg.val_dataloader.dataset.pipeline[0].sampling
     assert frames.get('clip_len', frames.get('max_frames')) == int(
-        re.search(r'(?:-u|-head|-tail|-uniform)(\d+)-', name)[1])
+        re.search(r'(?:-u|-head|-tail|-uniform)(\d+)-', name)[1]
+    )
     cut = re.search(r'fps1-([a-z]+)', name)
     assert frames.get('cut') == (cut[1] if cut else 'uniform' if 'reference' in name else None)
     freeze = re.search(r'-freeze(\d+)-', name)
     assert cfg.model.backbone.frozen_layers == (
-        int(freeze[1]) if freeze else -1 if 'train-all' in name else 0)
+        int(freeze[1]) if freeze else -1 if 'train-all' in name else 0
+    )
     assert cfg.model.backbone.get('linear_patch', '2d') == ('3d' if '-3d-' in name else '2d')
     rate = re.search(r'-lr(\S+?e-\d)-', name)
     if 'reference' not in name:
@@ -48,8 +58,17 @@ def test_an_ablation_changes_what_its_name_says(path):
 
 @pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem)
 def test_an_ablation_differs_from_the_published_config_by_what_it_varies_alone(path):
-    names = {'model', 'train_cfg', 'param_scheduler', 'optim_wrapper', 'auto_scale_lr', 'default_hooks',
-             'val_evaluator', 'test_evaluator', *(f'{part}_dataloader' for part in ALL)}
+    names = {
+        'model',
+        'train_cfg',
+        'param_scheduler',
+        'optim_wrapper',
+        'auto_scale_lr',
+        'default_hooks',
+        'val_evaluator',
+        'test_evaluator',
+        *(f'{part}_dataloader' for part in ALL),
+    }
     cfg, base = ({name: load(p)[name] for name in names} for p in (path, RETRIEVAL / PUBLISHED))
     found = difference(cfg, base)
     if '-fps1-' in path.stem:
@@ -70,10 +89,13 @@ def test_ablations_have_a_folder_of_their_own_and_no_twin():
 
 
 def test_a_single_frame_is_drawn_in_training_and_the_middle_one_in_the_test(tmp_path):
-    write_frames(tmp_path / 'v.mp4', at_rate(10., 31))
+    write_frames(tmp_path / 'v.mp4', at_rate(10.0, 31))
     cfg = load(next(path for path in ABLATIONS if '-u1-' in path.stem))
-    train, test = (TRANSFORMS.build(loader.dataset.pipeline[0])
-                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
-    drawn, seen = ({tuple(decode(dict(filename=str(tmp_path / 'v.mp4')))['frame_inds']) for _ in range(6)}
-                   for decode in (train, test))
-    assert seen == {(15, )} and len(drawn) > 1 and {len(frames) for frames in drawn} == {1}
+    train, test = (
+        TRANSFORMS.build(loader.dataset.pipeline[0]) for loader in (cfg.train_dataloader, cfg.test_dataloader)
+    )
+    drawn, seen = (
+        {tuple(decode(dict(filename=str(tmp_path / 'v.mp4')))['frame_inds']) for _ in range(6)}
+        for decode in (train, test)
+    )
+    assert seen == {(15,)} and len(drawn) > 1 and {len(frames) for frames in drawn} == {1}

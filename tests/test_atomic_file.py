@@ -46,8 +46,9 @@ def test_only_unfinished_files_are_removed(tmp_path):
     for name in ('epoch_1.pth', 'epoch_2.pth.unfinished', 'notes.tmp'):
         (tmp_path / name).touch()
     (tmp_path / 'metrics.json.unfinished').touch()
-    assert [path.name for path in remove_unfinished(tmp_path, keep=['metrics.json'])] == \
-        ['epoch_2.pth.unfinished']
+    assert [path.name for path in remove_unfinished(tmp_path, keep=['metrics.json'])] == [
+        'epoch_2.pth.unfinished'
+    ]
     assert [path.name for path in remove_unfinished(tmp_path)] == ['metrics.json.unfinished']
     assert sorted(os.listdir(tmp_path)) == ['epoch_1.pth', 'notes.tmp']
 

@@ -18,9 +18,11 @@ from mmclip4clip.checkpoint_file import (
 def content() -> dict:
     """What a small run saves: weights, moments, counts, text."""
     torch.manual_seed(0)
-    return dict(meta=dict(epoch=1, seed=3, cfg='model = dict()\n'),
-                state_dict={f'w{i}': torch.randn(5, 3) for i in range(3)},
-                optimizer=dict(state={0: dict(step=torch.tensor(3.), exp_avg=torch.randn(4))}))
+    return dict(
+        meta=dict(epoch=1, seed=3, cfg='model = dict()\n'),
+        state_dict={f'w{i}': torch.randn(5, 3) for i in range(3)},
+        optimizer=dict(state={0: dict(step=torch.tensor(3.0), exp_avg=torch.randn(4))}),
+    )
 
 
 def saved(what, zipped=True) -> bytes:
@@ -76,13 +78,15 @@ def test_a_tensor_that_is_marked_as_a_folder_is_refused_as_torch_would_not_read_
 
 
 def test_every_flipped_bit_of_a_tensor_is_named():
-    raw, weights = saved(dict(w=torch.arange(3.))), torch.arange(3.).numpy().tobytes()
+    raw, weights = saved(dict(w=torch.arange(3.0))), torch.arange(3.0).numpy().tobytes()
     start = raw.index(weights)
     for bit in range(8 * start, 8 * (start + len(weights))):
         flipped = bytearray(raw)
         flipped[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(DamagedCheckpointError, match='wrong checksum in its entry archive/data/0, '
-                           'expected [0-9a-f]{8}, got [0-9a-f]{8}'):
+        with pytest.raises(
+            DamagedCheckpointError,
+            match='wrong checksum in its entry archive/data/0, expected [0-9a-f]{8}, got [0-9a-f]{8}',
+        ):
             verify_checkpoint(io.BytesIO(flipped))
 
 
@@ -118,13 +122,21 @@ def test_an_open_file_is_left_at_its_start():
     assert verify_checkpoint(file) and file.tell() == 0
 
 
-@pytest.mark.parametrize('start, what', [
-    (b'<!DOCTYPE html><html>404</html>', 'a web page'),
-    (b'version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n', 'Git LFS: run "git lfs pull"'),
-    (b'Not Found', "text that begins with 'Not Found'"), (b'\x1f\x8b\x08abc', 'a gzip file'),
-    ((40).to_bytes(8, 'little') + b'{"w":{"dtype":"F32"}}', 'a safetensors file'),
-    (pickle.dumps(dict(w=1)), 'a pickle that torch.save did not write'),
-    (b'\xde\xad\xbe\xef' * 200, 'unknown format')])
+@pytest.mark.parametrize(
+    'start, what',
+    [
+        (b'<!DOCTYPE html><html>404</html>', 'a web page'),
+        (
+            b'version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n',
+            'Git LFS: run "git lfs pull"',
+        ),
+        (b'Not Found', "text that begins with 'Not Found'"),
+        (b'\x1f\x8b\x08abc', 'a gzip file'),
+        ((40).to_bytes(8, 'little') + b'{"w":{"dtype":"F32"}}', 'a safetensors file'),
+        (pickle.dumps(dict(w=1)), 'a pickle that torch.save did not write'),
+        (b'\xde\xad\xbe\xef' * 200, 'unknown format'),
+    ],
+)
 def test_what_is_no_checkpoint_is_told_what_it_is(tmp_path, start, what):
     (tmp_path / 'x.pth').write_bytes(start)
     with pytest.raises(NotACheckpointError, match=f'x.pth is no checkpoint: it is .*{what}'):
@@ -142,8 +154,8 @@ def test_folders_pipes_and_nothing_are_named(tmp_path):
 
 
 def test_torch_alone_would_load_the_flipped_bit():
-    raw = bytearray(saved(dict(w=torch.arange(3.))))
-    raw[raw.index(torch.arange(3.).numpy().tobytes()) + 6] ^= 1
-    assert not torch.equal(torch.load(io.BytesIO(raw), weights_only=True)['w'], torch.arange(3.))
+    raw = bytearray(saved(dict(w=torch.arange(3.0))))
+    raw[raw.index(torch.arange(3.0).numpy().tobytes()) + 6] ^= 1
+    assert not torch.equal(torch.load(io.BytesIO(raw), weights_only=True)['w'], torch.arange(3.0))
     with pytest.raises(zipfile.BadZipFile):
         zipfile.ZipFile(io.BytesIO(raw)).read('archive/data/0')

@@ -10,8 +10,12 @@ from mmclip4clip.checkpoints.io import read_file
 from mmclip4clip.models.backbones import CLIPBackbone
 
 HARM = "__import__('os').mkdir('harmed')"
-TEXTS = dict(statement=f'x = 1\n{HARM}\n', value=f'model = dict(type={HARM})\n',
-             imports="x = 1\nimport antigravity\n", base="_base_ = './evil.py'\nx = 1\n")
+TEXTS = dict(
+    statement=f'x = 1\n{HARM}\n',
+    value=f'model = dict(type={HARM})\n',
+    imports='x = 1\nimport antigravity\n',
+    base="_base_ = './evil.py'\nx = 1\n",
+)
 
 
 @pytest.fixture
@@ -29,6 +33,7 @@ def saved(tmp_path, monkeypatch):
 @pytest.fixture
 def flipped(saved):
     """Save a checkpoint with one flipped bit in its last tensor and return its name."""
+
     def flipped(content, name='c.pth', bit=6):
         saved(content, name)
         with open(name, 'r+b') as file:
@@ -53,8 +58,13 @@ def log(monkeypatch):
 @pytest.mark.parametrize('text', TEXTS.values(), ids=TEXTS)
 def test_no_config_text_with_code_is_handed_on(saved, tmp_path, text):
     (tmp_path / 'evil.py').write_text(HARM)
-    name = saved(dict(state_dict={}, meta=dict(cfg=text, config=text, epoch=3),
-                      message_hub=dict(runtime_info=dict(cfg=text, iter=4))))
+    name = saved(
+        dict(
+            state_dict={},
+            meta=dict(cfg=text, config=text, epoch=3),
+            message_hub=dict(runtime_info=dict(cfg=text, iter=4)),
+        )
+    )
     loaded = CheckpointLoader.load_checkpoint(name)
     assert 'config' not in loaded['meta'] and loaded['meta']['epoch'] == 3
     for left in (loaded['meta']['cfg'], loaded['message_hub']['runtime_info']['cfg']):
@@ -64,8 +74,10 @@ def test_no_config_text_with_code_is_handed_on(saved, tmp_path, text):
 
 def test_the_log_names_file_key_and_what_was_left_out(saved, log):
     CheckpointLoader.load_checkpoint(saved(dict(meta=dict(cfg=TEXTS['statement'])), 'evil.pth'))
-    assert log == ["evil.pth: what is more than plain values in the config text meta['cfg'] was left out and "
-                   f'not run: {HARM}']
+    assert log == [
+        "evil.pth: what is more than plain values in the config text meta['cfg'] was left out and "
+        f'not run: {HARM}'
+    ]
 
 
 def test_the_config_that_mmengine_saves_is_handed_on_as_it_is(saved, log):
@@ -74,8 +86,18 @@ def test_the_config_that_mmengine_saves_is_handed_on_as_it_is(saved, log):
     assert loaded['meta']['cfg'] == text and log == []
 
 
-@pytest.mark.parametrize('content', [[], {}, dict(meta=None), dict(meta=[1]), dict(meta=dict(cfg=7)),
-                                     dict(message_hub=3), dict(message_hub=dict(runtime_info=[]))])
+@pytest.mark.parametrize(
+    'content',
+    [
+        [],
+        {},
+        dict(meta=None),
+        dict(meta=[1]),
+        dict(meta=dict(cfg=7)),
+        dict(message_hub=3),
+        dict(message_hub=dict(runtime_info=[])),
+    ],
+)
 def test_odd_contents_pass(saved, content):
     CheckpointLoader.load_checkpoint(saved(content))
 
@@ -94,7 +116,7 @@ def test_no_inferencer_builds_a_model_from_the_text_in_a_checkpoint(saved, tmp_p
 
 
 def test_a_flipped_bit_is_refused_by_every_loader(flipped, monkeypatch, tmp_path, tiny_clip):
-    weights = dict(w=torch.arange(3.))
+    weights = dict(w=torch.arange(3.0))
     content = dict(state_dict=weights)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     (tmp_path / 'hub/checkpoints').mkdir(parents=True)

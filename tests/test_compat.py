@@ -20,15 +20,26 @@ def test_what_is_installed_fits():
     compat.check_versions()
 
 
-@pytest.mark.parametrize('name, version, message', [
-    ('mmaction2', '1.2.0', r"mmaction2>=1.1.0,<1.2 is needed, mmaction2 1.2.0 was found: "
-     r"pip install 'mmaction2>=1.1.0,<1.2'"),
-    ('mmengine', '0.10.4', "mmengine 0.10.4 was found: pip install 'mmengine>=0.10.7"),
-    ('mmcv', '2.2.0', "mmcv 2.2.0 was found: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0.1,<2.1'"),
-    ('setuptools', '83.0', "setuptools 83.0 was found: pip install 'setuptools<82'"),
-    ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
-    ('decord', None, 'decord.* is needed, no such package was found: pip install .decord'),
-])
+@pytest.mark.parametrize(
+    'name, version, message',
+    [
+        (
+            'mmaction2',
+            '1.2.0',
+            r'mmaction2>=1.1.0,<1.2 is needed, mmaction2 1.2.0 was found: '
+            r"pip install 'mmaction2>=1.1.0,<1.2'",
+        ),
+        ('mmengine', '0.10.4', "mmengine 0.10.4 was found: pip install 'mmengine>=0.10.7"),
+        (
+            'mmcv',
+            '2.2.0',
+            "mmcv 2.2.0 was found: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0.1,<2.1'",
+        ),
+        ('setuptools', '83.0', "setuptools 83.0 was found: pip install 'setuptools<82'"),
+        ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
+        ('decord', None, 'decord.* is needed, no such package was found: pip install .decord'),
+    ],
+)
 def test_an_unfit_upstream_is_named_with_the_cure(monkeypatch, name, version, message):
     real = metadata.version
 
@@ -47,27 +58,35 @@ def test_an_unfit_upstream_is_named_with_the_cure(monkeypatch, name, version, me
 def test_the_ranges_are_those_of_the_package():
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).parents[1] / 'setup.cfg')
-    lines = [line for line in setup['options']['install_requires'].splitlines()
-             if line and not line.startswith('#')]
+    lines = [
+        line
+        for line in setup['options']['install_requires'].splitlines()
+        if line and not line.startswith('#')
+    ]
     declared = {r.name: r.specifier for r in map(Requirement, lines)}
     for names, needed in compat.REQUIRED.items():
         assert declared[names[0]] == SpecifierSet(needed), names
 
 
 def test_mmengines_own_checkpoints_load_with_weights_only(tmp_path):
-    buffer = HistoryBuffer([1., 2.], [1, 1])
+    buffer = HistoryBuffer([1.0, 2.0], [1, 1])
     content = dict(
-        state_dict=dict(w=torch.ones(2)), meta=dict(epoch=1),
-        message_hub=dict(log_scalars={'train/loss': buffer}, runtime_info=dict(best=np.float64(3.)),
-                         resumed_keys={'train/loss': True}))
+        state_dict=dict(w=torch.ones(2)),
+        meta=dict(epoch=1),
+        message_hub=dict(
+            log_scalars={'train/loss': buffer},
+            runtime_info=dict(best=np.float64(3.0)),
+            resumed_keys={'train/loss': True},
+        ),
+    )
     torch.save(content, tmp_path / 'c.pth')
     loaded = _load_checkpoint(str(tmp_path / 'c.pth'), map_location='cpu')
     history = loaded['message_hub']['log_scalars']['train/loss']
-    assert history.data[0].tolist() == [1., 2.]
+    assert history.data[0].tolist() == [1.0, 2.0]
     assert history.statistics('mean') == 1.5
-    history.update(6.)
-    assert history.max() == 6.
-    assert loaded['message_hub']['runtime_info']['best'] == 3.
+    history.update(6.0)
+    assert history.max() == 6.0
+    assert loaded['message_hub']['runtime_info']['best'] == 3.0
 
 
 class RunsAFunction:
@@ -90,16 +109,17 @@ class ForgesPointers:
 
     class Dtype:
         def __reduce__(self):
-            state = (3, '<', None, ('a', ), {'a': (np.dtype('O'), 0)}, -1, -1, 0)
+            state = (3, '<', None, ('a',), {'a': (np.dtype('O'), 0)}, -1, -1, 0)
             return np.dtype, ('f8', False, True), state
 
     def __reduce__(self):
         reconstruct = np.zeros(1).__reduce__()[0]
-        return reconstruct, (np.ndarray, (0, ), b'b'), (1, (1, ), self.Dtype(), False, b'AAAAAAAA')
+        return reconstruct, (np.ndarray, (0,), b'b'), (1, (1,), self.Dtype(), False, b'AAAAAAAA')
 
 
-@pytest.mark.parametrize('harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr,
-                                     ForgesPointers])
+@pytest.mark.parametrize(
+    'harmful', [RunsAFunction, AsksForAnAttribute, ReachesThroughGetattr, ForgesPointers]
+)
 @pytest.mark.parametrize('zipped', [True, False])
 def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkeypatch, harmful, zipped):
     monkeypatch.chdir(tmp_path)
@@ -110,9 +130,14 @@ def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkey
     assert 'weights_only=False' not in str(error.value)
 
 
-@pytest.mark.parametrize('content, message', [
-    (b'', 'is damaged: it is empty'), (b'text', "is no checkpoint: it is text that begins with 'text'"),
-    (b'PK\x03\x04 a broken archive', 'is damaged: it was cut short')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'', 'is damaged: it is empty'),
+        (b'text', "is no checkpoint: it is text that begins with 'text'"),
+        (b'PK\x03\x04 a broken archive', 'is damaged: it was cut short'),
+    ],
+)
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content, message):
     (tmp_path / 'bad.pth').write_bytes(content)
     with pytest.raises(CheckpointFileError, match=f'bad.pth {message}') as error:

@@ -50,13 +50,15 @@ def test_demo_models_can_be_built_without_a_network(path, shapes, monkeypatch):
 def test_the_published_config_has_the_published_recipe():
     cfg = load(RETRIEVAL / PUBLISHED)
     assert cfg.model.backbone == dict(
-        type='CLIPBackbone', pretrained='openai/clip-vit-base-patch32', frozen_layers=0)
+        type='CLIPBackbone', pretrained='openai/clip-vit-base-patch32', frozen_layers=0
+    )
     assert cfg.train_dataloader.batch_size == 16 and cfg.auto_scale_lr.base_batch_size == 128
     assert cfg.optim_wrapper.optimizer.lr == 1e-5 and cfg.train_cfg.max_epochs == 5
     segments = dict(type='UniformSample', clip_len=12, num_clips=1)
     assert cfg.train_dataloader.dataset.pipeline[0] == dict(type='DecodeVideo', sampling=segments)
     assert cfg.test_dataloader.dataset.pipeline[0] == dict(
-        type='DecodeVideo', sampling=dict(segments, test_mode=True))
+        type='DecodeVideo', sampling=dict(segments, test_mode=True)
+    )
     assert 'save_best' not in cfg.default_hooks.checkpoint  # there is no validation split
 
 
@@ -65,7 +67,8 @@ def test_the_schedule_reaches_from_first_to_last_step():
         cfg = load(path)
         if 'reference' in path.stem:  # the runner fills in the end
             assert cfg.param_scheduler == [
-                dict(type='RawCosineLR', warmup=0.1, by_epoch=True, convert_to_iter_based=True)]
+                dict(type='RawCosineLR', warmup=0.1, by_epoch=True, convert_to_iter_based=True)
+            ]
             continue
         schedule = cfg.param_scheduler
         assert schedule.type == 'WarmUpCosineLR' and schedule.convert_to_iter_based
@@ -74,7 +77,12 @@ def test_the_schedule_reaches_from_first_to_last_step():
 
 
 # Where the warm-up ends, where the cosine begins and ends, in epochs; the factor of the first step.
-SCHEDULES = {'5e': (.5, .5, 5, .05), '8e': (1, 5, 8, .02), '3e': (1, 1, 3, .02), '20e': (1, 10, 20, .02)}
+SCHEDULES = {
+    '5e': (0.5, 0.5, 5, 0.05),
+    '8e': (1, 5, 8, 0.02),
+    '3e': (1, 1, 3, 0.02),
+    '20e': (1, 10, 20, 0.02),
+}
 
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'reference' not in p.stem], ids=lambda p: p.stem)
@@ -93,7 +101,8 @@ def test_the_reference_config_has_the_references_training():
     assert 'save_best' not in cfg.default_hooks.checkpoint
     for part in ('train', 'val', 'test'):
         assert cfg[f'{part}_dataloader'].dataset.pipeline[0].sampling == dict(
-            type='SampleAtRate', fps=1, max_frames=12, cut='uniform', reference_times=True)
+            type='SampleAtRate', fps=1, max_frames=12, cut='uniform', reference_times=True
+        )
 
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
@@ -103,15 +112,21 @@ def test_the_papers_frames_have_the_references_pixels_and_mmaction2s_their_own(p
     for part in ('train', 'val', 'test'):
         steps = cfg[f'{part}_dataloader'].dataset.pipeline
         pixels = [step for step in steps if 'Resize' in step.type or 'Crop' in step.type]
-        assert pixels == ([dict(type='ResizeCenterCrop', size=224)] if paper else
-                          [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)])
+        assert pixels == (
+            [dict(type='ResizeCenterCrop', size=224)]
+            if paper
+            else [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
+        )
         kinds = [step.type for step in steps]
         assert kinds[0] == 'DecodeVideo' and steps[-1].type == 'PackVideoCaptions'
         assert kinds[-3:-1] == ['FormatShape', 'TokenizeCaptions']
 
 
 SIZES = {  # widths of text and vision, patch; the shared space is as wide as the text
-    'base-patch32': (512, 768, 32), 'base-patch16': (512, 768, 16), 'large-patch14': (768, 1024, 14)}
+    'base-patch32': (512, 768, 32),
+    'base-patch16': (512, 768, 16),
+    'large-patch14': (768, 1024, 14),
+}
 
 
 def clip_of_that_size(name: str) -> dict:
@@ -119,11 +134,18 @@ def clip_of_that_size(name: str) -> dict:
     text, vision, patch = SIZES[name.removeprefix('openai/clip-vit-')]
 
     def tower(width):
-        return dict(hidden_size=width, intermediate_size=4 * width, num_attention_heads=width // 64,
-                    num_hidden_layers=12)
+        return dict(
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_attention_heads=width // 64,
+            num_hidden_layers=12,
+        )
 
-    return dict(text_config=tower(text), projection_dim=text,
-                vision_config=dict(tower(vision), patch_size=patch, image_size=224))
+    return dict(
+        text_config=tower(text),
+        projection_dim=text,
+        vision_config=dict(tower(vision), patch_size=patch, image_size=224),
+    )
 
 
 @pytest.mark.parametrize('path', [p for p in LEAVES if 'vit-tiny' not in p.stem], ids=lambda p: p.stem)
@@ -167,19 +189,21 @@ PAPER = dict(
     msvd=(12, 32, (1, 5, 10), 'each', 'val', 'test'),
     lsmdc=(12, 32, (1, 5, 10), 'each', 'val', 'test'),
     activitynet=(64, 64, (1, 5, 50), 'paragraph', 'val_1', 'val_1'),
-    didemo=(64, 64, (1, 5, 10), 'paragraph', 'val', 'test'))
+    didemo=(64, 64, (1, 5, 10), 'paragraph', 'val', 'test'),
+)
 
 
 @pytest.mark.parametrize('head', ['clip4clip', 'clip4clip-seq'])
 @pytest.mark.parametrize('name', PAPER)
 def test_the_other_datasets_have_the_papers_settings(name, head):
-    path, = RETRIEVAL.glob(f'{head}_*_{name}-rgb.py')
+    (path,) = RETRIEVAL.glob(f'{head}_*_{name}-rgb.py')
     cfg = load(path)
     frames, words, recall_at, mode, val, test = PAPER[name]
     for part in ('train', 'val', 'test'):
         decode, resize, _, tokens, _ = cfg[f'{part}_dataloader'].dataset.pipeline
-        assert decode == dict(type='DecodeVideo', sampling=dict(
-            type='SampleAtRate', fps=1, max_frames=frames, cut='uniform'))
+        assert decode == dict(
+            type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=frames, cut='uniform')
+        )
         assert resize == dict(type='ResizeCenterCrop', size=224) and tokens.max_words == words
     datasets = [cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')]
     assert [d.ann_file for d in datasets] == ['train.json', f'{val}.json', f'{test}.json']
@@ -231,6 +255,6 @@ def test_captioners_have_the_settings_that_their_readme_tells():
             assert cfg.optim_wrapper.paramwise_cfg.custom_keys.decoder.lr_mult == 2
         else:
             assert settings == [3, 5, 5] and cfg.model.decoder.tie_embeddings
-            assert cfg.model.caption_loss.label_smoothing == .1
+            assert cfg.model.caption_loss.label_smoothing == 0.1
             assert cfg.default_hooks.checkpoint.save_best == 'caption/CIDEr'  # a key of VideoCaptionMetric
             assert cfg.default_hooks.checkpoint.rule == 'greater'

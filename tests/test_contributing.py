@@ -1,4 +1,5 @@
 """CONTRIBUTING.md, followed to the letter in a copy of the project, on tiny data."""
+
 import json
 import os
 import re
@@ -23,28 +24,44 @@ for tool, args in json.load(sys.stdin):
     tool = Path(pytest.__file__).parent / '__main__.py' if tool == 'pytest' else Path(tool).absolute()
     assert wait_for([fork_tool(tool, args, Path('log'))]) == [0], (tool, Path('log').read_text()[-5000:])
 """
-SMALL = ['train_cfg.max_epochs=1', 'train_cfg.val_begin=1', 'default_hooks.report.gallery=0',
-         'env_cfg.dist_cfg.backend=gloo', 'train_dataloader.batch_size=8',
-         *(f'{part}_dataloader.{option}' for part in ('train', 'val', 'test')
-           for option in ('num_workers=0', 'persistent_workers=False'))]
+SMALL = [
+    'train_cfg.max_epochs=1',
+    'train_cfg.val_begin=1',
+    'default_hooks.report.gallery=0',
+    'env_cfg.dist_cfg.backend=gloo',
+    'train_dataloader.batch_size=8',
+    *(
+        f'{part}_dataloader.{option}'
+        for part in ('train', 'val', 'test')
+        for option in ('num_workers=0', 'persistent_workers=False')
+    ),
+]
 
 
 def tiny_clip(tokenizer: Path) -> list:
     """Give the --cfg-options that replace the pretrained CLIP by a small random one."""
     tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=2)
-    return ['model.backbone.pretrained=None', 'model.backbone.config.projection_dim=64',
-            *(f'model.backbone.config.{part}_config.{key}={value}' for part in ('text', 'vision')
-              for key, value in tower.items()),
-            *(f'{part}_dataloader.dataset.pipeline.3.tokenizer={tokenizer}'
-              for part in ('train', 'val', 'test'))]
+    return [
+        'model.backbone.pretrained=None',
+        'model.backbone.config.projection_dim=64',
+        *(
+            f'model.backbone.config.{part}_config.{key}={value}'
+            for part in ('text', 'vision')
+            for key, value in tower.items()
+        ),
+        *(f'{part}_dataloader.dataset.pipeline.3.tokenizer={tokenizer}' for part in ('train', 'val', 'test')),
+    ]
 
 
 @pytest.fixture
 def project(tmp_path, shapes) -> Path:
     """A copy of the project with tiny data: moving shapes, and the same as tables and a folder of videos."""
     for folder in ('mmclip4clip', 'configs', 'tools', 'tests'):
-        shutil.copytree(ROOT / folder, tmp_path / folder,
-                        ignore=shutil.ignore_patterns('__pycache__', '.mim', '.pytest_cache'))
+        shutil.copytree(
+            ROOT / folder,
+            tmp_path / folder,
+            ignore=shutil.ignore_patterns('__pycache__', '.mim', '.pytest_cache'),
+        )
     shutil.copytree(shapes, tmp_path / 'data/moving_shapes')
     shutil.copy(shapes / 'test.json', tmp_path / 'data/moving_shapes/val.json')
     shutil.copytree(shapes / 'videos', tmp_path / 'videos')
@@ -68,8 +85,11 @@ def write_blocks(section: str, project: Path) -> None:
 
 def commands(section: str) -> list:
     """Read a section's commands, each as words."""
-    return [line.split() for block in re.findall(r'^```bash\n(.*?)^```', section, re.S | re.M)
-            for line in block.splitlines()]
+    return [
+        line.split()
+        for block in re.findall(r'^```bash\n(.*?)^```', section, re.S | re.M)
+        for line in block.splitlines()
+    ]
 
 
 def test_each_kind_takes_five_steps():
@@ -98,12 +118,22 @@ def test_the_steps_add_an_adapter_a_dataset_and_a_metric(project, shapes):
                 args += ['--cfg-options', *SMALL, *('kitchen' in args[0]) * tiny_clip(shapes / 'tokenizer')]
             to_run.append((tool, args))
     assert len(tests) == 3 and [tool for tool, _ in to_run] == [
-        'tools/train.py', 'tools/dataset_converters/convert.py', 'tools/train.py', 'tools/test.py']
+        'tools/train.py',
+        'tools/dataset_converters/convert.py',
+        'tools/train.py',
+        'tools/test.py',
+    ]
     to_run.append(('pytest', tests))
-    done = subprocess.run([sys.executable, '-c', FOLLOW], input=json.dumps(to_run), cwd=project, text=True,
-                          env=dict(os.environ, PYTHONPATH=str(project)), capture_output=True)
+    done = subprocess.run(
+        [sys.executable, '-c', FOLLOW],
+        input=json.dumps(to_run),
+        cwd=project,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(project)),
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr
     for name, figure in (('max', 'retrieval/R1'), ('kitchen', 'retrieval/R1'), ('margin', 'margin/mean')):
-        entry, = json.loads((project / f'work_dirs/{name}/metrics.json').read_text())
+        (entry,) = json.loads((project / f'work_dirs/{name}/metrics.json').read_text())
         assert figure in entry
     assert entry['margin/mean'] < 1

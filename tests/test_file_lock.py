@@ -32,8 +32,9 @@ time.sleep(600)
 @pytest.fixture
 def holder(tmp_path):
     """Run another process that has the work dir; return it."""
-    process = subprocess.Popen([sys.executable, '-c', HOLDER, str(tmp_path / 'training.lock')],
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLDER, str(tmp_path / 'training.lock')], stdout=subprocess.PIPE, text=True
+    )
     worker = int(process.stdout.readline())
     yield process
     process.kill()
@@ -49,9 +50,13 @@ def released(tmp_path):
 
 
 def test_a_work_dir_of_a_running_training_is_refused_by_name(tmp_path, holder):
-    with pytest.raises(WorkDirInUseError, match=re.escape(
+    with pytest.raises(
+        WorkDirInUseError,
+        match=re.escape(
             f'another training runs in the work dir {tmp_path}: {{"pid": {holder.pid}, "host": "there", '
-            '"started": "2026-01-02 03:04:05"}. Wait for its end')):
+            '"started": "2026-01-02 03:04:05"}. Wait for its end'
+        ),
+    ):
         lock_work_dir(tmp_path)
 
 
@@ -65,8 +70,10 @@ def test_a_training_that_is_killed_leaves_no_lock_though_its_workers_live(tmp_pa
 
 def attempt(folder):
     """Try to lock a file from another process."""
-    code = ("import fcntl, sys\ntry:\n    fcntl.lockf(open(sys.argv[1], 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
-            "\nexcept OSError:\n    sys.exit(7)")
+    code = (
+        "import fcntl, sys\ntry:\n    fcntl.lockf(open(sys.argv[1], 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        '\nexcept OSError:\n    sys.exit(7)'
+    )
     return subprocess.run([sys.executable, '-c', code, str(folder / 'training.lock')]).returncode
 
 
@@ -94,10 +101,16 @@ def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
 
 
 def test_a_lock_of_a_moment_waits_for_the_other_process(tmp_path):
-    code = ("import fcntl, sys, time\nfile = open(sys.argv[1], 'a')\nfcntl.lockf(file, fcntl.LOCK_EX)\n"
-            "print('held', flush=True)\nsys.stdin.read()")
-    process = subprocess.Popen([sys.executable, '-c', code, str(tmp_path / '.lock')], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
+    code = (
+        "import fcntl, sys, time\nfile = open(sys.argv[1], 'a')\nfcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', code, str(tmp_path / '.lock')],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     process.stdout.readline()
     start = time.monotonic()
     with locked(tmp_path / '.lock', seconds=0.2):  # it goes on, but not before

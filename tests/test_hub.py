@@ -1,4 +1,5 @@
 """No test asks the real hub: its address is that of a port at which nobody answers."""
+
 import http.server
 import threading
 
@@ -24,8 +25,11 @@ def online(monkeypatch):
 @pytest.mark.parametrize('load', [load_tokenizer, load_decoder_tokenizer])
 def test_without_a_network_the_error_comes_at_once(monkeypatch, load):
     monkeypatch.setattr(_http.time, 'sleep', lambda seconds: pytest.fail('it waits to ask again'))
-    with pytest.raises(OSError, match="(?s)tokenizer='nobody/nothing'.*save_pretrained.*Cause: .*neither a "
-                       'local folder nor in the local cache, and http://127.0.0.1:9 cannot be asked'):
+    with pytest.raises(
+        OSError,
+        match="(?s)tokenizer='nobody/nothing'.*save_pretrained.*Cause: .*neither a "
+        'local folder nor in the local cache, and http://127.0.0.1:9 cannot be asked',
+    ):
         load('nobody/nothing')
 
 
@@ -76,7 +80,7 @@ def test_a_hub_that_is_out_of_order_gives_no_answer(monkeypatch, status, answers
 
 def test_a_hub_that_hangs_is_not_waited_for(monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(hub, 'SECONDS', .1)
+    monkeypatch.setattr(hub, 'SECONDS', 0.1)
     monkeypatch.setattr(hub, 'get_session', release.wait)
     assert hub.hub_answers() is False
     release.set()

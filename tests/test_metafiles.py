@@ -1,4 +1,5 @@
 """The metafiles against the configs."""
+
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_the_metafiles_list_every_config_as_it_is(models):
         assert facts['Batch Size'] == cfg.auto_scale_lr.base_batch_size
         assert facts['Epochs'] == cfg.train_cfg.max_epochs
         assert facts['Adapter'] == cfg.model.adapter.type
-        assert f"_{facts['Architecture']}-" in model['Name']
+        assert f'_{facts["Architecture"]}-' in model['Name']
 
 
 def test_every_figure_of_the_metafiles_says_who_published_it(models):

@@ -22,19 +22,36 @@ SETUP.read(ROOT / 'setup.cfg')
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp('wheel')
     done = subprocess.run(
-        [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '-w', str(out),
-         str(ROOT)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [
+            sys.executable,
+            '-m',
+            'pip',
+            'wheel',
+            '--no-deps',
+            '--no-build-isolation',
+            '-w',
+            str(out),
+            str(ROOT),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
-    path, = out.glob('mmclip4clip-*.whl')
+    (path,) = out.glob('mmclip4clip-*.whl')
     return zipfile.ZipFile(path)
 
 
 def test_the_wheel_carries_every_module_config_and_tool(wheel):
     inside = set(wheel.namelist())
-    for folder, prefix in (('mmclip4clip', ''), ('configs', 'mmclip4clip/.mim/'),
-                           ('tools', 'mmclip4clip/.mim/')):
-        files = [p.relative_to(ROOT).as_posix() for p in (ROOT / folder).rglob('*.py')
-                 if '.mim' not in p.parts]
+    for folder, prefix in (
+        ('mmclip4clip', ''),
+        ('configs', 'mmclip4clip/.mim/'),
+        ('tools', 'mmclip4clip/.mim/'),
+    ):
+        files = [
+            p.relative_to(ROOT).as_posix() for p in (ROOT / folder).rglob('*.py') if '.mim' not in p.parts
+        ]
         assert len(files) > 5
         assert not {prefix + f for f in files} - inside
     assert not [name for name in inside if name.startswith(('tests', 'shared'))]
@@ -42,12 +59,19 @@ def test_the_wheel_carries_every_module_config_and_tool(wheel):
 
 def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
     wheel.extractall(tmp_path)
-    code = ('from mmengine.config import Config; from pathlib import Path; '
-            'leaves = list(Path("mmclip4clip/.mim/configs").glob("[!_]*/**/*.py")); '
-            'assert leaves and all(Config.fromfile(leaf).model for leaf in leaves); '
-            'import mmclip4clip; print(mmclip4clip.__file__)')
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
+    code = (
+        'from mmengine.config import Config; from pathlib import Path; '
+        'leaves = list(Path("mmclip4clip/.mim/configs").glob("[!_]*/**/*.py")); '
+        'assert leaves and all(Config.fromfile(leaf).model for leaf in leaves); '
+        'import mmclip4clip; print(mmclip4clip.__file__)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stdout
 
 
@@ -71,8 +95,9 @@ def imports(folder: str) -> set:
 def distributions(folder: str) -> dict:
     """Name the distributions, in lower case, that may provide each import of a folder."""
     providers = packages_distributions()
-    return {name: {d.lower().replace('_', '-') for d in providers.get(name, [name])}
-            for name in imports(folder)}
+    return {
+        name: {d.lower().replace('_', '-') for d in providers.get(name, [name])} for name in imports(folder)
+    }
 
 
 def declared(*extras: str) -> set:
@@ -81,8 +106,9 @@ def declared(*extras: str) -> set:
     return {r.name.lower().replace('_', '-') for text in texts for r in requirements(text)}
 
 
-@pytest.mark.parametrize('folder, extras', [('mmclip4clip', ['caption']), ('tools', ['caption']),
-                                            ('tests', ['test'])])
+@pytest.mark.parametrize(
+    'folder, extras', [('mmclip4clip', ['caption']), ('tools', ['caption']), ('tests', ['test'])]
+)
 def test_everything_imported_is_declared(folder, extras):
     found = distributions(folder)
     assert found
@@ -104,8 +130,9 @@ def test_the_known_good_set_pins_what_the_package_and_every_extra_need(wheel):
     assert all(str(line.specifier).startswith('==') and not line.extras for line in lines)
     pinned = {line.name.lower(): str(line.specifier)[2:] for line in lines}
     metadata = wheel.read(next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode()
-    needed = [Requirement(line.split(': ')[1]) for line in metadata.splitlines()
-              if line.startswith('Requires-Dist')]
+    needed = [
+        Requirement(line.split(': ')[1]) for line in metadata.splitlines() if line.startswith('Requires-Dist')
+    ]
     assert len(needed) >= 20
     for requirement in needed:
         assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
@@ -115,12 +142,15 @@ def test_the_citation_is_of_this_version_and_of_the_paper():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
     assert citation['version'] == __version__
     assert citation['authors'] == [dict(name='mmclip4clip contributors')]
-    paper, = citation['references']
+    (paper,) = citation['references']
     assert paper == citation['preferred-citation'] and paper['url'] == 'https://arxiv.org/abs/2104.08860'
 
 
-@pytest.mark.parametrize('path', sorted(ROOT.glob('.github/**/*.yml')) + [ROOT / '.pre-commit-config.yaml'],
-                         ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    'path',
+    sorted(ROOT.glob('.github/**/*.yml')) + [ROOT / '.pre-commit-config.yaml'],
+    ids=lambda path: path.name,
+)
 def test_project_files_call_what_exists(path):
     content = yaml.safe_load(path.read_text())
     assert content

@@ -1,4 +1,5 @@
 """README and documentation against the project: what they show must work as shown."""
+
 import ast
 import json
 import re
@@ -17,12 +18,19 @@ from mmengine.registry import Registry
 from .tools.conftest import config, tool  # noqa: F401  the fixtures
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md')),
-         *sorted((ROOT / 'configs').rglob('README.md')), ROOT / 'tools/dataset_converters/README.md']
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    *sorted((ROOT / 'docs').rglob('*.md')),
+    *sorted((ROOT / 'configs').rglob('README.md')),
+    ROOT / 'tools/dataset_converters/README.md',
+]
 OWN_VIDEOS = (ROOT / 'docs/own-videos.md').read_text()
-CONFIGS = ('retrieval/clip4clip/clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py',
-           'captioning/clip4clip/clip4clip-seq-joint_vit-base-p32-res224-clip-pre_8xb16-u12-5e_'
-           'msrvtt-caption-rgb.py')
+CONFIGS = (
+    'retrieval/clip4clip/clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py',
+    'captioning/clip4clip/clip4clip-seq-joint_vit-base-p32-res224-clip-pre_8xb16-u12-5e_'
+    'msrvtt-caption-rgb.py',
+)
 EVERY_PAGE = pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -32,10 +40,10 @@ def mine(request, shapes, tmp_path) -> Path:
     shutil.copytree(shapes / 'videos', tmp_path / 'data/mine/videos')
     for split, source in (('train', 'train'), ('val', 'test'), ('test', 'test')):
         shutil.copy(shapes / f'{source}.json', tmp_path / f'data/mine/{split}.json')
-    snippet, = re.findall(r"```python\n(_base_ = '.*?)```", OWN_VIDEOS, re.S)
+    (snippet,) = re.findall(r"```python\n(_base_ = '.*?)```", OWN_VIDEOS, re.S)
     assert len(snippet.strip().splitlines()) <= 12
     if request.param == 'captioning':
-        other, = re.findall(r"`_base_ =\s'(clip4clip.*?)'`", OWN_VIDEOS)
+        (other,) = re.findall(r"`_base_ =\s'(clip4clip.*?)'`", OWN_VIDEOS)
         snippet = re.sub("'clip4clip_.*?'", f"'{other}'", snippet)
     folder = ROOT / f'configs/{request.param}/clip4clip'
     path = tmp_path / f'{request.param}.py'
@@ -45,22 +53,43 @@ def mine(request, shapes, tmp_path) -> Path:
 
 def test_the_config_for_ones_own_videos_trains_and_tests(mine, tool, shapes, tmp_path):  # noqa: F811
     tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=2)
-    options = ['env_cfg.dist_cfg.backend=gloo', 'model.backbone.pretrained=None',
-               'model.backbone.config.projection_dim=64']
-    options += [f'model.backbone.config.{part}_config.{k}={v}' for part in ('text', 'vision')
-                for k, v in tower.items()]
+    options = [
+        'env_cfg.dist_cfg.backend=gloo',
+        'model.backbone.pretrained=None',
+        'model.backbone.config.projection_dim=64',
+    ]
+    options += [
+        f'model.backbone.config.{part}_config.{k}={v}'
+        for part in ('text', 'vision')
+        for k, v in tower.items()
+    ]
     for part in ('train', 'val', 'test'):
-        options += [f'{part}_dataloader.num_workers=0', f'{part}_dataloader.persistent_workers=False',
-                    f'{part}_dataloader.dataset.pipeline.4.tokenizer={shapes}/tokenizer']
+        options += [
+            f'{part}_dataloader.num_workers=0',
+            f'{part}_dataloader.persistent_workers=False',
+            f'{part}_dataloader.dataset.pipeline.4.tokenizer={shapes}/tokenizer',
+        ]
     captioning = mine.stem == 'captioning'
     if captioning:
-        options += [*(f'model.adapter.{k}={v}' for k, v in dict(width=64, num_layers=1, num_heads=2).items()),
-                    f'model.tokenizer={shapes}/tokenizer', 'model.generation.max_new_tokens=5',
-                    'val_evaluator.1.java=False', 'test_evaluator.1.java=False']
-    tool('train.py', mine, '--work-dir', 'w', '--cfg-options', *options, 'train_cfg.max_epochs=1',
-         'default_hooks.report.gallery=0')
+        options += [
+            *(f'model.adapter.{k}={v}' for k, v in dict(width=64, num_layers=1, num_heads=2).items()),
+            f'model.tokenizer={shapes}/tokenizer',
+            'model.generation.max_new_tokens=5',
+            'val_evaluator.1.java=False',
+            'test_evaluator.1.java=False',
+        ]
+    tool(
+        'train.py',
+        mine,
+        '--work-dir',
+        'w',
+        '--cfg-options',
+        *options,
+        'train_cfg.max_epochs=1',
+        'default_hooks.report.gallery=0',
+    )
     tool('test.py', mine, 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options', *options)
-    entry, = json.loads((tmp_path / 't/metrics.json').read_text())
+    (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['retrieval/R10'] >= 0 and ('caption/CIDEr' in entry) == captioning
 
 
@@ -87,12 +116,19 @@ def flags(path: Path) -> set:
 def test_every_file_that_a_page_names_exists(page):
     text = page.read_text()
     links = [link for link in re.findall(r'\]\(([^)#]+)', text) if not link.startswith('http')]
-    named = [path.rstrip('.') for path in re.findall(
-        r'(?<![\w/.])(?:tools|configs|tests|requirements|mmclip4clip)/[\w/.-]+(?![\w*]|/\*)', text)]
+    named = [
+        path.rstrip('.')
+        for path in re.findall(
+            r'(?<![\w/.])(?:tools|configs|tests|requirements|mmclip4clip)/[\w/.-]+(?![\w*]|/\*)', text
+        )
+    ]
     new = {line for block in blocks(page, '') for line in re.findall(r'^# (\S+/\S+\.py)$', block, re.M)}
     missing = [link for link in links if not (page.parent / link).exists()]
-    missing += [path for path in named if not (ROOT / path).exists() and path not in new
-                and Path(path).name != 'mine.py']
+    missing += [
+        path
+        for path in named
+        if not (ROOT / path).exists() and path not in new and Path(path).name != 'mine.py'
+    ]
     assert not missing
 
 
@@ -152,11 +188,18 @@ def test_every_class_that_a_page_names_exists(page):
     for block in blocks(page, 'python'):
         named |= set(re.findall(r"type='(\w+)'", block))
     new = {name for block in blocks(page, 'python') for name in re.findall(r'^class (\w+)', block, re.M)}
-    registries = [r for module in (mmaction.registry, mmengine.registry) for r in vars(module).values()
-                  if isinstance(r, Registry)]
+    registries = [
+        r
+        for module in (mmaction.registry, mmengine.registry)
+        for r in vars(module).values()
+        if isinstance(r, Registry)
+    ]
     known = {name for registry in registries for name in registry.module_dict}
-    known |= {name for path in (ROOT / 'mmclip4clip').rglob('*.py')
-              for name in re.findall(r'^class (\w+)', path.read_text(), re.M)}
+    known |= {
+        name
+        for path in (ROOT / 'mmclip4clip').rglob('*.py')
+        for name in re.findall(r'^class (\w+)', path.read_text(), re.M)
+    }
     assert not named - new - known
 
 
@@ -175,8 +218,11 @@ def test_the_readme_is_short_and_its_picture_small():
 
 def test_every_page_is_in_the_navigation_and_every_room_has_an_api_page():
     def pages(entry):
-        return [entry] if isinstance(entry, str) else [p for e in (
-            entry if isinstance(entry, list) else entry.values()) for p in pages(e)]
+        return (
+            [entry]
+            if isinstance(entry, str)
+            else [p for e in (entry if isinstance(entry, list) else entry.values()) for p in pages(e)]
+        )
 
     docs = ROOT / 'docs'
     listed = pages(yaml.safe_load((ROOT / 'mkdocs.yml').read_text())['nav'])
@@ -193,7 +239,8 @@ def test_the_picture_of_the_architecture_shows_every_room():
 
 
 def test_no_sentence_stands_on_two_pages():
-    prose = (re.sub(r'^(```.*?^```|\|[^\n]*|#[^\n]*)', '', page.read_text(), flags=re.S | re.M)
-             for page in PAGES)
+    prose = (
+        re.sub(r'^(```.*?^```|\|[^\n]*|#[^\n]*)', '', page.read_text(), flags=re.S | re.M) for page in PAGES
+    )
     counts = Counter(' '.join(s.split()) for text in prose for s in re.split(r'(?<=[.:])\s+', text))
     assert not [s for s, count in counts.items() if count > 1 and len(s) > 60]

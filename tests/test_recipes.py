@@ -1,4 +1,5 @@
 """The recipes in configs/_base_/schedules, built as mmengine's runner builds them."""
+
 import math
 import shutil
 from pathlib import Path
@@ -22,9 +23,13 @@ def recipe(name):
 
 
 def retriever(tiny_clip, frozen_layers=0, **adapter):
-    return MODELS.build(dict(
-        type='CLIP4ClipRetriever', adapter=adapter or dict(type='MeanAdapter'),
-        backbone=dict(type='CLIPBackbone', config=tiny_clip, frozen_layers=frozen_layers)))
+    return MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            adapter=adapter or dict(type='MeanAdapter'),
+            backbone=dict(type='CLIPBackbone', config=tiny_clip, frozen_layers=frozen_layers),
+        )
+    )
 
 
 def settings(wrapper, model):
@@ -41,7 +46,8 @@ def rates(schedule, steps, epoch_length=49):
     wrapper = OptimWrapper(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-5))
     schedulers = [
         PARAM_SCHEDULERS.build(dict(part), default_args=dict(optimizer=wrapper, epoch_length=epoch_length))
-        for part in (schedule if isinstance(schedule, list) else [schedule])]
+        for part in (schedule if isinstance(schedule, list) else [schedule])
+    ]
     seen = []
     for _ in range(steps + 2):
         seen.append(wrapper.get_lr()['lr'][0])
@@ -60,8 +66,9 @@ def test_for_a_mean_modern_is_the_recipe_that_mmaction2_publishes(tiny_clip):
     assert len(found) == sum(p.requires_grad for p in model.parameters())
     assert rates(ours.param_scheduler, 5 * 49) == rates(theirs.param_scheduler, 5 * 49)
     assert ours.auto_scale_lr == theirs.auto_scale_lr
-    assert {k: v for k, v in ours.train_cfg.items() if k != 'type'} == \
-        {k: v for k, v in theirs.train_cfg.items() if k != 'type'}
+    assert {k: v for k, v in ours.train_cfg.items() if k != 'type'} == {
+        k: v for k, v in theirs.train_cfg.items() if k != 'type'
+    }
 
 
 def test_modern_trains_heads_ten_times_as_fast(tiny_clip):
@@ -77,25 +84,33 @@ def plain_reference(start, gradients, total_steps):
     second = {name: torch.zeros_like(p) for name, p in start.items()}
     for step, grads in enumerate(gradients):
         progress = step / total_steps
-        factor = progress / .1 if progress < .1 else .5 * (1 + math.cos(math.pi * progress))
+        factor = progress / 0.1 if progress < 0.1 else 0.5 * (1 + math.cos(math.pi * progress))
         norm = math.sqrt(sum((g**2).sum().item() for g in grads.values()))
         for name, g in grads.items():
             g = g * min(1, 1 / (norm + 1e-6))
             g = g * min(1, 1 / (math.sqrt((g**2).sum().item()) + 1e-6))
-            first[name] = .9 * first[name] + .1 * g
-            second[name] = .98 * second[name] + .02 * g**2
-            decay = 0 if 'bias' in name else .2
+            first[name] = 0.9 * first[name] + 0.1 * g
+            second[name] = 0.98 * second[name] + 0.02 * g**2
+            decay = 0 if 'bias' in name else 0.2
             rate = 1e-4 * (1e-3 if name.startswith('backbone.clip.') else 1) * factor
             weight[name] = weight[name] - rate * (
-                first[name] / (second[name].sqrt() + 1e-6) + decay * weight[name])
+                first[name] / (second[name].sqrt() + 1e-6) + decay * weight[name]
+            )
         yield dict(weight), dict(first), dict(second)
 
 
 @pytest.fixture
 def inputs(shapes, pipeline):
-    dataset = DATASETS.build(dict(
-        type='VideoCaptionDataset', ann_file='test.json', data_root=str(shapes),
-        data_prefix=dict(video='videos'), test_mode=True, pipeline=pipeline))
+    dataset = DATASETS.build(
+        dict(
+            type='VideoCaptionDataset',
+            ann_file='test.json',
+            data_root=str(shapes),
+            data_prefix=dict(video='videos'),
+            test_mode=True,
+            pipeline=pipeline,
+        )
+    )
     batch = pseudo_collate([dataset[i] for i in range(4)])
     return MODELS.build(dict(type='VideoCaptionPreprocessor'))(batch, training=True)['inputs']
 
@@ -117,31 +132,38 @@ def train(model, inputs, wrapper, scheduler, loss_weight):
         wrapper.zero_grad()
         scheduler.step()
         states = {name: wrapper.optimizer.state[p] for name, p in trained.items()}
-        seen.append(({name: p.detach().clone() for name, p in trained.items()},
-                     {name: state['exp_avg'].clone() for name, state in states.items()},
-                     {name: state['exp_avg_sq'].clone() for name, state in states.items()}))
+        seen.append(
+            (
+                {name: p.detach().clone() for name, p in trained.items()},
+                {name: state['exp_avg'].clone() for name, state in states.items()},
+                {name: state['exp_avg_sq'].clone() for name, state in states.items()},
+            )
+        )
     return gradients, seen
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@pytest.mark.parametrize('loss_weight, clipped', [(10., True), (1e-4, False)])
+@pytest.mark.parametrize('loss_weight, clipped', [(10.0, True), (1e-4, False)])
 def test_steps_of_reference_are_those_of_its_formulas(tiny_clip, inputs, dtype, loss_weight, clipped):
-    model = retriever(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2,
-                      max_frames=24).to(dtype)
+    model = retriever(
+        tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2, max_frames=24
+    ).to(dtype)
     inputs['frames'] = inputs['frames'].to(dtype)
     cfg = recipe('reference')
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     scheduler = PARAM_SCHEDULERS.build(
         dict(cfg.param_scheduler[0], end=cfg.train_cfg.max_epochs),
-        default_args=dict(optimizer=wrapper, epoch_length=EPOCH_LENGTH))
+        default_args=dict(optimizer=wrapper, epoch_length=EPOCH_LENGTH),
+    )
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert len(trained) < len(list(model.parameters()))
     start = {name: p.detach().double().clone() for name, p in model.named_parameters()}
     gradients, seen = train(model, inputs, wrapper, scheduler, loss_weight)
     norm = sum((g**2).sum() for g in gradients[0].values()).sqrt()
     assert (norm > 1) == clipped
-    plain = plain_reference({name: start[name] for name in trained}, gradients,
-                            cfg.train_cfg.max_epochs * EPOCH_LENGTH)
+    plain = plain_reference(
+        {name: start[name] for name in trained}, gradients, cfg.train_cfg.max_epochs * EPOCH_LENGTH
+    )
     for step, (ours, theirs) in enumerate(zip(seen, plain)):
         for name in trained:
             assert all(far(a[name], b[name]) < 1e-5 for a, b in zip(ours, theirs)), (step, name)
@@ -165,7 +187,8 @@ def test_reference_trains_and_resumes_exactly(tool, config, tmp_path):  # noqa: 
     shutil.copytree('whole', 'stopped')  # as if stopped after the first epoch
     (tmp_path / 'stopped/epoch_2.pth').unlink()
     tool('train.py', 'recipe.py', '--work-dir', 'stopped', '--resume', 'stopped/epoch_1.pth', *flags)
-    first, whole, stopped = (weights(f'{path}.pth') for path in (
-        'whole/epoch_1', 'whole/epoch_2', 'stopped/epoch_2'))
+    first, whole, stopped = (
+        weights(f'{path}.pth') for path in ('whole/epoch_1', 'whole/epoch_2', 'stopped/epoch_2')
+    )
     assert all(torch.equal(whole[key], stopped[key]) for key in whole)
     assert not all(torch.equal(whole[key], first[key]) for key in whole)

@@ -7,8 +7,12 @@ from mmclip4clip.safe_config import plain_assignments
 
 
 def test_what_mmengine_writes_is_read_whole():
-    written = dict(model=dict(type='A', sizes=(1, 2), layers=[dict(n=-1, rate=1e-3), None]), name="it's",
-                   keys={'backbone.clip': dict(lr_mult=0.1), 'a b': [dict(x=True)]}, bound=float('inf'))
+    written = dict(
+        model=dict(type='A', sizes=(1, 2), layers=[dict(n=-1, rate=1e-3), None]),
+        name="it's",
+        keys={'backbone.clip': dict(lr_mult=0.1), 'a b': [dict(x=True)]},
+        bound=float('inf'),
+    )
     text = Config(written).pretty_text
     values, kept, others = plain_assignments(text)
     assert kept == text and others == []
@@ -16,11 +20,31 @@ def test_what_mmengine_writes_is_read_whole():
     assert values['keys'] == written['keys'] and values['bound'] == float('inf') and values['name'] == "it's"
 
 
-@pytest.mark.parametrize('line', [
-    'import os', "__import__('os').mkdir('harmed')", "x = __import__('os').mkdir('harmed')", 'x = open(0)',
-    "_base_ = '/etc/passwd'", 'def f(): pass', 'x = [y for y in ()]', 'x = dict(**y)', 'x = {**y}', 'x = y',
-    "x = f'{y}'", 'x = lambda: 0', 'x += 1', 'x: int = 1', 'a.b = 1', 'a = b = 1', 'if 1: x = 1',
-    "x = dict(a=[dict(b=getattr(c, 'd'))])", 'x = (y := 1)', "@f\nclass A: pass"])
+@pytest.mark.parametrize(
+    'line',
+    [
+        'import os',
+        "__import__('os').mkdir('harmed')",
+        "x = __import__('os').mkdir('harmed')",
+        'x = open(0)',
+        "_base_ = '/etc/passwd'",
+        'def f(): pass',
+        'x = [y for y in ()]',
+        'x = dict(**y)',
+        'x = {**y}',
+        'x = y',
+        "x = f'{y}'",
+        'x = lambda: 0',
+        'x += 1',
+        'x: int = 1',
+        'a.b = 1',
+        'a = b = 1',
+        'if 1: x = 1',
+        "x = dict(a=[dict(b=getattr(c, 'd'))])",
+        'x = (y := 1)',
+        '@f\nclass A: pass',
+    ],
+)
 def test_what_is_more_than_a_value_is_left_out(line):
     values, kept, others = plain_assignments(f"epochs = 5\n{line}\nmodel = dict(type='A')\n")
     assert values == dict(epochs=5, model=dict(type='A'))
@@ -28,8 +52,9 @@ def test_what_is_more_than_a_value_is_left_out(line):
     assert len(others) == 1 and others[0] in line
 
 
-@pytest.mark.parametrize('text', ['x = (', 'a' * 2_000_000, b'x = 1', None, 'x = ' + '(' * 5000 + ')' * 5000,
-                                  'x = 1\0'])
+@pytest.mark.parametrize(
+    'text', ['x = (', 'a' * 2_000_000, b'x = 1', None, 'x = ' + '(' * 5000 + ')' * 5000, 'x = 1\0']
+)
 def test_text_that_cannot_be_parsed_gives_nothing(text):
     values, kept, others = plain_assignments(text)
     assert (values, kept) == ({}, '') and len(others[0]) <= 60

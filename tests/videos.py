@@ -1,9 +1,10 @@
 """Video files of many kinds for the tests, and how to decode them independently."""
+
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import List, Sequence
 
 import av
 import cv2
@@ -12,8 +13,15 @@ import numpy as np
 TICK = Fraction(1, 60000)
 
 
-def write_frames(path: Path, seconds: Sequence[float], gop: int = 10, b_frames: int = 2,
-                 codec: str = 'libx264', pixels: str = 'yuv420p', **options) -> Path:
+def write_frames(
+    path: Path,
+    seconds: Sequence[float],
+    gop: int = 10,
+    b_frames: int = 2,
+    codec: str = 'libx264',
+    pixels: str = 'yuv420p',
+    **options,
+) -> Path:
     """Write moving noise, a frame at each of these seconds, no two of them alike."""
     tick = Fraction(1, 30) if path.suffix == '.avi' else TICK  # AVI counts frames only
     rng = np.random.default_rng(len(seconds))
@@ -25,7 +33,7 @@ def write_frames(path: Path, seconds: Sequence[float], gop: int = 10, b_frames: 
         stream.options = dict(g=str(gop), bf=str(b_frames), keyint_min=str(gop))
         for number, second in enumerate(seconds):
             left = (3 * number) % 336
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(scene[:, left:left + 64]))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(scene[:, left : left + 64]))
             frame.pts, frame.time_base = round(second / tick), tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -36,7 +44,7 @@ def at_rate(fps: float, count: int) -> np.ndarray:
     return np.arange(count) / fps
 
 
-def decode_in_order(path) -> List[np.ndarray]:
+def decode_in_order(path) -> list[np.ndarray]:
     """Decode frame by frame from the first one on, past damage: the measure for all else."""
     frames = []
     with av.open(str(path)) as container, suppress(av.error.InvalidDataError):
@@ -53,7 +61,7 @@ def digest(frame: np.ndarray) -> str:
 def cut(source: Path, path: Path, share: float) -> Path:
     """Copy the first part of a file only."""
     content = source.read_bytes()
-    path.write_bytes(content[:int(share * len(content))])
+    path.write_bytes(content[: int(share * len(content))])
     return path
 
 
@@ -62,7 +70,7 @@ def turn(source: Path, path: Path) -> Path:
     content = bytearray(source.read_bytes())
     place = content.find(b'tkhd') + 4 + 40  # the matrix of a version 0 box
     matrix = np.array([0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30], '>i4').tobytes()
-    content[place:place + len(matrix)] = matrix
+    content[place : place + len(matrix)] = matrix
     path.write_bytes(content)
     return path
 
@@ -111,8 +119,9 @@ def write_streams(path: Path, *streams: dict) -> Path:
                     frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
                     frame.sample_rate, frame.pts = 16000, 1024 * number
                 else:
-                    frame = av.VideoFrame.from_ndarray(np.full(
-                        (stream.height, stream.width, 3), kind['light'] + number, np.uint8))
+                    frame = av.VideoFrame.from_ndarray(
+                        np.full((stream.height, stream.width, 3), kind['light'] + number, np.uint8)
+                    )
                     frame.pts, frame.time_base = number, Fraction(1, 10)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())

@@ -1,4 +1,5 @@
 """Evaluate a checkpoint."""
+
 import argparse
 from pathlib import Path
 
@@ -10,9 +11,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--dump', metavar='RESULT.pkl', type=Path,
-                        help='write captions, features, ranks and top answers of each video here; '
-                        'tools/analysis_tools/score_dump.py reads it')
+    parser.add_argument(
+        '--dump',
+        metavar='RESULT.pkl',
+        type=Path,
+        help='write captions, features, ranks and top answers of each video here; '
+        'tools/analysis_tools/score_dump.py reads it',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -24,8 +29,10 @@ def main() -> None:
     cfg = load_config(args)
     if args.dump:
         metrics = cfg.test_evaluator
-        cfg.test_evaluator = [*(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
-                              dict(type='RetrievalDump', out_file_path=str(args.dump))]
+        cfg.test_evaluator = [
+            *(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
+            dict(type='RetrievalDump', out_file_path=str(args.dump)),
+        ]
     cfg.load_from, cfg.resume = args.checkpoint, False
     build_runner(cfg, training=False).test()
     leave_processes()

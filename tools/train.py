@@ -1,4 +1,5 @@
 """Train a model from a config."""
+
 import argparse
 
 from mmclip4clip.apis import (
@@ -15,12 +16,20 @@ from mmclip4clip.engine.hooks import TrainingStopped
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from this checkpoint, or from the latest of the work dir, if it has one')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the latest of the work dir, if it has one',
+    )
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale learning rates by the batch size over auto_scale_lr.base_batch_size')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale learning rates by the batch size over auto_scale_lr.base_batch_size',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 

@@ -1,4 +1,5 @@
 """Train a small tokenizer of CLIP's kind on the captions of annotation files."""
+
 import argparse
 from pathlib import Path
 
@@ -15,9 +16,11 @@ def main() -> None:
     entries = [entry for path in args.annotations for entry in load_annotations(path)]
     captions = [caption for entry in entries for caption in entry['captions']]
     tokenizer = train_tokenizer(captions, args.folder, args.vocab_size)
-    print(f'{len(tokenizer)} tokens from {len(captions)} captions in {args.folder}; a model trained '
-          f'from nothing takes text_config=dict(vocab_size={len(tokenizer)}, '
-          f'bos_token_id={tokenizer.bos_token_id}, eos_token_id={tokenizer.eos_token_id})')
+    print(
+        f'{len(tokenizer)} tokens from {len(captions)} captions in {args.folder}; a model trained '
+        f'from nothing takes text_config=dict(vocab_size={len(tokenizer)}, '
+        f'bos_token_id={tokenizer.bos_token_id}, eos_token_id={tokenizer.eos_token_id})'
+    )
 
 
 if __name__ == '__main__':

@@ -19,12 +19,14 @@ default_hooks = dict(
     input_check=dict(type='InputCheckHook'),
     preprocessing_check=dict(type='PreprocessingCheckHook'),
     report=dict(type='RetrievalReportHook'),
-    caption_report=dict(type='CaptionReportHook'))
+    caption_report=dict(type='CaptionReportHook'),
+)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 
 log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
 vis_backends = [dict(type='LocalVisBackend')]

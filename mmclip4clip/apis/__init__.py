@@ -8,5 +8,12 @@ from .launch import (
 )
 from .old_names import read_config
 
-__all__ = ['add_common_arguments', 'build_runner', 'leave_processes', 'load_config', 'lock_for_training',
-           'read_config', 'set_checkpoint']
+__all__ = [
+    'add_common_arguments',
+    'build_runner',
+    'leave_processes',
+    'load_config',
+    'lock_for_training',
+    'read_config',
+    'set_checkpoint',
+]

@@ -1,8 +1,8 @@
 """What a run takes from the checkpoint that it loads, before its model and data are built."""
+
 import json
 import pickle
 from pathlib import Path
-from typing import List, Tuple
 
 import torch
 from mmaction.registry import MODELS
@@ -38,7 +38,8 @@ def build_runner(cfg: Config, training: bool) -> Runner:
             f'{error}\nThe checkpoint {cfg.load_from} does not stand in for it: it was saved by an earlier '
             'version, or does not hold the whole model. Give model.backbone.pretrained=FOLDER of the CLIP '
             'that it was trained from; to test or resume it, model.backbone.config in place of pretrained '
-            'does too: the arguments of transformers.CLIPConfig for that CLIP') from error
+            'does too: the arguments of transformers.CLIPConfig for that CLIP'
+        ) from error
     if note:
         runner.logger.info(note)
     return runner
@@ -75,11 +76,13 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
     backbone.config = settings
     if resume:  # where its training started from is in the checkpoint, too
         backbone.pop('init_cfg', None)
-    return (f'model.backbone is built by the config in {cfg.load_from}, and gets its weights from there: '
-            f'pretrained={name!r} is not loaded')
+    return (
+        f'model.backbone is built by the config in {cfg.load_from}, and gets its weights from there: '
+        f'pretrained={name!r} is not loaded'
+    )
 
 
-def read_entry(path: object) -> Tuple[dict, List[str]]:
+def read_entry(path: object) -> tuple[dict, list[str]]:
     """Read what a checkpoint tells about itself, without its weights and without running anything in it.
 
     Args:
@@ -95,12 +98,23 @@ def read_entry(path: object) -> Tuple[dict, List[str]]:
         content = torch.load(Path(str(path)).expanduser(), map_location='cpu', weights_only=True, mmap=True)
         entry = dict(content['meta']['mmclip4clip'])
         # Copied, as the file may be replaced while the run goes on.
-        entry['tokenizers'] = {role: dict(name=saved['name'], files={
-            name: data.clone() for name, data in saved['files'].items()})
-            for role, saved in entry.get('tokenizers', {}).items()}
+        entry['tokenizers'] = {
+            role: dict(
+                name=saved['name'], files={name: data.clone() for name, data in saved['files'].items()}
+            )
+            for role, saved in entry.get('tokenizers', {}).items()
+        }
         return entry, [key.removeprefix('module.') for key in content['state_dict']]
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError,
-            AttributeError):
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):
         return {}, []
 
 
@@ -111,15 +125,19 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str) -> None:
         return
     content = json.loads(path.read_text(encoding='utf-8'))
     if content.get('model_type') != 'clip':
-        raise ValueError(f'model.backbone.pretrained={str(folder)!r} is of model_type='
-                         f'{content.get("model_type")!r}, the checkpoint {checkpoint} of clip')
+        raise ValueError(
+            f'model.backbone.pretrained={str(folder)!r} is of model_type='
+            f'{content.get("model_type")!r}, the checkpoint {checkpoint} of clip'
+        )
     lines = clip_differences(settings, clip_settings(CLIPConfig.from_dict(content)))
     if lines:
-        raise ValueError(f'model.backbone.pretrained={str(folder)!r} is another CLIP than that of the '
-                         f'checkpoint {checkpoint} (checkpoint -> folder):\n  ' + '\n  '.join(lines))
+        raise ValueError(
+            f'model.backbone.pretrained={str(folder)!r} is another CLIP than that of the '
+            f'checkpoint {checkpoint} (checkpoint -> folder):\n  ' + '\n  '.join(lines)
+        )
 
 
-def _has_clip(settings: dict, keys: List[str]) -> bool:
+def _has_clip(settings: dict, keys: list[str]) -> bool:
     """Tell whether weights of these names make up the whole CLIP."""
     if max(settings[tower]['num_hidden_layers'] for tower in SETTINGS) > len(keys):
         return False
@@ -128,7 +146,7 @@ def _has_clip(settings: dict, keys: List[str]) -> bool:
     return {CLIP + key for key in expected} <= set(keys)
 
 
-def _has_adapter(cfg: ConfigDict, keys: List[str]) -> bool:
+def _has_adapter(cfg: ConfigDict, keys: list[str]) -> bool:
     """Tell whether weights of these names make up the whole adapter, which would else start from CLIP's."""
     init_default_scope('mmaction')
     with torch.device('meta'):

@@ -1,9 +1,9 @@
 """What tools/train.py and tools/test.py have in common."""
+
 import argparse
 import os
 import tempfile
 from pathlib import Path
-from typing import Optional
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
@@ -21,10 +21,16 @@ MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBa
 MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 # What default_runtime.py has, so that configs which do not inherit it are guarded too.
 GUARDS = dict(
-    work_dir_lock='WorkDirLockHook', random_states='RandomStateHook', non_finite_guard='NonFiniteGuardHook',
-    stop_signal='StopSignalHook', bad_videos='BadVideoHook', video_check='VideoCheckHook',
-    architecture_check='ArchitectureCheckHook', input_check='InputCheckHook',
-    preprocessing_check='PreprocessingCheckHook')
+    work_dir_lock='WorkDirLockHook',
+    random_states='RandomStateHook',
+    non_finite_guard='NonFiniteGuardHook',
+    stop_signal='StopSignalHook',
+    bad_videos='BadVideoHook',
+    video_check='VideoCheckHook',
+    architecture_check='ArchitectureCheckHook',
+    input_check='InputCheckHook',
+    preprocessing_check='PreprocessingCheckHook',
+)
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')  # by launcher
 
 
@@ -32,17 +38,19 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that training and testing share, as OpenMMLab's tools have them."""
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and reports')
     parser.add_argument('--seed', type=int, help='random seed; wins over the config')
-    parser.add_argument('--deterministic', action='store_true',
-                        help='use deterministic algorithms only')
-    parser.add_argument('--diff-rank-seed', action='store_true',
-                        help='give every process another seed')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='settings that replace those of the config, as key=value; lists as '
-                        'key="[a,b]", nested keys with dots')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help=argparse.SUPPRESS)
+    parser.add_argument('--deterministic', action='store_true', help='use deterministic algorithms only')
+    parser.add_argument('--diff-rank-seed', action='store_true', help='give every process another seed')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that replace those of the config, as key=value; lists as '
+        'key="[a,b]", nested keys with dots',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -64,8 +72,7 @@ def load_config(args: argparse.Namespace) -> Config:
     use_resumable_parts(cfg)
     use_guards(cfg)
     use_safe_checkpoints(cfg)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs') / Path(args.config).stem)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     check_work_dir(Path(cfg.work_dir))
     randomness = dict(cfg.get('randomness') or {})
     if args.seed is not None:
@@ -94,12 +101,16 @@ def use_guards(cfg: Config) -> None:
     if 'tokenizer_check' in hooks:  # as it was called before
         hooks.pop('preprocessing_check', None)
         present.add(GUARDS['preprocessing_check'])
-    added = {name: dict(type=kind) for name, kind in GUARDS.items()
-             if name not in hooks and kind not in present}
+    added = {
+        name: dict(type=kind) for name, kind in GUARDS.items() if name not in hooks and kind not in present
+    }
     if added:
         cfg.default_hooks = {**hooks, **added}
-        print_log(f'the config has no default_hooks {", ".join(added)}: they are added; NAME=None in '
-                  'default_hooks leaves one out', logger='current')
+        print_log(
+            f'the config has no default_hooks {", ".join(added)}: they are added; NAME=None in '
+            'default_hooks leaves one out',
+            logger='current',
+        )
 
 
 def _name_of_hook(hook: object) -> str:
@@ -119,11 +130,13 @@ def use_safe_checkpoints(cfg: Config) -> None:
     for hook in [cfg.default_hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in MMENGINE_CHECKPOINT_HOOKS:
             hook['type'] = 'SafeCheckpointHook'
-            print_log('CheckpointHook in the config is replaced by SafeCheckpointHook, with its arguments',
-                      logger='current')
+            print_log(
+                'CheckpointHook in the config is replaced by SafeCheckpointHook, with its arguments',
+                logger='current',
+            )
 
 
-def set_checkpoint(cfg: Config, resume: Optional[str]) -> None:
+def set_checkpoint(cfg: Config, resume: str | None) -> None:
     """Choose what a training begins from: its newest checkpoint, one that is named, or ``load_from``.
 
     Args:
@@ -136,8 +149,12 @@ def set_checkpoint(cfg: Config, resume: Optional[str]) -> None:
         latest = find_checkpoint(cfg.work_dir, hook.get('out_dir'), hook.get('filename_tmpl'))
         cfg.resume, cfg.load_from = latest is not None, latest or cfg.get('load_from')
         start = f'{cfg.load_from} (load_from)' if cfg.load_from else 'the weights of the config'
-        print_log(f'resuming from {latest}' if latest else f'{cfg.work_dir} has no checkpoint to resume: '
-                  f'the training begins anew, from {start}', logger='current')
+        print_log(
+            f'resuming from {latest}'
+            if latest
+            else f'{cfg.work_dir} has no checkpoint to resume: the training begins anew, from {start}',
+            logger='current',
+        )
     elif resume:
         if '://' not in resume:
             verify_checkpoint(resume)
@@ -175,5 +192,6 @@ def check_work_dir(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise OSError(f'the work dir {folder} cannot be written: {error}; choose another one with '
-                      '--work-dir') from error
+        raise OSError(
+            f'the work dir {folder} cannot be written: {error}; choose another one with --work-dir'
+        ) from error

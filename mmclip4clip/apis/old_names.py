@@ -1,4 +1,5 @@
 """Config files and command-line keys of earlier versions, and what they are called now."""
+
 import logging
 import math
 import re
@@ -14,7 +15,8 @@ SCHEDULE = {
     'param_scheduler.0.start_factor': 'param_scheduler.start_factor',
     'param_scheduler.0.end': 'param_scheduler.warmup',
     'param_scheduler.1.begin': 'param_scheduler.cosine_begin',
-    'param_scheduler.1.end': 'param_scheduler.end'}
+    'param_scheduler.1.end': 'param_scheduler.end',
+}
 LENGTH = 'param_scheduler.1.T_max'
 
 
@@ -28,15 +30,20 @@ def read_config(path: str) -> Config:
     if not Path(path).is_file():
         if _moved(path) is None:
             raise FileNotFoundError(f'the config {path} does not exist')
-        print_log(f'the config {path} has moved: {_moved(path)} is used; give this path from now on',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'the config {path} has moved: {_moved(path)} is used; give this path from now on',
+            logger='current',
+            level=logging.WARNING,
+        )
         path = str(_moved(path))
     try:
         return Config.fromfile(path)
     except FileNotFoundError as error:
         if error.filename and _moved(error.filename):
-            raise FileNotFoundError(f'{path} inherits {error.filename}, which has moved: write '
-                                    f'{_moved(error.filename)} in its _base_') from error
+            raise FileNotFoundError(
+                f'{path} inherits {error.filename}, which has moved: write '
+                f'{_moved(error.filename)} in its _base_'
+            ) from error
         raise
 
 
@@ -65,15 +72,24 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
     renamed = {SCHEDULE.get(key, key): value for key, value in options.items() if key != LENGTH}
     for key in options:
         if key in SCHEDULE:
-            print_log(f'{key} is called {SCHEDULE[key]} now, as param_scheduler is one WarmUpCosineLR',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'{key} is called {SCHEDULE[key]} now, as param_scheduler is one WarmUpCosineLR',
+                logger='current',
+                level=logging.WARNING,
+            )
         elif key == LENGTH:
-            _check_length(dict(schedule, **{k.rpartition('.')[2]: v for k, v in renamed.items()
-                                            if k in SCHEDULE.values()}), options[LENGTH])
+            _check_length(
+                dict(
+                    schedule,
+                    **{k.rpartition('.')[2]: v for k, v in renamed.items() if k in SCHEDULE.values()},
+                ),
+                options[LENGTH],
+            )
         elif re.match(r'param_scheduler\.\d', key):
             raise ValueError(
                 f'{key} is no key of this config: its param_scheduler is one WarmUpCosineLR, with '
-                f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of others')
+                f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of others'
+            )
     return renamed
 
 
@@ -83,6 +99,10 @@ def _check_length(schedule: dict, length: float) -> None:
     if not math.isclose(length, schedule['end'] - begin):
         raise ValueError(
             f'{LENGTH}={length}: the cosine of WarmUpCosineLR reaches from cosine_begin, {begin}, to end, '
-            f'{schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end')
-    print_log(f'{LENGTH} is not needed any more: the cosine of WarmUpCosineLR reaches from cosine_begin to '
-              'end', logger='current', level=logging.WARNING)
+            f'{schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end'
+        )
+    print_log(
+        f'{LENGTH} is not needed any more: the cosine of WarmUpCosineLR reaches from cosine_begin to end',
+        logger='current',
+        level=logging.WARNING,
+    )

@@ -1,6 +1,6 @@
 import math
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 from torch import Tensor
 from transformers import CLIPConfig
@@ -9,13 +9,25 @@ CLIP = 'backbone.clip.'
 PATCH = f'{CLIP}vision_model.embeddings.patch_embedding.weight'
 # What the shapes of a CLIP's weights do not tell.
 NOT_IN_SHAPES = dict(
-    text_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps', 'bos_token_id', 'eos_token_id',
-                 'pad_token_id'),
-    vision_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps'))
+    text_config=(
+        'num_attention_heads',
+        'hidden_act',
+        'layer_norm_eps',
+        'bos_token_id',
+        'eos_token_id',
+        'pad_token_id',
+    ),
+    vision_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
+)
 # By how a key begins that the adapters before it do not have. MeanAdapter has none at all.
-ADAPTERS = {'adapter.lstm.': 'SeqLSTMAdapter', 'adapter.score.': 'TightAdapter',
-            'adapter.token_weight.': 'WTIAdapter', 'adapter.linear_proj.': 'XPoolAdapter',
-            'adapter.transformer.': 'SeqTransformerAdapter', 'adapter.': 'an unknown adapter'}
+ADAPTERS = {
+    'adapter.lstm.': 'SeqLSTMAdapter',
+    'adapter.score.': 'TightAdapter',
+    'adapter.token_weight.': 'WTIAdapter',
+    'adapter.linear_proj.': 'XPoolAdapter',
+    'adapter.transformer.': 'SeqTransformerAdapter',
+    'adapter.': 'an unknown adapter',
+}
 
 
 # Kinds of checkpoints whose code builds OpenAI's CLIP: of their towers nothing is assumed.
@@ -55,18 +67,19 @@ class Checkpoint:
         notes (list[str]): What whoever converts should know.
     """
 
-    state_dict: Dict[str, Tensor]
+    state_dict: dict[str, Tensor]
     origin: str = 'mmclip4clip'
-    dtypes: Dict[str, str] = field(default_factory=dict)
-    unused: Dict[str, Tensor] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
-    notes: List[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def adapter(self) -> str:
         """Class name of the adapter."""
-        found = (name for start, name in ADAPTERS.items()
-                 if any(key.startswith(start) for key in self.state_dict))
+        found = (
+            name for start, name in ADAPTERS.items() if any(key.startswith(start) for key in self.state_dict)
+        )
         return self.settings.get('adapter', {}).get('type') or next(found, 'MeanAdapter')
 
     @property
@@ -100,16 +113,28 @@ class Checkpoint:
             raise ValueError(f'the vision tower has positions of {patches} patches, expected a square number')
         vocabulary, width = shapes['text_model.embeddings.token_embedding.weight']
         positions = shapes['text_model.embeddings.position_embedding.weight'][0]
-        towers = {tower: dict(
-            intermediate_size=shapes[f'{tower}_model.encoder.layers.0.mlp.fc1.weight'][0],
-            num_hidden_layers=sum(key.startswith(f'{tower}_model.') and key.endswith('.mlp.fc1.weight')
-                                  for key in shapes)) for tower in ('text', 'vision')}
+        towers = {
+            tower: dict(
+                intermediate_size=shapes[f'{tower}_model.encoder.layers.0.mlp.fc1.weight'][0],
+                num_hidden_layers=sum(
+                    key.startswith(f'{tower}_model.') and key.endswith('.mlp.fc1.weight') for key in shapes
+                ),
+            )
+            for tower in ('text', 'vision')
+        }
         return dict(
-            text_config=dict(hidden_size=width, vocab_size=vocabulary, max_position_embeddings=positions,
-                             **towers['text']),
-            vision_config=dict(hidden_size=patch[0], num_channels=patch[1], patch_size=patch[-1],
-                               image_size=patch[-1] * side, **towers['vision']),
-            projection_dim=shapes['text_projection.weight'][0])
+            text_config=dict(
+                hidden_size=width, vocab_size=vocabulary, max_position_embeddings=positions, **towers['text']
+            ),
+            vision_config=dict(
+                hidden_size=patch[0],
+                num_channels=patch[1],
+                patch_size=patch[-1],
+                image_size=patch[-1] * side,
+                **towers['vision'],
+            ),
+            projection_dim=shapes['text_projection.weight'][0],
+        )
 
     def clip_config(self) -> dict:
         """Return the arguments of :class:`transformers.CLIPConfig`, all that matter.
@@ -119,8 +144,11 @@ class Checkpoint:
         """
         config = self.sizes()
         for tower in NOT_IN_SHAPES:
-            config[tower].update(num_attention_heads=max(1, config[tower]['hidden_size'] // 64),
-                                 hidden_act='quick_gelu', layer_norm_eps=1e-5)
+            config[tower].update(
+                num_attention_heads=max(1, config[tower]['hidden_size'] // 64),
+                hidden_act='quick_gelu',
+                layer_norm_eps=1e-5,
+            )
         last = config['text_config']['vocab_size'] - 1
         config['text_config'].update(bos_token_id=last - 1, eos_token_id=last, pad_token_id=1)
         for tower in NOT_IN_SHAPES:
@@ -137,11 +165,12 @@ class Checkpoint:
             told = getattr(config, tower)
             for key, size in self.sizes()[tower].items():
                 if getattr(told, key) != size:
-                    raise ValueError(f'{name}: the config says {tower}.{key}={getattr(told, key)}, the '
-                                     f'weights {size}')
+                    raise ValueError(
+                        f'{name}: the config says {tower}.{key}={getattr(told, key)}, the weights {size}'
+                    )
             self.settings[tower] = {key: getattr(told, key) for key in keys if hasattr(told, key)}
 
-    def set_heads(self, **heads: Optional[int]) -> None:
+    def set_heads(self, **heads: int | None) -> None:
         """Take the attention heads of the towers, ``text`` and ``vision``, from the user; None leaves them.
 
         Raises:
@@ -153,12 +182,14 @@ class Checkpoint:
             if number is None:
                 continue
             if number < 1 or width % number or known.get('num_attention_heads', number) != number:
-                raise ValueError(f'--{tower}-heads={number} does not fit: the {tower} tower has '
-                                 f'{known.get("num_attention_heads", "an unknown number of")} heads and a '
-                                 f'width of {width}')
+                raise ValueError(
+                    f'--{tower}-heads={number} does not fit: the {tower} tower has '
+                    f'{known.get("num_attention_heads", "an unknown number of")} heads and a '
+                    f'width of {width}'
+                )
             known['num_attention_heads'] = number
 
-    def set_activation(self, activation: Optional[str]) -> None:
+    def set_activation(self, activation: str | None) -> None:
         """Take the activation of both towers from the user; None leaves it.
 
         Raises:
@@ -167,11 +198,12 @@ class Checkpoint:
         for tower in NOT_IN_SHAPES if activation else ():
             known = self.settings.setdefault(tower, {})
             if known.get('hidden_act', activation) != activation:
-                raise ValueError(f'--activation={activation} does not fit: {tower}.hidden_act is '
-                                 f'{known["hidden_act"]}')
+                raise ValueError(
+                    f'--activation={activation} does not fit: {tower}.hidden_act is {known["hidden_act"]}'
+                )
             known['hidden_act'] = activation
 
-    def set_adapter_heads(self, heads: Optional[int]) -> None:
+    def set_adapter_heads(self, heads: int | None) -> None:
         """Take the attention heads of the adapter from the user; None leaves them.
 
         Raises:
@@ -181,11 +213,13 @@ class Checkpoint:
             return
         known = self.settings.setdefault('adapter', {})
         if self.adapter not in ATTENTIVE or heads < 1 or known.get('num_heads', heads) != heads:
-            raise ValueError(f'--adapter-heads={heads} does not fit: {self.adapter} has '
-                             f'{known.get("num_heads", "an unknown number of")} heads')
+            raise ValueError(
+                f'--adapter-heads={heads} does not fit: {self.adapter} has '
+                f'{known.get("num_heads", "an unknown number of")} heads'
+            )
         self.settings['adapter'] = dict(known, num_heads=heads)
 
-    def untold(self) -> List[Assumption]:
+    def untold(self) -> list[Assumption]:
         """List what neither the shapes nor anybody told, and what is taken in its place."""
         known = {tower: self.settings.get(tower, {}) for tower in NOT_IN_SHAPES}
         config, adapter = self.clip_config(), self.settings.get('adapter', {})
@@ -193,18 +227,25 @@ class Checkpoint:
         for tower in NOT_IN_SHAPES:
             if 'num_attention_heads' not in known[tower]:
                 name, heads = tower.removesuffix('_config'), config[tower]['num_attention_heads']
-                assumed.append(Assumption(f'the attention heads of the {name} tower', 'one every 64 channels',
-                                          f'--{name}-heads', str(heads)))
+                assumed.append(
+                    Assumption(
+                        f'the attention heads of the {name} tower',
+                        'one every 64 channels',
+                        f'--{name}-heads',
+                        str(heads),
+                    )
+                )
         if any('hidden_act' not in known[tower] for tower in NOT_IN_SHAPES):
             assumed.append(Assumption('the activation', "OpenAI's quick_gelu", '--activation', 'quick_gelu'))
-        attentive = self.adapter == 'XPoolAdapter' or any(key.startswith('adapter.') and '.self_attn.' in key
-                                                          for key in self.state_dict)
+        attentive = self.adapter == 'XPoolAdapter' or any(
+            key.startswith('adapter.') and '.self_attn.' in key for key in self.state_dict
+        )
         if attentive and not adapter.get('type') and 'num_heads' not in adapter:
             heads = 'one' if self.adapter == 'XPoolAdapter' else 'one every 64 channels'
             assumed.append(Assumption('the attention heads of the adapter', heads, '--adapter-heads', 'N'))
         return assumed
 
-    def check_fits_openai(self, target: str, patches: tuple = ('2d', )) -> None:
+    def check_fits_openai(self, target: str, patches: tuple = ('2d',)) -> None:
         """Compare with what OpenAI's code takes for granted.
 
         Args:
@@ -215,14 +256,24 @@ class Checkpoint:
             ValueError: Listing what it would take for something else.
         """
         config = self.clip_config()
-        wanted = {f'{tower}.{key}': (config[tower][key], value) for tower in NOT_IN_SHAPES for key, value in dict(
-            num_attention_heads=config[tower]['hidden_size'] // 64, hidden_act='quick_gelu',
-            layer_norm_eps=1e-5, intermediate_size=4 * config[tower]['hidden_size']).items()}
+        wanted = {
+            f'{tower}.{key}': (config[tower][key], value)
+            for tower in NOT_IN_SHAPES
+            for key, value in dict(
+                num_attention_heads=config[tower]['hidden_size'] // 64,
+                hidden_act='quick_gelu',
+                layer_norm_eps=1e-5,
+                intermediate_size=4 * config[tower]['hidden_size'],
+            ).items()
+        }
         text = config['text_config']
         if text['eos_token_id'] != 2:  # 2 is transformers' word for "the highest"
             wanted['text_config.eos_token_id'] = text['eos_token_id'], text['vocab_size'] - 1
-        problems = [f'{key} is {value}, {built_in} is built in' for key, (value, built_in) in wanted.items()
-                    if value != built_in]
+        problems = [
+            f'{key} is {value}, {built_in} is built in'
+            for key, (value, built_in) in wanted.items()
+            if value != built_in
+        ]
         if self.linear_patch not in patches:
             problems.append('there is no 3d patch: --clip-only keeps the middle frame of it')
         if problems:

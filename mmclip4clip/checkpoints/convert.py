@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class Conversion(NamedTuple):
     tensors: int
 
 
-def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
+def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     """Read a checkpoint of any kind.
 
     Args:
@@ -60,8 +60,9 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     if others:
         raise ValueError(f'{path} holds what are no tensors: {shorten(others)}')
     if kind == 'mmclip4clip':
-        checkpoint = native.to_native({**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors),
-                                  str(path))
+        checkpoint = native.to_native(
+            {**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors), str(path)
+        )
     elif kind == 'reference':
         checkpoint = reference.to_native(tensors, str(path), head)
     elif kind == 'mmaction':
@@ -74,7 +75,7 @@ def read(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
     return kind, checkpoint
 
 
-def read_checked(path: Path, head: Optional[str] = None) -> Tuple[str, Checkpoint]:
+def read_checked(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     """Read as :func:`read` does, and refuse what contradicts itself.
 
     Raises:
@@ -110,15 +111,16 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
         return len(content.get('state_dict', content))
 
 
-def learn_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Optional[Path]) -> None:
+def learn_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Path | None) -> None:
     """Read the model config of an open_clip file, if the user gives one or one lies beside it.
 
     Raises:
         ValueError: If it does not fit.
     """
     if model_config and source != 'openai':
-        raise ValueError("--model-config is for files with the keys of OpenAI's CLIP; "
-                         f'{src} is {KINDS[source]}')
+        raise ValueError(
+            f"--model-config is for files with the keys of OpenAI's CLIP; {src} is {KINDS[source]}"
+        )
     certain = source != 'openai' or checkpoint.settings.get('vision_config')
     path = model_config or (None if certain else open_clip.find_config(src))
     if path:
@@ -140,23 +142,41 @@ def settle(checkpoint: Checkpoint, source: str, src: Path) -> None:
         options = ' '.join(f'{item.option} {item.argument}' for item in untold)
         raise ValueError(
             f"{src} has the keys of OpenAI's CLIP, and so have the files of open_clip. Nothing tells "
-            f'{", ".join(item.what for item in untold)}. If it is built as OpenAI\'s, say {options}. '
+            f"{', '.join(item.what for item in untold)}. If it is built as OpenAI's, say {options}. "
             'Models of open_clip have --activation gelu, unless their name has quickgelu in it, and some '
             'have other heads: give their model config with --model-config FILE.json, or put it beside '
-            'the file as open_clip_config.json')
-    checkpoint.notes += [f'the checkpoint does not tell {item.what}: {item.value} is assumed; {item.option} '
-                         'says otherwise' for item in untold]
+            'the file as open_clip_config.json'
+        )
+    checkpoint.notes += [
+        f'the checkpoint does not tell {item.what}: {item.value} is assumed; {item.option} says otherwise'
+        for item in untold
+    ]
     text, adapter = checkpoint.clip_config()['text_config'], adapter_config(checkpoint)
-    if not checkpoint.settings.get('adapter', {}).get('type') and text['hidden_act'] != 'quick_gelu' \
-            and adapter.get('num_layers') and 'start' not in adapter:
-        checkpoint.notes.append("the adapter's blocks are assumed to have started from the text tower, with "
-                                f'its activation, {text["hidden_act"]}')
+    if (
+        not checkpoint.settings.get('adapter', {}).get('type')
+        and text['hidden_act'] != 'quick_gelu'
+        and adapter.get('num_layers')
+        and 'start' not in adapter
+    ):
+        checkpoint.notes.append(
+            "the adapter's blocks are assumed to have started from the text tower, with "
+            f'its activation, {text["hidden_act"]}'
+        )
 
 
-def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] = None,
-            clip_only: bool = False, text_heads: Optional[int] = None, vision_heads: Optional[int] = None,
-            activation: Optional[str] = None, adapter_heads: Optional[int] = None,
-            model_config: Optional[Path] = None, force: bool = False) -> Conversion:
+def convert(
+    src: Path,
+    dst: Path,
+    to: str | None = None,
+    head: str | None = None,
+    clip_only: bool = False,
+    text_heads: int | None = None,
+    vision_heads: int | None = None,
+    activation: str | None = None,
+    adapter_heads: int | None = None,
+    model_config: Path | None = None,
+    force: bool = False,
+) -> Conversion:
     """Turn a checkpoint of one kind into another.
 
     Args:
@@ -199,6 +219,8 @@ def convert(src: Path, dst: Path, to: Optional[str] = None, head: Optional[str] 
     if clip_only:
         checkpoint.without_adapter()
     if unused and (clip_only or target not in ('mmclip4clip', checkpoint.origin)):
-        checkpoint.notes.append(f'left out {len(unused)} tensors that {KINDS[checkpoint.origin]} has and our '
-                                f'model has no use for: {shorten(unused)}')
+        checkpoint.notes.append(
+            f'left out {len(unused)} tensors that {KINDS[checkpoint.origin]} has and our '
+            f'model has no use for: {shorten(unused)}'
+        )
     return Conversion(source, found, target, checkpoint, write(checkpoint, target, dst))

@@ -1,4 +1,5 @@
 """What a checkpoint is, in words and as a config."""
+
 from pathlib import Path
 
 from mmengine.config import Config
@@ -7,8 +8,12 @@ from transformers import CLIPConfig
 from .checkpoint import NOT_IN_SHAPES, Checkpoint
 
 OUR_POSITIONS = 'adapter.transformer.positions.weight'
-REFERENCE_HEADS = dict(MeanAdapter='meanP', SeqLSTMAdapter='seqLSTM', SeqTransformerAdapter='seqTransf',
-                       TightAdapter='tightTransf')
+REFERENCE_HEADS = dict(
+    MeanAdapter='meanP',
+    SeqLSTMAdapter='seqLSTM',
+    SeqTransformerAdapter='seqTransf',
+    TightAdapter='tightTransf',
+)
 
 
 def adapter_config(checkpoint: Checkpoint) -> dict:
@@ -21,8 +26,11 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
         return dict(type=adapter, width=state['adapter.lstm.weight_hh_l0'].shape[1])
     known = checkpoint.settings.get('adapter', {})
     if adapter == 'XPoolAdapter':
-        return dict(type=adapter, width=state['adapter.linear_proj.weight'].shape[0],
-                    num_heads=known.get('num_heads', 1))
+        return dict(
+            type=adapter,
+            width=state['adapter.linear_proj.weight'].shape[0],
+            num_heads=known.get('num_heads', 1),
+        )
     if adapter == 'WTIAdapter' and OUR_POSITIONS not in state:
         return dict(type=adapter, width=state['adapter.token_weight.0.weight'].shape[0], num_layers=0)
     if adapter not in ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter'):
@@ -30,11 +38,19 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
     positions, width = state[OUR_POSITIONS].shape
     heads = known.get('num_heads') or max(1, width // 64)
     depth = sum(key.startswith('adapter.') and key.endswith('.mlp.fc1.weight') for key in state)
-    config = dict(type=adapter, width=width, num_layers=depth, num_heads=heads,
-                  max_frames=positions - (adapter == 'TightAdapter'))
+    config = dict(
+        type=adapter,
+        width=width,
+        num_layers=depth,
+        num_heads=heads,
+        max_frames=positions - (adapter == 'TightAdapter'),
+    )
     text = checkpoint.clip_config()['text_config']
-    if (width, heads) != (text['hidden_size'], text['num_attention_heads']) \
-            or depth > text['num_hidden_layers'] or positions > text['max_position_embeddings']:
+    if (
+        (width, heads) != (text['hidden_size'], text['num_attention_heads'])
+        or depth > text['num_hidden_layers']
+        or positions > text['max_position_embeddings']
+    ):
         config['start'] = 'random'  # it could not start from the text tower
     if known.get('start') == 'random':  # with QuickGELU, whatever the text tower has
         config['start'] = 'random'
@@ -47,8 +63,14 @@ def model_config(checkpoint: Checkpoint) -> str:
     What is the default of :class:`transformers.CLIPConfig`, ViT-B/32, is left out.
     """
     config, default = checkpoint.clip_config(), CLIPConfig()
-    changed = {tower: {key: value for key, value in config[tower].items()
-                       if value != getattr(getattr(default, tower), key)} for tower in NOT_IN_SHAPES}
+    changed = {
+        tower: {
+            key: value
+            for key, value in config[tower].items()
+            if value != getattr(getattr(default, tower), key)
+        }
+        for tower in NOT_IN_SHAPES
+    }
     if config['projection_dim'] != default.projection_dim:
         changed['projection_dim'] = config['projection_dim']
     backbone = dict(type='CLIPBackbone')
@@ -56,8 +78,9 @@ def model_config(checkpoint: Checkpoint) -> str:
         backbone['config'] = {key: value for key, value in changed.items() if value}
     if checkpoint.linear_patch == '3d':
         backbone['linear_patch'] = '3d'
-    return Config(dict(model=dict(
-        type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter_config(checkpoint)))).pretty_text
+    return Config(
+        dict(model=dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter_config(checkpoint)))
+    ).pretty_text
 
 
 def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
@@ -76,26 +99,37 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
     if kind == 'openai':
         return f"clip.load('{path}')"
     if kind == 'mmaction':
-        other = dict(type='SimpleMeanAdapter') if adapter['type'] == 'MeanAdapter' else dict(
-            type='TransformerAdapter', num_segs=adapter['max_frames'], transformer_width=adapter['width'],
-            transformer_heads=adapter['num_heads'], transformer_layers=adapter['num_layers'])
+        other = (
+            dict(type='SimpleMeanAdapter')
+            if adapter['type'] == 'MeanAdapter'
+            else dict(
+                type='TransformerAdapter',
+                num_segs=adapter['max_frames'],
+                transformer_width=adapter['width'],
+                transformer_heads=adapter['num_heads'],
+                transformer_layers=adapter['num_layers'],
+            )
+        )
         return Config(dict(adapter=other)).pretty_text
     head = REFERENCE_HEADS[adapter['type']]
     loose = '' if head == 'tightTransf' else ' --loose_type'
     depth = f' --cross_num_hidden_layers {adapter["num_layers"]}' if 'num_layers' in adapter else ''
-    return (f'--init_model {path} --sim_header {head}{loose}{depth} '
-            f'--linear_patch {checkpoint.linear_patch}')
+    return f'--init_model {path} --sim_header {head}{loose}{depth} --linear_patch {checkpoint.linear_patch}'
 
 
 def summary(checkpoint: Checkpoint) -> str:
     """Return the sizes of towers and adapter in one line."""
     config = checkpoint.clip_config()
     text, vision = config['text_config'], config['vision_config']
-    words = [f'{tower} {c["num_hidden_layers"]} x {c["hidden_size"]} with {c["num_attention_heads"]} heads'
-             + f' and {c["hidden_act"]}' * (c['hidden_act'] != 'quick_gelu')
-             for tower, c in (('vision', vision), ('text', text))]
+    words = [
+        f'{tower} {c["num_hidden_layers"]} x {c["hidden_size"]} with {c["num_attention_heads"]} heads'
+        + f' and {c["hidden_act"]}' * (c['hidden_act'] != 'quick_gelu')
+        for tower, c in (('vision', vision), ('text', text))
+    ]
     adapter = adapter_config(checkpoint)
     details = ', '.join(f'{key}={value}' for key, value in adapter.items() if key != 'type')
-    return (f'ViT with {checkpoint.linear_patch} patches of {vision["patch_size"]} at {vision["image_size"]} '
-            f'pixels; {"; ".join(words)}; {text["vocab_size"]} tokens; D {config["projection_dim"]}; '
-            f'{adapter["type"]}({details})')
+    return (
+        f'ViT with {checkpoint.linear_patch} patches of {vision["patch_size"]} at {vision["image_size"]} '
+        f'pixels; {"; ".join(words)}; {text["vocab_size"]} tokens; D {config["projection_dim"]}; '
+        f'{adapter["type"]}({details})'
+    )

@@ -1,8 +1,9 @@
 """Which kind of checkpoint a file is, or is to be."""
+
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 from mmengine.logging import print_log
 
@@ -10,10 +11,18 @@ from .open_clip import refuse_unsupported
 from .renaming import shorten
 
 KINDS = dict(
-    mmclip4clip='a checkpoint of mmclip4clip', openai="OpenAI's CLIP", transformers='a CLIP folder of transformers',
-    reference="the reference's pytorch_model.bin", mmaction="mmaction2's CLIPSimilarity")
-ENDINGS = ((r'.*\.pth', 'mmclip4clip'), (r'.*\.pt', 'openai'), (r'.*\.bin(\.[\w.]+)?', 'reference'),
-           (r'[^.]+', 'transformers'))
+    mmclip4clip='a checkpoint of mmclip4clip',
+    openai="OpenAI's CLIP",
+    transformers='a CLIP folder of transformers',
+    reference="the reference's pytorch_model.bin",
+    mmaction="mmaction2's CLIPSimilarity",
+)
+ENDINGS = (
+    (r'.*\.pth', 'mmclip4clip'),
+    (r'.*\.pt', 'openai'),
+    (r'.*\.bin(\.[\w.]+)?', 'reference'),
+    (r'[^.]+', 'transformers'),
+)
 
 
 def current_name(kind: str, warn: bool = True) -> str:
@@ -39,8 +48,9 @@ def kind_by_name(path: Path) -> str:
     for pattern, kind in ENDINGS:
         if re.fullmatch(pattern, path.name):
             return kind
-    raise ValueError(f'the ending of {path} does not tell what to write: say --to with one of '
-                     + ', '.join(KINDS))
+    raise ValueError(
+        f'the ending of {path} does not tell what to write: say --to with one of ' + ', '.join(KINDS)
+    )
 
 
 def recognise(keys: Iterable[str], wrapped: bool, name: str) -> str:
@@ -72,7 +82,11 @@ def recognise(keys: Iterable[str], wrapped: bool, name: str) -> str:
         return 'mmaction' if wrapped or some('adapter.', 'data_preprocessor.') else 'reference'
     if some('visual.') and some('transformer.resblocks.'):
         return 'openai'
-    hint = '; for a CLIP of transformers give the folder, which has its config.json' \
-        if some('text_model.', 'vision_model.') else ''
-    raise ValueError(f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: '
-                     f'{shorten(keys)}{hint}')
+    hint = (
+        '; for a CLIP of transformers give the folder, which has its config.json'
+        if some('text_model.', 'vision_model.')
+        else ''
+    )
+    raise ValueError(
+        f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: {shorten(keys)}{hint}'
+    )

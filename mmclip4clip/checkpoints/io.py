@@ -3,8 +3,8 @@ import os
 import shutil
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -73,8 +73,10 @@ def check_destination(path: Path, folder: bool, known: tuple = (), force: bool =
     if not force:
         raise FileExistsError(f'{path} exists: --force replaces it')
     if path.is_dir() != folder:
-        raise FileExistsError(f'{path} is a {"folder" if path.is_dir() else "file"} and is not replaced by a '
-                              f'{"folder" if folder else "file"}')
+        raise FileExistsError(
+            f'{path} is a {"folder" if path.is_dir() else "file"} and is not replaced by a '
+            f'{"folder" if folder else "file"}'
+        )
     others = [p.name for p in path.iterdir() if p.name not in known] if folder else []
     if others:
         raise FileExistsError(f'{path} is not replaced, for it also holds {", ".join(sorted(others)[:6])}')

@@ -1,5 +1,6 @@
 """mmaction2's ``CLIPSimilarity`` (github.com/open-mmlab/mmaction2, v1.1.0 and v1.2.0)."""
-from typing import Dict, Mapping
+
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -10,13 +11,15 @@ from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 HEADS = dict(
     MeanAdapter=[],
     SeqTransformerAdapter=[
-        Rule('adapter.positional_embedding', ('adapter.transformer.positions.weight', )),
-        *blocks('adapter.transformer.resblocks', 'adapter.transformer.blocks')],
+        Rule('adapter.positional_embedding', ('adapter.transformer.positions.weight',)),
+        *blocks('adapter.transformer.resblocks', 'adapter.transformer.blocks'),
+    ],
 )
 DIFFERENCES = dict(
     MeanAdapter='mmaction2 averages frames before they are normalised, MeanAdapter after',
     SeqTransformerAdapter='mmaction2 averages frames before they are normalised, SeqTransformerAdapter '
-    "after; its blocks' norms have eps 1e-5 instead of 1e-12, and it takes exactly num_segs frames")
+    "after; its blocks' norms have eps 1e-5 instead of 1e-12, and it takes exactly num_segs frames",
+)
 
 
 def rules_of(adapter: str) -> list:
@@ -35,16 +38,23 @@ def to_native(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> C
     Raises:
         ValueError: If keys are missing or unknown.
     """
-    adapter_type = 'SeqTransformerAdapter' if any(k.startswith('adapter.') for k in tensors) else 'MeanAdapter'
+    adapter_type = (
+        'SeqTransformerAdapter' if any(k.startswith('adapter.') for k in tensors) else 'MeanAdapter'
+    )
     unused = {key: value for key, value in tensors.items() if key.startswith('data_preprocessor.')}
-    checkpoint = Checkpoint(rename_to_native(tensors, rules_of(adapter_type), name, unused), 'mmaction',
-                            narrow_dtypes(tensors), unused, notes=[DIFFERENCES[adapter_type]])
+    checkpoint = Checkpoint(
+        rename_to_native(tensors, rules_of(adapter_type), name, unused),
+        'mmaction',
+        narrow_dtypes(tensors),
+        unused,
+        notes=[DIFFERENCES[adapter_type]],
+    )
     if adapter.get('transformer_heads'):
         checkpoint.settings['adapter'] = dict(type=adapter_type, num_heads=adapter['transformer_heads'])
     return checkpoint
 
 
-def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict of a ``CLIPSimilarity``.
 
     Raises:
@@ -57,6 +67,7 @@ def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     if DIFFERENCES[adapter] not in checkpoint.notes:
         checkpoint.notes.append(DIFFERENCES[adapter])
     back = checkpoint.origin == 'mmaction'
-    tensors = rename_from_native(checkpoint.state_dict, rules_of(adapter), 'the checkpoint',
-                               checkpoint.dtypes if back else {})
+    tensors = rename_from_native(
+        checkpoint.state_dict, rules_of(adapter), 'the checkpoint', checkpoint.dtypes if back else {}
+    )
     return {**tensors, **(checkpoint.unused if back else {})}

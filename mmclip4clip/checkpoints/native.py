@@ -1,6 +1,7 @@
-"""Checkpoints of this package (``.pth``): those that mmengine saves in training, and those that the converters write."""
+"""Checkpoints of this package (``.pth``), saved by mmengine in training or written by the converters."""
+
 import re
-from typing import Mapping
+from collections.abc import Mapping
 
 from transformers import CLIPConfig
 
@@ -32,8 +33,13 @@ def to_native(content: dict, name: str) -> Checkpoint:
     """
     meta, state_dict = content.get('meta') or {}, dict(content['state_dict'])
     decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
-    checkpoint = Checkpoint(state_dict, current_name(meta.get('origin', 'mmclip4clip'), warn=False), meta.get('dtypes', {}),
-                            content.get('unused', {}), known_settings(meta.get('settings', {}), name))
+    checkpoint = Checkpoint(
+        state_dict,
+        current_name(meta.get('origin', 'mmclip4clip'), warn=False),
+        meta.get('dtypes', {}),
+        content.get('unused', {}),
+        known_settings(meta.get('settings', {}), name),
+    )
     if decoder:
         checkpoint.notes.append(f'left out the caption decoder, {len(decoder)} tensors')
     model = trained_model(meta)
@@ -61,13 +67,18 @@ def known_settings(settings: Mapping, name: str) -> dict:
     Raises:
         ValueError: If they are no settings.
     """
-    parts = {part: settings.get(part, {}) for part in (*NOT_IN_SHAPES, 'adapter')} \
-        if isinstance(settings, dict) else {'settings': settings}
+    parts = (
+        {part: settings.get(part, {}) for part in (*NOT_IN_SHAPES, 'adapter')}
+        if isinstance(settings, dict)
+        else {'settings': settings}
+    )
     odd = [f'{part}={value!r}' for part, value in parts.items() if not isinstance(value, dict)]
     if odd:
         raise ValueError(f'{name} has odd meta.settings: {", ".join(odd)[:200]}')
-    kept = {tower: {key: parts[tower][key] for key in keys if key in parts[tower]}
-            for tower, keys in NOT_IN_SHAPES.items()}
+    kept = {
+        tower: {key: parts[tower][key] for key in keys if key in parts[tower]}
+        for tower, keys in NOT_IN_SHAPES.items()
+    }
     return {**{tower: values for tower, values in kept.items() if values}, 'adapter': parts['adapter']}
 
 
@@ -76,8 +87,12 @@ def from_native(checkpoint: Checkpoint) -> dict:
 
     What builds its CLIP goes with it, unless a part of that was assumed, and is compared where it is loaded.
     """
-    meta = dict(mmclip4clip_version=__version__, origin=checkpoint.origin, dtypes=checkpoint.dtypes,
-                settings=checkpoint.settings)
+    meta = dict(
+        mmclip4clip_version=__version__,
+        origin=checkpoint.origin,
+        dtypes=checkpoint.dtypes,
+        settings=checkpoint.settings,
+    )
     if checkpoint.origin in OPENAI_BUILT or all('adapter' in item.what for item in checkpoint.untold()):
         meta['mmclip4clip'] = dict(clip_config=clip_settings(CLIPConfig(**checkpoint.clip_config())))
     return dict(meta=meta, state_dict=checkpoint.state_dict, unused=checkpoint.unused)

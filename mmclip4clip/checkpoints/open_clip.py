@@ -2,10 +2,11 @@
 
 Their activation and their attention heads are in no tensor but in a model config.
 """
+
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Iterable, List, Mapping, Optional
 
 from transformers import CLIPConfig
 
@@ -27,10 +28,13 @@ VISION = dict(layers=12, width=768, head_width=64, mlp_ratio=4.0, patch_size=16,
 TEXT = dict(layers=12, width=512, heads=8, mlp_ratio=4.0, context_length=77, vocab_size=49408)
 TOP = dict(embed_dim=None, quick_gelu=False, vision_cfg=None, text_cfg=None)
 # Values that mean what CLIP does, and fields that change nothing in what a trained model computes.
-AS_IN_CLIP = dict(pool_type=('tok', 'argmax'), pos_embed_type=('learnable', ), proj_type=('linear', ),
-                  block_type=('default', ))
-IDLE = re.compile(r'timm_(?!model_name).*|hf_(?!model_name).*|attn_pooler_.*|tokenizer_.*|patch_dropout|'
-                  r'output_tokens|output_dict|pad_id|eos_id|custom_text|init_logit_scale|cast_dtype')
+AS_IN_CLIP = dict(
+    pool_type=('tok', 'argmax'), pos_embed_type=('learnable',), proj_type=('linear',), block_type=('default',)
+)
+IDLE = re.compile(
+    r'timm_(?!model_name).*|hf_(?!model_name).*|attn_pooler_.*|tokenizer_.*|patch_dropout|'
+    r'output_tokens|output_dict|pad_id|eos_id|custom_text|init_logit_scale|cast_dtype'
+)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -46,11 +50,13 @@ def refuse_unsupported(keys: Iterable[str], name: str) -> None:
     for pattern, kind in UNSUPPORTED:
         mark = next((key for key in keys if re.match(pattern, key.removeprefix('clip.'))), None)
         if mark:
-            raise ValueError(f'{name} is {kind} ({mark}); only vision transformers are supported that are '
-                             "built as OpenAI's CLIP, with its text transformer")
+            raise ValueError(
+                f'{name} is {kind} ({mark}); only vision transformers are supported that are '
+                "built as OpenAI's CLIP, with its text transformer"
+            )
 
 
-def find_config(path: Path) -> Optional[Path]:
+def find_config(path: Path) -> Path | None:
     """Look beside a checkpoint for ``open_clip_config.json``, or a model config of the checkpoint's name."""
     if path.with_name('open_clip_config.json').is_file():
         return path.with_name('open_clip_config.json')
@@ -75,18 +81,27 @@ def learn_config(checkpoint: Checkpoint, path: Path) -> None:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         model = content.get('model_cfg', content)
-        parts = {'': (TOP, model), 'vision_cfg.': (VISION, model['vision_cfg']),
-                 'text_cfg.': (TEXT, model['text_cfg'])}
-        strange = [f'{part}{key}={value!r}' for part, (known, given) in parts.items()
-                   for key, value in given.items() if not _plain(key, value, known)]
+        parts = {
+            '': (TOP, model),
+            'vision_cfg.': (VISION, model['vision_cfg']),
+            'text_cfg.': (TEXT, model['text_cfg']),
+        }
+        strange = [
+            f'{part}{key}={value!r}'
+            for part, (known, given) in parts.items()
+            for key, value in given.items()
+            if not _plain(key, value, known)
+        ]
         if strange:
             raise ValueError(f'it asks for {", ".join(strange[:6])}, which this package has no place for')
         config = _clip_config({**TOP, **model})
     except Exception as error:  # odd content can fail in any way; the cause is reported
         raise ValueError(f'{path} is no model config of a CLIP of open_clip: {error}') from error
     if checkpoint.sizes()['projection_dim'] != config.projection_dim:
-        raise ValueError(f'{path}: the config says embed_dim={config.projection_dim}, the weights '
-                         f'{checkpoint.sizes()["projection_dim"]}')
+        raise ValueError(
+            f'{path}: the config says embed_dim={config.projection_dim}, the weights '
+            f'{checkpoint.sizes()["projection_dim"]}'
+        )
     checkpoint.learn(config, str(path))
     checkpoint.notes.append(f'attention heads and activation are those of {path}')
     checkpoint.notes += _preprocessing(content, model)
@@ -104,27 +119,42 @@ def _plain(key: str, value: object, known: Mapping) -> bool:
 def _clip_config(model: Mapping) -> CLIPConfig:
     """Return the config of transformers that computes the same."""
     vision, text = {**VISION, **model['vision_cfg']}, {**TEXT, **model['text_cfg']}
-    both = [dict(hidden_size=tower['width'], num_hidden_layers=tower['layers'],
-                 intermediate_size=int(tower['width'] * tower['mlp_ratio']), num_attention_heads=heads,
-                 hidden_act='quick_gelu' if model['quick_gelu'] else 'gelu',
-                 layer_norm_eps=(tower.get('norm_kwargs') or {}).get('eps', 1e-5))
-            for tower, heads in ((text, text['heads']), (vision, vision['width'] // vision['head_width']))]
+    both = [
+        dict(
+            hidden_size=tower['width'],
+            num_hidden_layers=tower['layers'],
+            intermediate_size=int(tower['width'] * tower['mlp_ratio']),
+            num_attention_heads=heads,
+            hidden_act='quick_gelu' if model['quick_gelu'] else 'gelu',
+            layer_norm_eps=(tower.get('norm_kwargs') or {}).get('eps', 1e-5),
+        )
+        for tower, heads in ((text, text['heads']), (vision, vision['width'] // vision['head_width']))
+    ]
     last = text['vocab_size'] - 1
     return CLIPConfig(
-        text_config=dict(**both[0], vocab_size=text['vocab_size'], bos_token_id=last - 1, eos_token_id=last,
-                         pad_token_id=1, max_position_embeddings=text['context_length']),
+        text_config=dict(
+            **both[0],
+            vocab_size=text['vocab_size'],
+            bos_token_id=last - 1,
+            eos_token_id=last,
+            pad_token_id=1,
+            max_position_embeddings=text['context_length'],
+        ),
         vision_config=dict(**both[1], patch_size=vision['patch_size'], image_size=vision['image_size']),
-        projection_dim=model['embed_dim'])
+        projection_dim=model['embed_dim'],
+    )
 
 
-def _preprocessing(content: Mapping, model: Mapping) -> List[str]:
+def _preprocessing(content: Mapping, model: Mapping) -> list[str]:
     """Say what else a model was trained with, where it is not CLIP's."""
     notes, preprocess = [], content.get('preprocess_cfg') or {}
     for key, expected in (('mean', MEAN), ('std', STD)):
         found = preprocess.get(key)
         if found and list(found) != list(expected):
-            notes.append(f"its frames were normalized with {key}={list(found)}, in 0 to 1, not CLIP's: "
-                         'say so in model.data_preprocessor, in 0 to 255')
+            notes.append(
+                f"its frames were normalized with {key}={list(found)}, in 0 to 1, not CLIP's: "
+                'say so in model.data_preprocessor, in 0 to 255'
+            )
     if model['text_cfg'].get('hf_tokenizer_name'):
         name = model['text_cfg']['hf_tokenizer_name']
         notes.append(f"its captions were tokenized by {name}, not by CLIP's tokenizer")

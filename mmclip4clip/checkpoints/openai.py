@@ -1,5 +1,6 @@
 """OpenAI's CLIP (github.com/openai/CLIP): the table of its keys, which others build on."""
-from typing import Dict, List, Mapping
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -9,8 +10,10 @@ from .renaming import Rule, layer, narrow_dtypes, rename_from_native, rename_to_
 
 PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
 BLOCK = (
-    *(Rule(f'attn.in_proj_{end}', tuple(f'self_attn.{p}.{end}' for p in PROJECTIONS))
-      for end in ('weight', 'bias')),
+    *(
+        Rule(f'attn.in_proj_{end}', tuple(f'self_attn.{p}.{end}' for p in PROJECTIONS))
+        for end in ('weight', 'bias')
+    ),
     *layer('attn.out_proj', 'self_attn.out_proj'),
     *layer('ln_1', 'layer_norm1'),
     *layer('ln_2', 'layer_norm2'),
@@ -19,34 +22,34 @@ BLOCK = (
 )
 
 
-def blocks(source: str, native: str) -> List[Rule]:
+def blocks(source: str, native: str) -> list[Rule]:
     """Return the rules of a stack of OpenAI's residual attention blocks."""
     return [rule.under(f'{source}.{{}}.', f'{native}.{{}}.') for rule in BLOCK]
 
 
 # Their names, and those of transformers' CLIPModel. The patch projection depends on 2d or 3d.
 CLIP = (
-    Rule('logit_scale', ('logit_scale', )),
-    Rule('token_embedding.weight', ('text_model.embeddings.token_embedding.weight', )),
-    Rule('positional_embedding', ('text_model.embeddings.position_embedding.weight', )),
+    Rule('logit_scale', ('logit_scale',)),
+    Rule('token_embedding.weight', ('text_model.embeddings.token_embedding.weight',)),
+    Rule('positional_embedding', ('text_model.embeddings.position_embedding.weight',)),
     *blocks('transformer.resblocks', 'text_model.encoder.layers'),
     *layer('ln_final', 'text_model.final_layer_norm'),
-    Rule('text_projection', ('text_projection.weight', ), transposed=True),
-    Rule('visual.class_embedding', ('vision_model.embeddings.class_embedding', )),
-    Rule('visual.positional_embedding', ('vision_model.embeddings.position_embedding.weight', )),
+    Rule('text_projection', ('text_projection.weight',), transposed=True),
+    Rule('visual.class_embedding', ('vision_model.embeddings.class_embedding',)),
+    Rule('visual.positional_embedding', ('vision_model.embeddings.position_embedding.weight',)),
     *layer('visual.ln_pre', 'vision_model.pre_layrnorm'),  # the misspelling is transformers'
     *blocks('visual.transformer.resblocks', 'vision_model.encoder.layers'),
     *layer('visual.ln_post', 'vision_model.post_layernorm'),
-    Rule('visual.proj', ('visual_projection.weight', ), transposed=True),
+    Rule('visual.proj', ('visual_projection.weight',), transposed=True),
 )
 PATCH = 'vision_model.embeddings.patch_embedding.weight'
 # In the state dict of OpenAI's TorchScript archives; sizes, not weights.
 SIZES = ('input_resolution', 'context_length', 'vocab_size')
 
 
-def clip_rules(source: str = '', conv: str = 'conv1') -> List[Rule]:
+def clip_rules(source: str = '', conv: str = 'conv1') -> list[Rule]:
     """Return the rules of both towers, their names prefixed; ``conv`` names the patch projection."""
-    rules = (*CLIP, Rule(f'visual.{conv}.weight', (PATCH, )))
+    rules = (*CLIP, Rule(f'visual.{conv}.weight', (PATCH,)))
     return [rule.under(source, 'backbone.clip.') for rule in rules]
 
 
@@ -65,25 +68,35 @@ def to_native(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
     """
     unused = {key: tensors[key] for key in SIZES if key in tensors}
     checkpoint = Checkpoint(
-        rename_to_native(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused)
+        rename_to_native(tensors, clip_rules(), name, unused), 'openai', narrow_dtypes(tensors), unused
+    )
     if unused:
         sizes = size_entries(checkpoint)
-        wrong = [f'{key} is {value.tolist()}, the weights have {int(sizes[key])}'
-                 for key, value in unused.items() if value.tolist() != sizes[key].tolist()]
+        wrong = [
+            f'{key} is {value.tolist()}, the weights have {int(sizes[key])}'
+            for key, value in unused.items()
+            if value.tolist() != sizes[key].tolist()
+        ]
         if wrong:
             raise ValueError(f'{name} contradicts itself: {"; ".join(wrong)}')
         checkpoint.settings.update(openai_settings(checkpoint))
     return checkpoint
 
 
-def openai_settings(checkpoint: Checkpoint) -> Dict[str, dict]:
+def openai_settings(checkpoint: Checkpoint) -> dict[str, dict]:
     """Return what OpenAI's code takes for granted, as ``Checkpoint.settings`` of both towers."""
-    return {tower: dict(num_attention_heads=max(1, sizes['hidden_size'] // 64), hidden_act='quick_gelu',
-                        layer_norm_eps=1e-5)
-            for tower, sizes in checkpoint.sizes().items() if tower in NOT_IN_SHAPES}
+    return {
+        tower: dict(
+            num_attention_heads=max(1, sizes['hidden_size'] // 64),
+            hidden_act='quick_gelu',
+            layer_norm_eps=1e-5,
+        )
+        for tower, sizes in checkpoint.sizes().items()
+        if tower in NOT_IN_SHAPES
+    }
 
 
-def size_entries(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def size_entries(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Return the entries for sizes that OpenAI's archives have and ``clip.load`` leaves out."""
     sizes = checkpoint.sizes()
     text = sizes['text_config']
@@ -91,7 +104,7 @@ def size_entries(checkpoint: Checkpoint) -> Dict[str, Tensor]:
     return {key: torch.tensor(value) for key, value in zip(SIZES, values)}
 
 
-def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict that ``clip.load`` takes.
 
     It gets OpenAI's entries for sizes, unless it came without, so that it is told from open_clip's again.
@@ -104,5 +117,6 @@ def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
         raise ValueError(f"OpenAI's CLIP has no place for {checkpoint.adapter}: --clip-only leaves it out")
     back = checkpoint.origin == 'openai'
     tensors = rename_from_native(
-        checkpoint.state_dict, clip_rules(), 'the checkpoint', checkpoint.dtypes if back else {})
+        checkpoint.state_dict, clip_rules(), 'the checkpoint', checkpoint.dtypes if back else {}
+    )
     return {**tensors, **(checkpoint.unused if back else size_entries(checkpoint))}

@@ -1,5 +1,6 @@
 """The reference's ``pytorch_model.bin`` (github.com/ArrowLuo/CLIP4Clip)."""
-from typing import Dict, List, Mapping, Optional
+
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -13,26 +14,29 @@ POSITIONS, CONV1 = 'frame_position_embeddings.weight', 'clip.visual.conv1.weight
 HEADS = dict(
     MeanAdapter=[],
     SeqLSTMAdapter=[
-        Rule(f'lstm_visual.{name}', (f'adapter.lstm.{name}', ))
-        for name in ('weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0')],
+        Rule(f'lstm_visual.{name}', (f'adapter.lstm.{name}',))
+        for name in ('weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0')
+    ],
     SeqTransformerAdapter=[
-        Rule(POSITIONS, (OUR_POSITIONS, )),
-        *blocks('transformerClip.resblocks', 'adapter.transformer.blocks')],
+        Rule(POSITIONS, (OUR_POSITIONS,)),
+        *blocks('transformerClip.resblocks', 'adapter.transformer.blocks'),
+    ],
     TightAdapter=[
-        Rule('cross.embeddings.position_embeddings.weight', (OUR_POSITIONS, )),
+        Rule('cross.embeddings.position_embeddings.weight', (OUR_POSITIONS,)),
         *blocks('cross.transformer.resblocks', 'adapter.transformer.blocks'),
         *layer('cross.pooler.ln_pool', 'adapter.pool_norm'),
         *layer('cross.pooler.dense', 'adapter.pool_proj'),
-        *layer('similarity_dense', 'adapter.score')],
+        *layer('similarity_dense', 'adapter.score'),
+    ],
 )
 
 
-def rules_of(adapter: str, linear_patch: str) -> List[Rule]:
+def rules_of(adapter: str, linear_patch: str) -> list[Rule]:
     """Return the table of a head, with CLIP's."""
     return [*clip_rules('clip.', 'conv2' if linear_patch == '3d' else 'conv1'), *HEADS[adapter]]
 
 
-def find_adapter(keys: Mapping[str, Tensor], head: Optional[str], name: str) -> str:
+def find_adapter(keys: Mapping[str, Tensor], head: str | None, name: str) -> str:
     """Return our name of the head that the keys are of.
 
     A block ``cross.*`` alone is what the tight head leaves, but also the mean in
@@ -46,8 +50,12 @@ def find_adapter(keys: Mapping[str, Tensor], head: Optional[str], name: str) -> 
     Raises:
         ValueError: If the keys are of another head than ``head``.
     """
-    marks = dict(SeqLSTMAdapter='lstm_visual.', SeqTransformerAdapter='transformerClip.',
-                 TightAdapter='cross.', MeanAdapter='clip.')
+    marks = dict(
+        SeqLSTMAdapter='lstm_visual.',
+        SeqTransformerAdapter='transformerClip.',
+        TightAdapter='cross.',
+        MeanAdapter='clip.',
+    )
     found = next(adapter for adapter, mark in marks.items() if any(key.startswith(mark) for key in keys))
     if head == 'meanP' and found == 'TightAdapter':
         return 'MeanAdapter'
@@ -56,7 +64,7 @@ def find_adapter(keys: Mapping[str, Tensor], head: Optional[str], name: str) -> 
     return found
 
 
-def to_native(tensors: Mapping[str, Tensor], name: str, head: Optional[str] = None) -> Checkpoint:
+def to_native(tensors: Mapping[str, Tensor], name: str, head: str | None = None) -> Checkpoint:
     """Read a state dict of the reference, of any head, with a 2d or a 3d patch.
 
     Args:
@@ -75,8 +83,9 @@ def to_native(tensors: Mapping[str, Tensor], name: str, head: Optional[str] = No
     state_dict = rename_to_native(tensors, rules_of(adapter, linear_patch), name, unused)
     checkpoint = Checkpoint(state_dict, 'reference', narrow_dtypes(tensors), {k: tensors[k] for k in unused})
     if adapter == 'TightAdapter' and head is None:
-        checkpoint.notes.append('cross.* is read as the tight head; if meanP was trained without '
-                                '--loose_type, say --head meanP')
+        checkpoint.notes.append(
+            'cross.* is read as the tight head; if meanP was trained without --loose_type, say --head meanP'
+        )
     return checkpoint
 
 
@@ -91,14 +100,18 @@ def check_sizes(checkpoint: Checkpoint) -> None:
     if positions is None:
         return
     if len(positions) != text['max_position_embeddings']:
-        raise ValueError(f'the reference has as many positions of frames as of text, '
-                         f'{text["max_position_embeddings"]}; {config["type"]} has {len(positions)}')
+        raise ValueError(
+            f'the reference has as many positions of frames as of text, '
+            f'{text["max_position_embeddings"]}; {config["type"]} has {len(positions)}'
+        )
     if config['num_heads'] != config['width'] // 64:
-        raise ValueError(f'the reference has one attention head every 64 channels; {config["type"]} has '
-                         f'{config["num_heads"]} for {config["width"]}')
+        raise ValueError(
+            f'the reference has one attention head every 64 channels; {config["type"]} has '
+            f'{config["num_heads"]} for {config["width"]}'
+        )
 
 
-def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
+def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict that the reference's ``--init_model`` takes.
 
     What the reference holds and never uses comes from where the checkpoint came
@@ -113,8 +126,12 @@ def from_native(checkpoint: Checkpoint) -> Dict[str, Tensor]:
         raise ValueError(f'the reference has no place for {adapter}: --clip-only leaves it out')
     check_sizes(checkpoint)
     back = checkpoint.origin == 'reference'
-    tensors = rename_from_native(tensors, rules_of(adapter, checkpoint.linear_patch), 'the checkpoint',
-                                 checkpoint.dtypes if back else {})
+    tensors = rename_from_native(
+        tensors,
+        rules_of(adapter, checkpoint.linear_patch),
+        'the checkpoint',
+        checkpoint.dtypes if back else {},
+    )
     started = {}
     if checkpoint.linear_patch == '3d':
         conv2 = tensors['clip.visual.conv2.weight']

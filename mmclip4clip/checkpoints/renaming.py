@@ -1,6 +1,6 @@
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ class Rule:
     """
 
     source: str
-    native: Tuple[str, ...]
+    native: tuple[str, ...]
     transposed: bool = False
 
     def under(self, source: str, native: str) -> 'Rule':
@@ -30,13 +30,16 @@ class Rule:
 
     def at(self, block: int) -> 'Rule':
         """Return the rule for one block."""
-        return replace(self, source=self.source.replace('{}', str(block)),
-                       native=tuple(key.replace('{}', str(block)) for key in self.native))
+        return replace(
+            self,
+            source=self.source.replace('{}', str(block)),
+            native=tuple(key.replace('{}', str(block)) for key in self.native),
+        )
 
 
-def layer(source: str, native: str) -> List[Rule]:
+def layer(source: str, native: str) -> list[Rule]:
     """Return the rules of a layer's weight and bias."""
-    return [Rule(f'{source}.{end}', (f'{native}.{end}', )) for end in ('weight', 'bias')]
+    return [Rule(f'{source}.{end}', (f'{native}.{end}',)) for end in ('weight', 'bias')]
 
 
 def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[Rule]:
@@ -50,19 +53,24 @@ def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[
     Raises:
         ValueError: If the numbers of the blocks have a gap.
     """
-    numbers: Dict[str, List[int]] = {}
+    numbers: dict[str, list[int]] = {}
     for rule in rules:
         stem, block, _ = (rule.source if side == 'source' else rule.native[0]).partition('{}')
         if not block:
             yield rule
             continue
         if stem not in numbers:
-            found = {int(key[len(stem):].split('.')[0]) for key in keys
-                     if re.match(re.escape(stem) + r'(0|[1-9]\d{0,3})\.', key)}
+            found = {
+                int(key[len(stem) :].split('.')[0])
+                for key in keys
+                if re.match(re.escape(stem) + r'(0|[1-9]\d{0,3})\.', key)
+            }
             numbers[stem] = sorted(found) or [0]
             if numbers[stem] != list(range(len(numbers[stem]))):
-                raise ValueError(f'the blocks {stem}N must count from 0 without a gap, '
-                                 f'got N = {shorten(map(str, numbers[stem]))}')
+                raise ValueError(
+                    f'the blocks {stem}N must count from 0 without a gap, '
+                    f'got N = {shorten(map(str, numbers[stem]))}'
+                )
         yield from map(rule.at, numbers[stem])
 
 
@@ -78,16 +86,22 @@ def check_keys(expected: Collection[str], keys: Collection[str], name: str) -> N
     Raises:
         ValueError: Listing what is missing and what is unknown, and naming the checkpoint.
     """
-    missing, unknown = (list(filter(lambda k, there=there: k not in there, these))
-                        for these, there in ((expected, set(keys)), (keys, set(expected))))
-    problems = [f'{len(found)} {what} key{"s" * (len(found) > 1)}: {shorten(found)}'
-                for what, found in (('missing', missing), ('unknown', unknown)) if found]
+    missing, unknown = (
+        list(filter(lambda k, there=there: k not in there, these))
+        for these, there in ((expected, set(keys)), (keys, set(expected)))
+    )
+    problems = [
+        f'{len(found)} {what} key{"s" * (len(found) > 1)}: {shorten(found)}'
+        for what, found in (('missing', missing), ('unknown', unknown))
+        if found
+    ]
     if problems:
         raise ValueError(f'{name} does not have the keys of its kind; ' + '; '.join(problems))
 
 
-def rename_to_native(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
-                   unused: Collection[str] = ()) -> Dict[str, Tensor]:
+def rename_to_native(
+    tensors: Mapping[str, Tensor], rules: Iterable[Rule], name: str, unused: Collection[str] = ()
+) -> dict[str, Tensor]:
     """Rename the tensors of another project to this package's keys, in fp32.
 
     Args:
@@ -104,11 +118,15 @@ def rename_to_native(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name:
     for rule in rules:
         value = tensors[rule.source].detach()
         if value.dtype not in EXACT_IN_FLOAT32:
-            raise ValueError(f'{name}: {rule.source} is {value.dtype}, expected one of '
-                             f'{shorten(map(str, EXACT_IN_FLOAT32))}')
+            raise ValueError(
+                f'{name}: {rule.source} is {value.dtype}, expected one of '
+                f'{shorten(map(str, EXACT_IN_FLOAT32))}'
+            )
         if rule.transposed and value.ndim != 2 or len(rule.native) > 1 and len(value) % len(rule.native):
-            raise ValueError(f'{name}: {rule.source} has the shape {tuple(value.shape)}, expected '
-                             + ('a matrix' if rule.transposed else f'{len(rule.native)} parts of one size'))
+            raise ValueError(
+                f'{name}: {rule.source} has the shape {tuple(value.shape)}, expected '
+                + ('a matrix' if rule.transposed else f'{len(rule.native)} parts of one size')
+            )
         value = value.T if rule.transposed else value
         parts = value.chunk(len(rule.native)) if len(rule.native) > 1 else [value]
         for key, part in zip(rule.native, parts):
@@ -116,8 +134,9 @@ def rename_to_native(tensors: Mapping[str, Tensor], rules: Iterable[Rule], name:
     return native
 
 
-def rename_from_native(native: Mapping[str, Tensor], rules: Iterable[Rule], name: str,
-                     dtypes: Mapping[str, str] = {}) -> Dict[str, Tensor]:
+def rename_from_native(
+    native: Mapping[str, Tensor], rules: Iterable[Rule], name: str, dtypes: Mapping[str, str] = {}
+) -> dict[str, Tensor]:
     """Rename this package's tensors to the keys of another project; the way back of :func:`rename_to_native`.
 
     Args:
@@ -141,7 +160,7 @@ def rename_from_native(native: Mapping[str, Tensor], rules: Iterable[Rule], name
     return source
 
 
-def unwrap(tensors: Mapping[str, Tensor]) -> Tuple[Mapping[str, Tensor], str]:
+def unwrap(tensors: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
     """Take off what wrappers such as DDP put before every key; return the tensors and the prefix."""
     prefix = ''
     while start := next((w for w in WRAPPERS if tensors and all(key.startswith(w) for key in tensors)), ''):
@@ -149,7 +168,10 @@ def unwrap(tensors: Mapping[str, Tensor]) -> Tuple[Mapping[str, Tensor], str]:
     return tensors, prefix
 
 
-def narrow_dtypes(tensors: Mapping[str, Tensor]) -> Dict[str, str]:
+def narrow_dtypes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Remember the precision of the tensors that are not fp32, by name."""
-    return {key: str(value.dtype).removeprefix('torch.') for key, value in tensors.items()
-            if value.dtype in EXACT_IN_FLOAT32 and value.dtype != torch.float32}
+    return {
+        key: str(value.dtype).removeprefix('torch.')
+        for key, value in tensors.items()
+        if value.dtype in EXACT_IN_FLOAT32 and value.dtype != torch.float32
+    }

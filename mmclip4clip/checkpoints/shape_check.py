@@ -28,12 +28,17 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
     with torch.device('meta'):  # shapes alone, without memory
         backbone = CLIPBackbone(config=checkpoint.clip_config(), linear_patch=checkpoint.linear_patch)
         adapter = build(**config)
-    expected = {f'{part}.{key}': value.shape
-                for part, module in (('backbone', backbone), ('adapter', adapter))
-                for key, value in module.state_dict().items()}
+    expected = {
+        f'{part}.{key}': value.shape
+        for part, module in (('backbone', backbone), ('adapter', adapter))
+        for key, value in module.state_dict().items()
+    }
     have = {key: value.shape for key, value in checkpoint.state_dict.items()}
-    wrong = [f'{key} is {tuple(have.get(key, ()))}, expected {tuple(shape)}'
-             for key, shape in expected.items() if have.get(key) != shape]
+    wrong = [
+        f'{key} is {tuple(have.get(key, ()))}, expected {tuple(shape)}'
+        for key, shape in expected.items()
+        if have.get(key) != shape
+    ]
     if wrong:
         raise ValueError(f'{name} holds tensors whose shapes do not fit one another: {shorten(wrong)}')
     check_keys(expected, have, name)

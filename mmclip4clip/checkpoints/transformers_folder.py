@@ -1,6 +1,6 @@
 """A folder of ``transformers``' CLIPModel: config.json and the weights."""
+
 from pathlib import Path
-from typing import List
 
 import torch
 from safetensors.torch import save_file
@@ -16,9 +16,9 @@ WRITTEN = ('config.json', 'model.safetensors')
 BUFFERS = ('text_model.embeddings.position_ids', 'vision_model.embeddings.position_ids')
 
 
-def rules_of() -> List[Rule]:
+def rules_of() -> list[Rule]:
     """Return the table: the backbone's keys are those of transformers with a prefix."""
-    return [Rule(key.removeprefix(CLIP), (key, )) for rule in clip_rules() for key in rule.native]
+    return [Rule(key.removeprefix(CLIP), (key,)) for rule in clip_rules() for key in rule.native]
 
 
 def to_native(folder: Path) -> Checkpoint:
@@ -30,8 +30,9 @@ def to_native(folder: Path) -> Checkpoint:
     """
     config, tensors = read_config(folder), read_weights(folder)
     unused = {key: tensors[key] for key in BUFFERS if key in tensors}
-    checkpoint = Checkpoint(rename_to_native(tensors, rules_of(), str(folder), unused), 'transformers',
-                            narrow_dtypes(tensors))
+    checkpoint = Checkpoint(
+        rename_to_native(tensors, rules_of(), str(folder), unused), 'transformers', narrow_dtypes(tensors)
+    )
     checkpoint.learn(config, str(folder))
     if unused:
         checkpoint.notes.append('left out position_ids, which only count 0, 1, 2, ...')
@@ -45,12 +46,15 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
         ValueError: If the checkpoint holds more than a CLIPModel can.
     """
     if checkpoint.adapter != 'MeanAdapter' or checkpoint.linear_patch != '2d':
-        raise ValueError(f'a CLIPModel of transformers cannot hold {checkpoint.adapter} with a '
-                         f'{checkpoint.linear_patch} patch, only CLIP with a 2d patch: --clip-only leaves '
-                         'out the rest')
+        raise ValueError(
+            f'a CLIPModel of transformers cannot hold {checkpoint.adapter} with a '
+            f'{checkpoint.linear_patch} patch, only CLIP with a 2d patch: --clip-only leaves '
+            'out the rest'
+        )
     back = checkpoint.origin == 'transformers'
-    tensors = rename_from_native(checkpoint.state_dict, rules_of(), 'the checkpoint',
-                               checkpoint.dtypes if back else {})
+    tensors = rename_from_native(
+        checkpoint.state_dict, rules_of(), 'the checkpoint', checkpoint.dtypes if back else {}
+    )
     sizes = checkpoint.clip_config()
     for tower in NOT_IN_SHAPES:  # what CLIPTextModelWithProjection and its like read
         sizes[tower]['projection_dim'] = sizes['projection_dim']

@@ -15,7 +15,19 @@ from .transforms import (
 from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
-    'CacheFrames', 'DecodeVideo', 'DistinctVideoBatchSampler', 'GroupedSampler', 'PackVideoCaptions',
-    'RandomShift', 'ResizeCenterCrop', 'ResumableBatchSampler', 'SampleAtRate', 'SampleEvenly',
-    'SeededDataset', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets', 'VideoCaptionDataset'
+    'CacheFrames',
+    'DecodeVideo',
+    'DistinctVideoBatchSampler',
+    'GroupedSampler',
+    'PackVideoCaptions',
+    'RandomShift',
+    'ResizeCenterCrop',
+    'ResumableBatchSampler',
+    'SampleAtRate',
+    'SampleEvenly',
+    'SeededDataset',
+    'TimeWindow',
+    'TokenizeCaptions',
+    'TokenizeTargets',
+    'VideoCaptionDataset',
 ]

@@ -1,23 +1,27 @@
 """Reading video-caption annotations: one JSON file, in either of two forms."""
+
 import math
 import os.path as osp
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any
 
 from ..safe_json import read_json, shorten
 from ..tokenizers.caption_text import resolve_html
 
-FORMS = ('either {"video.mp4": ["caption", ...], ...} or '
-         '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '
-         '"group": name}, ...] with the last three optional')
+FORMS = (
+    'either {"video.mp4": ["caption", ...], ...} or '
+    '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '
+    '"group": name}, ...] with the last three optional'
+)
 MAX_CAPTION = 100_000  # characters; the longest paragraph of ActivityNet has less than 2,000
 MAX_NAME = 4_096  # characters; what Linux takes as a path
 INVISIBLE = {'Cc', 'Cf', 'Cs', 'Me', 'Mn', 'Zl', 'Zp', 'Zs'}  # Unicode's categories
 FILLERS = '\u115f\u1160\u2800\u3164\uffa0'  # letters and symbols that show nothing
 
 
-def load_annotations(path: Union[str, Path], absolute: bool = False) -> List[dict]:
+def load_annotations(path: str | Path, absolute: bool = False) -> list[dict]:
     """Read annotations into a list of entries, each checked.
 
     Takes time and memory in proportion to the file, whatever is in it. A caption has at most
@@ -53,8 +57,10 @@ def load_annotations(path: Union[str, Path], absolute: bool = False) -> List[dic
     if isinstance(content, dict):
         content = [dict(video=video, captions=captions) for video, captions in content.items()]
     if not isinstance(content, list) or not content:
-        raise ValueError(f'ann_file {path}: expected {FORMS}, got '
-                         f'{"nothing in it" if content in ([], {}) else type(content).__name__}')
+        raise ValueError(
+            f'ann_file {path}: expected {FORMS}, got '
+            f'{"nothing in it" if content in ([], {}) else type(content).__name__}'
+        )
     return [_check_entry(entry, f'ann_file {path}, entry {i}', absolute) for i, entry in enumerate(content)]
 
 
@@ -73,12 +79,14 @@ def paragraph(captions: Sequence[str], where: str) -> str:
     """
     text = ' '.join(captions)
     if len(text) > MAX_CAPTION:
-        raise ValueError(f'{where}: its {len(captions):,} captions, joined into a paragraph, have '
-                         f'{len(text):,} characters, more than {MAX_CAPTION:,}')
+        raise ValueError(
+            f'{where}: its {len(captions):,} captions, joined into a paragraph, have '
+            f'{len(text):,} characters, more than {MAX_CAPTION:,}'
+        )
     return text
 
 
-def name_fault(name: Any, absolute: bool = False) -> Optional[str]:
+def name_fault(name: Any, absolute: bool = False) -> str | None:
     """Say what is wrong with the name of a video's file, in words that follow the name; None if nothing."""
     if not isinstance(name, str):
         return f'must be the name of a file, got {shorten(name)}'
@@ -95,12 +103,12 @@ def name_fault(name: Any, absolute: bool = False) -> Optional[str]:
     return fault and f'{fault}: {shorten(name)}'
 
 
-def caption_fault(caption: Any) -> Optional[str]:
+def caption_fault(caption: Any) -> str | None:
     """Say what is wrong with a caption, in words that follow it; None if nothing is."""
     return _text_fault(caption, MAX_CAPTION) if isinstance(caption, str) else 'is no text'
 
 
-def group_fault(group: Any) -> Optional[str]:
+def group_fault(group: Any) -> str | None:
     """Say what is wrong with the name of a group, in words that follow it; None if nothing is."""
     if not isinstance(group, str):
         return f'must be a name, got {shorten(group)}'
@@ -108,7 +116,7 @@ def group_fault(group: Any) -> Optional[str]:
     return fault and f'{fault}: {shorten(group)}'
 
 
-def window_fault(start: Any, end: Any) -> Optional[str]:
+def window_fault(start: Any, end: Any) -> str | None:
     """Say what is wrong with a time window in seconds, either end of which may be None; None if nothing."""
     for key, value in (('start', start), ('end', end)):
         if value is not None and not _is_time(value):
@@ -127,7 +135,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-def _text_fault(text: str, most: int) -> Optional[str]:
+def _text_fault(text: str, most: int) -> str | None:
     if len(text) > most:  # first, as what follows looks at all of it
         return f'has {len(text):,} characters, more than {most:,}'
     if '\0' in text:
@@ -139,8 +147,10 @@ def _text_fault(text: str, most: int) -> Optional[str]:
 
 def _shows_something(text: str) -> bool:
     """Look for a character to see, also behind HTML's names of blanks such as ``&nbsp;``."""
-    return any(unicodedata.category(character) not in INVISIBLE and character not in FILLERS
-               for character in resolve_html(resolve_html(text)))
+    return any(
+        unicodedata.category(character) not in INVISIBLE and character not in FILLERS
+        for character in resolve_html(resolve_html(text))
+    )
 
 
 def _check_entry(entry: Any, where: str, absolute: bool) -> dict:
@@ -172,9 +182,12 @@ def _check_captions(captions: Any, where: str) -> None:
         raise ValueError(f'{where}: captions must hold at least one caption')
     for number, caption in enumerate(captions):
         if not isinstance(caption, str):
-            raise ValueError(f'{where}: captions must be a list of strings, got {shorten(caption)} as '
-                             f'caption {number}')
+            raise ValueError(
+                f'{where}: captions must be a list of strings, got {shorten(caption)} as caption {number}'
+            )
         fault = caption_fault(caption)
         if fault:
-            raise ValueError(f'{where}: caption {number} {fault}, got {shorten(caption)}; expected at least '
-                             'one caption and no empty one')
+            raise ValueError(
+                f'{where}: caption {number} {fault}, got {shorten(caption)}; expected at least '
+                'one caption and no empty one'
+            )

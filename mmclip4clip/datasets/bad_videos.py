@@ -1,8 +1,8 @@
 """Going on when a video cannot be read, without losing count of it."""
+
 import logging
 import time
 from functools import partial
-from typing import List, Optional, Tuple
 
 import numpy as np
 from mmengine.logging import print_log
@@ -12,7 +12,7 @@ from .storage_wait import StorageWait
 from .video_readers import VideoReadError, VideoUnavailableError
 
 MAX_TRIES = 20  # videos in a row; more bad luck than that is a mount that is gone
-FORGET_AFTER = 3600.  # seconds; a damaged video then costs another try, and one that was mended is read
+FORGET_AFTER = 3600.0  # seconds; a damaged video then costs another try, and one that was mended is read
 
 
 def substitute_unreadable(dataset, idx: int) -> dict:
@@ -39,7 +39,7 @@ def substitute_unreadable(dataset, idx: int) -> dict:
         VideoUnavailableError: If the storage gives no other videos either.
         VideoReadError: If other videos cannot be read either.
     """
-    bad: List[Tuple[dict, VideoReadError]] = []
+    bad: list[tuple[dict, VideoReadError]] = []
     seed = np.random.randint(2**31)  # what a video draws before it fails must not decide what replaces it
     wait = StorageWait(dataset.storage_wait)
     for _ in range(MAX_TRIES):
@@ -61,7 +61,7 @@ def substitute_unreadable(dataset, idx: int) -> dict:
     raise _too_many(bad, dataset.storage_wait)
 
 
-def _recall(dataset, video_id: str) -> Optional[str]:
+def _recall(dataset, video_id: str) -> str | None:
     """Return why a video is known to be bad, unless that was found long ago."""
     if time.monotonic() - dataset.known_since.get(video_id, 0) > FORGET_AFTER:
         dataset.known_bad.pop(video_id, None)
@@ -76,7 +76,7 @@ def _remember(dataset, video_id: str, error: VideoReadError) -> None:
         dataset.known_bad[video_id], dataset.known_since[video_id] = str(error), time.monotonic()
 
 
-def _account(bad: List[Tuple[dict, VideoReadError]], test_mode: bool) -> dict:
+def _account(bad: list[tuple[dict, VideoReadError]], test_mode: bool) -> dict:
     """Tell what stands in for what, as metainfo of the data sample."""
     if test_mode:
         return dict(unreadable=str(bad[0][1]))
@@ -88,13 +88,14 @@ def _account(bad: List[Tuple[dict, VideoReadError]], test_mode: bool) -> dict:
     return told
 
 
-def _too_many(bad: List[Tuple[dict, VideoReadError]], seconds: float) -> VideoReadError:
+def _too_many(bad: list[tuple[dict, VideoReadError]], seconds: float) -> VideoReadError:
     away = sum(isinstance(error, VideoUnavailableError) for _, error in bad)
     last = f'the last one: {bad[-1][1]}'
     if away:
         return VideoUnavailableError(
             f'the storage, not the videos, seems to be at fault: of {MAX_TRIES} videos in a row that cannot '
-            f'be read, it did not give {away}, and it was waited for {seconds:g} s (storage_wait); {last}')
+            f'be read, it did not give {away}, and it was waited for {seconds:g} s (storage_wait); {last}'
+        )
     return VideoReadError(f'{MAX_TRIES} videos in a row cannot be read; {last}')
 
 

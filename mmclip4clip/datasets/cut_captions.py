@@ -1,4 +1,4 @@
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -22,7 +22,7 @@ class CutCaptions(NamedTuple):
     whole: bool
 
 
-def count_cut_captions(dataset: Any, tokenize: TokenizeCaptions) -> Optional[CutCaptions]:
+def count_cut_captions(dataset: Any, tokenize: TokenizeCaptions) -> CutCaptions | None:
     """Count the captions that lose words, in seconds whatever the size of the dataset.
 
     Of a large one, items are drawn, the same ones each time, until they have 10,000 captions. Then the share

@@ -1,10 +1,12 @@
 """Open many video files as far as their first frame, to find those that cannot be read."""
+
 import multiprocessing
 import signal
 import time
 from collections import deque
+from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
-from typing import Dict, Iterable, NamedTuple, Optional
+from typing import NamedTuple
 
 import av
 
@@ -21,11 +23,11 @@ class Opening(NamedTuple):
         seconds (float, optional): How long it lasts by its own account.
     """
 
-    error: Optional[str]
-    seconds: Optional[float] = None
+    error: str | None
+    seconds: float | None = None
 
 
-def decode_first_frame(filename: str) -> Optional[float]:
+def decode_first_frame(filename: str) -> float | None:
     """Decode the first frame of a video that decodes, reading no more of the file than that takes.
 
     Returns:
@@ -49,15 +51,16 @@ def decode_first_frame(filename: str) -> Optional[float]:
     raise NoVideoError('none of its frames decodes')
 
 
-def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> Optional[float]:
+def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     """Return how long a video stream lasts by its own account, else its file, whose sound may be longer."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else container.duration / av.time_base
 
 
-def open_videos(filenames: Iterable[str], processes: int = 4, time_limit: float = 10.,
-                total_time: float = 300.) -> Dict[str, Opening]:
+def open_videos(
+    filenames: Iterable[str], processes: int = 4, time_limit: float = 10.0, total_time: float = 300.0
+) -> dict[str, Opening]:
     """Open files in processes of their own, which damaged files may hang or crash.
 
     Args:
@@ -94,8 +97,8 @@ class _Opener:
     """A process that opens one file after the other, and is killed and replaced when one takes too long."""
 
     def __init__(self, time_limit: float) -> None:
-        self.time_limit, self.filename, self.deadline = time_limit, None, 0.
-        self._process: Optional[multiprocessing.Process] = None
+        self.time_limit, self.filename, self.deadline = time_limit, None, 0.0
+        self._process: multiprocessing.Process | None = None
 
     def _start(self) -> None:
         context = multiprocessing.get_context('fork')
@@ -111,7 +114,7 @@ class _Opener:
         self.filename, self.deadline = filename, time.monotonic() + self.time_limit
         self.connection.send(filename)
 
-    def look(self) -> Optional[Opening]:
+    def look(self) -> Opening | None:
         """Return what came of the file, or None if it is not done yet."""
         late = time.monotonic() >= self.deadline
         try:

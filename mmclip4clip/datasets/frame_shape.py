@@ -1,6 +1,7 @@
 """How many frames a pipeline gives, and of which size, found without a video."""
+
 import logging
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -18,16 +19,16 @@ LENGTHS, SIZES = (5_000, 50_000), ((720, 1280), (960, 544))
 class FrameShape(NamedTuple):
     """Frames that a pipeline gives at most, and their (H, W); None where that depends on the video."""
 
-    num_frames: Optional[int]
-    size: Optional[Tuple[int, int]]
+    num_frames: int | None
+    size: tuple[int, int] | None
 
 
-def find_step(transforms: list, kind: type) -> Optional[BaseTransform]:
+def find_step(transforms: list, kind: type) -> BaseTransform | None:
     """Return the first transform of a kind, also of a wrapped one, None if there is none."""
     return next((step for step in all_steps(transforms) if isinstance(step, kind)), None)
 
 
-def frame_steps(transforms: list) -> Tuple[list, list]:
+def frame_steps(transforms: list) -> tuple[list, list]:
     """Return the transforms that choose frames, and those that change them afterwards.
 
     What opens, decodes, keeps and packs is left out: it changes nothing of what the model sees.
@@ -39,12 +40,16 @@ def frame_steps(transforms: list) -> Tuple[list, list]:
             inner = step.transforms if isinstance(step, CacheFrames) else step.sampling
             parts = frame_steps(inner.transforms)
             sampling, changing = sampling + parts[0], changing + parts[1]
-            decoded |= isinstance(step, DecodeVideo) or find_step(inner.transforms, DecodeVideo) is not None \
+            decoded |= (
+                isinstance(step, DecodeVideo)
+                or find_step(inner.transforms, DecodeVideo) is not None
                 or any(type(s).__name__.endswith('Decode') for s in inner.transforms)
+            )
         elif name.endswith(('Init', 'Decode')):
             decoded |= name.endswith('Decode')
-        elif not isinstance(step, (TimeWindow, TokenizeCaptions, TokenizeTargets)) \
-                and not name.startswith(('Pack', 'Format')):
+        elif not isinstance(step, (TimeWindow, TokenizeCaptions, TokenizeTargets)) and not name.startswith(
+            ('Pack', 'Format')
+        ):
             (changing if decoded else sampling).append(step)
     return sampling, changing
 
@@ -63,17 +68,25 @@ def find_frame_shape(transforms: list) -> FrameShape:
     return FrameShape(None if None in (count, copies) else count * copies, size)
 
 
-def _count(sampling: list, length: int) -> Optional[int]:
+def _count(sampling: list, length: int) -> int | None:
     """Return the number of frames that are taken of a video of so many, None if nobody says."""
-    results = dict(filename='probe', total_frames=length, start_index=0, avg_fps=1., modality='RGB')
+    results = dict(filename='probe', total_frames=length, start_index=0, avg_fps=1.0, modality='RGB')
     results = _run(sampling, results)
     return None if results is None or 'frame_inds' not in results else int(np.size(results['frame_inds']))
 
 
-def _shape(changing: list, size: Tuple[int, int]) -> Tuple[Optional[int], Optional[Tuple[int, int]]]:
+def _shape(changing: list, size: tuple[int, int]) -> tuple[int | None, tuple[int, int] | None]:
     """Return how many frames become of one, and their (H, W)."""
-    results = dict(filename='probe', imgs=[np.zeros((*size, 3), np.uint8)], img_shape=size,
-                   original_shape=size, modality='RGB', num_clips=1, clip_len=1, frame_inds=np.zeros(1, int))
+    results = dict(
+        filename='probe',
+        imgs=[np.zeros((*size, 3), np.uint8)],
+        img_shape=size,
+        original_shape=size,
+        modality='RGB',
+        num_clips=1,
+        clip_len=1,
+        frame_inds=np.zeros(1, int),
+    )
     results = _run(changing, results) if changing else None
     if results is None:
         return (None, None) if changing else (1, None)
@@ -81,10 +94,13 @@ def _shape(changing: list, size: Tuple[int, int]) -> Tuple[Optional[int], Option
     return len(results['imgs']), sizes.pop() if len(sizes) == 1 else None
 
 
-def _run(transforms: list, results: dict) -> Optional[dict]:
+def _run(transforms: list, results: dict) -> dict | None:
     try:
         return Compose(list(transforms))(results)
     except Exception as error:  # a transform of anybody's may need more than is here; the cause is reported
-        print_log(f'what the transforms {transforms} give cannot be told beforehand: {error!r}',
-                  logger='current', level=logging.DEBUG)
+        print_log(
+            f'what the transforms {transforms} give cannot be told beforehand: {error!r}',
+            logger='current',
+            level=logging.DEBUG,
+        )
         return None

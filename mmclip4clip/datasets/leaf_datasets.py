@@ -1,4 +1,4 @@
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from .transforms import DecodeVideo
 from .video_caption_dataset import all_steps
@@ -13,7 +13,7 @@ def leaf_datasets(dataset) -> Iterator:
         yield from leaf_datasets(inner)
 
 
-def find_decoder(leaf) -> Optional[DecodeVideo]:
+def find_decoder(leaf) -> DecodeVideo | None:
     """Return the ``DecodeVideo`` of a pipeline, also a wrapped one; None if it has another decoder."""
     transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
     return next((step for step in all_steps(transforms) if isinstance(step, DecodeVideo)), None)

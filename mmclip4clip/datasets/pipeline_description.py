@@ -1,6 +1,8 @@
 """What a pipeline makes of videos and captions, as plain data that checkpoints carry and compare."""
+
 import inspect
-from typing import Any, Iterator, List, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,7 +13,7 @@ from .frame_shape import find_frame_shape, find_step, frame_steps
 from .transforms import TokenizeCaptions, TokenizeTargets
 
 
-def pipelines(dataset: Any) -> Iterator[Tuple[Any, list]]:
+def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
     """Yield each dataset that one wraps or joins, itself if it does neither, with its transforms."""
     wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
     if not wrapped:
@@ -32,13 +34,18 @@ def describe_pipeline(dataset: Any, transforms: list) -> dict:
     shape = find_frame_shape(transforms)
     reads, writes = (find_step(transforms, kind) for kind in (TokenizeCaptions, TokenizeTargets))
     return dict(
-        sampling=[_plain(step) for step in sampling], frames=[_plain(step) for step in changing],
-        num_frames=shape.num_frames, size=None if shape.size is None else list(shape.size),
-        caption_mode=getattr(dataset, 'caption_mode', None), cleaning=CLEANING,
-        max_words=getattr(reads, 'max_words', None), decoder_max_words=getattr(writes, 'max_words', None))
+        sampling=[_plain(step) for step in sampling],
+        frames=[_plain(step) for step in changing],
+        num_frames=shape.num_frames,
+        size=None if shape.size is None else list(shape.size),
+        caption_mode=getattr(dataset, 'caption_mode', None),
+        cleaning=CLEANING,
+        max_words=getattr(reads, 'max_words', None),
+        decoder_max_words=getattr(writes, 'max_words', None),
+    )
 
 
-def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> List[str]:
+def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> list[str]:
     """List in what a pipeline differs from the one that a checkpoint tells of.
 
     Args:
@@ -51,27 +58,37 @@ def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> List
         list[str]: As ``'Resize.interpolation: area -> bicubic'``.
     """
     keys = ['max_words', 'cleaning', *(('caption_mode', 'decoder_max_words') if alike else ())]
-    steps = [line for part in ('sampling', 'frames') if alike and part in saved
-             for line in _step_differences(saved[part], current[part])]
+    steps = [
+        line
+        for part in ('sampling', 'frames')
+        if alike and part in saved
+        for line in _step_differences(saved[part], current[part])
+    ]
     keys += [] if steps else ['num_frames', 'size']
-    return steps + [f'{key}: {saved[key]} -> {current[key]}' for key in keys
-                    if None not in (saved.get(key), current[key]) and saved[key] != current[key]]
+    return steps + [
+        f'{key}: {saved[key]} -> {current[key]}'
+        for key in keys
+        if None not in (saved.get(key), current[key]) and saved[key] != current[key]
+    ]
 
 
-def _step_differences(saved: List[dict], current: List[dict]) -> List[str]:
+def _step_differences(saved: list[dict], current: list[dict]) -> list[str]:
     """List in what transforms differ, each compared with that of its name."""
     old, new = _numbered(saved), _numbered(current)
     lines = [f'{_spell(old[name])} -> none' for name in old if name not in new]
     lines += [f'none -> {_spell(new[name])}' for name in new if name not in old]
     for name in (name for name in old if name in new):
-        lines += [f'{name}.{key}: {old[name][key]} -> {new[name][key]}' for key in old[name]
-                  if key in new[name] and old[name][key] != new[name][key]]
+        lines += [
+            f'{name}.{key}: {old[name][key]} -> {new[name][key]}'
+            for key in old[name]
+            if key in new[name] and old[name][key] != new[name][key]
+        ]
     if not lines and list(old) != list(new):
         lines.append(f'{", ".join(old)} -> {", ".join(new)}')
     return lines
 
 
-def _numbered(steps: List[dict]) -> dict:
+def _numbered(steps: list[dict]) -> dict:
     """Give each transform its name, and a number from the second of a name on."""
     named: dict = {}
     for step in steps:

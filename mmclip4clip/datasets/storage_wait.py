@@ -1,8 +1,10 @@
 """Waiting for a storage that does not answer, rather than giving a video up."""
+
 import logging
 import random
 import time
-from typing import Callable, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -49,8 +51,11 @@ class StorageWait:
         now = time.monotonic()
         if self._until is None:
             self._until = now + self.seconds
-            print_log(f'{reason}. The storage may be away for a moment: trying again for '
-                      f'{self.seconds:g} s', logger='current', level=logging.WARNING)
+            print_log(
+                f'{reason}. The storage may be away for a moment: trying again for {self.seconds:g} s',
+                logger='current',
+                level=logging.WARNING,
+            )
         if now >= self._until:
             return False
         time.sleep(min(self._pause, self._until - now))

@@ -1,8 +1,8 @@
 import hashlib
 import os.path as osp
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
@@ -63,37 +63,42 @@ class VideoCaptionDataset(BaseActionDataset):
         VideoUnavailableError: If the storage does not say for ``storage_wait`` whether one does.
     """
 
-    def __init__(self,
-                 ann_file: str,
-                 pipeline: List[dict],
-                 data_prefix: dict = dict(video=''),
-                 caption_mode: Optional[str] = None,
-                 test_mode: bool = False,
-                 bad_videos: Optional[str] = None,
-                 storage_wait: float = 60.,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: list[dict],
+        data_prefix: dict = dict(video=''),
+        caption_mode: str | None = None,
+        test_mode: bool = False,
+        bad_videos: str | None = None,
+        storage_wait: float = 60.0,
+        **kwargs,
+    ) -> None:
         caption_mode = caption_mode or ('all' if test_mode else 'each')
         if caption_mode not in CAPTION_MODES:
             raise ValueError(f'caption_mode must be one of {CAPTION_MODES}, got {caption_mode!r}')
         if test_mode and caption_mode in ('each', 'random'):
-            raise ValueError("with test_mode=True each video must come once, with caption_mode='all' "
-                             f"or 'paragraph'; got {caption_mode!r}")
+            raise ValueError(
+                "with test_mode=True each video must come once, with caption_mode='all' "
+                f"or 'paragraph'; got {caption_mode!r}"
+            )
         if 'video' not in data_prefix:
             raise ValueError(f"data_prefix must have the key 'video', got {sorted(data_prefix)}")
         if bad_videos not in (None, *BAD_VIDEO_POLICIES[test_mode]):
-            raise ValueError(f'bad_videos must be one of {BAD_VIDEO_POLICIES[test_mode]} with '
-                             f'test_mode={test_mode}, got {bad_videos!r}')
+            raise ValueError(
+                f'bad_videos must be one of {BAD_VIDEO_POLICIES[test_mode]} with '
+                f'test_mode={test_mode}, got {bad_videos!r}'
+            )
         self.caption_mode, self.bad_videos = caption_mode, bad_videos
         if not 0 <= storage_wait < float('inf'):
             raise ValueError(f'storage_wait must be seconds from 0 up, got {storage_wait}')
         self.storage_wait = storage_wait
-        self.content: Optional[str] = None  # digest of videos, windows, captions and groups, in their order
-        self.known_bad: Dict[str, str] = {}  # why this process could not read a video, by its id
-        self.known_since: Dict[str, float] = {}  # and when that was
-        super().__init__(
-            ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
+        self.content: str | None = None  # digest of videos, windows, captions and groups, in their order
+        self.known_bad: dict[str, str] = {}  # why this process could not read a video, by its id
+        self.known_since: dict[str, float] = {}  # and when that was
+        super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read and check the annotations, and make one item a video, or one a caption."""
         self._settle_policy()
         folder, make_key = self.data_prefix['video'], VideoKeys()
@@ -104,13 +109,17 @@ class VideoCaptionDataset(BaseActionDataset):
             window = [entry.get('start'), entry.get('end')]
             said = [osp.basename(video), window, entry['captions'], entry.get('group')]
             content.update(repr(said).encode())
-            seconds = '' if window == [None, None] else '@{}-{}'.format(
-                *('' if x is None else x for x in window))
+            seconds = (
+                '' if window == [None, None] else '@{}-{}'.format(*('' if x is None else x for x in window))
+            )
             filename = osp.join(folder, video)
             if 'group' in entry:
                 entry['group_key'] = f'{annotations}#{entry["group"]}'
-            items.append(dict(entry, video_id=video + seconds, filename=filename,
-                              video_key=make_key(filename, *window)))
+            items.append(
+                dict(
+                    entry, video_id=video + seconds, filename=filename, video_key=make_key(filename, *window)
+                )
+            )
         self.content = content.hexdigest()
         self._check_files([item['filename'] for item in items])
         self._check_windows([i for i in items if 'start' in i or 'end' in i])
@@ -119,8 +128,13 @@ class VideoCaptionDataset(BaseActionDataset):
         if self.caption_mode == 'each':
             items = [dict(item, captions=[c]) for item in items for c in item['captions']]
         elif self.caption_mode == 'paragraph':
-            items = [dict(item, captions=[paragraph(item['captions'], f'ann_file {self.ann_file} '
-                                                    f'({item["video_id"]})')]) for item in items]
+            items = [
+                dict(
+                    item,
+                    captions=[paragraph(item['captions'], f'ann_file {self.ann_file} ({item["video_id"]})')],
+                )
+                for item in items
+            ]
         return items
 
     def get_data_info(self, idx: int) -> dict:
@@ -142,7 +156,7 @@ class VideoCaptionDataset(BaseActionDataset):
         return substitute_unreadable(self, idx)
 
     @property
-    def video_ids(self) -> Dict[str, str]:
+    def video_ids(self) -> dict[str, str]:
         """The ``video_id`` of each video, by its ``video_key``; a time window counts as a video."""
         items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
         return {item['video_key']: item['video_id'] for item in items}
@@ -155,33 +169,40 @@ class VideoCaptionDataset(BaseActionDataset):
     def _settle_policy(self) -> None:
         decodes = any(isinstance(t, DecodeVideo) for t in all_steps(self.pipeline.transforms))
         if self.bad_videos in ('replace', 'report') and not decodes:
-            raise ValueError(f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '
-                             'decoders do not say which of their errors are the fault of a video')
+            raise ValueError(
+                f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '
+                'decoders do not say which of their errors are the fault of a video'
+            )
         self.bad_videos = self.bad_videos or ('error' if self.test_mode or not decodes else 'replace')
 
-    def _check_files(self, filenames: List[str]) -> None:
+    def _check_files(self, filenames: list[str]) -> None:
         only_files = self.bad_videos == 'error'  # else a folder can be replaced
         wait = StorageWait(self.storage_wait)
         missing = sorted(f for f in set(filenames) if not wait(partial(is_there, f, only_files)))
         if missing:
             shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
-            raise FileNotFoundError(f'{len(missing)} of the {len(set(filenames))} videos named in '
-                                    f'ann_file {self.ann_file} do not exist:\n  {shown}')
+            raise FileNotFoundError(
+                f'{len(missing)} of the {len(set(filenames))} videos named in '
+                f'ann_file {self.ann_file} do not exist:\n  {shown}'
+            )
 
-    def _check_windows(self, windows: List[dict]) -> None:
-        if windows and not any(isinstance(t, (TimeWindow, DecodeVideo))
-                               for t in all_steps(self.pipeline.transforms)):
+    def _check_windows(self, windows: list[dict]) -> None:
+        if windows and not any(
+            isinstance(t, (TimeWindow, DecodeVideo)) for t in all_steps(self.pipeline.transforms)
+        ):
             raise ValueError(
                 f'{len(windows)} entries of ann_file {self.ann_file} have start or end, which the '
-                "pipeline would ignore: add dict(type='TimeWindow') after DecordInit")
+                "pipeline would ignore: add dict(type='TimeWindow') after DecordInit"
+            )
 
-    def _check_repeats(self, items: List[dict]) -> None:
+    def _check_repeats(self, items: list[dict]) -> None:
         counts, ids = Counter(i['video_key'] for i in items), {i['video_key']: i['video_id'] for i in items}
         repeated = sorted(ids[key] for key, count in counts.items() if count > 1)
         if repeated:
             raise ValueError(
                 f'ann_file {self.ann_file} names {len(repeated)} videos more than once, the first is '
-                f'{repeated[0]}: for evaluation, put all captions of a video into one entry')
+                f'{repeated[0]}: for evaluation, put all captions of a video into one entry'
+            )
 
 
 def all_steps(transforms: Sequence) -> Iterator:

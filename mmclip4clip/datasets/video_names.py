@@ -1,10 +1,30 @@
 """What a video is called in annotations, which file that is, and which two are one video."""
+
 import os.path as osp
-from typing import Dict, Iterable, Optional
+from collections.abc import Iterable
 
 # In order of preference where a video is there twice; the later ones occur in DiDeMo.
-ENDINGS = ('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg', '.wmv', '.asf', '.divx',
-           '.qt', '.3gp', '.3gpp', '.3g2', '.mts', '.m2ts', '.ts', '.flv')
+ENDINGS = (
+    '.mp4',
+    '.avi',
+    '.mkv',
+    '.webm',
+    '.mov',
+    '.m4v',
+    '.mpg',
+    '.mpeg',
+    '.wmv',
+    '.asf',
+    '.divx',
+    '.qt',
+    '.3gp',
+    '.3gpp',
+    '.3g2',
+    '.mts',
+    '.m2ts',
+    '.ts',
+    '.flv',
+)
 
 
 def is_video(name: str, endings: Iterable[str] = ENDINGS) -> bool:
@@ -54,9 +74,9 @@ class VideoKeys:
     """
 
     def __init__(self) -> None:
-        self._folders: Dict[str, str] = {}
+        self._folders: dict[str, str] = {}
 
-    def __call__(self, filename: str, start: Optional[float] = None, end: Optional[float] = None) -> str:
+    def __call__(self, filename: str, start: float | None = None, end: float | None = None) -> str:
         """Make the key of a video.
 
         Args:

@@ -18,9 +18,25 @@ from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
 from .schedulers import RawCosineLR, WarmUpCosineLR, WarmUpLR
 
 __all__ = [
-    'ArchitectureCheckHook', 'BadVideoHook', 'BertAdam', 'CLIPGroupsOptimWrapperConstructor',
-    'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook', 'PreprocessingCheckHook',
-    'RandomStateHook', 'RawCosineLR', 'ResumableTrainLoop', 'RetrievalReportHook', 'SafeCheckpointHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'VideoCheckHook', 'VideoTextTestLoop', 'VideoTextValLoop',
-    'WarmUpCosineLR', 'WarmUpLR', 'WorkDirLockHook'
+    'ArchitectureCheckHook',
+    'BadVideoHook',
+    'BertAdam',
+    'CLIPGroupsOptimWrapperConstructor',
+    'CaptionReportHook',
+    'InputCheckHook',
+    'NonFiniteGuardHook',
+    'PreprocessingCheckHook',
+    'RandomStateHook',
+    'RawCosineLR',
+    'ResumableTrainLoop',
+    'RetrievalReportHook',
+    'SafeCheckpointHook',
+    'StopSignalHook',
+    'TokenizerCheckHook',
+    'VideoCheckHook',
+    'VideoTextTestLoop',
+    'VideoTextValLoop',
+    'WarmUpCosineLR',
+    'WarmUpLR',
+    'WorkDirLockHook',
 ]

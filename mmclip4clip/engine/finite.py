@@ -1,6 +1,7 @@
 """Whether numbers are finite: asked of many tensors at once, and of checkpoints."""
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence
 
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -35,19 +36,19 @@ def is_finite(tensors: Iterable[Tensor]) -> bool:
     return bool(torch.isfinite(largest(tensors)))
 
 
-def non_finite(named: Dict[str, Tensor]) -> List[str]:
+def non_finite(named: dict[str, Tensor]) -> list[str]:
     """Return the names of tensors with a value that is not finite; one pass where there is none."""
     if is_finite(named.values()):
         return []
     return [name for name, tensor in named.items() if not is_finite([tensor])]
 
 
-def shorten(names: List[str], count: int = 5) -> str:
+def shorten(names: list[str], count: int = 5) -> str:
     """List the first names, and say how many there are."""
     return ', '.join(names[:count]) + (f' and {len(names) - count} more' if len(names) > count else '')
 
 
-def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> Dict[str, Tensor]:
+def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> dict[str, Tensor]:
     """Collect the tensors in the state dict of an optimizer, or of several, by the path to each."""
     found = {}
     for key, value in state.items():
@@ -58,7 +59,7 @@ def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> Dict[str, Tens
     return found
 
 
-def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = ()) -> Optional[Path]:
+def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = ()) -> Path | None:
     """Find the newest checkpoint of some folders that is undamaged and whose weights are finite.
 
     Args:
@@ -70,8 +71,11 @@ def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = (
         try:
             content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
             weights = content.get('state_dict', content)
-            if is_finite(value for name, value in weights.items()
-                         if isinstance(value, Tensor) and name not in constants):
+            if is_finite(
+                value
+                for name, value in weights.items()
+                if isinstance(value, Tensor) and name not in constants
+            ):
                 return path
         except (RuntimeError, OSError, AttributeError):  # damaged, gone meanwhile, or no dict
             continue
@@ -94,7 +98,7 @@ def name_last_good(folders: Sequence[Path], constants: Sequence[str] = (), toget
     return f'The last good checkpoint is {found[0]}'
 
 
-def checkpoint_folders(runner) -> List[Path]:
+def checkpoint_folders(runner) -> list[Path]:
     """Return the work dir and the other folders on this machine that a run saves its checkpoints in."""
     outs = [str(hook.out_dir) for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.out_dir]
     return list(dict.fromkeys(Path(out) for out in [str(runner.work_dir), *outs] if '://' not in out))
@@ -105,7 +109,7 @@ def unwrap_model(runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-def optim_wrappers(runner) -> List[OptimWrapper]:
+def optim_wrappers(runner) -> list[OptimWrapper]:
     """Return the optimizer wrapper of a run, or all of several."""
     wrapper = runner.optim_wrapper
     return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]

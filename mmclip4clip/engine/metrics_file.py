@@ -1,9 +1,9 @@
 """``metrics.json`` of a work dir: a list with one entry an evaluation, by every run in it."""
+
 import json
 import logging
 import os
 from pathlib import Path
-from typing import List
 
 from mmengine.logging import print_log
 
@@ -15,7 +15,7 @@ METRICS = 'metrics.json'
 MOMENT = ('run', 'stage', 'epoch', 'iter')  # what tells the evaluations of trainings apart
 
 
-def read_entries(path: Path) -> List[dict]:
+def read_entries(path: Path) -> list[dict]:
     """Read the entries, oldest first.
 
     Raises:
@@ -27,8 +27,9 @@ def read_entries(path: Path) -> List[dict]:
     except IsADirectoryError as error:
         raise ValueError(f'{path} is a folder') from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError(f'{path} should hold a JSON list of evaluations, one dict each, got '
-                         f'{shorten(entries)}')
+        raise ValueError(
+            f'{path} should hold a JSON list of evaluations, one dict each, got {shorten(entries)}'
+        )
     return entries
 
 
@@ -50,7 +51,7 @@ def append_entry(path: Path, entry: dict) -> None:
             file.write(json.dumps(entries, indent=1) + '\n')
 
 
-def _read_or_move(path: Path) -> List[dict]:
+def _read_or_move(path: Path) -> list[dict]:
     """Read the entries, none if there is no file; move one that cannot be read to a name that is free."""
     try:
         return read_entries(path)
@@ -61,6 +62,9 @@ def _read_or_move(path: Path) -> List[dict]:
         while (aside := path.with_name(f'{path.stem}.damaged{number}{path.suffix}')).exists():
             number += 1
         os.replace(path, aside)
-        print_log(f'{error}. It is now {aside}, and a new {path.name} begins', logger='current',
-                  level=logging.WARNING)
+        print_log(
+            f'{error}. It is now {aside}, and a new {path.name} begins',
+            logger='current',
+            level=logging.WARNING,
+        )
         return []

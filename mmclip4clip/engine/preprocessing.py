@@ -1,5 +1,6 @@
 """The preprocessing of a whole run as plain data, and how two of them differ."""
-from typing import Any, Dict, List
+
+from typing import Any
 
 from ..datasets.pipeline_description import describe_pipeline, pipeline_differences, pipelines
 from ..tokenizers.saved_tokenizer import (
@@ -12,9 +13,9 @@ from ..tokenizers.saved_tokenizer import (
 from .run_parts import built_datasets, tokenizers_of, unwrapped_model
 
 
-def describe_preprocessing(runner) -> Dict[str, Any]:
+def describe_preprocessing(runner) -> dict[str, Any]:
     """Describe the preprocessing of a run: tokenizers, mean and std, and the pipelines by their purpose."""
-    described: Dict[str, Any] = {role: describe_tokenizer(t) for role, t in tokenizers_of(runner).items()}
+    described: dict[str, Any] = {role: describe_tokenizer(t) for role, t in tokenizers_of(runner).items()}
     processor = getattr(unwrapped_model(runner), 'data_preprocessor', None)
     for key in ('mean', 'std'):
         if getattr(processor, key, None) is not None:
@@ -24,7 +25,7 @@ def describe_preprocessing(runner) -> Dict[str, Any]:
     return described
 
 
-def contradictions(saved: dict, current: dict) -> List[str]:
+def contradictions(saved: dict, current: dict) -> list[str]:
     """List differences that cannot be meant."""
     lines = []
     for role in (CAPTIONS, DECODER):
@@ -34,13 +35,14 @@ def contradictions(saved: dict, current: dict) -> List[str]:
             lines += [f'{names}: {difference}'] if difference else []
     for key in ('mean', 'std'):
         pair = saved.get(key), current.get(key)
-        if None not in pair and (len(pair[0]) != len(pair[1])
-                                 or any(abs(a - b) > 1e-2 for a, b in zip(*pair))):
+        if None not in pair and (
+            len(pair[0]) != len(pair[1]) or any(abs(a - b) > 1e-2 for a, b in zip(*pair))
+        ):
             lines.append(f'model.data_preprocessor.{key}: {pair[0]} -> {pair[1]}')
     return lines
 
 
-def differences(saved: dict, current: dict) -> List[str]:
+def differences(saved: dict, current: dict) -> list[str]:
     """List differences of the pipelines; without one for evaluation, that of training stands for it."""
     lines = []
     for stage in ('training', 'evaluation'):

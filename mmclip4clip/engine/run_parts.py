@@ -1,5 +1,6 @@
 """What a runner has built, whatever it runs and whatever wraps its model and datasets."""
-from typing import Any, Dict, Optional
+
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
@@ -11,19 +12,22 @@ from ..datasets.transforms import TokenizeCaptions
 from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER
 
 
-def loaded_datasets(runner) -> Dict[str, Any]:
+def loaded_datasets(runner) -> dict[str, Any]:
     """Return the datasets that were built, by their loader's key in the config, as ``'train_dataloader'``."""
-    loops = {f'{stage}_dataloader': built_loops(runner, f'_{stage}_loop')
-             for stage in ('train', 'val', 'test')}
+    loops = {
+        f'{stage}_dataloader': built_loops(runner, f'_{stage}_loop') for stage in ('train', 'val', 'test')
+    }
     loaders = {key: getattr(loop[0], 'dataloader', None) for key, loop in loops.items() if loop}
     return {key: loader.dataset for key, loader in loaders.items() if hasattr(loader, 'dataset')}
 
 
-def built_datasets(runner) -> Dict[str, Any]:
+def built_datasets(runner) -> dict[str, Any]:
     """Return the datasets that were built, by ``'training'`` and ``'evaluation'``."""
     loaded = loaded_datasets(runner)
-    found = dict(training=loaded.get('train_dataloader'),
-                 evaluation=loaded.get('val_dataloader', loaded.get('test_dataloader')))
+    found = dict(
+        training=loaded.get('train_dataloader'),
+        evaluation=loaded.get('val_dataloader', loaded.get('test_dataloader')),
+    )
     return {stage: dataset for stage, dataset in found.items() if dataset is not None}
 
 
@@ -38,10 +42,11 @@ def steps_of(dataset: Any, kind: type) -> list:
     return [step for step in found if step is not None]
 
 
-def tokenizers_of(runner) -> Dict[str, Any]:
+def tokenizers_of(runner) -> dict[str, Any]:
     """Return the tokenizers by what they are for: captions that CLIP reads, those that a decoder writes."""
-    steps = [step for dataset in built_datasets(runner).values()
-             for step in steps_of(dataset, TokenizeCaptions)]
+    steps = [
+        step for dataset in built_datasets(runner).values() for step in steps_of(dataset, TokenizeCaptions)
+    ]
     found = {CAPTIONS: steps[0].tokenizer} if steps else {}
     if captioner_of(runner) is not None:
         found[DECODER] = captioner_of(runner).tokenizer
@@ -59,6 +64,6 @@ def captioner_of(runner) -> Any:
     return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
 
 
-def clip_of(runner) -> Optional[nn.Module]:
+def clip_of(runner) -> nn.Module | None:
     """Return the CLIP of the runner's model, None if it has none."""
     return getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)

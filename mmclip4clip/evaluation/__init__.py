@@ -23,9 +23,24 @@ from .metrics import (
 from .scoring import QueryBank, score_videos
 
 __all__ = [
-    'CaptionScores', 'QueryBank', 'RetrievalDump', 'VideoCaptionMetric',
-    'VideoTextRetrievalMetric', 'caption_figures', 'caption_group_scores', 'dual_softmax',
-    'group_ranks', 'plain_tokens', 'post_processed_figures', 'ptb_tokens', 'qb_norm',
-    'ranks_of_captions', 'ranks_of_videos', 'read_dump', 'recall_figures', 'retrieval_figures',
-    'score_captions', 'score_videos'
+    'CaptionScores',
+    'QueryBank',
+    'RetrievalDump',
+    'VideoCaptionMetric',
+    'VideoTextRetrievalMetric',
+    'caption_figures',
+    'caption_group_scores',
+    'dual_softmax',
+    'group_ranks',
+    'plain_tokens',
+    'post_processed_figures',
+    'ptb_tokens',
+    'qb_norm',
+    'ranks_of_captions',
+    'ranks_of_videos',
+    'read_dump',
+    'recall_figures',
+    'retrieval_figures',
+    'score_captions',
+    'score_videos',
 ]

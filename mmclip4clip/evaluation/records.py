@@ -1,6 +1,7 @@
 """What an evaluation leaves of each video, and the matrix made of it."""
+
 from collections import Counter
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ class Scores(NamedTuple):
 
     similarity: np.ndarray
     video_index: np.ndarray
-    groups: Optional[List[Optional[str]]]
-    bank: Optional[np.ndarray] = None
+    groups: list[str | None] | None
+    bank: np.ndarray | None = None
 
 
 def describe_video(sample: dict) -> dict:
@@ -60,7 +61,8 @@ def make_record(sample: dict) -> dict:
     if 'scores' not in sample:
         raise KeyError(
             "the data samples carry no 'scores': evaluate with val_cfg=dict(type="
-            "'VideoTextValLoop') and test_cfg=dict(type='VideoTextTestLoop')")
+            "'VideoTextValLoop') and test_cfg=dict(type='VideoTextTestLoop')"
+        )
     record = describe_video(sample)
     for key in ('video_features', 'text_features', 'scores'):
         record[key] = _to_numpy(sample[key])
@@ -69,7 +71,7 @@ def make_record(sample: dict) -> dict:
     return record
 
 
-def name_videos(records: List[dict]) -> List[str]:
+def name_videos(records: list[dict]) -> list[str]:
     """Name the video of each record: by its id, or by its key where two datasets have an id in common.
 
     Raises:
@@ -77,22 +79,27 @@ def name_videos(records: List[dict]) -> List[str]:
     """
     ids = [record['video_id'] for record in records]
     keys = [record.get('video_key', record['video_id']) for record in records]
-    (repeated, count), = Counter(keys).most_common(1) or [(None, 0)]
+    ((repeated, count),) = Counter(keys).most_common(1) or [(None, 0)]
     if count > 1:
-        raise ValueError(f'{len(keys) - len(set(keys))} videos come more than once, such as {repeated!r}: '
-                         'put all references of a video into one entry of the annotations')
+        raise ValueError(
+            f'{len(keys) - len(set(keys))} videos come more than once, such as {repeated!r}: '
+            'put all references of a video into one entry of the annotations'
+        )
     counts = Counter(ids)
     return [name if counts[name] == 1 else key for name, key in zip(ids, keys)]
 
 
-def stack_scores(records: List[dict]) -> Scores:
+def stack_scores(records: list[dict]) -> Scores:
     """Put the scores of all videos, in the order of the records, into one matrix."""
     video_index = np.repeat(np.arange(len(records)), [len(r['captions']) for r in records])
     groups = [r.get('group_key', r.get('group')) for r in records]
     banks = [r['bank_scores'] for r in records if 'bank_scores' in r]
-    return Scores(np.concatenate([r['scores'] for r in records]), video_index,
-                  groups if any(g is not None for g in groups) else None,
-                  np.stack(banks, axis=1) if banks else None)
+    return Scores(
+        np.concatenate([r['scores'] for r in records]),
+        video_index,
+        groups if any(g is not None for g in groups) else None,
+        np.stack(banks, axis=1) if banks else None,
+    )
 
 
 def _to_numpy(value):

@@ -1,18 +1,31 @@
 import io
-from typing import Dict
 
 from rich.console import Console
 from rich.table import Table
 
-ROWS = {'': 'text to video', 'v2t_': 'video to text', 'dsl_': 'text to video, dual softmax',
-        'dsl_v2t_': 'video to text, dual softmax', 'qb_': 'text to video, QB-Norm'}
-CAUTION = {'dsl_': 'dual softmax looks at all queries at once',
-           'qb_': 'QB-Norm looks at a bank of other captions'}
-CAPTION_COLUMNS = {'Bleu_1': 'BLEU-1', 'Bleu_2': 'BLEU-2', 'Bleu_3': 'BLEU-3', 'Bleu_4': 'BLEU-4',
-                   'METEOR': 'METEOR', 'ROUGE_L': 'ROUGE-L', 'CIDEr': 'CIDEr'}
+ROWS = {
+    '': 'text to video',
+    'v2t_': 'video to text',
+    'dsl_': 'text to video, dual softmax',
+    'dsl_v2t_': 'video to text, dual softmax',
+    'qb_': 'text to video, QB-Norm',
+}
+CAUTION = {
+    'dsl_': 'dual softmax looks at all queries at once',
+    'qb_': 'QB-Norm looks at a bank of other captions',
+}
+CAPTION_COLUMNS = {
+    'Bleu_1': 'BLEU-1',
+    'Bleu_2': 'BLEU-2',
+    'Bleu_3': 'BLEU-3',
+    'Bleu_4': 'BLEU-4',
+    'METEOR': 'METEOR',
+    'ROUGE_L': 'ROUGE-L',
+    'CIDEr': 'CIDEr',
+}
 
 
-def format_table(metrics: Dict[str, float]) -> str:
+def format_table(metrics: dict[str, float]) -> str:
     """Format figures as a table with one row a direction and post-processing.
 
     Args:
@@ -33,7 +46,7 @@ def format_table(metrics: Dict[str, float]) -> str:
     return text
 
 
-def format_caption_table(metrics: Dict[str, float]) -> str:
+def format_caption_table(metrics: dict[str, float]) -> str:
     """Format the figures of generated captions as a table with one row.
 
     Args:

@@ -1,11 +1,11 @@
 from .adapters import (
-                       BaseAdapter,
-                       MeanAdapter,
-                       SeqLSTMAdapter,
-                       SeqTransformerAdapter,
-                       TightAdapter,
-                       WTIAdapter,
-                       XPoolAdapter,
+    BaseAdapter,
+    MeanAdapter,
+    SeqLSTMAdapter,
+    SeqTransformerAdapter,
+    TightAdapter,
+    WTIAdapter,
+    XPoolAdapter,
 )
 from .backbones import CLIPBackbone
 from .captioner import CLIP4ClipCaptioner
@@ -15,7 +15,19 @@ from .losses import CaptionCrossEntropy, MILNCELoss, SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
 __all__ = [
-    'BaseAdapter', 'CLIP4ClipCaptioner', 'CLIP4ClipRetriever', 'CLIPBackbone', 'CaptionCrossEntropy',
-    'CaptionDecoder', 'MILNCELoss', 'MeanAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter',
-    'SymmetricContrastiveLoss', 'TightAdapter', 'VideoCaptionPreprocessor', 'WTIAdapter', 'XPoolAdapter'
+    'BaseAdapter',
+    'CLIP4ClipCaptioner',
+    'CLIP4ClipRetriever',
+    'CLIPBackbone',
+    'CaptionCrossEntropy',
+    'CaptionDecoder',
+    'MILNCELoss',
+    'MeanAdapter',
+    'SeqLSTMAdapter',
+    'SeqTransformerAdapter',
+    'SymmetricContrastiveLoss',
+    'TightAdapter',
+    'VideoCaptionPreprocessor',
+    'WTIAdapter',
+    'XPoolAdapter',
 ]

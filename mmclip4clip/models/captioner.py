@@ -1,5 +1,4 @@
 import math
-from typing import Dict, List, Optional, Tuple
 
 import torch
 from mmaction.registry import MODELS
@@ -43,29 +42,36 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         OSError: If the tokenizer cannot be loaded.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 adapter: dict,
-                 decoder: dict = dict(type='CaptionDecoder'),
-                 tokenizer: str = 'openai/clip-vit-base-patch32',
-                 caption_loss: dict = dict(type='CaptionCrossEntropy'),
-                 retrieval_weight: float = 1.0,
-                 freeze_encoder: bool = False,
-                 generation: Optional[dict] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        adapter: dict,
+        decoder: dict = dict(type='CaptionDecoder'),
+        tokenizer: str = 'openai/clip-vit-base-patch32',
+        caption_loss: dict = dict(type='CaptionCrossEntropy'),
+        retrieval_weight: float = 1.0,
+        freeze_encoder: bool = False,
+        generation: dict | None = None,
+        **kwargs,
+    ) -> None:
         if not isinstance(retrieval_weight, (int, float)) or not 0 <= retrieval_weight < math.inf:
-            raise ValueError('retrieval_weight must be a finite number and not negative, got '
-                             f'{retrieval_weight!r}')
+            raise ValueError(
+                f'retrieval_weight must be a finite number and not negative, got {retrieval_weight!r}'
+            )
         if freeze_encoder and retrieval_weight:
-            raise ValueError('freeze_encoder=True leaves nothing for the retrieval loss to train: it needs '
-                             f'retrieval_weight=0, got {retrieval_weight}')
+            raise ValueError(
+                'freeze_encoder=True leaves nothing for the retrieval loss to train: it needs '
+                f'retrieval_weight=0, got {retrieval_weight}'
+            )
         super().__init__(backbone, adapter, **kwargs)
         self.tokenizer, self.start, self.end = load_decoder_tokenizer(tokenizer)
         words = 1 + max(self.tokenizer.get_vocab().values())  # there may be ids without a token
         self.decoder = MODELS.build(decoder, default_args=dict(backbone=self.backbone, vocab_size=words))
         if self.decoder.vocab_size != words:
-            raise ValueError(f'tokenizer={tokenizer!r} has {words} token ids, and the decoder tells '
-                             f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out')
+            raise ValueError(
+                f'tokenizer={tokenizer!r} has {words} token ids, and the decoder tells '
+                f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out'
+            )
         self.caption_loss = MODELS.build(caption_loss)
         self.retrieval_weight, self.freeze_encoder = retrieval_weight, freeze_encoder
         self.generation = read_options(generation, self.decoder.vocab_size, self.decoder.max_positions)
@@ -77,8 +83,11 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             return
         clip, decoder_reads = self.backbone.clip, set(self.adapter.context_parameters())
         if not self.freeze_encoder:
-            decoder_reads |= {*clip.vision_model.parameters(), *clip.visual_projection.parameters(),
-                              *self.decoder.borrowed_parameters()}
+            decoder_reads |= {
+                *clip.vision_model.parameters(),
+                *clip.visual_projection.parameters(),
+                *self.decoder.borrowed_parameters(),
+            }
         for module in (self.backbone, self.adapter):
             for parameter in module.parameters():
                 if self.freeze_encoder or parameter not in decoder_reads:
@@ -92,7 +101,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             self.adapter.eval()
         return self
 
-    def loss(self, inputs: Inputs) -> Dict[str, Tensor]:
+    def loss(self, inputs: Inputs) -> dict[str, Tensor]:
         """Add the weighted losses of retrieval, if any, to that of the captions; videos are encoded once.
 
         Args:
@@ -109,7 +118,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
         losses = self.decoder_loss(frames, inputs)
         if self.retrieval_weight:
-            retrieval = self.contrast(*self.extract(inputs, frames), inputs['video_index'], inputs['video_key'])
+            retrieval = self.contrast(
+                *self.extract(inputs, frames), inputs['video_index'], inputs['video_key']
+            )
             for name, value in retrieval.items():
                 # mmengine sums what has loss in its name
                 losses[name] = self.retrieval_weight * value if 'loss' in name else value
@@ -133,7 +144,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             item.set_field(float('-inf') if unreadable else score, 'generated_score')
         return data_samples
 
-    def decoder_loss(self, frames: Tensor, inputs: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    def decoder_loss(self, frames: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Compare what the decoder would write with the captions.
 
         Args:
@@ -152,16 +163,18 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         other_starts = tokens[:, 0][tokens[:, 0] != self.start]
         if len(other_starts):
             raise ValueError(
-                f'captions start with token {int(other_starts[0])}, those of the model\'s tokenizer='
+                f"captions start with token {int(other_starts[0])}, those of the model's tokenizer="
                 f'{self.tokenizer.name_or_path!r} with {self.start}: give the pipeline '
-                "dict(type='TokenizeTargets', tokenizer=...) with the same one")
+                "dict(type='TokenizeTargets', tokenizer=...) with the same one"
+            )
         video_index = inputs['video_index']
         logits = self.decoder(tokens, mask, frames[video_index], inputs['frame_mask'][video_index])
         return self.caption_loss(logits, tokens, mask)
 
     @torch.no_grad()
-    def generate(self, frames: Tensor, frame_mask: Tensor,
-                 video_key: Optional[Tensor] = None) -> Tuple[List[str], List[float]]:
+    def generate(
+        self, frames: Tensor, frame_mask: Tensor, video_key: Tensor | None = None
+    ) -> tuple[list[str], list[float]]:
         """Generate a caption for each video, by the options of ``generation``.
 
         Args:
@@ -182,7 +195,10 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
                 raise ValueError('sampling needs video_key, a number a video (V,), got None')
             seeds = [seed_of(self.generation.seed, number) for number in video_key.tolist()]
         tokens, lengths, scores = self.decoder.generate(
-            frames, frame_mask, self.start, self.end, self.generation, seeds)
-        captions = [spell_caption(self.tokenizer, ids[:length])
-                    for ids, length in zip(tokens.tolist(), lengths.tolist())]
+            frames, frame_mask, self.start, self.end, self.generation, seeds
+        )
+        captions = [
+            spell_caption(self.tokenizer, ids[:length])
+            for ids, length in zip(tokens.tolist(), lengths.tolist())
+        ]
         return captions, scores.tolist()

@@ -1,5 +1,5 @@
 import hashlib
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 import numpy as np
@@ -30,7 +30,7 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, data: Dict, training: bool = False) -> Dict:
+    def forward(self, data: dict, training: bool = False) -> dict:
         """Turn what :class:`PackVideoCaptions` packed into tensors for the model.
 
         Args:
@@ -55,9 +55,15 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         video_index = torch.repeat_interleave(torch.tensor([len(x) for x in data['inputs']['tokens']]))
         lengths = torch.tensor([len(x) for x in data['inputs']['imgs']])
         frame_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
-        data = self.cast_data(dict(
-            imgs=data['inputs']['imgs'], data_samples=data['data_samples'],
-            inputs=dict(text, video_index=video_index, frame_mask=frame_mask, **_numbers(data['data_samples']))))
+        data = self.cast_data(
+            dict(
+                imgs=data['inputs']['imgs'],
+                data_samples=data['data_samples'],
+                inputs=dict(
+                    text, video_index=video_index, frame_mask=frame_mask, **_numbers(data['data_samples'])
+                ),
+            )
+        )
         imgs = data.pop('imgs')
         same = len({len(x) for x in imgs}) == 1
         frames = torch.stack(imgs) if same else pad_sequence(imgs, batch_first=True)
@@ -65,14 +71,14 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         return data
 
     @staticmethod
-    def _pad_rows(parts: List[np.ndarray]) -> Tensor:
+    def _pad_rows(parts: list[np.ndarray]) -> Tensor:
         """Stack (N_i, L_i) of all videos into (N, L), padded with zeros."""
         length = max(part.shape[1] for part in parts)
         rows = [np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts]
         return torch.from_numpy(np.concatenate(rows))
 
     @staticmethod
-    def _check(imgs: List[Tensor], data_samples: list) -> None:
+    def _check(imgs: list[Tensor], data_samples: list) -> None:
         for frames, sample in zip(imgs, data_samples):
             name = sample.get('video_id', 'a video')
             if len(frames) == 0:
@@ -80,10 +86,11 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
             if frames.shape[1:] != imgs[0].shape[1:]:
                 raise ValueError(
                     f'{name} has frames of (C, H, W) = {tuple(frames.shape[1:])}, others of its '
-                    f'batch {tuple(imgs[0].shape[1:])}: the pipeline must resize and crop')
+                    f'batch {tuple(imgs[0].shape[1:])}: the pipeline must resize and crop'
+                )
 
 
-def _numbers(data_samples: list) -> Dict[str, Tensor]:
+def _numbers(data_samples: list) -> dict[str, Tensor]:
     """Return ``video_key`` and ``id_number``, (V,) each, equal on all processes for equal keys and ids."""
     ids = [sample.get('video_id', uuid4()) for sample in data_samples]
     keys = [sample.get('video_key', name) for sample, name in zip(data_samples, ids)]

@@ -1,11 +1,10 @@
 """What is kept of videos and captions: a tensor, or a dict of tensors, with V or N first in each."""
-from typing import Dict, List, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Features = Union[Tensor, Dict[str, Tensor]]
+Features = Tensor | dict[str, Tensor]
 
 
 def count_features(features: Features) -> int:
@@ -20,7 +19,7 @@ def take_features(features: Features, index) -> Features:
     return {key: value[index] for key, value in features.items()}
 
 
-def split_features(features: Features) -> List[Features]:
+def split_features(features: Features) -> list[Features]:
     """Take the features of V videos apart into V pieces without the leading V."""
     # Cloned: a view would drag the whole batch along.
     if isinstance(features, Tensor):
@@ -28,12 +27,12 @@ def split_features(features: Features) -> List[Features]:
     return [dict(zip(features, values)) for values in zip(*map(split_features, features.values()))]
 
 
-def join_features(pieces: List[Features]) -> Features:
+def join_features(pieces: list[Features]) -> Features:
     """Put pieces of :func:`split_features` together again, padded with zeros where T or L differs."""
     return cat_features([take_features(piece, None) for piece in pieces])
 
 
-def cat_features(parts: List[Features]) -> Features:
+def cat_features(parts: list[Features]) -> Features:
     """Concatenate batches of features, padded with zeros where T or L differs."""
     if isinstance(parts[0], dict):
         return {key: cat_features([part[key] for part in parts]) for key in parts[0]}
@@ -41,7 +40,7 @@ def cat_features(parts: List[Features]) -> Features:
     return torch.cat([pad_features(part, sizes) for part in parts])
 
 
-def pad_features(features: Tensor, sizes: List[int]) -> Tensor:
+def pad_features(features: Tensor, sizes: list[int]) -> Tensor:
     """Pad all axes but the first with zeros, at their ends, to these sizes."""
     missing = [size - have for size, have in zip(sizes, features.shape[1:])]
     return F.pad(features, [p for more in reversed(missing) for p in (0, more)])

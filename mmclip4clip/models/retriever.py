@@ -1,5 +1,5 @@
 import math
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
 
 import torch
 from mmaction.registry import MODELS
@@ -11,8 +11,8 @@ from .features import Features, split_features, take_features
 from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
 
-Inputs = Dict[str, Tensor]
-Samples = List[BaseDataElement]
+Inputs = dict[str, Tensor]
+Samples = list[BaseDataElement]
 MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
 
 
@@ -37,12 +37,14 @@ class CLIP4ClipRetriever(BaseModel):
         ValueError: If the adapter does not fit the backbone, or ``gather`` is unknown.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 adapter: dict,
-                 loss: dict = dict(type='SymmetricContrastiveLoss'),
-                 data_preprocessor: Optional[dict] = None,
-                 gather: str = 'exact') -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        adapter: dict,
+        loss: dict = dict(type='SymmetricContrastiveLoss'),
+        data_preprocessor: dict | None = None,
+        gather: str = 'exact',
+    ) -> None:
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
         self.adapter = MODELS.build(adapter)
@@ -69,8 +71,9 @@ class CLIP4ClipRetriever(BaseModel):
         own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
         difference = compare_shared(self.state_dict(), own)
         if difference:
-            raise RuntimeError(f'the checkpoint holds only part of what this {type(self).__name__} needs: '
-                               f'{difference}')
+            raise RuntimeError(
+                f'the checkpoint holds only part of what this {type(self).__name__} needs: {difference}'
+            )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
@@ -91,10 +94,10 @@ class CLIP4ClipRetriever(BaseModel):
 
     def forward(
         self,
-        inputs: Dict[str, Tensor],
-        data_samples: Optional[List[BaseDataElement]] = None,
-        mode: str = 'tensor'
-    ) -> Union[Dict[str, Tensor], List[BaseDataElement], Tuple[Features, Features]]:
+        inputs: dict[str, Tensor],
+        data_samples: list[BaseDataElement] | None = None,
+        mode: str = 'tensor',
+    ) -> dict[str, Tensor] | list[BaseDataElement] | tuple[Features, Features]:
         """Run a batch as :class:`VideoCaptionPreprocessor` left it.
 
         Args:
@@ -118,7 +121,7 @@ class CLIP4ClipRetriever(BaseModel):
             return self.predict(inputs, data_samples)
         return self.extract(inputs)
 
-    def extract(self, inputs: Inputs, frames: Optional[Tensor] = None) -> Tuple[Features, Features]:
+    def extract(self, inputs: Inputs, frames: Tensor | None = None) -> tuple[Features, Features]:
         """Return the features of captions and of videos.
 
         Args:
@@ -130,7 +133,7 @@ class CLIP4ClipRetriever(BaseModel):
         videos = self.adapter.pool(frames, mask)
         return self.encode_text(inputs['tokens'], inputs['text_mask']), videos
 
-    def loss(self, inputs: Inputs) -> Dict[str, Tensor]:
+    def loss(self, inputs: Inputs) -> dict[str, Tensor]:
         """Contrast the captions of a batch with its videos.
 
         Args:
@@ -150,16 +153,18 @@ class CLIP4ClipRetriever(BaseModel):
         """
         return self.add_features(*self.extract(inputs), inputs['video_index'], data_samples)
 
-    def add_features(self, text: Features, videos: Features, video_index: Tensor,
-                     data_samples: Samples) -> Samples:
+    def add_features(
+        self, text: Features, videos: Features, video_index: Tensor, data_samples: Samples
+    ) -> Samples:
         """Give each data sample its part of the features of a batch."""
         for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
             sample.set_field(take_features(text, video_index == i), 'text_features')
         return data_samples
 
-    def contrast(self, text: Features, videos: Features, video_index: Tensor,
-                 video_key: Tensor) -> Dict[str, Tensor]:
+    def contrast(
+        self, text: Features, videos: Features, video_index: Tensor, video_key: Tensor
+    ) -> dict[str, Tensor]:
         """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
 
         Args:
@@ -173,12 +178,16 @@ class CLIP4ClipRetriever(BaseModel):
         if self.gather == 'none':
             similarity = self.similarity(text, videos)
         elif self.gather == 'local_gradient':
-            similarity = self.similarity(gather_with_grad(text, exact=False),
-                                         gather_with_grad(videos, exact=False))
+            similarity = self.similarity(
+                gather_with_grad(text, exact=False), gather_with_grad(videos, exact=False)
+            )
         else:  # each process scores its own captions, so that the work is shared
             similarity = gather_with_grad(self.similarity(text, gather_with_grad(videos)))
         if self.gather != 'none':
-            video_index, video_key = gather_video_index(video_index, len(video_key)), gather_with_grad(video_key)
+            video_index, video_key = (
+                gather_video_index(video_index, len(video_key)),
+                gather_with_grad(video_key),
+            )
         scale = self.backbone.logit_scale.exp() if self.adapter.uses_logit_scale else 1.0
         losses = self.loss_module(scale * similarity, video_index, video_key)
         return dict(losses, logit_scale=self.backbone.logit_scale.detach().exp())

@@ -1,7 +1,8 @@
 """Tensors of a checkpoint against those that a model expects, by name and shape."""
+
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping
 
 from torch import Tensor
 
@@ -22,9 +23,9 @@ class KeyDifference:
         prefix (str): What stands before keys that would fit without it, '' if nothing does.
     """
 
-    missing: List[str]
-    unexpected: List[str]
-    mismatched: List[str]
+    missing: list[str]
+    unexpected: list[str]
+    mismatched: list[str]
     prefix: str = ''
 
     def __bool__(self) -> bool:
@@ -33,12 +34,22 @@ class KeyDifference:
     def __str__(self) -> str:
         """Count the keys of each kind, list the first three of each, and name a prefix that is in the way."""
         kinds = (('wrong shape', self.mismatched), ('missing', self.missing), ('unexpected', self.unexpected))
-        counts = [f'{len(keys)} keys of {kind}' if kind == 'wrong shape' else f'{len(keys)} {kind} keys'
-                  for kind, keys in kinds if keys]
-        first = [key if kind == 'wrong shape' else f'{key} ({kind})' for kind, keys in kinds
-                 for key in keys[:3]]
-        hint = (f'\nIts keys begin with {self.prefix!r}; without that prefix they would fit: take it off and '
-                'save again') if self.prefix else ''
+        counts = [
+            f'{len(keys)} keys of {kind}' if kind == 'wrong shape' else f'{len(keys)} {kind} keys'
+            for kind, keys in kinds
+            if keys
+        ]
+        first = [
+            key if kind == 'wrong shape' else f'{key} ({kind})' for kind, keys in kinds for key in keys[:3]
+        ]
+        hint = (
+            (
+                f'\nIts keys begin with {self.prefix!r}; without that prefix they would fit: take it off and '
+                'save again'
+            )
+            if self.prefix
+            else ''
+        )
         return ', '.join(counts) + '; the first ones:\n  ' + '\n  '.join(first) + hint
 
 
@@ -50,18 +61,22 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
         found (Mapping[str, Tensor]): What a checkpoint has for it.
     """
     found = {key: value for key, value in found.items() if key in expected or not COUNTING.fullmatch(key)}
-    shapes = {key: tuple(getattr(value, 'shape', ('no tensor', ))) for key, value in found.items()}
+    shapes = {key: tuple(getattr(value, 'shape', ('no tensor',))) for key, value in found.items()}
     return KeyDifference(
         missing=[key for key in expected if key not in found],
         unexpected=[key for key in found if key not in expected],
-        mismatched=[f'{key}: {shapes[key]} instead of {tuple(value.shape)}'
-                    for key, value in expected.items() if key in found and shapes[key] != tuple(value.shape)],
-        prefix=_wrapping(expected, found))
+        mismatched=[
+            f'{key}: {shapes[key]} instead of {tuple(value.shape)}'
+            for key, value in expected.items()
+            if key in found and shapes[key] != tuple(value.shape)
+        ],
+        prefix=_wrapping(expected, found),
+    )
 
 
-def components(keys: Iterable[str]) -> Dict[str, List[str]]:
+def components(keys: Iterable[str]) -> dict[str, list[str]]:
     """Group keys by what is trained, or left out, as a whole: backbone, decoder, each part of the adapter."""
-    parts: Dict[str, List[str]] = {}
+    parts: dict[str, list[str]] = {}
     for key in keys:
         depth = 2 if key.startswith('adapter.') else 1
         parts.setdefault('.'.join(key.split('.')[:depth]), []).append(key)
@@ -71,8 +86,10 @@ def components(keys: Iterable[str]) -> Dict[str, List[str]]:
 def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
     """Compare only the components of which both have something; see :func:`compare_weights`."""
     need, have = components(expected), components(found)
-    shared, loaded = ({key: tensors[key] for part in parts if part in other for key in parts[part]}
-                  for tensors, parts, other in ((expected, need, have), (found, have, need)))
+    shared, loaded = (
+        {key: tensors[key] for part in parts if part in other for key in parts[part]}
+        for tensors, parts, other in ((expected, need, have), (found, have, need))
+    )
     return compare_weights(shared, loaded)
 
 

@@ -1,6 +1,8 @@
 """Reading captions of moving shapes back into what they say."""
+
 import re
-from typing import List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from .generator import COLOURS, PHRASES, SHAPES, SUBJECTS
 
@@ -8,12 +10,12 @@ from .generator import COLOURS, PHRASES, SHAPES, SUBJECTS
 class SaidOfShape(NamedTuple):
     """What a caption says, None for each thing that it does not say, or not once."""
 
-    colour: Optional[str]
-    shape: Optional[str]
-    motion: Optional[str]
+    colour: str | None
+    shape: str | None
+    motion: str | None
 
 
-def _words(text: str) -> List[str]:
+def _words(text: str) -> list[str]:
     return re.findall(r'\w+', text.lower())
 
 
@@ -36,12 +38,12 @@ def parse_caption(caption: str) -> SaidOfShape:
         SaidOfShape: What was read; None for what does not count.
     """
     words = _words(caption)
-    end = next((phrase for phrase in MOTION_OF if tuple(words[-len(phrase):]) == phrase), ())
-    before = words[:len(words) - len(end)]
+    end = next((phrase for phrase in MOTION_OF if tuple(words[-len(phrase) :]) == phrase), ())
+    before = words[: len(words) - len(end)]
     motion = None if MOVING & set(before) else MOTION_OF.get(end)
     return SaidOfShape(_only(words, COLOURS), _only(words, SHAPES), motion)
 
 
-def _only(words: List[str], names: Sequence[str]) -> Optional[str]:
+def _only(words: list[str], names: Sequence[str]) -> str | None:
     found = [word for word in words if word in names]
     return found[0] if len(found) == 1 else None

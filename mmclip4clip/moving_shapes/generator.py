@@ -6,10 +6,12 @@ first played backwards. Frames are intra-coded at one quantiser, so the decoded
 frames of a reversed clip are the same frames: only their order tells the two
 apart.
 """
+
 import json
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,17 +33,24 @@ MOTION_PAIRS = (
     ('down_then_right', 'left_then_up'),
 )
 
-SUBJECTS = ('a {colour} {shape}', 'the {colour} {shape}', 'one {colour} {shape}',
-            'a {shape} that is {colour}', 'a {shape} coloured {colour}')
+SUBJECTS = (
+    'a {colour} {shape}',
+    'the {colour} {shape}',
+    'one {colour} {shape}',
+    'a {shape} that is {colour}',
+    'a {shape} coloured {colour}',
+)
 PHRASES = {
     'right': ('moves to the right', 'slides from left to right', 'goes right'),
     'left': ('moves to the left', 'slides from right to left', 'goes left'),
     'down': ('moves down', 'falls from top to bottom', 'goes downwards'),
     'up': ('moves up', 'rises from bottom to top', 'goes upwards'),
-    'clockwise': ('circles clockwise', 'goes around clockwise',
-                  'runs around the middle clockwise'),
-    'counterclockwise': ('circles counterclockwise', 'goes around counterclockwise',
-                         'runs around the middle counterclockwise'),
+    'clockwise': ('circles clockwise', 'goes around clockwise', 'runs around the middle clockwise'),
+    'counterclockwise': (
+        'circles counterclockwise',
+        'goes around counterclockwise',
+        'runs around the middle counterclockwise',
+    ),
     'grows': ('grows', 'gets bigger', 'becomes larger and larger'),
     'shrinks': ('shrinks', 'gets smaller', 'becomes smaller and smaller'),
     'right_then_down': ('moves right and then down', 'first goes right, then down'),
@@ -71,17 +80,17 @@ def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list
         ValueError: If nothing would be left to train on, or if some colour or
             shape would never be seen in training with some motion pair.
     """
-    everything = [
-        Combination(*c) for c in product(COLOURS, SHAPES, range(len(MOTION_PAIRS)))
-    ]
+    everything = [Combination(*c) for c in product(COLOURS, SHAPES, range(len(MOTION_PAIRS)))]
     order = np.random.default_rng([seed, 0]).permutation(len(everything))
     ends = np.cumsum([num_test, num_val])
     test, val, train = (sorted(everything[i] for i in part) for part in np.split(order, ends))
     seen = {(c.colour, c.pair) for c in train} | {(c.shape, c.pair) for c in train}
     if len(seen) < (len(COLOURS) + len(SHAPES)) * len(MOTION_PAIRS):
-        raise ValueError(f'num_val={num_val} and num_test={num_test} leave {len(train)} of '
-                         f'{len(everything)} combinations: too few to show training every '
-                         'colour and shape with every motion')
+        raise ValueError(
+            f'num_val={num_val} and num_test={num_test} leave {len(train)} of '
+            f'{len(everything)} combinations: too few to show training every '
+            'colour and shape with every motion'
+        )
     return dict(train=train, val=val, test=test)
 
 
@@ -105,10 +114,25 @@ def _polygon(shape: str) -> np.ndarray:
     """Return the outline of a shape of radius 1 round the origin, (points, 2)."""
     if shape == 'cross':
         a, b = 1.0, 0.33
-        return np.array([(-b, -a), (b, -a), (b, -b), (a, -b), (a, b), (b, b), (b, a), (-b, a),
-                         (-b, b), (-a, b), (-a, -b), (-b, -b)])
-    corners, inner = dict(square=(4, 1.0), triangle=(3, 1.0), star=(5, 0.42),
-                          circle=(32, 1.0), ring=(32, 1.0))[shape]
+        return np.array(
+            [
+                (-b, -a),
+                (b, -a),
+                (b, -b),
+                (a, -b),
+                (a, b),
+                (b, b),
+                (b, a),
+                (-b, a),
+                (-b, b),
+                (-a, b),
+                (-a, -b),
+                (-b, -b),
+            ]
+        )
+    corners, inner = dict(
+        square=(4, 1.0), triangle=(3, 1.0), star=(5, 0.42), circle=(32, 1.0), ring=(32, 1.0)
+    )[shape]
     turn = np.pi / 4 if shape == 'square' else -np.pi / 2
     points = 2 * corners if inner < 1 else corners
     angles = turn + 2 * np.pi * np.arange(points) / points
@@ -116,8 +140,7 @@ def _polygon(shape: str) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
 
 
-def _trajectory(rng: np.random.Generator, motion: str,
-                num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+def _trajectory(rng: np.random.Generator, motion: str, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Plan centres (num_frames, 2) and radii (num_frames,), as fractions of the frame's side."""
     t = np.linspace(0, 1, num_frames)
     near, far = rng.uniform(0.18, 0.24), rng.uniform(0.76, 0.82)
@@ -141,8 +164,9 @@ def _trajectory(rng: np.random.Generator, motion: str,
     return np.stack(centres, 1), radii
 
 
-def draw_clip(rng: np.random.Generator, combination: Combination, size: int = 64,
-              num_frames: int = 7) -> np.ndarray:
+def draw_clip(
+    rng: np.random.Generator, combination: Combination, size: int = 64, num_frames: int = 7
+) -> np.ndarray:
     """Draw the forward clip of a combination.
 
     Args:
@@ -172,17 +196,19 @@ def draw_clip(rng: np.random.Generator, combination: Combination, size: int = 64
     return np.stack(frames)
 
 
-def write_captions(rng: np.random.Generator, colour: str, shape: str, motion: str,
-                   count: int) -> list[str]:
+def write_captions(rng: np.random.Generator, colour: str, shape: str, motion: str, count: int) -> list[str]:
     """Write ``count`` different captions of one video."""
-    choices = [f'{subject.format(colour=colour, shape=shape)} {phrase}'
-               for subject, phrase in product(SUBJECTS, PHRASES[motion])]
+    choices = [
+        f'{subject.format(colour=colour, shape=shape)} {phrase}'
+        for subject, phrase in product(SUBJECTS, PHRASES[motion])
+    ]
     return [choices[i] for i in rng.choice(len(choices), size=count, replace=False)]
 
 
 def write_video(path: Path, frames: np.ndarray, fps: int = 4) -> None:
     """Write frames (T, H, W, 3) uint8 RGB as an intra-only H.264 ``.mp4`` at ``fps`` frames/s."""
     import av
+
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=fps)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], 'yuv420p'
@@ -193,8 +219,9 @@ def write_video(path: Path, frames: np.ndarray, fps: int = 4) -> None:
         container.mux(stream.encode())
 
 
-def write_split(root: Path, split: str, combinations: list[Combination], seed: int,
-                clips: int, captions: int) -> Iterator[Path]:
+def write_split(
+    root: Path, split: str, combinations: list[Combination], seed: int, clips: int, captions: int
+) -> Iterator[Path]:
     """Write the videos and ``{split}.json`` of one split, yielding each video written.
 
     Every combination gives ``clips`` drawings, and every drawing two videos: as
@@ -219,9 +246,9 @@ def write_split(root: Path, split: str, combinations: list[Combination], seed: i
         for motion, step in zip(MOTION_PAIRS[pair], (1, -1)):
             name = f'{split}/{colour}_{shape}_{motion}_{k}.mp4'
             write_video(root / 'videos' / name, frames[::step])
-            annotations.append(dict(
-                video=name, group=group,
-                captions=write_captions(rng, colour, shape, motion, captions)))
+            annotations.append(
+                dict(video=name, group=group, captions=write_captions(rng, colour, shape, motion, captions))
+            )
             yield root / 'videos' / name
     (root / f'{split}.json').write_text(json.dumps(annotations, indent=1) + '\n')
 
@@ -242,7 +269,10 @@ def group_by_shape(annotations: list[dict], size: int = 4) -> list[dict]:
         number = 0
         while any(shapes.values()):  # of the shapes with most videos left, so that few groups are small
             fullest = sorted(shapes, key=lambda shape: -len(shapes[shape]))[:size]
-            grouped += [dict(shapes[shape].pop(0), group=f'{colour}_{motion}_{number}')
-                        for shape in fullest if shapes[shape]]
+            grouped += [
+                dict(shapes[shape].pop(0), group=f'{colour}_{motion}_{number}')
+                for shape in fullest
+                if shapes[shape]
+            ]
             number += 1
     return grouped

@@ -1,4 +1,4 @@
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -30,10 +30,11 @@ class MovingShapesCaptionMetric(BaseMetric):
             truth, said = read_references(record), parse_caption(record['generated'])
             self.results.append([a == b for a, b in zip(said, truth)])
 
-    def compute_metrics(self, results: List[List[bool]]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[list[bool]]) -> dict[str, float]:
         """Compute the percentages."""
-        figures = {name: 100 * sum(column) / len(results)
-                   for name, column in zip(SaidOfShape._fields, zip(*results))}
+        figures = {
+            name: 100 * sum(column) / len(results) for name, column in zip(SaidOfShape._fields, zip(*results))
+        }
         return dict(figures, all_right=100 * sum(map(all, results)) / len(results))
 
 
@@ -45,6 +46,8 @@ def read_references(record: dict) -> SaidOfShape:
     """
     said = {parse_caption(caption) for caption in record['captions']}
     if len(said) != 1 or None in next(iter(said)):
-        raise ValueError(f'video {record["video_id"]!r}: expected references that name one colour, shape and '
-                         f'motion of moving shapes, got {record["captions"]!r:.200}')
+        raise ValueError(
+            f'video {record["video_id"]!r}: expected references that name one colour, shape and '
+            f'motion of moving shapes, got {record["captions"]!r:.200}'
+        )
     return said.pop()

@@ -1,8 +1,10 @@
 """Make videos small, as CLIP4Clip's data preparation does: few frames a second, few pixels."""
+
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from ..datasets.video_readers import NoVideoError
 from ..datasets.video_readers.packet_index import open_video
 
-LONGEST_HOLD = 3600.  # seconds of one picture; beyond, a time stamp is damaged more likely than not
+LONGEST_HOLD = 3600.0  # seconds of one picture; beyond, a time stamp is damaged more likely than not
 
 
 class Compressed(NamedTuple):
@@ -27,8 +29,9 @@ class Compressed(NamedTuple):
     after: int
 
 
-def compress_video(source: Path, target: Path, fps: float = 3., short_side: int = 224,
-                   crf: int = 23) -> Compressed:
+def compress_video(
+    source: Path, target: Path, fps: float = 3.0, short_side: int = 224, crf: int = 23
+) -> Compressed:
     """Write a video again as H.264, with fewer frames and pixels and without sound.
 
     A frame of the new video is the one that the old one shows at that second, so
@@ -68,8 +71,14 @@ def compress_video(source: Path, target: Path, fps: float = 3., short_side: int 
     return done
 
 
-def _write(old: av.container.InputContainer, source: av.VideoStream, new: av.container.OutputContainer,
-           fps: float, short_side: int, crf: int) -> int:
+def _write(
+    old: av.container.InputContainer,
+    source: av.VideoStream,
+    new: av.container.OutputContainer,
+    fps: float,
+    short_side: int,
+    crf: int,
+) -> int:
     rate = Fraction(min(fps, float(source.average_rate or fps))).limit_denominator(1000)
     rate = max(rate, Fraction(1, 1000))  # a file can claim any rate
     stream, number = None, -1
@@ -86,22 +95,25 @@ def _write(old: av.container.InputContainer, source: av.VideoStream, new: av.con
     return number + 1
 
 
-def _frames_at(container: av.container.InputContainer, stream: av.VideoStream,
-               rate: Fraction) -> Iterator[av.VideoFrame]:
+def _frames_at(
+    container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction
+) -> Iterator[av.VideoFrame]:
     """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, past damaged packets.
 
     Raises:
         ValueError: If one is shown for longer than can be meant.
     """
-    begin: Optional[float] = None
+    begin: float | None = None
     shown, number = None, 0
     for frame in _decode(container, stream):
         if frame.time is None:
             continue
         begin = frame.time if begin is None else begin
         if shown is not None and frame.time - shown.time > LONGEST_HOLD:
-            raise ValueError(f'{container.name}: the frame at {shown.time:.2f} s is shown until '
-                             f'{frame.time:.6g} s, longer than {LONGEST_HOLD:g} s: a time stamp is damaged')
+            raise ValueError(
+                f'{container.name}: the frame at {shown.time:.2f} s is shown until '
+                f'{frame.time:.6g} s, longer than {LONGEST_HOLD:g} s: a time stamp is damaged'
+            )
         while shown is not None and number / rate < frame.time - begin - 1e-6:
             yield shown
             number += 1
@@ -118,9 +130,9 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
             continue
 
 
-def fit(width: int, height: int, short_side: int) -> Tuple[int, int]:
+def fit(width: int, height: int, short_side: int) -> tuple[int, int]:
     """Return even sides of the same shape, the shorter one at most ``short_side``."""
-    scale = min(1., short_side / min(width, height))
+    scale = min(1.0, short_side / min(width, height))
     return tuple(max(2, round(side * scale / 2) * 2) for side in (width, height))
 
 

@@ -1,7 +1,8 @@
 """Finding the videos that will make trouble, before training does."""
+
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Dict, Iterable, List
 
 from ..datasets.transforms import DecodeVideo
 from ..datasets.video_readers import NoVideoError, VideoReadError, VideoUnavailableError
@@ -42,9 +43,16 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
     if frames < min_frames or seconds < min_seconds:
         record['problems']['short'] = f'{frames} frames, {seconds:.2f} s'
     if frames < video['reported_frames']:
-        record['problems']['over-reporting'] = f"{frames} of {video['reported_frames']} frames decode"
-    return dict(record, frames=int(frames), fps=float(video['avg_fps']), seconds=float(seconds),
-                width=int(width), height=int(height), backend=video['backend'])
+        record['problems']['over-reporting'] = f'{frames} of {video["reported_frames"]} frames decode'
+    return dict(
+        record,
+        frames=int(frames),
+        fps=float(video['avg_fps']),
+        seconds=float(seconds),
+        width=int(width),
+        height=int(height),
+        backend=video['backend'],
+    )
 
 
 def _kind(error: VideoReadError) -> str:
@@ -53,7 +61,7 @@ def _kind(error: VideoReadError) -> str:
     return 'frameless' if isinstance(error, NoVideoError) else 'unreadable'
 
 
-def summarise(records: Iterable[dict]) -> Dict[str, dict]:
+def summarise(records: Iterable[dict]) -> dict[str, dict]:
     """Sort the problems of many videos by kind.
 
     Args:
@@ -64,8 +72,8 @@ def summarise(records: Iterable[dict]) -> Dict[str, dict]:
         and description. Of
         files with the same content the first one is none.
     """
-    found: Dict[str, dict] = {kind: {} for kind in PROBLEMS}
-    same: Dict[str, List[str]] = {}
+    found: dict[str, dict] = {kind: {} for kind in PROBLEMS}
+    same: dict[str, list[str]] = {}
     for record in sorted(records, key=lambda record: record['path']):
         for kind, text in record['problems'].items():
             found.setdefault(kind, {})[record['path']] = text

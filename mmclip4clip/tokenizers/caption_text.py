@@ -1,8 +1,8 @@
 """From captions as people wrote them to token ids, as CLIP's own training had them."""
+
 import html
 import json
 import re
-from typing import List
 
 import ftfy
 from tokenizers import normalizers
@@ -25,7 +25,7 @@ def clean_caption(caption: str) -> str:
     Returns:
         str: For example "it's a dog" for "it’s  a&amp;nbsp;dog".
     """
-    text = resolve_html(resolve_html(ftfy.fix_text(_shorten_numbers(caption[:READ[-1]]))))
+    text = resolve_html(resolve_html(ftfy.fix_text(_shorten_numbers(caption[: READ[-1]]))))
     return re.sub(r'\s+', ' ', text).strip()
 
 
@@ -53,8 +53,9 @@ def read_as_clip(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def encode_captions(tokenizer: PreTrainedTokenizerBase, captions: List[str],
-                    max_tokens: int) -> List[List[int]]:
+def encode_captions(
+    tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int
+) -> list[list[int]]:
     """Clean captions and turn them into token ids, without start and end, in bounded time.
 
     Cleaning takes 0.1 s for 10,000 odd characters, so a long caption is cut first. What is kept does not
@@ -69,18 +70,19 @@ def encode_captions(tokenizer: PreTrainedTokenizerBase, captions: List[str],
     Returns:
         list[list[int]]: Token ids of each caption.
     """
-    ids = _encode(tokenizer, [caption[:READ[0]] for caption in captions], max_tokens)
+    ids = _encode(tokenizer, [caption[: READ[0]] for caption in captions], max_tokens)
     for number, caption in enumerate(captions):
         for size, before in zip(READ[1:], READ):
             if len(caption) > before and len(ids[number]) < 2 * max_tokens:
-                ids[number], = _encode(tokenizer, [caption[:size]], max_tokens)
+                (ids[number],) = _encode(tokenizer, [caption[:size]], max_tokens)
     return [row[:max_tokens] for row in ids]
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, captions: List[str], max_tokens: int) -> List[List[int]]:
+def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
     """Return up to twice the tokens that are kept of each caption."""
     cleaned = [clean_caption(caption) for caption in captions]
     if isinstance(tokenizer, CLIPTokenizer):  # as CLIP: here, so that <|ENDOFTEXT|> is one word too
         cleaned = [caption.lower() for caption in cleaned]
-    return tokenizer(cleaned, add_special_tokens=False, truncation=True, max_length=2 * max_tokens,
-                     verbose=False)['input_ids']
+    return tokenizer(
+        cleaned, add_special_tokens=False, truncation=True, max_length=2 * max_tokens, verbose=False
+    )['input_ids']

@@ -2,8 +2,8 @@ import json
 import logging
 import re
 import string
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Callable, Iterable, List, Tuple, Union
 
 from mmengine.logging import print_log
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
@@ -19,7 +19,8 @@ SPACES = (
     (r'(?<=\d) *, *(?=\d{3}\b)', ','),  # 1 , 000
     (r'(?<=\w) +([-/]) +(?=\w)', r'\1'),  # t - shirt
     (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
-    (r' +([.,;:!?])', r'\1'))
+    (r' +([.,;:!?])', r'\1'),
+)
 
 
 def load_tokenizer(name: str) -> CLIPTokenizer:
@@ -38,7 +39,8 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     advice = (
         f'no CLIP tokenizer {where}: tokenizer={name!r}. Without a network, save one with '
         'CLIPTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER, or train one on your captions with '
-        'tools/train_tokenizer.py; checkpoints of this version carry theirs')
+        'tools/train_tokenizer.py; checkpoints of this version carry theirs'
+    )
 
     def complete(tokenizer: CLIPTokenizer) -> bool:
         return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer, and no error
@@ -49,7 +51,7 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     return tokenizer
 
 
-def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int]:
+def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int]:
     """Load a tokenizer of any kind, CLIP's too, for the captions that a decoder writes.
 
     Args:
@@ -66,21 +68,28 @@ def load_decoder_tokenizer(name: str) -> Tuple[PreTrainedTokenizerBase, int, int
     advice = (
         f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
         'one with AutoTokenizer.save_pretrained(FOLDER) elsewhere and give FOLDER; checkpoints of this '
-        'version carry theirs')
+        'version carry theirs'
+    )
 
     def words(tokenizer: PreTrainedTokenizerBase) -> int:
         return len(tokenizer) - len(set(tokenizer.all_special_tokens))
 
     tokenizer = _load(AutoTokenizer, name, lambda loaded: words(loaded) > 0, DECODER, advice)
     if words(tokenizer) <= 0:  # a folder without vocabulary gives an empty tokenizer, and no error
-        raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens, '
-                      f'{len(tokenizer) - words(tokenizer)} of them special ones, and so no word')
-    for start, end in ((tokenizer.bos_token_id, tokenizer.eos_token_id),
-                       (tokenizer.cls_token_id, tokenizer.sep_token_id)):
+        raise OSError(
+            f'{advice}. Cause: it has {len(tokenizer)} tokens, '
+            f'{len(tokenizer) - words(tokenizer)} of them special ones, and so no word'
+        )
+    for start, end in (
+        (tokenizer.bos_token_id, tokenizer.eos_token_id),
+        (tokenizer.cls_token_id, tokenizer.sep_token_id),
+    ):
         if start is not None and end is not None:
             return tokenizer, start, end
-    raise ValueError(f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
-                     'bos_token and eos_token nor cls_token and sep_token')
+    raise ValueError(
+        f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
+        'bos_token and eos_token nor cls_token and sep_token'
+    )
 
 
 def _load(kind: type, name: str, complete: Callable, role: str, advice: str) -> PreTrainedTokenizerBase:
@@ -98,12 +107,16 @@ def _load(kind: type, name: str, complete: Callable, role: str, advice: str) -> 
     except (OSError, ValueError) as error:
         if saved is None:
             raise OSError(f'{advice}. Cause: {error}') from error
-        print_log(f'tokenizer={name!r} cannot be loaded, so the checkpoint\'s is used, once loaded as '
-                  f'{saved["name"]!r}. Cause: {error}', logger='current', level=logging.WARNING)
+        print_log(
+            f"tokenizer={name!r} cannot be loaded, so the checkpoint's is used, once loaded as "
+            f'{saved["name"]!r}. Cause: {error}',
+            logger='current',
+            level=logging.WARNING,
+        )
         return read_as_clip(unpack_tokenizer(saved))
 
 
-def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
+def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
     """Write token ids out as people write, without special tokens.
 
     CLIP's tokenizer takes each digit and each run of punctuation for a word, and so decodes "a t-shirt,
@@ -129,8 +142,7 @@ def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: List[int]) -> str:
     return caption.strip()
 
 
-def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
-                    vocab_size: int = 1000) -> CLIPTokenizer:
+def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int = 1000) -> CLIPTokenizer:
     """Train a tokenizer of CLIP's kind (lower-cased byte-pair encoding) and save it.
 
     For models trained from nothing; a pretrained CLIP needs its own tokenizer.
@@ -148,13 +160,14 @@ def train_tokenizer(captions: Iterable[str], folder: Union[str, Path],
     """
     captions = [clean_caption(caption) for caption in captions]
     letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # spell any ASCII word
-    trained = CLIPTokenizer().train_new_from_iterator(
-        captions + letters, vocab_size, show_progress=False)
+    trained = CLIPTokenizer().train_new_from_iterator(captions + letters, vocab_size, show_progress=False)
     model = json.loads(trained.backend_tokenizer.to_str())['model']
     # The trainer breaks ties at random and numbers accordingly; the words seen get stable numbers.
     special = [trained.bos_token, trained.eos_token]
-    words = sorted({token for ids in trained(captions)['input_ids']
-                    for token in trained.convert_ids_to_tokens(ids)} - set(special))
+    words = sorted(
+        {token for ids in trained(captions)['input_ids'] for token in trained.convert_ids_to_tokens(ids)}
+        - set(special)
+    )
     rest = sorted(set(model['vocab']) - set(special) - set(words))
     vocab = {token: i for i, token in enumerate(special + words + rest)}
     merges = [tuple(merge) for merge in model['merges']]

@@ -1,10 +1,10 @@
 """Tokenizers as plain data: compared by digests, carried by checkpoints."""
+
 import hashlib
 import json
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Dict, Optional
 
 import numpy as np
 import torch
@@ -14,9 +14,14 @@ CAPTIONS, DECODER = 'captions', 'decoder'  # what a tokenizer is for: what CLIP 
 MAX_BYTES = 2**27  # of an unpacked file; CLIP's has 2 ** 21.7
 FILES = ('.json', '.txt', '.model', '.spm', '.bpe', '.vocab')
 # Each normalizer or word splitter that people use gives other ids for one of these.
-PROBES = ('A man’s café isn\'t OPEN', ' two  spaces\tand\na line', 'e\u0301 \u00c5 \ufb01 \u0130',
-          '3.14, 10% (t-shirt)!', '日本語 ½ 😀 foo_bar')
-_offered: Dict[str, dict] = {}  # by what it is for
+PROBES = (
+    "A man’s café isn't OPEN",
+    ' two  spaces\tand\na line',
+    'e\u0301 \u00c5 \ufb01 \u0130',
+    '3.14, 10% (t-shirt)!',
+    '日本語 ½ 😀 foo_bar',
+)
+_offered: dict[str, dict] = {}  # by what it is for
 
 
 def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -34,27 +39,36 @@ def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
     """
     backend = getattr(tokenizer, 'backend_tokenizer', None)
     model = {} if backend is None else json.loads(backend.to_str())['model']
-    merges = [merge.split(' ') if isinstance(merge, str) else list(merge)
-              for merge in model.get('merges') or []]
+    merges = [
+        merge.split(' ') if isinstance(merge, str) else list(merge) for merge in model.get('merges') or []
+    ]
     scores = model.get('vocab') if isinstance(model.get('vocab'), list) else []
     return dict(
-        name=str(tokenizer.name_or_path), kind=type(tokenizer).__name__, size=len(tokenizer),
-        start=tokenizer.bos_token_id, end=tokenizer.eos_token_id, vocabulary=vocabulary_digest(tokenizer),
+        name=str(tokenizer.name_or_path),
+        kind=type(tokenizer).__name__,
+        size=len(tokenizer),
+        start=tokenizer.bos_token_id,
+        end=tokenizer.eos_token_id,
+        vocabulary=vocabulary_digest(tokenizer),
         merges=_digest([merges, scores]),
-        probes=_digest([tokenizer(probe, truncation=False)['input_ids'] for probe in PROBES]))
+        probes=_digest([tokenizer(probe, truncation=False)['input_ids'] for probe in PROBES]),
+    )
 
 
 def tokenizer_differences(saved: dict, current: dict) -> str:
     """Say in what two descriptions differ, '' if captions get the same ids."""
     words = dict(vocabulary='other tokens or ids', merges='other merges', probes='other normalization')
-    return ', '.join(text for key, text in words.items()
-                     if key in saved and key in current and saved[key] != current[key])
+    return ', '.join(
+        text for key, text in words.items() if key in saved and key in current and saved[key] != current[key]
+    )
 
 
 def name_tokenizer(description: dict) -> str:
     """Name a described tokenizer in an error."""
-    return (f'tokenizer={description.get("name")!r} ({description.get("size")} tokens, vocabulary '
-            f'{str(description.get("vocabulary"))[:8]})')
+    return (
+        f'tokenizer={description.get("name")!r} ({description.get("size")} tokens, vocabulary '
+        f'{str(description.get("vocabulary"))[:8]})'
+    )
 
 
 def pack_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
@@ -68,11 +82,17 @@ def pack_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
     """
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        files = {path.name: zlib.compress(path.read_bytes()) for path in sorted(Path(folder).iterdir())
-                 if path.suffix in FILES}
-    return dict(name=str(tokenizer.name_or_path),
-                files={name: torch.from_numpy(np.frombuffer(content, np.uint8).copy())
-                       for name, content in files.items()})
+        files = {
+            path.name: zlib.compress(path.read_bytes())
+            for path in sorted(Path(folder).iterdir())
+            if path.suffix in FILES
+        }
+    return dict(
+        name=str(tokenizer.name_or_path),
+        files={
+            name: torch.from_numpy(np.frombuffer(content, np.uint8).copy()) for name, content in files.items()
+        },
+    )
 
 
 def unpack_tokenizer(saved: dict) -> PreTrainedTokenizerBase:
@@ -98,7 +118,7 @@ def unpack_tokenizer(saved: dict) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def offer_tokenizers(saved: Dict[str, dict]) -> None:
+def offer_tokenizers(saved: dict[str, dict]) -> None:
     """Let tokenizers that cannot be loaded by name come from a checkpoint, from now on in this process.
 
     Args:
@@ -109,7 +129,7 @@ def offer_tokenizers(saved: Dict[str, dict]) -> None:
     _offered.update(saved)
 
 
-def offered_tokenizer(role: str, name: str) -> Optional[dict]:
+def offered_tokenizer(role: str, name: str) -> dict | None:
     """Return the offer of that name, else that of ``'captions'`` or ``'decoder'``, None if there is none."""
     by_name = (saved for saved in _offered.values() if saved['name'] == name)
     return next(by_name, _offered.get(role))

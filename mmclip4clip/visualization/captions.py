@@ -1,9 +1,10 @@
 """Generated captions beside pictures of what they are of."""
+
 import base64
 import textwrap
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -16,8 +17,9 @@ ul { margin: .3em 0; color: #555 }
 small { color: #555 } .generated { font-size: 1.15em; margin: .3em 0 } .bad { color: #a00 }"""
 
 
-def write_caption_page(path: Path, records: Sequence[dict], strips: Sequence[Optional[np.ndarray]],
-                       title: str, figures: str = '') -> None:
+def write_caption_page(
+    path: Path, records: Sequence[dict], strips: Sequence[np.ndarray | None], title: str, figures: str = ''
+) -> None:
     """Write a web page of one file: frames, generated caption and references of some videos.
 
     Args:
@@ -29,20 +31,24 @@ def write_caption_page(path: Path, records: Sequence[dict], strips: Sequence[Opt
         title (str): Heading.
         figures (str): A line or a table to show under it, as it is.
     """
-    parts = [f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>\n'
-             f'<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n<pre>{escape(figures)}</pre>']
+    parts = [
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>\n'
+        f'<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n<pre>{escape(figures)}</pre>'
+    ]
     parts += [_section(record, strip) for record, strip in zip(records, strips)]
     path.write_text('\n'.join(parts) + '\n</html>\n', encoding='utf-8')
 
 
-def _section(record: dict, strip: Optional[np.ndarray]) -> str:
+def _section(record: dict, strip: np.ndarray | None) -> str:
     references = ''.join(f'<li>{escape(caption)}</li>' for caption in record['captions'])
-    return (f'<section>\n{_image(record, strip)}\n<p class="generated">'
-            f'{escape(record["generated"]) or "<span class=bad>no caption</span>"}</p>\n'
-            f'<small>{escape(describe(record))}</small>\n<ul>{references}</ul>\n</section>')
+    return (
+        f'<section>\n{_image(record, strip)}\n<p class="generated">'
+        f'{escape(record["generated"]) or "<span class=bad>no caption</span>"}</p>\n'
+        f'<small>{escape(describe(record))}</small>\n<ul>{references}</ul>\n</section>'
+    )
 
 
-def _image(record: dict, strip: Optional[np.ndarray]) -> str:
+def _image(record: dict, strip: np.ndarray | None) -> str:
     if strip is None:
         return f'<p class="bad">cannot be read {escape(record.get("unreadable", ""))}</p>'
     jpeg = base64.b64encode(cv2.imencode('.jpg', strip[..., ::-1])[1]).decode()
@@ -54,8 +60,9 @@ def describe(record: dict) -> str:
     return f'{record["video_id"]} · CIDEr {record["cider"]:.1f} · {record["note"]}'
 
 
-def draw_captions(path: Path, records: Sequence[dict], strips: Sequence[Optional[np.ndarray]],
-                  title: str, references: int = 3) -> None:
+def draw_captions(
+    path: Path, records: Sequence[dict], strips: Sequence[np.ndarray | None], title: str, references: int = 3
+) -> None:
     """Draw the same videos with their captions into one PNG, for where a page cannot be shown.
 
     Args:
@@ -79,15 +86,23 @@ def draw_captions(path: Path, records: Sequence[dict], strips: Sequence[Optional
         generated = textwrap.shorten(record['generated'], 130, placeholder=' …') or '(no caption)'
         lines = textwrap.wrap(generated, 68)
         text.text(0, 1, '\n'.join(lines), va='top', fontsize=10, weight='bold', parse_math=False)
-        text.text(0, 0.96 - 0.19 * len(lines), '\n'.join(_lines(record, references)), va='top', fontsize=8,
-                  color='#444444', parse_math=False)  # a $ is a $
+        text.text(
+            0,
+            0.96 - 0.19 * len(lines),
+            '\n'.join(_lines(record, references)),
+            va='top',
+            fontsize=8,
+            color='#444444',
+            parse_math=False,
+        )  # a $ is a $
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     canvas.print_figure(str(path))
 
 
-def _lines(record: dict, references: int) -> List[str]:
+def _lines(record: dict, references: int) -> list[str]:
     """Give the score of a video and the first of its references, a line each."""
-    shown = [f'“{textwrap.shorten(caption, 84, placeholder=" …")}”'
-             for caption in record['captions'][:references]]
+    shown = [
+        f'“{textwrap.shorten(caption, 84, placeholder=" …")}”' for caption in record['captions'][:references]
+    ]
     return [textwrap.shorten(describe(record), 90, placeholder=' …'), *shown]

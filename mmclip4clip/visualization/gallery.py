@@ -1,6 +1,6 @@
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,8 +14,14 @@ STRIP_HEIGHT = 96  # pixels
 RIGHT, WRONG = '#1a9850', '#b0b0b0'
 
 
-def draw_gallery(path: Path, records: List[dict], queries: Sequence[Tuple[int, int]],
-                 ranks: Sequence[int], top: int = 3, title: str = '') -> None:
+def draw_gallery(
+    path: Path,
+    records: list[dict],
+    queries: Sequence[tuple[int, int]],
+    ranks: Sequence[int],
+    top: int = 3,
+    title: str = '',
+) -> None:
     """Draw, for some captions, the right video beside the best answers.
 
     Args:
@@ -49,8 +55,14 @@ def draw_gallery(path: Path, records: List[dict], queries: Sequence[Tuple[int, i
             axis.set(xticks=[], yticks=[])
         row[0].axis('off')
         caption = textwrap.shorten(records[own]['captions'][number], 140)
-        row[0].text(0, 0.5, textwrap.fill(f'“{caption}”', 30) + f'\nrank {rank} of {len(records)}',
-                    va='center', fontsize=9, parse_math=False)  # a $ is a $
+        row[0].text(
+            0,
+            0.5,
+            textwrap.fill(f'“{caption}”', 30) + f'\nrank {rank} of {len(records)}',
+            va='center',
+            fontsize=9,
+            parse_math=False,
+        )  # a $ is a $
         scores = records[own]['scores'][number]
         show(row[1], own, f'right video, {scores[own]:.3f}', own)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
@@ -60,8 +72,9 @@ def draw_gallery(path: Path, records: List[dict], queries: Sequence[Tuple[int, i
     canvas.print_figure(str(path))
 
 
-def read_strip(filename: str, window: Sequence[Optional[float]] = (None, None),
-               num_frames: int = 4) -> Optional[np.ndarray]:
+def read_strip(
+    filename: str, window: Sequence[float | None] = (None, None), num_frames: int = 4
+) -> np.ndarray | None:
     """Read evenly spaced frames of a video, side by side.
 
     Args:

@@ -18,8 +18,13 @@ def save(tiny_clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def save(adapter=dict(type='MeanAdapter'), leave_out=None, prefix='', **entry):
-        model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=adapter,
-                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+        model = MODELS.build(
+            dict(
+                type='CLIP4ClipRetriever',
+                adapter=adapter,
+                backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            )
+        )
         weights = {prefix + key: value for key, value in model.state_dict().items() if key != leave_out}
         entry = dict(dict(clip_config=clip_settings(CLIPConfig(**tiny_clip))), **entry)
         torch.save(dict(meta=dict(mmclip4clip=entry), state_dict=weights), 'c.pth')
@@ -30,8 +35,15 @@ def save(tiny_clip, tmp_path, monkeypatch):
 
 def use(training=False, resume=False, adapter=dict(type='MeanAdapter'), load_from='c.pth', **backbone):
     """Return what becomes of the backbone in a config that loads ``c.pth``, and what is logged."""
-    cfg = Config(dict(load_from=load_from, resume=resume, model=dict(
-        adapter=adapter, backbone=dict(dict(type='CLIPBackbone', pretrained='some/clip'), **backbone))))
+    cfg = Config(
+        dict(
+            load_from=load_from,
+            resume=resume,
+            model=dict(
+                adapter=adapter, backbone=dict(dict(type='CLIPBackbone', pretrained='some/clip'), **backbone)
+            ),
+        )
+    )
     note = use_checkpoint_settings(cfg, training)
     return cfg.model.backbone.to_dict(), note
 

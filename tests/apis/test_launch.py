@@ -63,7 +63,8 @@ HOOK = "default_hooks = dict(checkpoint=dict({}interval=2, save_best='a', rule='
 def test_mmengines_checkpoint_hook_is_replaced_with_its_arguments(load, kind):
     cfg = load(HOOK.format(kind) + "\ncustom_hooks = [dict(type='CheckpointHook', by_epoch=False)]")
     assert cfg.default_hooks.checkpoint == dict(
-        type='SafeCheckpointHook', interval=2, save_best='a', rule='less', out_dir='o')
+        type='SafeCheckpointHook', interval=2, save_best='a', rule='less', out_dir='o'
+    )
     assert cfg.custom_hooks == [dict(type='SafeCheckpointHook', by_epoch=False)]
 
 
@@ -77,15 +78,19 @@ def test_a_config_without_a_checkpoint_hook_gets_mmengines_default_and_others_st
 def test_a_config_that_does_not_inherit_the_guards_gets_them(load):
     ours = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py').default_hooks
     assert {name: dict(ours[name]) for name in GUARDS} == {n: dict(type=kind) for n, kind in GUARDS.items()}
-    cfg = load("default_hooks = dict(timer=dict(type='IterTimerHook'), stop_signal=None,\n"
-               "    bad_videos=dict(type='BadVideoHook', max_share=.2))\n"
-               "custom_hooks = [dict(type='NonFiniteGuardHook', max_skipped=9)]")
+    cfg = load(
+        "default_hooks = dict(timer=dict(type='IterTimerHook'), stop_signal=None,\n"
+        "    bad_videos=dict(type='BadVideoHook', max_share=.2))\n"
+        "custom_hooks = [dict(type='NonFiniteGuardHook', max_skipped=9)]"
+    )
     hooks = cfg.default_hooks
     assert set(GUARDS) - set(hooks) == {'stop_signal', 'non_finite_guard'}
-    assert hooks.bad_videos.max_share == .2 and hooks.timer.type == 'IterTimerHook'
+    assert hooks.bad_videos.max_share == 0.2 and hooks.timer.type == 'IterTimerHook'
     assert hooks.random_states == dict(type='RandomStateHook')
-    custom = load("custom_hooks = [dict(type='mmaction.NonFiniteGuardHook', max_skipped=9),\n"
-                  "    dict(type='mmclip4clip.engine.hooks.StopSignalHook')]").default_hooks
+    custom = load(
+        "custom_hooks = [dict(type='mmaction.NonFiniteGuardHook', max_skipped=9),\n"
+        "    dict(type='mmclip4clip.engine.hooks.StopSignalHook')]"
+    ).default_hooks
     assert set(GUARDS) - set(custom) == {'stop_signal', 'non_finite_guard'}
     off = load('default_hooks = dict(tokenizer_check=None)').default_hooks
     assert not {'tokenizer_check', 'preprocessing_check'} & set(off)

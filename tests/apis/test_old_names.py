@@ -19,8 +19,10 @@ FOLDER = ROOT / 'configs/retrieval/clip4clip'
 def warnings(monkeypatch) -> list:
     """The warnings that are logged."""
     texts = []
-    monkeypatch.setattr('mmclip4clip.apis.old_names.print_log', lambda text, logger, level: texts.append(
-        text) if level == logging.WARNING else None)
+    monkeypatch.setattr(
+        'mmclip4clip.apis.old_names.print_log',
+        lambda text, logger, level: texts.append(text) if level == logging.WARNING else None,
+    )
     return texts
 
 
@@ -59,18 +61,32 @@ PAIR = "param_scheduler = [dict(type='WarmUpLR', end=.5), dict(type='CosineAnnea
 
 
 def test_keys_of_the_two_schedulers_set_the_one(load, warnings):  # noqa: F811
-    cfg = load(RECIPE, '--cfg-options', 'param_scheduler.0.end=1', 'param_scheduler.0.start_factor=.1',
-               'param_scheduler.1.begin=2', 'param_scheduler.1.end=9', 'param_scheduler.1.T_max=7', 'a=3')
-    assert cfg.param_scheduler == dict(
-        type='WarmUpCosineLR', warmup=1, start_factor=.1, cosine_begin=2, end=9) and cfg.a == 3
+    cfg = load(
+        RECIPE,
+        '--cfg-options',
+        'param_scheduler.0.end=1',
+        'param_scheduler.0.start_factor=.1',
+        'param_scheduler.1.begin=2',
+        'param_scheduler.1.end=9',
+        'param_scheduler.1.T_max=7',
+        'a=3',
+    )
+    assert (
+        cfg.param_scheduler == dict(type='WarmUpCosineLR', warmup=1, start_factor=0.1, cosine_begin=2, end=9)
+        and cfg.a == 3
+    )
     assert len(warnings) == 5
     assert 'param_scheduler.0.end is called param_scheduler.warmup now' in '\n'.join(warnings)
 
 
-@pytest.mark.parametrize('key, message', [
-    ('param_scheduler.1.T_max=3', 'T_max=3: .* from cosine_begin, 0.5, to end, 5'),
-    ('param_scheduler.1.eta_min=.1', 'eta_min is no key of this config: .* one WarmUpCosineLR, with '),
-    ('param_scheduler.0.type=LinearLR', 'type is no key of this config')])
+@pytest.mark.parametrize(
+    'key, message',
+    [
+        ('param_scheduler.1.T_max=3', 'T_max=3: .* from cosine_begin, 0.5, to end, 5'),
+        ('param_scheduler.1.eta_min=.1', 'eta_min is no key of this config: .* one WarmUpCosineLR, with '),
+        ('param_scheduler.0.type=LinearLR', 'type is no key of this config'),
+    ],
+)
 def test_keys_without_a_counterpart_are_refused(load, key, message):  # noqa: F811
     with pytest.raises(ValueError, match=message):
         load(RECIPE, '--cfg-options', key)

@@ -11,6 +11,7 @@ from . import plain
 @pytest.fixture
 def saved(tmp_path):
     """Save something with torch.save and return the path."""
+
     def save(content, name='in.pt'):
         torch.save(content, tmp_path / name)
         return tmp_path / name
@@ -21,6 +22,7 @@ def saved(tmp_path):
 @pytest.fixture
 def build():
     """Build the model that the config of a checkpoint describes, and load the checkpoint strictly."""
+
     def build(checkpoint):
         model = MODELS.build(Config.fromstring(model_config(checkpoint), '.py').model)
         model.load_state_dict(checkpoint.state_dict, strict=True)
@@ -32,6 +34,7 @@ def build():
 @pytest.fixture
 def there_and_back(saved, tmp_path):
     """Convert tensors to native and back, through files; return the tensors and the notes of the way back."""
+
     def there_and_back(tensors, kind, **options):
         convert(saved(tensors), tmp_path / 'native.pth', **options)
         done = convert(tmp_path / 'native.pth', tmp_path / 'back', kind)
@@ -53,6 +56,7 @@ def batch():
 @pytest.fixture
 def close():
     """Compare with a float64 result, relative to its largest value."""
+
     def close(native, source):
         return (native.double() - source).abs().max() <= 1e-5 * source.abs().max()
 
@@ -62,4 +66,5 @@ def close():
 def identical(these, those):
     """Whether two state dicts have the same keys, values and dtypes."""
     return these.keys() == those.keys() and all(
-        these[k].dtype == those[k].dtype and torch.equal(these[k], those[k]) for k in these)
+        these[k].dtype == those[k].dtype and torch.equal(these[k], those[k]) for k in these
+    )

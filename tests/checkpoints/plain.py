@@ -3,6 +3,7 @@
 Written from the architecture, with their names: nothing here knows native. Also
 draws such tensors.
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -14,28 +15,41 @@ def draw_block(name, width):
     def normal(*shape, std):
         return std * torch.randn(*shape)
 
-    weights = {f'{name}.{norm}.{end}': normal(width, std=.2) + (end == 'weight')
-               for norm in ('ln_1', 'ln_2') for end in ('weight', 'bias')}
-    for layer, out, into in (('attn.in_proj_', 3 * width, width), ('attn.out_proj.', width, width),
-                             ('mlp.c_fc.', 4 * width, width), ('mlp.c_proj.', width, 4 * width)):
-        weights[f'{name}.{layer}weight'] = normal(out, into, std=1.5 * into**-.5)
-        weights[f'{name}.{layer}bias'] = normal(out, std=.2)
+    weights = {
+        f'{name}.{norm}.{end}': normal(width, std=0.2) + (end == 'weight')
+        for norm in ('ln_1', 'ln_2')
+        for end in ('weight', 'bias')
+    }
+    for layer, out, into in (
+        ('attn.in_proj_', 3 * width, width),
+        ('attn.out_proj.', width, width),
+        ('mlp.c_fc.', 4 * width, width),
+        ('mlp.c_proj.', width, 4 * width),
+    ):
+        weights[f'{name}.{layer}weight'] = normal(out, into, std=1.5 * into**-0.5)
+        weights[f'{name}.{layer}bias'] = normal(out, std=0.2)
     return weights
 
 
 def draw_norm(name, width):
-    return {f'{name}.weight': 1 + .2 * torch.randn(width), f'{name}.bias': .2 * torch.randn(width)}
+    return {f'{name}.weight': 1 + 0.2 * torch.randn(width), f'{name}.bias': 0.2 * torch.randn(width)}
 
 
 def draw_openai(prefix=''):
     """All tensors of a CLIP whose towers differ in width, in fp32."""
-    weights = {'logit_scale': torch.tensor(2.3), 'token_embedding.weight': torch.randn(VOCAB, TEXT),
-               'positional_embedding': torch.randn(WORDS, TEXT), 'text_projection': torch.randn(TEXT, D) / 10,
-               'visual.conv1.weight': torch.randn(VISION, 3, PATCH, PATCH) / 10,
-               'visual.class_embedding': torch.randn(VISION), 'visual.proj': torch.randn(VISION, D) / 10,
-               'visual.positional_embedding': torch.randn((IMAGE // PATCH)**2 + 1, VISION),
-               **draw_norm('ln_final', TEXT), **draw_norm('visual.ln_pre', VISION),
-               **draw_norm('visual.ln_post', VISION)}
+    weights = {
+        'logit_scale': torch.tensor(2.3),
+        'token_embedding.weight': torch.randn(VOCAB, TEXT),
+        'positional_embedding': torch.randn(WORDS, TEXT),
+        'text_projection': torch.randn(TEXT, D) / 10,
+        'visual.conv1.weight': torch.randn(VISION, 3, PATCH, PATCH) / 10,
+        'visual.class_embedding': torch.randn(VISION),
+        'visual.proj': torch.randn(VISION, D) / 10,
+        'visual.positional_embedding': torch.randn((IMAGE // PATCH) ** 2 + 1, VISION),
+        **draw_norm('ln_final', TEXT),
+        **draw_norm('visual.ln_pre', VISION),
+        **draw_norm('visual.ln_post', VISION),
+    }
     for block in range(DEPTH):
         weights |= draw_block(f'transformer.resblocks.{block}', TEXT)
         weights |= draw_block(f'visual.transformer.resblocks.{block}', VISION)
@@ -44,13 +58,18 @@ def draw_openai(prefix=''):
 
 def draw_published():
     """A CLIP as OpenAI publishes it: with entries for its sizes, which tell that it is OpenAI's."""
-    return draw_openai() | dict(input_resolution=torch.tensor(IMAGE), context_length=torch.tensor(WORDS),
-                                vocab_size=torch.tensor(VOCAB))
+    return draw_openai() | dict(
+        input_resolution=torch.tensor(IMAGE),
+        context_length=torch.tensor(WORDS),
+        vocab_size=torch.tensor(VOCAB),
+    )
 
 
 def draw_cross(depth=3):
-    weights = {'cross.embeddings.position_embeddings.weight': torch.randn(WORDS, D),
-               **draw_norm('cross.pooler.ln_pool', D)}
+    weights = {
+        'cross.embeddings.position_embeddings.weight': torch.randn(WORDS, D),
+        **draw_norm('cross.pooler.ln_pool', D),
+    }
     for name, width in (('cross.pooler.dense', D), ('similarity_dense', 1)):
         weights |= {f'{name}.weight': torch.randn(width, D) / 10, f'{name}.bias': torch.randn(width)}
     for block in range(depth):
@@ -67,8 +86,9 @@ def draw_reference(head, patch='2d', loose=True):
     if head in ('seqLSTM', 'seqTransf'):
         weights['frame_position_embeddings.weight'] = torch.randn(WORDS, D)
     if head == 'seqLSTM':
-        weights |= {f'lstm_visual.{key}': value.clone()
-                    for key, value in torch.nn.LSTM(D, D).state_dict().items()}
+        weights |= {
+            f'lstm_visual.{key}': value.clone() for key, value in torch.nn.LSTM(D, D).state_dict().items()
+        }
     if head == 'seqTransf':
         for block in range(3):
             weights |= draw_block(f'transformerClip.resblocks.{block}', D)
@@ -80,8 +100,9 @@ def draw_reference(head, patch='2d', loose=True):
 def halve(weights):
     """Do as OpenAI's convert_weights: convolutions, linear layers, attention and projections in fp16."""
     parts = ('attn.', 'mlp.', 'conv1.', 'conv2.', 'text_projection', 'visual.proj')
-    return {key: value.half() if any(part in key for part in parts) else value
-            for key, value in weights.items()}
+    return {
+        key: value.half() if any(part in key for part in parts) else value for key, value in weights.items()
+    }
 
 
 def norm(w, name, x, eps):
@@ -104,7 +125,7 @@ def blocks(w, name, x, eps=1e-5, causal=False, heads=None):
         b = f'{name}.{number}'
         qkv = norm(w, f'{b}.ln_1', x, eps) @ w[f'{b}.attn.in_proj_weight'].T + w[f'{b}.attn.in_proj_bias']
         q, k, v = qkv.view(length, 3, heads, size).permute(1, 2, 0, 3)  # (heads, L, 64) each
-        seen = (q @ k.mT / size**.5 + bias).softmax(-1) @ v
+        seen = (q @ k.mT / size**0.5 + bias).softmax(-1) @ v
         seen = seen.transpose(0, 1).reshape(length, width)
         x = x + seen @ w[f'{b}.attn.out_proj.weight'].T + w[f'{b}.attn.out_proj.bias']
         hidden = norm(w, f'{b}.ln_2', x, eps) @ w[f'{b}.mlp.c_fc.weight'].T + w[f'{b}.mlp.c_fc.bias']
@@ -115,7 +136,7 @@ def blocks(w, name, x, eps=1e-5, causal=False, heads=None):
 
 def encode_text(w, tokens, heads=None):
     """Features (D,) of one caption, taken at its highest token."""
-    x = w['token_embedding.weight'][tokens] + w['positional_embedding'][:len(tokens)]
+    x = w['token_embedding.weight'][tokens] + w['positional_embedding'][: len(tokens)]
     x = norm(w, 'ln_final', blocks(w, 'transformer.resblocks', x, causal=True, heads=heads), 1e-5)
     return x[tokens.argmax()] @ w['text_projection']
 
@@ -123,8 +144,12 @@ def encode_text(w, tokens, heads=None):
 def encode_frames(w, frames, heads=None):
     """Features (T, D) of the real frames (T, 3, H, W) of one video."""
     if 'visual.conv2.weight' in w:
-        patches = F.conv3d(frames.transpose(0, 1)[None], w['visual.conv2.weight'], stride=(1, PATCH, PATCH),
-                           padding=(1, 0, 0))[0].transpose(0, 1)
+        patches = F.conv3d(
+            frames.transpose(0, 1)[None],
+            w['visual.conv2.weight'],
+            stride=(1, PATCH, PATCH),
+            padding=(1, 0, 0),
+        )[0].transpose(0, 1)
     else:
         patches = F.conv2d(frames, w['visual.conv1.weight'], stride=PATCH)
     features = []
@@ -139,7 +164,7 @@ def score(w, head, text, frames):
     """The reference's similarity, without the scale, of a caption (D,) and the frames (T, D) of a video."""
     length = len(frames)
     if head == 'tightTransf':
-        x = torch.cat([text[None], frames]) + w['cross.embeddings.position_embeddings.weight'][:length + 1]
+        x = torch.cat([text[None], frames]) + w['cross.embeddings.position_embeddings.weight'][: length + 1]
         first = norm(w, 'cross.pooler.ln_pool', blocks(w, 'cross.transformer.resblocks', x, 1e-12)[0], 1e-12)
         pooled = quick_gelu(w['cross.pooler.dense.weight'] @ first + w['cross.pooler.dense.bias'])
         return (w['similarity_dense.weight'] @ pooled + w['similarity_dense.bias'])[0]

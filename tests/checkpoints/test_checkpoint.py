@@ -16,13 +16,31 @@ def test_sizes_are_read_off_the_shapes(checkpoint):
     config = checkpoint.clip_config()
     assert config == dict(
         text_config=dict(
-            hidden_size=128, vocab_size=60, max_position_embeddings=12, intermediate_size=512,
-            num_hidden_layers=2, num_attention_heads=2, hidden_act='quick_gelu', layer_norm_eps=1e-5,
-            bos_token_id=58, eos_token_id=59, pad_token_id=1),
+            hidden_size=128,
+            vocab_size=60,
+            max_position_embeddings=12,
+            intermediate_size=512,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            hidden_act='quick_gelu',
+            layer_norm_eps=1e-5,
+            bos_token_id=58,
+            eos_token_id=59,
+            pad_token_id=1,
+        ),
         vision_config=dict(
-            hidden_size=192, num_channels=3, patch_size=8, image_size=16, intermediate_size=768,
-            num_hidden_layers=2, num_attention_heads=3, hidden_act='quick_gelu', layer_norm_eps=1e-5),
-        projection_dim=128)
+            hidden_size=192,
+            num_channels=3,
+            patch_size=8,
+            image_size=16,
+            intermediate_size=768,
+            num_hidden_layers=2,
+            num_attention_heads=3,
+            hidden_act='quick_gelu',
+            layer_norm_eps=1e-5,
+        ),
+        projection_dim=128,
+    )
 
 
 def test_an_image_that_is_not_square_is_refused(checkpoint):
@@ -32,14 +50,18 @@ def test_an_image_that_is_not_square_is_refused(checkpoint):
         checkpoint.sizes()
 
 
-@pytest.mark.parametrize('keys, adapter', [
-    ([], 'MeanAdapter'), (['adapter.lstm.bias_ih_l0'], 'SeqLSTMAdapter'),
-    (['adapter.transformer.positions.weight'], 'SeqTransformerAdapter'),
-    (['adapter.transformer.positions.weight', 'adapter.score.bias'], 'TightAdapter'),
-    (['adapter.transformer.positions.weight', 'adapter.token_weight.0.bias'], 'WTIAdapter'),
-    (['adapter.q_proj.bias', 'adapter.linear_proj.bias'], 'XPoolAdapter'),
-    (['adapter.else'], 'an unknown adapter'),
-])
+@pytest.mark.parametrize(
+    'keys, adapter',
+    [
+        ([], 'MeanAdapter'),
+        (['adapter.lstm.bias_ih_l0'], 'SeqLSTMAdapter'),
+        (['adapter.transformer.positions.weight'], 'SeqTransformerAdapter'),
+        (['adapter.transformer.positions.weight', 'adapter.score.bias'], 'TightAdapter'),
+        (['adapter.transformer.positions.weight', 'adapter.token_weight.0.bias'], 'WTIAdapter'),
+        (['adapter.q_proj.bias', 'adapter.linear_proj.bias'], 'XPoolAdapter'),
+        (['adapter.else'], 'an unknown adapter'),
+    ],
+)
 def test_the_adapter_is_known_by_its_keys(keys, adapter):
     assert Checkpoint(dict.fromkeys(['backbone.clip.logit_scale', *keys])).adapter == adapter
 
@@ -56,8 +78,11 @@ def test_heads_of_the_user_are_taken(checkpoint):
 
 @pytest.mark.parametrize('heads', [0, -1, 5])
 def test_heads_that_do_not_divide_the_width_are_refused(checkpoint, heads):
-    with pytest.raises(ValueError, match=f'--vision-heads={heads} does not fit: the vision tower has an '
-                       'unknown number of heads and a width of 192'):
+    with pytest.raises(
+        ValueError,
+        match=f'--vision-heads={heads} does not fit: the vision tower has an '
+        'unknown number of heads and a width of 192',
+    ):
         checkpoint.set_heads(vision=heads)
 
 

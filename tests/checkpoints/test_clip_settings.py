@@ -21,12 +21,15 @@ def test_what_gives_other_features_is_named(tiny_clip):
     tiny_clip['text_config'].update(hidden_act='gelu', eos_token_id=5)
     tiny_clip['vision_config'].update(num_attention_heads=4)
     assert clip_differences(saved, clip_settings(CLIPConfig(**tiny_clip))) == [
-        'text_config.hidden_act: quick_gelu -> gelu', 'vision_config.num_attention_heads: 2 -> 4']
+        'text_config.hidden_act: quick_gelu -> gelu',
+        'vision_config.num_attention_heads: 2 -> 4',
+    ]
 
 
-@pytest.mark.parametrize('change', [
-    dict(projection_dim='32'), dict(text_config={}), dict(vision_config=None),
-    dict(projection_dim=[32])])
+@pytest.mark.parametrize(
+    'change',
+    [dict(projection_dim='32'), dict(text_config={}), dict(vision_config=None), dict(projection_dim=[32])],
+)
 def test_settings_of_another_kind_are_refused(tiny_clip, change):
     settings = clip_settings(CLIPConfig(**tiny_clip))
     with pytest.raises(ValueError, match='c.pth has a clip_config that describes no CLIP'):

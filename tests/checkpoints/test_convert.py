@@ -9,9 +9,17 @@ from mmclip4clip.checkpoints.convert import kind_by_name
 from . import plain
 
 
-@pytest.mark.parametrize('name, kind', [
-    ('a.pth', 'mmclip4clip'), ('a.pt', 'openai'), ('pytorch_model.bin', 'reference'),
-    ('pytorch_model.bin.3', 'reference'), ('pytorch_model.bin.x.3', 'reference'), ('folder', 'transformers')])
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        ('a.pth', 'mmclip4clip'),
+        ('a.pt', 'openai'),
+        ('pytorch_model.bin', 'reference'),
+        ('pytorch_model.bin.3', 'reference'),
+        ('pytorch_model.bin.x.3', 'reference'),
+        ('folder', 'transformers'),
+    ],
+)
 def test_the_ending_tells_what_to_write(name, kind):
     assert kind_by_name(Path('x.y') / name) == kind
 
@@ -30,14 +38,23 @@ def test_the_means_of_mmaction2_and_the_reference_are_told_apart_by_their_wrappi
     assert recognise([*keys, 'adapter.positional_embedding'], False, 'x') == 'mmaction'
 
 
-@pytest.mark.parametrize('content, message', [
-    (dict(a=torch.ones(1), b=torch.ones(1)), "is none of: .*reference's pytorch_model.bin.* 2 keys: a, b$"),
-    (dict(state_dict={f'k{i}': torch.ones(1) for i in range(20)}), '20 keys: k0, k1, k2, k3, k4, k5 and 14'),
-    ({'text_model.x': torch.ones(1)}, 'give the folder, which has its config.json'),
-    ({'visual.layer1.0.conv1.weight': torch.ones(1)}, 'is a CLIP with a ResNet'),
-    (torch.ones(2), 'in.pt holds a Tensor, expected a dict of tensors by name'),
-    ({3: torch.ones(2)}, 'in.pt holds a dict, expected a dict of tensors by name'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (
+            dict(a=torch.ones(1), b=torch.ones(1)),
+            "is none of: .*reference's pytorch_model.bin.* 2 keys: a, b$",
+        ),
+        (
+            dict(state_dict={f'k{i}': torch.ones(1) for i in range(20)}),
+            '20 keys: k0, k1, k2, k3, k4, k5 and 14',
+        ),
+        ({'text_model.x': torch.ones(1)}, 'give the folder, which has its config.json'),
+        ({'visual.layer1.0.conv1.weight': torch.ones(1)}, 'is a CLIP with a ResNet'),
+        (torch.ones(2), 'in.pt holds a Tensor, expected a dict of tensors by name'),
+        ({3: torch.ones(2)}, 'in.pt holds a dict, expected a dict of tensors by name'),
+    ],
+)
 def test_an_unknown_file_is_refused_with_what_was_seen(saved, content, message):
     with pytest.raises(ValueError, match=message):
         read(saved(content))

@@ -8,7 +8,7 @@ from mmclip4clip.checkpoints.io import check_destination, is_torchscript, read_f
 
 class RunsAFunction:
     def __reduce__(self):
-        return os.mkdir, ('harmed', )
+        return os.mkdir, ('harmed',)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path, monkeypatch):
@@ -42,12 +42,12 @@ def test_what_exists_is_replaced_only_when_asked(tmp_path):
 def test_force_replaces_no_folder_with_anything_else_in_it(tmp_path):
     (tmp_path / 'clip').mkdir()
     (tmp_path / 'clip/config.json').touch()
-    check_destination(tmp_path / 'clip', True, ('config.json', ), force=True)
+    check_destination(tmp_path / 'clip', True, ('config.json',), force=True)
     with pytest.raises(FileExistsError, match='is a folder and is not replaced by a file'):
         check_destination(tmp_path / 'clip', False, force=True)
     (tmp_path / 'clip/thesis.tex').touch()
     with pytest.raises(FileExistsError, match='not replaced, for it also holds thesis.tex'):
-        check_destination(tmp_path / 'clip', True, ('config.json', ), force=True)
+        check_destination(tmp_path / 'clip', True, ('config.json',), force=True)
     (tmp_path / 'file').touch()
     with pytest.raises(FileExistsError, match='is a file and is not replaced by a folder'):
         check_destination(tmp_path / 'file', True, force=True)

@@ -7,15 +7,20 @@ from mmclip4clip.checkpoints import convert, read
 from . import plain
 from .conftest import identical
 
-ADAPTER = dict(type='TransformerAdapter', num_segs=5, transformer_width=plain.D, transformer_heads=2,
-               transformer_layers=2)
+ADAPTER = dict(
+    type='TransformerAdapter',
+    num_segs=5,
+    transformer_width=plain.D,
+    transformer_heads=2,
+    transformer_layers=2,
+)
 
 
 def draw_mmaction(blocks=True):
     """A state dict with the adapter that mmaction2 itself builds, and the adapter."""
     adapter = MODELS.build(ADAPTER if blocks else dict(type='SimpleMeanAdapter'))
     for parameter in adapter.parameters():
-        torch.nn.init.normal_(parameter, std=.1)
+        torch.nn.init.normal_(parameter, std=0.1)
     weights = plain.draw_openai('clip.') | {f'adapter.{k}': v for k, v in adapter.state_dict().items()}
     return weights, adapter
 
@@ -46,8 +51,9 @@ def test_mmaction2_loads_our_adapter_strictly(saved, tmp_path):
     convert(saved(plain.draw_reference('seqTransf')), tmp_path / 'out.pth', to='mmaction')
     weights = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
     adapter = MODELS.build(ADAPTER | dict(num_segs=plain.WORDS, transformer_layers=3))
-    adapter.load_state_dict({k.removeprefix('adapter.'): v for k, v in weights.items()
-                             if k.startswith('adapter.')}, strict=True)
+    adapter.load_state_dict(
+        {k.removeprefix('adapter.'): v for k, v in weights.items() if k.startswith('adapter.')}, strict=True
+    )
 
 
 def test_the_heads_come_from_the_config_in_the_file(saved):
@@ -59,15 +65,21 @@ def test_the_heads_come_from_the_config_in_the_file(saved):
 def test_without_a_config_the_heads_of_its_adapter_are_assumed_with_a_note(saved, tmp_path):
     src = saved(dict(meta={}, state_dict=draw_mmaction()[0]))
     notes = convert(src, tmp_path / 'a.pth').checkpoint.notes
-    assert notes[1:] == ['the checkpoint does not tell the attention heads of the adapter: one every 64 '
-                         'channels is assumed; --adapter-heads says otherwise']
+    assert notes[1:] == [
+        'the checkpoint does not tell the attention heads of the adapter: one every 64 '
+        'channels is assumed; --adapter-heads says otherwise'
+    ]
     assert len(convert(src, tmp_path / 'b.pth', adapter_heads=4).checkpoint.notes) == 1
 
 
-@pytest.mark.parametrize('head, patch, message', [
-    ('seqLSTM', '2d', 'no place for SeqLSTMAdapter'), ('tightTransf', '2d', 'no place for TightAdapter'),
-    ('meanP', '3d', 'there is no 3d patch: --clip-only keeps the middle frame'),
-])
+@pytest.mark.parametrize(
+    'head, patch, message',
+    [
+        ('seqLSTM', '2d', 'no place for SeqLSTMAdapter'),
+        ('tightTransf', '2d', 'no place for TightAdapter'),
+        ('meanP', '3d', 'there is no 3d patch: --clip-only keeps the middle frame'),
+    ],
+)
 def test_what_mmaction2_cannot_hold_is_refused(saved, tmp_path, head, patch, message):
     src = saved(plain.draw_reference(head, patch))
     with pytest.raises(ValueError, match=message):

@@ -18,9 +18,13 @@ BLOCKS = dict(width=32, num_layers=1, num_heads=2, start='random')
 @pytest.fixture
 def trained(tiny_clip, saved):
     """What mmengine saves of a training: the model and, as text, its config."""
+
     def trained(patch='2d', **adapter):
-        model = dict(type='CLIP4ClipRetriever', adapter=adapter,
-                     backbone=dict(type='CLIPBackbone', config=tiny_clip, linear_patch=patch))
+        model = dict(
+            type='CLIP4ClipRetriever',
+            adapter=adapter,
+            backbone=dict(type='CLIPBackbone', config=tiny_clip, linear_patch=patch),
+        )
         weights = MODELS.build(model).state_dict()
         cfg = Config(dict(model=model, lr=1e-3, hooks=[dict(type='X')])).pretty_text
         return saved(dict(meta=dict(epoch=3, cfg=cfg), state_dict=weights, optimizer={}), 'epoch_3.pth')
@@ -29,11 +33,17 @@ def trained(tiny_clip, saved):
 
 
 @pytest.mark.parametrize('patch', ['2d', '3d'])
-@pytest.mark.parametrize('adapter', [
-    dict(type='MeanAdapter'), dict(type='SeqLSTMAdapter', width=32),
-    dict(type='SeqTransformerAdapter', **BLOCKS), dict(type='TightAdapter', **BLOCKS),
-    dict(type='WTIAdapter', width=32, num_layers=0),
-    dict(type='XPoolAdapter', width=32)])
+@pytest.mark.parametrize(
+    'adapter',
+    [
+        dict(type='MeanAdapter'),
+        dict(type='SeqLSTMAdapter', width=32),
+        dict(type='SeqTransformerAdapter', **BLOCKS),
+        dict(type='TightAdapter', **BLOCKS),
+        dict(type='WTIAdapter', width=32, num_layers=0),
+        dict(type='XPoolAdapter', width=32),
+    ],
+)
 def test_a_trained_checkpoint_is_known_with_its_heads_and_tokens(trained, adapter, patch):
     kind, checkpoint = read(trained(patch, **adapter))
     assert (kind, checkpoint.adapter, checkpoint.linear_patch) == ('mmclip4clip', adapter['type'], patch)
@@ -67,10 +77,13 @@ def test_what_is_converted_says_how_its_clip_is_built(trained, tiny_clip, tmp_pa
 def test_a_captioners_checkpoint_is_converted_without_its_decoder_and_that_is_said(trained, saved, tmp_path):
     path = trained(type='MeanAdapter')
     content = torch.load(path, weights_only=True)
-    content['state_dict'].update({'decoder.frame_norm.weight': torch.ones(32),
-                                  'decoder.transformer.ln_f.bias': torch.ones(32)})
-    notes = [convert(source, tmp_path / name).checkpoint.notes for source, name in (
-        (saved(content, 'captioner.pth'), 'one'), (path, 'two'))]
+    content['state_dict'].update(
+        {'decoder.frame_norm.weight': torch.ones(32), 'decoder.transformer.ln_f.bias': torch.ones(32)}
+    )
+    notes = [
+        convert(source, tmp_path / name).checkpoint.notes
+        for source, name in ((saved(content, 'captioner.pth'), 'one'), (path, 'two'))
+    ]
     assert 'left out the caption decoder, 2 tensors' in notes[0] and 'decoder' not in ' '.join(notes[1])
     assert identical(*(read(tmp_path / name)[1].state_dict for name in ('one', 'two')))
 
@@ -88,9 +101,14 @@ def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_pa
     assert CLIPConfig.from_pretrained(tmp_path / 'two').text_config.hidden_act == 'gelu'
 
 
-@pytest.mark.parametrize('adapter', [
-    dict(type='SeqTransformerAdapter', max_frames=24, **BLOCKS), dict(type='XPoolAdapter', width=32),
-    dict(type='SeqLSTMAdapter', width=32)])
+@pytest.mark.parametrize(
+    'adapter',
+    [
+        dict(type='SeqTransformerAdapter', max_frames=24, **BLOCKS),
+        dict(type='XPoolAdapter', width=32),
+        dict(type='SeqLSTMAdapter', width=32),
+    ],
+)
 def test_heads_of_an_adapter_are_assumed_with_a_note_or_told(trained, tmp_path, adapter):
     content = torch.load(trained(**adapter), weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
@@ -113,26 +131,35 @@ def test_the_clip_that_a_training_notes_tells_heads_and_activation(trained, tiny
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)
     for tower in ('text_config', 'vision_config'):
         tiny_clip[tower] |= dict(num_attention_heads=4, hidden_act='gelu')
-    content['meta'] = dict(mmclip4clip=dict(clip_config=tiny_clip), cfg="model = dict(backbone=dict("
-                           "pretrained='someone/clip'), adapter=dict(type='MeanAdapter'))")
+    content['meta'] = dict(
+        mmclip4clip=dict(clip_config=tiny_clip),
+        cfg="model = dict(backbone=dict(pretrained='someone/clip'), adapter=dict(type='MeanAdapter'))",
+    )
     torch.save(content, tmp_path / 'noted.pth')
     done = convert(tmp_path / 'noted.pth', tmp_path / 'clip')
     assert not done.checkpoint.notes and '2 x 32 with 4 heads and gelu' in done.found
 
 
-@pytest.mark.parametrize('pretrained, notes', [
-    ('openai/clip-vit-base-patch32', 0), ('laion/CLIP-ViT-H-14', 3)])
+@pytest.mark.parametrize(
+    'pretrained, notes', [('openai/clip-vit-base-patch32', 0), ('laion/CLIP-ViT-H-14', 3)]
+)
 def test_only_of_openais_names_nothing_is_assumed(trained, tmp_path, pretrained, notes):
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)
-    content['meta'] = dict(cfg=f"model = dict(backbone=dict(pretrained='{pretrained}'), adapter=dict("
-                           "type='MeanAdapter'))")
+    content['meta'] = dict(
+        cfg=f"model = dict(backbone=dict(pretrained='{pretrained}'), adapter=dict(type='MeanAdapter'))"
+    )
     torch.save(content, tmp_path / 'named.pth')
     assert len(convert(tmp_path / 'named.pth', tmp_path / 'clip').checkpoint.notes) == notes
 
 
-@pytest.mark.parametrize('settings', [
-    dict(adapter=dict(type='os.mkdir', path='harmed')), dict(adapter=dict(type='CLIPBackbone')),
-    dict(text_config=dict(attn_implementation='someone/kernel'), adapter=dict(type='antigravity'))])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(adapter=dict(type='os.mkdir', path='harmed')),
+        dict(adapter=dict(type='CLIPBackbone')),
+        dict(text_config=dict(attn_implementation='someone/kernel'), adapter=dict(type='antigravity')),
+    ],
+)
 def test_settings_in_a_file_build_nothing_but_adapters(trained, tmp_path, monkeypatch, settings):
     monkeypatch.chdir(tmp_path)
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)

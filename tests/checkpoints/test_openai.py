@@ -33,10 +33,14 @@ def test_a_wrong_table_would_not_pass(saved, batch, close, wrong):
     weights = plain.draw_openai()
     checkpoint, w = read(saved(weights))[1], {key: value.double() for key, value in weights.items()}
     if ' and ' in wrong:
-        one, other = (f'backbone.clip.text_model.encoder.layers.1.self_attn.{x}_proj.weight'
-                      for x in wrong.split(' and '))
+        one, other = (
+            f'backbone.clip.text_model.encoder.layers.1.self_attn.{x}_proj.weight'
+            for x in wrong.split(' and ')
+        )
         checkpoint.state_dict[one], checkpoint.state_dict[other] = (
-            checkpoint.state_dict[other], checkpoint.state_dict[one])
+            checkpoint.state_dict[other],
+            checkpoint.state_dict[one],
+        )
     elif wrong == 'text_projection':  # square here, so that only the values tell
         checkpoint.state_dict['backbone.clip.text_projection.weight'] = weights['text_projection'].clone()
     else:
@@ -45,8 +49,9 @@ def test_a_wrong_table_would_not_pass(saved, batch, close, wrong):
             backbone_of(checkpoint)
         return
     frames, mask, tokens, text_mask = batch
-    assert not close(backbone_of(checkpoint).encode_text(tokens[:1], text_mask[:1])[0],
-                     plain.encode_text(w, tokens[0]))
+    assert not close(
+        backbone_of(checkpoint).encode_text(tokens[:1], text_mask[:1])[0], plain.encode_text(w, tokens[0])
+    )
 
 
 @pytest.mark.parametrize('half', [False, True])
@@ -82,8 +87,11 @@ def test_missing_and_unknown_keys_are_listed(saved):
     weights = plain.draw_openai()
     del weights['visual.ln_post.bias'], weights['transformer.resblocks.1.attn.in_proj_bias']
     weights['visual.attn_mask'] = torch.zeros(1)
-    with pytest.raises(ValueError, match=r'in.pt does not have .* 2 missing keys: .*in_proj_bias, '
-                       r'visual.ln_post.bias; 1 unknown key: visual.attn_mask'):
+    with pytest.raises(
+        ValueError,
+        match=r'in.pt does not have .* 2 missing keys: .*in_proj_bias, '
+        r'visual.ln_post.bias; 1 unknown key: visual.attn_mask',
+    ):
         read(saved(weights))
 
 
@@ -99,11 +107,20 @@ def test_an_adapter_is_not_dropped_without_being_asked(saved, tmp_path):
     assert back['visual.proj'].dtype == torch.float32
 
 
-@pytest.mark.parametrize('setting, message', [
-    (dict(text_config=dict(num_attention_heads=4)), 'text_config.num_attention_heads is 4, 2 is built in'),
-    (dict(vision_config=dict(hidden_act='gelu')), 'vision_config.hidden_act is gelu, quick_gelu is built in'),
-    (dict(text_config=dict(eos_token_id=1)), 'text_config.eos_token_id is 1, 59 is built in'),
-])
+@pytest.mark.parametrize(
+    'setting, message',
+    [
+        (
+            dict(text_config=dict(num_attention_heads=4)),
+            'text_config.num_attention_heads is 4, 2 is built in',
+        ),
+        (
+            dict(vision_config=dict(hidden_act='gelu')),
+            'vision_config.hidden_act is gelu, quick_gelu is built in',
+        ),
+        (dict(text_config=dict(eos_token_id=1)), 'text_config.eos_token_id is 1, 59 is built in'),
+    ],
+)
 def test_what_openais_code_would_read_otherwise_is_refused(saved, tmp_path, setting, message):
     content = dict(meta=dict(settings=setting), state_dict=read(saved(plain.draw_openai()))[1].state_dict)
     with pytest.raises(ValueError, match=message):

@@ -6,8 +6,12 @@ from mmclip4clip.checkpoints import convert, read
 from . import plain
 from .conftest import identical
 
-ADAPTERS = dict(meanP='MeanAdapter', seqLSTM='SeqLSTMAdapter', seqTransf='SeqTransformerAdapter',
-                tightTransf='TightAdapter')
+ADAPTERS = dict(
+    meanP='MeanAdapter',
+    seqLSTM='SeqLSTMAdapter',
+    seqTransf='SeqTransformerAdapter',
+    tightTransf='TightAdapter',
+)
 
 
 @pytest.mark.parametrize('patch', ['2d', '3d'])
@@ -23,10 +27,13 @@ def test_our_model_scores_as_the_references_tensors_do(saved, build, batch, clos
     with torch.no_grad():
         native = model.similarity(model.encode_text(tokens, text_mask), model.encode_videos(frames, mask))
         # In the reference padded frames are zeros and go through the 3d patch as neighbours.
-        videos = [plain.encode_frames(w, f.double())[:m.sum()] for f, m in zip(frames, mask)]
-        source = torch.stack([torch.stack([
-            plain.score(w, head, plain.encode_text(w, caption), video) for video in videos])
-            for caption in tokens])
+        videos = [plain.encode_frames(w, f.double())[: m.sum()] for f, m in zip(frames, mask)]
+        source = torch.stack(
+            [
+                torch.stack([plain.score(w, head, plain.encode_text(w, caption), video) for video in videos])
+                for caption in tokens
+            ]
+        )
     assert close(native, source)
     assert source.std() > 0.01 * source.abs().max()  # the scores differ by more than the tolerance
 
@@ -73,8 +80,12 @@ def test_only_the_user_can_tell_a_mean_that_was_not_loose_from_the_tight_head(sa
 @pytest.mark.parametrize('head', plain.HEADS)
 def test_missing_and_unknown_keys_are_listed(saved, head):
     weights = plain.draw_reference(head, '3d')
-    missing = dict(meanP='clip.visual.conv1.weight', seqLSTM='frame_position_embeddings.weight',
-                   seqTransf='transformerClip.resblocks.2.ln_1.bias', tightTransf='cross.pooler.ln_pool.bias')
+    missing = dict(
+        meanP='clip.visual.conv1.weight',
+        seqLSTM='frame_position_embeddings.weight',
+        seqTransf='transformerClip.resblocks.2.ln_1.bias',
+        tightTransf='cross.pooler.ln_pool.bias',
+    )
     del weights[missing[head]]
     weights['cross.embeddings.type.weight' if head == 'tightTransf' else 'decoder.weight'] = torch.zeros(1)
     with pytest.raises(ValueError, match=f'1 missing key: {missing[head]}; 1 unknown key: (cross|decoder)'):
@@ -89,21 +100,42 @@ def test_two_heads_in_one_file_are_refused(saved):
 def test_blocks_with_a_gap_are_refused(saved):
     weights = plain.draw_reference('seqTransf')
     weights = {key: value for key, value in weights.items() if 'Clip.resblocks.1' not in key}
-    with pytest.raises(ValueError, match=r'transformerClip.resblocks.N must count from 0 without a gap, '
-                       'got N = 0, 2'):
+    with pytest.raises(
+        ValueError,
+        match=r'transformerClip.resblocks.N must count from 0 without a gap, '
+        'got N = 0, 2',
+    ):
         read(saved(weights))
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda c: c.settings.update(adapter=dict(type='SeqTransformerAdapter', num_heads=4)),
-     'one attention head every 64 channels; SeqTransformerAdapter has 4 for 128'),
-    (lambda c: c.state_dict.update({'adapter.transformer.positions.weight': torch.zeros(8, 128)}),
-     'as many positions of frames as of text, 12; SeqTransformerAdapter has 8'),
-    (lambda c: c.state_dict.update({
-        f'adapter.{side}_weight.{layer}.{kind}': torch.zeros(shape) for side in ('token', 'frame')
-        for layer, kind, shape in ((0, 'weight', (128, 128)), (0, 'bias', 128), (2, 'weight', (1, 128)),
-                                   (2, 'bias', 1))}), 'no place for WTIAdapter'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            lambda c: c.settings.update(adapter=dict(type='SeqTransformerAdapter', num_heads=4)),
+            'one attention head every 64 channels; SeqTransformerAdapter has 4 for 128',
+        ),
+        (
+            lambda c: c.state_dict.update({'adapter.transformer.positions.weight': torch.zeros(8, 128)}),
+            'as many positions of frames as of text, 12; SeqTransformerAdapter has 8',
+        ),
+        (
+            lambda c: c.state_dict.update(
+                {
+                    f'adapter.{side}_weight.{layer}.{kind}': torch.zeros(shape)
+                    for side in ('token', 'frame')
+                    for layer, kind, shape in (
+                        (0, 'weight', (128, 128)),
+                        (0, 'bias', 128),
+                        (2, 'weight', (1, 128)),
+                        (2, 'bias', 1),
+                    )
+                }
+            ),
+            'no place for WTIAdapter',
+        ),
+    ],
+)
 def test_what_the_reference_would_read_otherwise_is_refused(saved, tmp_path, change, message):
     checkpoint = read(saved(plain.draw_reference('seqTransf')))[1]
     change(checkpoint)

@@ -12,12 +12,27 @@ from mmclip4clip.checkpoints.renaming import (
     shorten,
 )
 
-RULES = [Rule('x.{}.qk', ('y.{}.q', 'y.{}.k')), Rule('proj', ('linear', ), transposed=True),
-         *layer('n', 'norm')]
-THEIRS = {'x.0.qk': torch.tensor([[1.], [2.]]), 'x.1.qk': torch.tensor([[3.], [4.]]),
-          'proj': torch.tensor([[1., 2., 3.]]), 'n.weight': torch.tensor(5.), 'n.bias': torch.tensor(6.)}
-OURS = {'y.0.q': [[1.]], 'y.0.k': [[2.]], 'y.1.q': [[3.]], 'y.1.k': [[4.]], 'linear': [[1.], [2.], [3.]],
-        'norm.weight': 5., 'norm.bias': 6.}
+RULES = [
+    Rule('x.{}.qk', ('y.{}.q', 'y.{}.k')),
+    Rule('proj', ('linear',), transposed=True),
+    *layer('n', 'norm'),
+]
+THEIRS = {
+    'x.0.qk': torch.tensor([[1.0], [2.0]]),
+    'x.1.qk': torch.tensor([[3.0], [4.0]]),
+    'proj': torch.tensor([[1.0, 2.0, 3.0]]),
+    'n.weight': torch.tensor(5.0),
+    'n.bias': torch.tensor(6.0),
+}
+OURS = {
+    'y.0.q': [[1.0]],
+    'y.0.k': [[2.0]],
+    'y.1.q': [[3.0]],
+    'y.1.k': [[4.0]],
+    'linear': [[1.0], [2.0], [3.0]],
+    'norm.weight': 5.0,
+    'norm.bias': 6.0,
+}
 
 
 def test_blocks_are_numbered_parts_split_and_matrices_transposed():
@@ -25,8 +40,9 @@ def test_blocks_are_numbered_parts_split_and_matrices_transposed():
     assert {key: value.tolist() for key, value in native.items()} == OURS
     assert all(value.is_contiguous() and value.dtype == torch.float32 for value in native.values())
     back = rename_from_native(native, RULES, 'a file')
-    assert {key: value.tolist() for key, value in back.items()} == \
-        {key: value.tolist() for key, value in THEIRS.items()}
+    assert {key: value.tolist() for key, value in back.items()} == {
+        key: value.tolist() for key, value in THEIRS.items()
+    }
 
 
 def test_the_result_shares_no_memory_with_the_source():
@@ -52,22 +68,27 @@ def test_no_digits_are_lost_to_a_remembered_precision():
     assert back['n.bias'].item() == 1 + 2**-20 and back['n.weight'].dtype == torch.float16
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'proj': torch.zeros(1, 3, dtype=torch.float64)}, 'a file: proj is torch.float64, expected one of '),
-    ({'proj': torch.zeros(3)}, r'a file: proj has the shape \(3,\), expected a matrix'),
-    ({'x.1.qk': torch.zeros(3, 1)}, r'x.1.qk has the shape \(3, 1\), expected 2 parts of one size'),
-    ({'x.3.qk': torch.zeros(2, 1)}, r'the blocks x.N must count from 0 without a gap, got N = 0, 1, 3'),
-    ({'x.01.qk': torch.zeros(2, 1)}, 'a file does not .* 1 unknown key: x.01.qk'),
-    ({'more': torch.zeros(1)}, 'a file does not have the keys of its kind; 1 unknown key: more'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'proj': torch.zeros(1, 3, dtype=torch.float64)}, 'a file: proj is torch.float64, expected one of '),
+        ({'proj': torch.zeros(3)}, r'a file: proj has the shape \(3,\), expected a matrix'),
+        ({'x.1.qk': torch.zeros(3, 1)}, r'x.1.qk has the shape \(3, 1\), expected 2 parts of one size'),
+        ({'x.3.qk': torch.zeros(2, 1)}, r'the blocks x.N must count from 0 without a gap, got N = 0, 1, 3'),
+        ({'x.01.qk': torch.zeros(2, 1)}, 'a file does not .* 1 unknown key: x.01.qk'),
+        ({'more': torch.zeros(1)}, 'a file does not have the keys of its kind; 1 unknown key: more'),
+    ],
+)
 def test_what_does_not_fit_the_table_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         rename_to_native(THEIRS | change, RULES, 'a file')
 
 
 def test_missing_and_unknown_keys_are_listed_shortly():
-    with pytest.raises(ValueError, match='f does not .* kind; 9 missing keys: a0, a1, a2, a3, a4, a5 and 3 '
-                       'more; 2 unknown keys: b, c$'):
+    with pytest.raises(
+        ValueError,
+        match='f does not .* kind; 9 missing keys: a0, a1, a2, a3, a4, a5 and 3 more; 2 unknown keys: b, c$',
+    ):
         check_keys([f'a{i}' for i in range(9)], ['b', 'c'], 'f')
     check_keys(['a'], ['a'], 'f')
 

@@ -75,9 +75,13 @@ def test_old_folders_are_read(folder, build):
         assert torch.equal(value, weights[key])
 
 
-@pytest.mark.parametrize('patch, message', [
-    ('2d', 'cannot hold SeqLSTMAdapter with a 2d patch'),
-    ('3d', 'cannot hold SeqLSTMAdapter with a 3d patch')])
+@pytest.mark.parametrize(
+    'patch, message',
+    [
+        ('2d', 'cannot hold SeqLSTMAdapter with a 2d patch'),
+        ('3d', 'cannot hold SeqLSTMAdapter with a 3d patch'),
+    ],
+)
 def test_the_adapter_and_the_3d_patch_are_left_out_only_when_asked(saved, tmp_path, patch, message):
     weights = plain.draw_reference('seqLSTM', patch)
     with pytest.raises(ValueError, match=message):

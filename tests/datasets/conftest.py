@@ -23,10 +23,15 @@ def files(tmp_path_factory) -> dict:
         fragments=write_frames(root / 'frag.mp4', at_rate(30, 60), movflags='frag_keyframe+empty_moov'),
         uneven=write_frames(root / 'uneven.mp4', uneven),
         uneven_mkv=write_frames(root / 'uneven.mkv', uneven),
-        one=write_frames(root / 'one.mp4', [0]))
+        one=write_frames(root / 'one.mp4', [0]),
+    )
     whole = write_frames(root / 'whole.mp4', at_rate(30, 60), movflags='faststart')
-    return dict(made, over=cut(whole, root / 'over.mp4', .6), cut=cut(made['mp4'], root / 'cut.mp4', .6),
-                turned=turn(made['mp4'], root / 'turned.mp4'))
+    return dict(
+        made,
+        over=cut(whole, root / 'over.mp4', 0.6),
+        cut=cut(made['mp4'], root / 'cut.mp4', 0.6),
+        turned=turn(made['mp4'], root / 'turned.mp4'),
+    )
 
 
 @pytest.fixture(scope='session')
@@ -44,7 +49,10 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def clips(data, share) -> list:
     """Real clips that are not broken."""
-    paths = sorted(path for path in (data / 'clips').glob('*/*')
-                   if path.suffix in ('.mp4', '.avi') and path.parent.name != 'broken')
+    paths = sorted(
+        path
+        for path in (data / 'clips').glob('*/*')
+        if path.suffix in ('.mp4', '.avi') and path.parent.name != 'broken'
+    )
     assert len(paths) >= 22
     return paths[::share]

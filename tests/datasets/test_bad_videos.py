@@ -25,16 +25,27 @@ def build(shapes, tmp_path):
             entries.insert(0, dict(video=f'bad{number}.mp4', captions=[f'lost {number}', 'gone']))
         (tmp_path / 'ann.json').write_text(json.dumps(entries))
         pipeline = [
-            dict(type='DecodeVideo', time_limit=None,
-                 sampling=dict(type='SampleAtRate', fps=2, max_frames=4)),
+            dict(
+                type='DecodeVideo', time_limit=None, sampling=dict(type='SampleAtRate', fps=2, max_frames=4)
+            ),
             dict(type='FormatShape', input_format='NCHW'),
             dict(type='TokenizeCaptions', tokenizer=str(shapes / 'tokenizer'), max_words=24),
-            dict(type='PackVideoCaptions')]
+            dict(type='PackVideoCaptions'),
+        ]
         if cached:
             pipeline[:2] = [dict(type='CacheFrames', folder=str(tmp_path / 'cache'), transforms=pipeline[:2])]
-        return DATASETS.build(dict(dict(
-            type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path),
-            data_prefix=dict(video='v'), pipeline=pipeline), **kwargs))
+        return DATASETS.build(
+            dict(
+                dict(
+                    type='VideoCaptionDataset',
+                    ann_file='ann.json',
+                    data_root=str(tmp_path),
+                    data_prefix=dict(video='v'),
+                    pipeline=pipeline,
+                ),
+                **kwargs,
+            )
+        )
 
     return build
 
@@ -95,10 +106,14 @@ def test_a_test_that_reports_keeps_the_item_with_the_frames_of_another(build, tm
     assert 'unreadable' not in dataset[2]['data_samples'] and len(dataset) == 6
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(bad_videos='report'), r"one of \('error', 'replace'\) with test_mode=False, got 'report'"),
-    (dict(bad_videos='replace', test_mode=True), r"one of \('error', 'report'\) .*got 'replace'"),
-    (dict(bad_videos='replace', pipeline=[]), "bad_videos='replace' needs DecodeVideo in the pipeline")])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(bad_videos='report'), r"one of \('error', 'replace'\) with test_mode=False, got 'report'"),
+        (dict(bad_videos='replace', test_mode=True), r"one of \('error', 'report'\) .*got 'replace'"),
+        (dict(bad_videos='replace', pipeline=[]), "bad_videos='replace' needs DecodeVideo in the pipeline"),
+    ],
+)
 def test_policies_that_cannot_hold_are_refused(build, arguments, message):
     with pytest.raises(ValueError, match=message):
         build(**arguments)
@@ -109,8 +124,9 @@ def test_a_folder_in_place_of_a_video_is_bad_but_not_missing(build, tmp_path):
     (tmp_path / 'ann.json').write_text('{"good0.mp4": ["x"]}')
     with pytest.raises(IsADirectoryError):
         build(good=1)
-    dataset_of = dict(type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path),
-                      data_prefix=dict(video='v'))
+    dataset_of = dict(
+        type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path), data_prefix=dict(video='v')
+    )
     with pytest.raises(FileNotFoundError, match='1 of the 1 videos'):
         DATASETS.build(dict(dataset_of, pipeline=[], bad_videos='error'))
     pipeline = [dict(type='DecodeVideo', sampling=dict(type='SampleAtRate'), time_limit=None)]
@@ -123,7 +139,7 @@ def test_a_cache_around_the_decoder_changes_no_policy(build, tmp_path):
     assert dataset.bad_videos == 'replace'
     (tmp_path / 'v/bad0.mp4').unlink()  # gone after the check at the start
     for _ in range(2):
-        (video, reason), = dataset[0]['data_samples'].unavailable
+        ((video, reason),) = dataset[0]['data_samples'].unavailable
         assert video == 'bad0.mp4' and 'bad0.mp4 cannot be read; No such file' in reason
     assert not dataset.known_bad
     (tmp_path / 'v/bad0.mp4').touch()

@@ -13,9 +13,13 @@ def count(shapes, tmp_path):
         for name in entries:
             (tmp_path / name).touch()
         dataset = VideoCaptionDataset(
-            str(tmp_path / 'a.json'), pipeline=[dict(type='DecodeVideo', sampling=dict(type='SampleEvenly'))],
-            data_prefix=dict(video=str(tmp_path)), **kwargs)
+            str(tmp_path / 'a.json'),
+            pipeline=[dict(type='DecodeVideo', sampling=dict(type='SampleEvenly'))],
+            data_prefix=dict(video=str(tmp_path)),
+            **kwargs,
+        )
         return count_cut_captions(dataset, TokenizeCaptions(str(shapes / 'tokenizer'), max_words))
+
     return count
 
 

@@ -13,13 +13,22 @@ from ..videos import write_no_frames, write_picture, write_sound
 def test_sound_files_open_and_say_how_long_they_last(files):
     found = open_videos([str(path) for path in files.values()], processes=2)
     assert {path for path, opening in found.items() if opening.error} <= {str(files['cut'])}
-    assert found[str(files['mp4'])].seconds == pytest.approx(2, abs=.1) and len(found) == len(files)
+    assert found[str(files['mp4'])].seconds == pytest.approx(2, abs=0.1) and len(found) == len(files)
 
 
-@pytest.mark.parametrize('make', [
-    write_sound, write_picture, write_no_frames, lambda path: path.touch(), lambda path: path.mkdir(),
-    lambda path: path.write_bytes(b'x' * 1000), lambda path: path.symlink_to('nowhere')],
-    ids=['sound', 'picture', 'no frames', 'empty', 'folder', 'noise', 'gone'])
+@pytest.mark.parametrize(
+    'make',
+    [
+        write_sound,
+        write_picture,
+        write_no_frames,
+        lambda path: path.touch(),
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(b'x' * 1000),
+        lambda path: path.symlink_to('nowhere'),
+    ],
+    ids=['sound', 'picture', 'no frames', 'empty', 'folder', 'noise', 'gone'],
+)
 def test_what_is_no_video_is_found(tmp_path, make):
     make(tmp_path / 'v.mp4')
     assert open_videos([str(tmp_path / 'v.mp4')])[str(tmp_path / 'v.mp4')].error
@@ -27,7 +36,7 @@ def test_what_is_no_video_is_found(tmp_path, make):
 
 def test_what_comes_after_the_first_frames_is_not_read(files):
     """The index stands in front of the frames, of which four tenths are missing."""
-    assert decode_first_frame(str(files['over'])) == pytest.approx(2, abs=.1)
+    assert decode_first_frame(str(files['over'])) == pytest.approx(2, abs=0.1)
 
 
 def test_hangs_and_crashes_cost_their_own_file_alone(files, monkeypatch):
@@ -37,6 +46,7 @@ def test_hangs_and_crashes_cost_their_own_file_alone(files, monkeypatch):
         if 'crash' in filename:
             os.kill(os.getpid(), signal.SIGKILL)
         return decode_first_frame(filename)
+
     monkeypatch.setattr(module, 'decode_first_frame', odd)
     names = ['hang1', 'crash1', str(files['mp4']), 'hang2', 'crash2', str(files['avi'])]
     found = open_videos(names, processes=2, time_limit=1)
@@ -49,7 +59,7 @@ def test_hangs_and_crashes_cost_their_own_file_alone(files, monkeypatch):
 def test_a_storage_that_hangs_ends_the_check_in_time(monkeypatch):
     monkeypatch.setattr(module, 'decode_first_frame', lambda filename: time.sleep(100))
     begin = time.monotonic()
-    found = open_videos(map(str, range(100)), processes=2, time_limit=.2, total_time=.5)
+    found = open_videos(map(str, range(100)), processes=2, time_limit=0.2, total_time=0.5)
     assert 1 <= len(found) < 20 and time.monotonic() - begin < 60
 
 

@@ -28,13 +28,14 @@ def decode(*sampling):
 
 SAMPLERS = [
     (dict(type='SampleAtRate', fps=1, max_frames=64), 64),
-    (dict(type='SampleAtRate', fps=.5, max_frames=12, cut='head'), 12),
+    (dict(type='SampleAtRate', fps=0.5, max_frames=12, cut='head'), 12),
     (dict(type='SampleEvenly', num_frames=10), 10),
     (dict(type='UniformSample', clip_len=12), 12),
     (dict(type='UniformSample', clip_len=12, num_clips=2, test_mode=True), 24),
     (dict(type='SampleFrames', clip_len=4, frame_interval=8, num_clips=3), 12),
     (dict(type='DenseSampleFrames', clip_len=4, frame_interval=8, num_clips=1), 4),
-    (dict(type='UntrimmedSampleFrames', clip_len=1, frame_interval=16), None)]  # the longer, the more
+    (dict(type='UntrimmedSampleFrames', clip_len=1, frame_interval=16), None),
+]  # the longer, the more
 
 
 @pytest.mark.parametrize('sampler, frames', SAMPLERS)
@@ -43,22 +44,29 @@ def test_the_most_frames_of_every_sampler_are_found(sampler, frames):
     assert find_frame_shape(build(*decode(sampler), *CROP)).num_frames == frames
 
 
-@pytest.mark.parametrize('steps, size', [
-    (CROP, (224, 224)),
-    ([dict(type='Resize', scale=(320, 192), keep_ratio=False)], (192, 320)),
-    ([dict(type='RandomResizedCrop'), dict(type='Resize', scale=(64, 64), keep_ratio=False)], (64, 64)),
-    ([dict(type='Resize', scale=(-1, 224))], None),  # the long side is that of the video
-    ([], None)])
+@pytest.mark.parametrize(
+    'steps, size',
+    [
+        (CROP, (224, 224)),
+        ([dict(type='Resize', scale=(320, 192), keep_ratio=False)], (192, 320)),
+        ([dict(type='RandomResizedCrop'), dict(type='Resize', scale=(64, 64), keep_ratio=False)], (64, 64)),
+        ([dict(type='Resize', scale=(-1, 224))], None),  # the long side is that of the video
+        ([], None),
+    ],
+)
 def test_the_size_of_frames_is_found_unless_the_video_decides(steps, size):
     form = dict(type='FormatShape', input_format='NCHW')
     assert find_frame_shape(build(*decode(SAMPLERS[0][0]), *steps, form)).size == size
 
 
 def test_crops_that_give_several_frames_count(tmp_path):
-    steps = [*decode(dict(type='SampleEvenly', num_frames=4)), dict(type='Resize', scale=(-1, 256)),
-             dict(type='ThreeCrop', crop_size=256)]
+    steps = [
+        *decode(dict(type='SampleEvenly', num_frames=4)),
+        dict(type='Resize', scale=(-1, 256)),
+        dict(type='ThreeCrop', crop_size=256),
+    ]
     assert find_frame_shape(build(*steps)) == (12, (256, 256))
-    cached = dict(type='CacheFrames', folder=str(tmp_path / 'cache'), max_gib=.01, transforms=steps[:2])
+    cached = dict(type='CacheFrames', folder=str(tmp_path / 'cache'), max_gib=0.01, transforms=steps[:2])
     assert find_frame_shape(build(cached, steps[2])) == (12, (256, 256))
     assert not (tmp_path / 'cache').exists()
 
@@ -88,23 +96,34 @@ def described(*steps, **dataset):
 def test_the_same_steps_are_the_same_however_they_are_written(tmp_path):
     sampler = dict(type='SampleAtRate', max_frames=12)
     plain = described(*decord(sampler), *CROP)
-    spelled = dict(sampler, fps=1., cut='uniform')
-    cached = dict(type='CacheFrames', folder=str(tmp_path), max_gib=.01,
-                  transforms=[*decode(spelled), CROP[0]])
-    for other in (described(*decord(spelled), *CROP), described(*decode(spelled), *CROP),
-                  described(cached, dict(CROP[1], crop_size=(224, 224)))):
+    spelled = dict(sampler, fps=1.0, cut='uniform')
+    cached = dict(
+        type='CacheFrames', folder=str(tmp_path), max_gib=0.01, transforms=[*decode(spelled), CROP[0]]
+    )
+    for other in (
+        described(*decord(spelled), *CROP),
+        described(*decode(spelled), *CROP),
+        described(cached, dict(CROP[1], crop_size=(224, 224))),
+    ):
         assert pipeline_differences(plain, other) == []
 
 
 def test_differences_are_named_by_step_and_argument():
     before = described(*decode(SAMPLERS[3][0]), *CROP, caption_mode='all')
-    after = described(*decode(SAMPLERS[3][0]), dict(CROP[0], interpolation='bicubic'),
-                      dict(type='Flip', flip_ratio=.5), dict(CROP[1], crop_size=192),
-                      caption_mode='paragraph')
+    after = described(
+        *decode(SAMPLERS[3][0]),
+        dict(CROP[0], interpolation='bicubic'),
+        dict(type='Flip', flip_ratio=0.5),
+        dict(CROP[1], crop_size=192),
+        caption_mode='paragraph',
+    )
     lines = pipeline_differences(before, after)
     assert lines[0].startswith('none -> Flip(flip_ratio=0.5')
-    assert lines[1:] == ['Resize.interpolation: bilinear -> bicubic',
-                         'CenterCrop.crop_size: [224, 224] -> [192, 192]', 'caption_mode: all -> paragraph']
+    assert lines[1:] == [
+        'Resize.interpolation: bilinear -> bicubic',
+        'CenterCrop.crop_size: [224, 224] -> [192, 192]',
+        'caption_mode: all -> paragraph',
+    ]
     assert pipeline_differences(before, after, alike=False) == ['size: [224, 224] -> [192, 192]']
     turned = dict(before, frames=before['frames'][::-1])
     assert pipeline_differences(before, turned) == ['Resize, CenterCrop -> CenterCrop, Resize']

@@ -1,4 +1,5 @@
 """Datasets that are joined: two files are two videos, however they are called, and one file is one."""
+
 import hashlib
 import json
 
@@ -12,8 +13,10 @@ from mmclip4clip.datasets import DistinctVideoBatchSampler, GroupedSampler
 from mmclip4clip.engine.hooks.bad_video_hook import count_videos
 from mmclip4clip.models import SymmetricContrastiveLoss, VideoCaptionPreprocessor
 
-ENTRIES = [dict(video='a', captions=['one', 'two'], group='g'),
-           dict(video='b', captions=['three'], group='g')]
+ENTRIES = [
+    dict(video='a', captions=['one', 'two'], group='g'),
+    dict(video='b', captions=['three'], group='g'),
+]
 
 
 @pytest.fixture
@@ -23,18 +26,30 @@ def join(shapes, tmp_path):
     for number, folder in enumerate(('first', 'second')):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / 'ann.json').write_text(json.dumps(ENTRIES))
-        for name, video in zip('ab', videos[2 * number:]):
+        for name, video in zip('ab', videos[2 * number :]):
             (tmp_path / folder / f'{name}.mp4').write_bytes(video.read_bytes())
     (tmp_path / 'link').symlink_to('first')
     pipeline = [
         dict(type='DecodeVideo', time_limit=None, sampling=dict(type='SampleAtRate', fps=2, max_frames=4)),
         dict(type='FormatShape', input_format='NCHW'),
         dict(type='TokenizeCaptions', tokenizer=str(shapes / 'tokenizer'), max_words=24),
-        dict(type='PackVideoCaptions', meta_keys=('video_id', ))]
+        dict(type='PackVideoCaptions', meta_keys=('video_id',)),
+    ]
 
     def join(*folders, **kwargs):
-        parts = [dict(dict(type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path / folder),
-                           data_prefix=dict(video=''), pipeline=pipeline), **kwargs) for folder in folders]
+        parts = [
+            dict(
+                dict(
+                    type='VideoCaptionDataset',
+                    ann_file='ann.json',
+                    data_root=str(tmp_path / folder),
+                    data_prefix=dict(video=''),
+                    pipeline=pipeline,
+                ),
+                **kwargs,
+            )
+            for folder in folders
+        ]
         return DATASETS.build(dict(type='ConcatDataset', datasets=parts))
 
     return join
@@ -74,8 +89,10 @@ def test_what_sampling_draws_by_is_the_id_alone(join):
 
 
 def batches(dataset, size):
-    return [[dataset.get_data_info(i)['filename'] for i in batch]
-            for batch in DistinctVideoBatchSampler(DefaultSampler(dataset, seed=0), size)]
+    return [
+        [dataset.get_data_info(i)['filename'] for i in batch]
+        for batch in DistinctVideoBatchSampler(DefaultSampler(dataset, seed=0), size)
+    ]
 
 
 def test_a_batch_of_distinct_videos_has_both_of_one_name_and_no_file_twice(join):

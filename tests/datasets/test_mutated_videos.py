@@ -1,4 +1,5 @@
 """Damaged video files are read or refused by name; they never take the run down."""
+
 import numpy as np
 import pytest
 
@@ -17,13 +18,13 @@ def mutate(content: bytes, seed: int) -> bytes:
         for at in rng.integers(len(data), size=rng.integers(1, 50)):
             data[at] ^= int(rng.integers(1, 256))
     elif kind == 1:
-        data[place:place + length] = rng.bytes(length)
+        data[place : place + length] = rng.bytes(length)
     elif kind == 2:
-        del data[max(place, 100):]
+        del data[max(place, 100) :]
     elif kind == 3:
-        del data[place:place + length]
+        del data[place : place + length]
     else:
-        data[place:place] = data[place:place + length]
+        data[place:place] = data[place : place + length]
     return bytes(data)
 
 

@@ -61,8 +61,9 @@ def test_the_process_that_asks_draws_on_as_if_nothing_had_been_drawn(dataset):
 
 @pytest.mark.parametrize('persistent', [False, True])
 def test_workers_hear_of_the_next_epoch(dataset, persistent):
-    loader = DataLoader(dataset, batch_size=1, num_workers=2, persistent_workers=persistent,
-                        collate_fn=lambda batch: batch[0])
+    loader = DataLoader(
+        dataset, batch_size=1, num_workers=2, persistent_workers=persistent, collate_fn=lambda batch: batch[0]
+    )
     for epoch in (0, 1):
         dataset.set_seed_and_epoch(7, epoch)
         assert list(loader) == [dataset[i] for i in range(4)]

@@ -27,12 +27,17 @@ def move(folder, back_after=None):
     away = folder.with_name(folder.name + '-away')
     folder.rename(away)
     if back_after is not None:
-        threading.Timer(back_after, away.rename, (folder, )).start()
+        threading.Timer(back_after, away.rename, (folder,)).start()
 
 
 def test_a_hiccup_costs_no_video(build, tmp_path):  # noqa: F811
-    for policy in (dict(), dict(bad_videos='error'), dict(test_mode=True), dict(cached=True),
-                   dict(test_mode=True, bad_videos='report')):
+    for policy in (
+        dict(),
+        dict(bad_videos='error'),
+        dict(test_mode=True),
+        dict(cached=True),
+        dict(test_mode=True, bad_videos='report'),
+    ):
         dataset = build(bad=0, storage_wait=20, **policy)
         move(tmp_path / 'v', back_after=0.4)
         sample = dataset[0]['data_samples']
@@ -116,7 +121,7 @@ def test_pauses_grow_and_end_with_the_time(monkeypatch):
     wait = StorageWait(60)
     with pytest.raises(VideoUnavailableError, match='away'):
         wait(away)
-    assert pauses[:6] == [.5, 1, 2, 4, 8, 8] and sum(pauses) == 60
+    assert pauses[:6] == [0.5, 1, 2, 4, 8, 8] and sum(pauses) == 60
     with pytest.raises(VideoUnavailableError):
         wait(away)
     assert sum(pauses) == 60  # the time is for all calls together
@@ -157,6 +162,12 @@ def test_a_time_that_is_none_is_refused(build, seconds):  # noqa: F811
 def test_a_video_that_was_never_there_is_missing_at_once(tmp_path):
     (tmp_path / 'ann.json').write_text(json.dumps({'none.mp4': ['x']}))
     with pytest.raises(FileNotFoundError, match='1 of the 1 videos'):
-        DATASETS.build(dict(
-            type='VideoCaptionDataset', ann_file='ann.json', data_root=str(tmp_path), storage_wait=1000,
-            pipeline=[dict(type='DecodeVideo', sampling=dict(type='SampleAtRate'))]))
+        DATASETS.build(
+            dict(
+                type='VideoCaptionDataset',
+                ann_file='ann.json',
+                data_root=str(tmp_path),
+                storage_wait=1000,
+                pipeline=[dict(type='DecodeVideo', sampling=dict(type='SampleAtRate'))],
+            )
+        )

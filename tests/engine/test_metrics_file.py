@@ -26,8 +26,15 @@ def test_entries_are_added(path):
     assert [p.name for p in path.parent.iterdir() if not p.name.startswith('.')] == ['metrics.json']
 
 
-BAD = {'cut short': b'[{"a": 1}, {"b":', 'empty': b'', 'zeros': bytes(64), 'another bit': b'[{"a": 1\xff}]',
-       'a dict': b'{"x": 1}', 'other things': b'[1, 2]', 'deep': b'[' * 100_000}
+BAD = {
+    'cut short': b'[{"a": 1}, {"b":',
+    'empty': b'',
+    'zeros': bytes(64),
+    'another bit': b'[{"a": 1\xff}]',
+    'a dict': b'{"x": 1}',
+    'other things': b'[1, 2]',
+    'deep': b'[' * 100_000,
+}
 
 
 @pytest.mark.parametrize('content', BAD.values(), ids=BAD)

@@ -1,4 +1,5 @@
 """What tests of captioning metrics need: Java, or a program that passes for it."""
+
 import shutil
 from pathlib import Path
 
@@ -20,5 +21,6 @@ PASSES_FOR_JAVA = """case "$*" in
 *meteor*) {meteor};;
 esac"""
 METEOR_OF_A_QUARTER = PASSES_FOR_JAVA.format(  # of up to three videos
-    meteor="while read line; do case $line in SCORE*) echo 1 2;; "
-    "EVAL*) printf '0.25\\n%.0s' 1 2 3 4;; esac; done")
+    meteor='while read line; do case $line in SCORE*) echo 1 2;; '
+    "EVAL*) printf '0.25\\n%.0s' 1 2 3 4;; esac; done"
+)

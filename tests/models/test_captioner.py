@@ -42,8 +42,9 @@ def test_every_adapter_trains_with_the_decoder_and_writes(build, batch, adapter)
 
 @pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
 def test_without_retrieval_all_that_trains_gets_a_gradient_and_no_caption_is_encoded(
-        build, batch, adapter, monkeypatch):
-    model = build(adapter, retrieval_weight=0.).train()
+    build, batch, adapter, monkeypatch
+):
+    model = build(adapter, retrieval_weight=0.0).train()
     monkeypatch.setattr(type(model), 'encode_text', lambda *a: pytest.fail('text was encoded'))
     monkeypatch.setattr(type(model.adapter), 'pool', lambda *a: pytest.fail('frames were pooled'))
     losses = run(model, batch)
@@ -53,27 +54,32 @@ def test_without_retrieval_all_that_trains_gets_a_gradient_and_no_caption_is_enc
     names = trained(model)
     assert {n for n in names if n.startswith(TEXT)} == TIED
     assert {n for n, _ in model.named_parameters() if n.startswith((f'{CLIP}vis', 'decoder.'))} <= names
-    context = dict(SeqLSTMAdapter='adapter.', SeqTransformerAdapter='adapter.',
-                   WTIAdapter='adapter.transformer.').get(adapter['type'], 'nothing')
+    context = dict(
+        SeqLSTMAdapter='adapter.', SeqTransformerAdapter='adapter.', WTIAdapter='adapter.transformer.'
+    ).get(adapter['type'], 'nothing')
     assert {n for n in names if n.startswith('adapter.')} == {
-        n for n, _ in model.named_parameters() if n.startswith(context)}
+        n for n, _ in model.named_parameters() if n.startswith(context)
+    }
 
 
 def test_free_embeddings_leave_nothing_of_the_text_tower_to_train(build, batch):
-    model = build(decoder=dict(tie_embeddings=False), retrieval_weight=0.).train()
+    model = build(decoder=dict(tie_embeddings=False), retrieval_weight=0.0).train()
     run(model, batch)['loss_caption'].backward()
     assert gradientless(model) == [] and not {n for n in trained(model) if n.startswith(TEXT)}
 
 
 def test_embeddings_that_the_backbone_freezes_stay_frozen(build, tiny_clip):
     backbone = dict(type='CLIPBackbone', config=tiny_clip, frozen_layers=0)
-    assert not trained(build(backbone=backbone, retrieval_weight=0.)) & TIED
+    assert not trained(build(backbone=backbone, retrieval_weight=0.0)) & TIED
 
 
 def test_the_loss_is_that_of_captions_plus_the_weighted_one_of_retrieval(build, tiny_clip, batch):
-    model = build(SEQUENCE, retrieval_weight=.25)
-    retriever = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=SEQUENCE,
-                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+    model = build(SEQUENCE, retrieval_weight=0.25)
+    retriever = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever', adapter=SEQUENCE, backbone=dict(type='CLIPBackbone', config=tiny_clip)
+        )
+    )
     retriever.load_state_dict(model.state_dict(), strict=False)
     losses, retrieval = run(model, batch), run(retriever.eval(), batch)
     data = model.data_preprocessor(copy.deepcopy(batch))['inputs']
@@ -82,12 +88,12 @@ def test_the_loss_is_that_of_captions_plus_the_weighted_one_of_retrieval(build, 
     caption = CaptionCrossEntropy()(logits, data['tokens'], data['text_mask'])['loss_caption']
     torch.testing.assert_close(losses['loss_caption'], caption)
     total, _ = model.parse_losses(losses)
-    torch.testing.assert_close(total, caption + .25 * (retrieval['loss_t2v'] + retrieval['loss_v2t']))
+    torch.testing.assert_close(total, caption + 0.25 * (retrieval['loss_t2v'] + retrieval['loss_v2t']))
     torch.testing.assert_close(losses['logit_scale'], retrieval['logit_scale'])
 
 
 def test_a_frozen_encoder_stays_as_it_is_and_in_evaluation(build, batch):
-    model = build(SEQUENCE, retrieval_weight=0., freeze_encoder=True).train()
+    model = build(SEQUENCE, retrieval_weight=0.0, freeze_encoder=True).train()
     assert not any(m.training for part in (model.backbone, model.adapter) for m in part.modules())
     assert model.decoder.training
     assert trained(model) == {n for n, _ in model.named_parameters() if n.startswith('decoder.')}
@@ -99,8 +105,11 @@ def test_a_frozen_encoder_stays_as_it_is_and_in_evaluation(build, batch):
 
 def test_features_for_retrieval_are_those_of_a_retriever(build, tiny_clip, batch):
     model = build(SEQUENCE)
-    retriever = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=SEQUENCE,
-                                  backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+    retriever = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever', adapter=SEQUENCE, backbone=dict(type='CLIPBackbone', config=tiny_clip)
+        )
+    )
     retriever.load_state_dict(model.state_dict(), strict=False)
     for ours, theirs in zip(model.val_step(copy.deepcopy(batch)), retriever.eval().val_step(batch)):
         torch.testing.assert_close(ours.video_features, theirs.video_features)
@@ -154,7 +163,7 @@ def test_a_small_model_reproduces_its_captions(build, dataset):
     for item in items:
         item['inputs'].update({key: item['inputs'][key][:1] for key in ('tokens', 'text_mask')})
     batch = pseudo_collate(items)
-    model = build(SEQUENCE, decoder=dict(dropout=0.)).train()
+    model = build(SEQUENCE, decoder=dict(dropout=0.0)).train()
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(100):
         optimizer.zero_grad()
@@ -164,13 +173,20 @@ def test_a_small_model_reproduces_its_captions(build, dataset):
     assert [s.generated for s in samples] == [s.captions[0] for s in samples]
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(retrieval_weight=-1), 'retrieval_weight must be a finite number and not negative, got -1'),
-    (dict(retrieval_weight=float('nan')), 'retrieval_weight must be a finite number .* got nan'),
-    (dict(retrieval_weight='1'), "retrieval_weight must be a finite number .* got '1'"),
-    (dict(generation=dict(beam_size=0)), "'beam_size': 0.* cannot be used: beam_size must be .*got 0"),
-    (dict(generation=dict(max_new_tokens=25)), 'max_new_tokens=25 is more than the 24 positions'),
-    (dict(decoder=dict(vocab_size=900)), 'has [0-9]+ token ids, and the decoder tells vocab_size=900 apart')])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(retrieval_weight=-1), 'retrieval_weight must be a finite number and not negative, got -1'),
+        (dict(retrieval_weight=float('nan')), 'retrieval_weight must be a finite number .* got nan'),
+        (dict(retrieval_weight='1'), "retrieval_weight must be a finite number .* got '1'"),
+        (dict(generation=dict(beam_size=0)), "'beam_size': 0.* cannot be used: beam_size must be .*got 0"),
+        (dict(generation=dict(max_new_tokens=25)), 'max_new_tokens=25 is more than the 24 positions'),
+        (
+            dict(decoder=dict(vocab_size=900)),
+            'has [0-9]+ token ids, and the decoder tells vocab_size=900 apart',
+        ),
+    ],
+)
 def test_arguments_that_do_not_fit_are_refused(build, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(**kwargs)

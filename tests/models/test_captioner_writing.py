@@ -1,4 +1,5 @@
 """The captions that a captioner writes, whatever it has learnt."""
+
 import copy
 import json
 
@@ -17,7 +18,7 @@ def loud(model):
     """Redraw the decoder so that every video gets words of its own."""
     for parameter in model.decoder.parameters():
         if parameter.ndim == 2:
-            torch.nn.init.normal_(parameter, std=.2)
+            torch.nn.init.normal_(parameter, std=0.2)
     return model
 
 
@@ -29,7 +30,7 @@ def test_a_videos_caption_is_the_same_in_a_batch_of_32_and_alone(build, method):
     assert len(set(together)) > 16
     for v, length in enumerate(mask.sum(dim=1)):
         one = slice(v, v + 1)
-        (alone, ), (score, ) = model.generate(frames[one, :length], mask[one, :length], video_key[one])
+        (alone,), (score,) = model.generate(frames[one, :length], mask[one, :length], video_key[one])
         assert alone == together[v] and score == pytest.approx(scores[v], rel=1e-4)
 
 
@@ -47,8 +48,10 @@ def test_sampling_without_what_names_the_videos_is_refused(build):
 
 def test_a_beam_of_one_is_greedy(build):
     frames, mask, _ = videos(8)
-    beam, greedy = (loud(build(generation=dict(options, max_new_tokens=12))).generate(frames, mask)[0]
-                    for options in (dict(method='beam', beam_size=1), dict(method='greedy')))
+    beam, greedy = (
+        loud(build(generation=dict(options, max_new_tokens=12))).generate(frames, mask)[0]
+        for options in (dict(method='beam', beam_size=1), dict(method='greedy'))
+    )
     assert beam == greedy and len(set(greedy)) > 4
 
 

@@ -41,10 +41,12 @@ def test_normalises_as_clip_does():
     batch = [packed(1, [[1]])]
     frames = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['frames'][0, 0]
     raw = batch[0]['inputs']['imgs'][0].double() / 255
-    for channel, mean, std in zip(range(3), (0.48145466, 0.4578275, 0.40821073),
-                                  (0.26862954, 0.26130258, 0.27577711)):
-        torch.testing.assert_close(frames[channel].double(), (raw[channel] - mean) / std,
-                                   rtol=1e-5, atol=1e-5)
+    for channel, mean, std in zip(
+        range(3), (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    ):
+        torch.testing.assert_close(
+            frames[channel].double(), (raw[channel] - mean) / std, rtol=1e-5, atol=1e-5
+        )
 
 
 def test_names_the_video_whose_frames_do_not_fit():

@@ -19,16 +19,24 @@ def test_joining_what_was_split_gives_the_same_tensors():
 
 
 def test_joining_pads_shorter_videos_with_zeros():
-    joined = join_features([dict(frames=torch.ones(2, 4), frame_mask=torch.ones(2)),
-                          dict(frames=torch.ones(3, 4), frame_mask=torch.ones(3))])
+    joined = join_features(
+        [
+            dict(frames=torch.ones(2, 4), frame_mask=torch.ones(2)),
+            dict(frames=torch.ones(3, 4), frame_mask=torch.ones(3)),
+        ]
+    )
     assert joined['frames'].shape == (2, 3, 4)
     assert joined['frame_mask'].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert joined['frames'][0, 2].abs().sum() == 0
 
 
 def test_batches_of_captions_are_padded_to_the_longest():
-    whole = cat_features([dict(tokens=torch.ones(2, 1, 4), text_mask=torch.ones(2, 1)),
-                          dict(tokens=torch.ones(1, 3, 4), text_mask=torch.ones(1, 3))])
+    whole = cat_features(
+        [
+            dict(tokens=torch.ones(2, 1, 4), text_mask=torch.ones(2, 1)),
+            dict(tokens=torch.ones(1, 3, 4), text_mask=torch.ones(1, 3)),
+        ]
+    )
     assert whole['text_mask'].tolist() == [[1, 0, 0], [1, 0, 0], [1, 1, 1]]
     assert whole['tokens'].shape == (3, 3, 4) and count_features(whole) == 3
 

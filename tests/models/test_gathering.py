@@ -1,4 +1,5 @@
 """One batch spread over two processes against the same batch on one."""
+
 import os
 import socket
 
@@ -14,50 +15,84 @@ from ..datasets.transforms.test_text import save_tokenizer
 
 TOWER = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
 SPECIAL = dict(bos_token_id=0, eos_token_id=1, pad_token_id=1)
-CLIP = dict(text_config=dict(**TOWER, **SPECIAL, vocab_size=20, max_position_embeddings=8),
-            vision_config=dict(**TOWER, image_size=16, patch_size=8), projection_dim=16)
+CLIP = dict(
+    text_config=dict(**TOWER, **SPECIAL, vocab_size=20, max_position_embeddings=8),
+    vision_config=dict(**TOWER, image_size=16, patch_size=8),
+    projection_dim=16,
+)
 BLOCKS = dict(width=16, num_layers=1, num_heads=2, start='random')
-ADAPTERS = dict(mean=dict(type='MeanAdapter'), tight=dict(type='TightAdapter', dropout=0., **BLOCKS),
-                wti=dict(type='WTIAdapter', **BLOCKS))
-CASES = [('mean', 'exact'), ('tight', 'exact'), ('wti', 'exact'), ('mean', 'local_gradient'),
-         ('mean', 'none'), ('tight', 'none')]
-CAPTIONERS = dict(joint=dict(), alone=dict(retrieval_weight=0.),
-                  frozen=dict(retrieval_weight=0., freeze_encoder=True),
-                  free=dict(decoder=dict(tie_embeddings=False)))
+ADAPTERS = dict(
+    mean=dict(type='MeanAdapter'),
+    tight=dict(type='TightAdapter', dropout=0.0, **BLOCKS),
+    wti=dict(type='WTIAdapter', **BLOCKS),
+)
+CASES = [
+    ('mean', 'exact'),
+    ('tight', 'exact'),
+    ('wti', 'exact'),
+    ('mean', 'local_gradient'),
+    ('mean', 'none'),
+    ('tight', 'none'),
+]
+CAPTIONERS = dict(
+    joint=dict(),
+    alone=dict(retrieval_weight=0.0),
+    frozen=dict(retrieval_weight=0.0, freeze_encoder=True),
+    free=dict(decoder=dict(tie_embeddings=False)),
+)
 SHARES = (slice(0, 3), slice(3, 5))  # unequal: the first process holds a video more
 
 
 def build(adapter, gather):
     torch.manual_seed(0)
-    return MODELS.build(dict(type='mmaction.CLIP4ClipRetriever', gather=gather,
-                             backbone=dict(type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(
-                                 text=.5, vision=.5)),
-                             adapter=dict(ADAPTERS[adapter], type='mmaction.' + ADAPTERS[adapter]['type']),
-                             loss=dict(type='mmaction.SymmetricContrastiveLoss'),
-                             data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'))).train()
+    return MODELS.build(
+        dict(
+            type='mmaction.CLIP4ClipRetriever',
+            gather=gather,
+            backbone=dict(
+                type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=0.5, vision=0.5)
+            ),
+            adapter=dict(ADAPTERS[adapter], type='mmaction.' + ADAPTERS[adapter]['type']),
+            loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+            data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
+        )
+    ).train()
 
 
 def build_captioner(way, tokenizer):
     torch.manual_seed(0)
     options = dict(CAPTIONERS[way])
-    decoder = dict(type='mmaction.CaptionDecoder', num_layers=2, num_heads=2, dropout=0.,
-                   **options.pop('decoder', {}))
-    return MODELS.build(dict(
-        type='mmaction.CLIP4ClipCaptioner', tokenizer=tokenizer, decoder=decoder,
-        backbone=dict(type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=.5, vision=.5)),
-        adapter=dict(BLOCKS, type='mmaction.SeqTransformerAdapter'),
-        loss=dict(type='mmaction.SymmetricContrastiveLoss'),
-        caption_loss=dict(type='mmaction.CaptionCrossEntropy', label_smoothing=.1),
-        data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'), **options)).train()
+    decoder = dict(
+        type='mmaction.CaptionDecoder', num_layers=2, num_heads=2, dropout=0.0, **options.pop('decoder', {})
+    )
+    return MODELS.build(
+        dict(
+            type='mmaction.CLIP4ClipCaptioner',
+            tokenizer=tokenizer,
+            decoder=decoder,
+            backbone=dict(
+                type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=0.5, vision=0.5)
+            ),
+            adapter=dict(BLOCKS, type='mmaction.SeqTransformerAdapter'),
+            loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+            caption_loss=dict(type='mmaction.CaptionCrossEntropy', label_smoothing=0.1),
+            data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
+            **options,
+        )
+    ).train()
 
 
 def batch():
     generator = torch.Generator().manual_seed(1)
     mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 0], [1, 0]])
     text_mask = (torch.arange(4) < torch.tensor([4, 3, 4, 2, 3])[:, None]).long()
-    return dict(frames=torch.randn(5, 2, 3, 16, 16, generator=generator), frame_mask=mask,
-                tokens=torch.randint(2, 20, (5, 4), generator=generator), text_mask=text_mask,
-                video_key=torch.tensor([1, 2, 3, 1, 4]))  # videos 0 and 3 are one, on two processes
+    return dict(
+        frames=torch.randn(5, 2, 3, 16, 16, generator=generator),
+        frame_mask=mask,
+        tokens=torch.randint(2, 20, (5, 4), generator=generator),
+        text_mask=text_mask,
+        video_key=torch.tensor([1, 2, 3, 1, 4]),
+    )  # videos 0 and 3 are one, on two processes
 
 
 def gradients(model, share):
@@ -67,14 +102,18 @@ def gradients(model, share):
 def losses_and_gradients(model, share, **changed):
     inputs = {key: value[share] for key, value in dict(batch(), **changed).items()}
     longest = inputs['frame_mask'].sum(1).max()  # each process pads to its own longest video
-    inputs.update(frames=inputs['frames'][:, :longest], frame_mask=inputs['frame_mask'][:, :longest],
-                  video_index=torch.arange(len(inputs['frames'])))
+    inputs.update(
+        frames=inputs['frames'][:, :longest],
+        frame_mask=inputs['frame_mask'][:, :longest],
+        video_index=torch.arange(len(inputs['frames'])),
+    )
     model.zero_grad()
     losses = model(inputs, mode='loss')
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     inner = getattr(model, 'module', model)
     return {name: value.detach() for name, value in losses.items()}, {
-        n: p.grad.clone() for n, p in inner.named_parameters() if p.grad is not None}
+        n: p.grad.clone() for n, p in inner.named_parameters() if p.grad is not None
+    }
 
 
 def captions():

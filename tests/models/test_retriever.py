@@ -12,16 +12,27 @@ from mmclip4clip.models.features import join_features
 
 @pytest.fixture
 def batch(shapes, pipeline):
-    dataset = DATASETS.build(dict(
-        type='VideoCaptionDataset', ann_file='test.json', data_root=str(shapes),
-        data_prefix=dict(video='videos'), test_mode=True, pipeline=pipeline))
+    dataset = DATASETS.build(
+        dict(
+            type='VideoCaptionDataset',
+            ann_file='test.json',
+            data_root=str(shapes),
+            data_prefix=dict(video='videos'),
+            test_mode=True,
+            pipeline=pipeline,
+        )
+    )
     return pseudo_collate([dataset[i] for i in range(3)])
 
 
 def build(tiny_clip, **adapter):
-    return MODELS.build(dict(
-        type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
-        adapter=adapter or dict(type='MeanAdapter'))).eval()
+    return MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            adapter=adapter or dict(type='MeanAdapter'),
+        )
+    ).eval()
 
 
 def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
@@ -47,7 +58,7 @@ def test_predict_gives_each_video_its_features_and_those_of_its_captions(tiny_cl
 
 def test_logit_scale_is_held_at_log_100_and_can_come_down_again(tiny_clip, batch):
     model = build(tiny_clip)
-    model.backbone.logit_scale.data.fill_(7.)
+    model.backbone.logit_scale.data.fill_(7.0)
     losses = model(**model.data_preprocessor(batch), mode='loss')
     assert model.backbone.logit_scale.item() == pytest.approx(math.log(100))
     (losses['loss_t2v'] + losses['loss_v2t']).backward()
@@ -55,8 +66,7 @@ def test_logit_scale_is_held_at_log_100_and_can_come_down_again(tiny_clip, batch
 
 
 def test_init_weights_keeps_all_weights(tiny_clip):
-    model = build(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2,
-                  max_frames=24)
+    model = build(tiny_clip, type='SeqTransformerAdapter', width=32, num_layers=2, num_heads=2, max_frames=24)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     model.init_weights()
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
@@ -69,9 +79,14 @@ def test_init_weights_keeps_all_weights(tiny_clip):
 
 
 BLOCKS = dict(width=32, num_layers=2, num_heads=2, start='random')
-ADAPTERS = [dict(type='MeanAdapter'), dict(type='SeqLSTMAdapter', width=32),
-            dict(type='SeqTransformerAdapter', **BLOCKS), dict(type='TightAdapter', **BLOCKS),
-            dict(type='WTIAdapter', **BLOCKS), dict(type='XPoolAdapter', width=32)]
+ADAPTERS = [
+    dict(type='MeanAdapter'),
+    dict(type='SeqLSTMAdapter', width=32),
+    dict(type='SeqTransformerAdapter', **BLOCKS),
+    dict(type='TightAdapter', **BLOCKS),
+    dict(type='WTIAdapter', **BLOCKS),
+    dict(type='XPoolAdapter', width=32),
+]
 
 
 @pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
@@ -108,9 +123,13 @@ def test_training_starts_from_the_backbone_of_another_heads_checkpoint(tiny_clip
     torch.save(dict(state_dict=build(tiny_clip).state_dict()), tmp_path / 'mean.pth')
     source = torch.load(tmp_path / 'mean.pth', weights_only=True)['state_dict']
     init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mean.pth'), prefix='backbone.')
-    model = MODELS.build(dict(
-        type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip, init_cfg=init_cfg),
-        adapter=dict(type='TightAdapter', width=32, num_layers=1, num_heads=2, max_frames=23)))
+    model = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            backbone=dict(type='CLIPBackbone', config=tiny_clip, init_cfg=init_cfg),
+            adapter=dict(type='TightAdapter', width=32, num_layers=1, num_heads=2, max_frames=23),
+        )
+    )
     model.init_weights()
     for name, value in source.items():
         assert torch.equal(model.state_dict()[name], value), name
@@ -132,8 +151,14 @@ def test_a_backbone_that_does_not_fit_is_refused(tiny_clip, tmp_path):
 
 def test_unknown_gathering_is_refused(tiny_clip):
     with pytest.raises(ValueError, match="gather must be .* got 'all'"):
-        MODELS.build(dict(type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
-                          adapter=dict(type='MeanAdapter'), gather='all'))
+        MODELS.build(
+            dict(
+                type='CLIP4ClipRetriever',
+                backbone=dict(type='CLIPBackbone', config=tiny_clip),
+                adapter=dict(type='MeanAdapter'),
+                gather='all',
+            )
+        )
 
 
 def test_unknown_mode_is_refused(tiny_clip, batch):
@@ -141,15 +166,24 @@ def test_unknown_mode_is_refused(tiny_clip, batch):
         build(tiny_clip)(**build(tiny_clip).data_preprocessor(batch), mode='losses')
 
 
-@pytest.mark.parametrize('layers, message', [
-    (1, r'16 missing keys; the first ones:\n  adapter.transformer.blocks.1'),
-    (3, r'16 unexpected keys; the first ones:\n  adapter.transformer.blocks.2')])
+@pytest.mark.parametrize(
+    'layers, message',
+    [
+        (1, r'16 missing keys; the first ones:\n  adapter.transformer.blocks.1'),
+        (3, r'16 unexpected keys; the first ones:\n  adapter.transformer.blocks.2'),
+    ],
+)
 def test_part_of_an_adapter_is_refused_by_loaders_that_are_not_strict(tiny_clip, tmp_path, layers, message):
     def build(num_layers):
-        return MODELS.build(dict(
-            type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', config=tiny_clip),
-            adapter=dict(type='SeqTransformerAdapter', width=32, num_layers=num_layers, num_heads=2,
-                         start='random')))
+        return MODELS.build(
+            dict(
+                type='CLIP4ClipRetriever',
+                backbone=dict(type='CLIPBackbone', config=tiny_clip),
+                adapter=dict(
+                    type='SeqTransformerAdapter', width=32, num_layers=num_layers, num_heads=2, start='random'
+                ),
+            )
+        )
 
     torch.save(dict(state_dict=build(layers).state_dict()), tmp_path / 'other.pth')
     with pytest.raises(RuntimeError, match=f'only part of what this CLIP4ClipRetriever needs: {message}'):

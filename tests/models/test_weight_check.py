@@ -3,7 +3,7 @@ import torch
 
 from mmclip4clip.models.weight_check import compare_weights
 
-EXPECTED = {'a.weight': torch.zeros(2, 3), 'a.bias': torch.zeros(2), 'b': torch.tensor(1.)}
+EXPECTED = {'a.weight': torch.zeros(2, 3), 'a.bias': torch.zeros(2), 'b': torch.tensor(1.0)}
 
 
 def test_equal_keys_and_shapes_are_no_difference():
@@ -16,8 +16,11 @@ def test_each_kind_of_difference_is_listed():
     assert difference.mismatched == ['a.weight: (3, 2) instead of (2, 3)', "b: ('no tensor',) instead of ()"]
     assert str(difference).splitlines() == [
         '2 keys of wrong shape, 1 missing keys, 1 unexpected keys; the first ones:',
-        '  a.weight: (3, 2) instead of (2, 3)', "  b: ('no tensor',) instead of ()", '  a.bias (missing)',
-        '  c (unexpected)']
+        '  a.weight: (3, 2) instead of (2, 3)',
+        "  b: ('no tensor',) instead of ()",
+        '  a.bias (missing)',
+        '  c (unexpected)',
+    ]
 
 
 def test_the_first_three_of_each_kind_are_listed():

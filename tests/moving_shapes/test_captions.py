@@ -22,23 +22,27 @@ def test_case_and_punctuation_do_not_matter():
     assert parse_caption('a star that is red first goes up then left!') == right
 
 
-@pytest.mark.parametrize('caption, said', [
-    ('', (None, None, None)),
-    ('a man is cooking', (None, None, None)),
-    ('a red star', ('red', 'star', None)),
-    ('a red blue star grows', (None, 'star', 'grows')),
-    ('a red red star grows', (None, 'star', 'grows')),
-    ('a red star or a ring grows', ('red', None, 'grows')),
-    ('redstar grows', (None, None, 'grows')),
-    ('a red circle circles', ('red', 'circle', None)),
-    ('a red star moves', ('red', 'star', None)),
-    ('a red star moves to the', ('red', 'star', None)),
-    ('a red star moves up moves down', ('red', 'star', None)),
-    ('a red star first goes right then up', ('red', 'star', None)),
-    ('a red star moves right and then up', ('red', 'star', None)),
-    ('a red star grows shrinks', ('red', 'star', None)),
-    ('a red star grows and grows', ('red', 'star', None)),
-    ('a red star grows red', (None, 'star', None)),
-    ('moves down a red star', ('red', 'star', None))])
+@pytest.mark.parametrize(
+    'caption, said',
+    [
+        ('', (None, None, None)),
+        ('a man is cooking', (None, None, None)),
+        ('a red star', ('red', 'star', None)),
+        ('a red blue star grows', (None, 'star', 'grows')),
+        ('a red red star grows', (None, 'star', 'grows')),
+        ('a red star or a ring grows', ('red', None, 'grows')),
+        ('redstar grows', (None, None, 'grows')),
+        ('a red circle circles', ('red', 'circle', None)),
+        ('a red star moves', ('red', 'star', None)),
+        ('a red star moves to the', ('red', 'star', None)),
+        ('a red star moves up moves down', ('red', 'star', None)),
+        ('a red star first goes right then up', ('red', 'star', None)),
+        ('a red star moves right and then up', ('red', 'star', None)),
+        ('a red star grows shrinks', ('red', 'star', None)),
+        ('a red star grows and grows', ('red', 'star', None)),
+        ('a red star grows red', (None, 'star', None)),
+        ('moves down a red star', ('red', 'star', None)),
+    ],
+)
 def test_nonsense_and_doubles_say_nothing(caption, said):
     assert parse_caption(caption) == said

@@ -55,10 +55,16 @@ def test_the_same_seed_gives_the_same_frames_and_captions(tmp_path):
     assert digests['a'][0] != digests['c'][0] and digests['a'][1] != digests['c'][1]
 
 
-@pytest.mark.parametrize('pair, moves', [
-    (0, lambda x, y, n: x > 15 and abs(y) < 3 and abs(n) < .3), (1, lambda x, y, n: y > 15 and abs(x) < 3),
-    (3, lambda x, y, n: n > 2), (4, lambda x, y, n: x > 15 and y > 15),
-    (5, lambda x, y, n: x > 15 and y > 15)])
+@pytest.mark.parametrize(
+    'pair, moves',
+    [
+        (0, lambda x, y, n: x > 15 and abs(y) < 3 and abs(n) < 0.3),
+        (1, lambda x, y, n: y > 15 and abs(x) < 3),
+        (3, lambda x, y, n: n > 2),
+        (4, lambda x, y, n: x > 15 and y > 15),
+        (5, lambda x, y, n: x > 15 and y > 15),
+    ],
+)
 def test_the_shape_moves_as_the_motion_says(pair, moves):
     frames = draw_clip(np.random.default_rng(0), Combination('white', 'circle', pair))
     masks = [(f.min(axis=2) > 200) for f in (frames[0], frames[-1])]
@@ -95,17 +101,22 @@ def test_every_motion_has_phrases_of_its_own():
 
 
 def test_groups_by_shape_differ_in_nothing_else_and_lose_no_video():
-    annotations = [dict(video=f'train/{colour}_{shape}_{motion}_{k}.mp4', captions=[f'{shape}{k}'], group='x')
-                   for colour in ('red', 'blue') for motion in ('up', 'left_then_up')
-                   for shape in SHAPES[:5 if motion == 'up' else 2] for k in range(3)]
+    annotations = [
+        dict(video=f'train/{colour}_{shape}_{motion}_{k}.mp4', captions=[f'{shape}{k}'], group='x')
+        for colour in ('red', 'blue')
+        for motion in ('up', 'left_then_up')
+        for shape in SHAPES[: 5 if motion == 'up' else 2]
+        for k in range(3)
+    ]
     grouped = group_by_shape(annotations)
-    assert sorted((e['video'], *e['captions']) for e in grouped) == \
-        sorted((e['video'], *e['captions']) for e in annotations)
+    assert sorted((e['video'], *e['captions']) for e in grouped) == sorted(
+        (e['video'], *e['captions']) for e in annotations
+    )
     groups = {}
     for entry in grouped:
         groups.setdefault(entry['group'], []).append(entry['video'].split('/')[1].split('_', 2))
     for name, members in groups.items():
         assert len({shape for _, shape, _ in members}) == len(members) <= 4
-        alike, = {f'{colour}_{rest.rpartition("_")[0]}' for colour, _, rest in members}
+        (alike,) = {f'{colour}_{rest.rpartition("_")[0]}' for colour, _, rest in members}
         assert name.rpartition('_')[0] == alike
     assert sorted(map(len, groups.values())) == sorted(2 * [4, 4, 4, 3] + 6 * [2])

@@ -13,19 +13,31 @@ def evaluate(samples):
 
 
 def test_each_thing_counts_and_all_of_them_together():
-    figures = evaluate([sample('the red star gets bigger'), sample('a red ring grows'),
-                        sample('a blue star shrinks'), sample('a red blue star grows'), sample('')])
-    assert figures == {'shapes/colour': 40., 'shapes/shape': 60., 'shapes/motion': 60.,
-                       'shapes/all_right': 20.}
+    figures = evaluate(
+        [
+            sample('the red star gets bigger'),
+            sample('a red ring grows'),
+            sample('a blue star shrinks'),
+            sample('a red blue star grows'),
+            sample(''),
+        ]
+    )
+    assert figures == {
+        'shapes/colour': 40.0,
+        'shapes/shape': 60.0,
+        'shapes/motion': 60.0,
+        'shapes/all_right': 20.0,
+    }
 
 
 def test_a_video_that_could_not_be_read_counts_as_wrong():
     figures = evaluate([sample('a red star grows'), sample('a red star grows', unreadable='empty')])
-    assert set(figures.values()) == {50.}
+    assert set(figures.values()) == {50.0}
 
 
-@pytest.mark.parametrize('captions', [
-    ['a man cooks'], ['a red star'], ['a red star grows', 'a blue star grows'], []])
+@pytest.mark.parametrize(
+    'captions', [['a man cooks'], ['a red star'], ['a red star grows', 'a blue star grows'], []]
+)
 def test_references_that_do_not_say_what_is_right_are_refused(captions):
     with pytest.raises(ValueError, match="video 'v': expected references that name one colour"):
         evaluate([sample('a red star grows', captions)])

@@ -21,8 +21,8 @@ def nearest(frames, picture):
 
 
 def test_frames_are_those_that_the_video_shows_at_these_seconds(tmp_path):
-    source = write_frames(tmp_path / 'a.mp4', at_rate(12., 48))
-    done = compress_video(source, tmp_path / 'out/a.mp4', fps=3.)
+    source = write_frames(tmp_path / 'a.mp4', at_rate(12.0, 48))
+    done = compress_video(source, tmp_path / 'out/a.mp4', fps=3.0)
     old, new = decode(source), decode(tmp_path / 'out/a.mp4')
     assert done.frames == len(new) == 12
     assert [second for second, _ in new] == pytest.approx([i / 3 for i in range(12)], abs=1e-3)
@@ -31,30 +31,37 @@ def test_frames_are_those_that_the_video_shows_at_these_seconds(tmp_path):
 
 
 def test_a_rate_that_varies_keeps_its_seconds(tmp_path):
-    seconds = np.r_[at_rate(24., 24), 1 + at_rate(6., 12)]  # a second at 24, two at 6 frames per second
+    seconds = np.r_[at_rate(24.0, 24), 1 + at_rate(6.0, 12)]  # a second at 24, two at 6 frames per second
     source = write_frames(tmp_path / 'a.mp4', seconds)
-    compress_video(source, tmp_path / 'b.mp4', fps=3.)
+    compress_video(source, tmp_path / 'b.mp4', fps=3.0)
     old, new = decode(source), decode(tmp_path / 'b.mp4')
     expected = [max(i for i, s in enumerate(seconds) if s <= k / 3 + 1e-6) for k in range(len(new))]
     assert [nearest(old, picture) for _, picture in new] == expected
 
 
 def test_no_video_is_made_faster_or_larger(tmp_path):
-    source = write_frames(tmp_path / 'a.mp4', at_rate(2., 8))
-    assert compress_video(source, tmp_path / 'b.mp4', fps=3.).frames == 8
+    source = write_frames(tmp_path / 'a.mp4', at_rate(2.0, 8))
+    assert compress_video(source, tmp_path / 'b.mp4', fps=3.0).frames == 8
     (_, picture), *_ = decode(tmp_path / 'b.mp4')
     assert picture.shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize('size, expected', [
-    ((640, 480), (298, 224)), ((480, 640), (224, 298)), ((320, 176), (320, 176)), ((1920, 1080), (398, 224))])
+@pytest.mark.parametrize(
+    'size, expected',
+    [
+        ((640, 480), (298, 224)),
+        ((480, 640), (224, 298)),
+        ((320, 176), (320, 176)),
+        ((1920, 1080), (398, 224)),
+    ],
+)
 def test_the_shape_stays_and_sides_are_even(size, expected):
     assert fit(*size, 224) == expected
 
 
 def test_a_truncated_video_is_compressed_as_far_as_it_goes(tmp_path):
-    source = write_frames(tmp_path / 'a.mkv', at_rate(12., 96))
-    done = compress_video(cut(source, tmp_path / 'cut.mkv', .5), tmp_path / 'b.mp4', fps=3.)
+    source = write_frames(tmp_path / 'a.mkv', at_rate(12.0, 96))
+    done = compress_video(cut(source, tmp_path / 'cut.mkv', 0.5), tmp_path / 'b.mp4', fps=3.0)
     assert 0 < done.frames < 24
 
 
@@ -72,12 +79,12 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(compression, '_decode', stop)
     with pytest.raises(KeyboardInterrupt):
-        compress_video(write_frames(tmp_path / 'a.mp4', at_rate(4., 8)), tmp_path / 'out/a.mp4')
+        compress_video(write_frames(tmp_path / 'a.mp4', at_rate(4.0, 8)), tmp_path / 'out/a.mp4')
     assert os.listdir(tmp_path / 'out') == []
 
 
 def test_a_video_taken_with_a_turned_camera_is_upright(tmp_path):
-    source = write_frames(tmp_path / 'a.mp4', at_rate(3., 6))
+    source = write_frames(tmp_path / 'a.mp4', at_rate(3.0, 6))
     compress_video(turn(source, tmp_path / 'turned.mp4'), tmp_path / 'out.mp4')
     show = cv2.VideoCapture(str(tmp_path / 'turned.mp4'))  # OpenCV turns frames by itself
     expected = show.read()[1][..., ::-1].astype(int)

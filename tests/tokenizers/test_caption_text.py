@@ -8,7 +8,7 @@ from mmclip4clip.tokenizers.loading import clean_caption, load_tokenizer, train_
 # As people and web pages write them, and what was meant.
 WRITTEN = [
     ('it’s a dog’s life', "it's a dog's life"),
-    ('‘red’ “circle”', "'red' \"circle\""),
+    ('‘red’ “circle”', '\'red\' "circle"'),
     ('schÃ¶n', 'schön'),  # UTF-8 read as Latin-1
     ('rock &amp; roll', 'rock & roll'),
     ('rock &amp;amp; roll', 'rock & roll'),
@@ -17,7 +17,8 @@ WRITTEN = [
     ('a ﬁne ｗｉｄｅ line', 'a fine wide line'),
     ('\x1b[31mred\x1b[0m cir\x00cle', 'red circle'),
     ('A man', 'A man'),  # small letters are the tokenizer's work
-    (' \t\n', '')]
+    (' \t\n', ''),
+]
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +40,7 @@ def test_a_caption_has_the_tokens_of_what_was_meant(folder, written, meant):
     assert tokens['tokens'][0].tolist() == tokens['tokens'][1].tolist()
     assert tokens['text_mask'][0].tolist() == tokens['text_mask'][1].tolist()
     learnt = targets(dict(captions=[written]))['caption_tokens'][0].tolist()
-    assert learnt == tokens['tokens'][0, :len(learnt)].tolist()
+    assert learnt == tokens['tokens'][0, : len(learnt)].tolist()
 
 
 def test_the_words_are_those_that_stand_there(folder):
@@ -66,7 +67,7 @@ def test_a_caption_of_megabytes_costs_no_more_than_a_long_one(folder, monkeypatc
     cleaned, fix_text = [], ftfy.fix_text
     monkeypatch.setattr(ftfy, 'fix_text', lambda text: cleaned.append(len(text)) or fix_text(text))
     tokenizer = load_tokenizer(folder)
-    ids, = encode_captions(tokenizer, [long], 77)
+    (ids,) = encode_captions(tokenizer, [long], 77)
     assert len(ids) == 77 and sum(cleaned) <= 10_000
     monkeypatch.undo()
     assert ids == encode_captions(tokenizer, [long[:5_000]], 77)[0]

@@ -49,9 +49,16 @@ def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, c
         load_decoder_tokenizer(str(tmp_path))
 
 
-@pytest.mark.parametrize('caption', [
-    "a man's t-shirt, no. 10, doesn't fit!", "it's and/or 2010 - so", 'first 1, 2 and 3.5',
-    'rock & roll at 3:30', '1,000 of 2 or 3'])
+@pytest.mark.parametrize(
+    'caption',
+    [
+        "a man's t-shirt, no. 10, doesn't fit!",
+        "it's and/or 2010 - so",
+        'first 1, 2 and 3.5',
+        'rock & roll at 3:30',
+        '1,000 of 2 or 3',
+    ],
+)
 def test_captions_are_spelled_as_they_were_written(tmp_path, caption):
     tokenizer = train_tokenizer([caption], tmp_path)
     spelled = spell_caption(tokenizer, tokenizer(caption)['input_ids'])
@@ -62,8 +69,12 @@ def test_a_tokenizer_that_keeps_spaces_is_taken_at_its_word(tmp_path):
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trained.decoder = decoders.ByteLevel()
-    trained.train_from_iterator([], trainers.BpeTrainer(
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=['<s>', '</s>']))
+    trained.train_from_iterator(
+        [],
+        trainers.BpeTrainer(
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=['<s>', '</s>']
+        ),
+    )
     special = dict(bos_token='<s>', eos_token='</s>')
     PreTrainedTokenizerFast(tokenizer_object=trained, **special).save_pretrained(tmp_path)
     tokenizer, start, end = load_decoder_tokenizer(str(tmp_path))

@@ -53,8 +53,10 @@ def test_a_copy_elsewhere_is_the_same_tokenizer(clip, tmp_path):
 def test_each_difference_is_told(clip, tmp_path):
     special = dict(bos_token='[S]', eos_token='[E]')
     plain = words(tmp_path / 'plain', **special)
-    assert differences(plain, words(tmp_path / 'small', normalizers.Lowercase(), **special)) \
+    assert (
+        differences(plain, words(tmp_path / 'small', normalizers.Lowercase(), **special))
         == 'other normalization'
+    )
     assert 'other tokens or ids' in differences(clip, plain)
     folder = tmp_path / 'merges'
     clip.save_pretrained(folder)
@@ -98,8 +100,10 @@ def test_the_checkpoints_tokenizer_takes_the_place_of_one_that_is_gone(clip, mon
     offer_tokenizers(dict(captions=saved))
     assert load_tokenizer('hub/name').get_vocab() == clip.get_vocab() and not log  # the hub is not asked
     assert load_tokenizer('moved/away').get_vocab() == clip.get_vocab()
-    assert log == ["tokenizer='moved/away' cannot be loaded, so the checkpoint's is used, once loaded as "
-                   "'hub/name'. Cause: no network"]
+    assert log == [
+        "tokenizer='moved/away' cannot be loaded, so the checkpoint's is used, once loaded as "
+        "'hub/name'. Cause: no network"
+    ]
     with pytest.raises(OSError, match='no network'):  # what CLIP reads is not what another decoder writes
         load_decoder_tokenizer('gpt2')
     assert load_decoder_tokenizer('hub/name')[1:] == (clip.bos_token_id, clip.eos_token_id)
@@ -116,12 +120,16 @@ def packed(name, content):
     return dict(name='x', files={name: torch.from_numpy(content)})
 
 
-@pytest.mark.parametrize('saved, message', [
-    (packed('../tokenizer.json', b'{}'), 'it has a file'),
-    (packed('tokenizer.py', b'raise SystemExit'), 'it has a file'),
-    (packed('tokenizer.json', b'x' * 5000), 'more than 1000 bytes'),
-    (dict(name='x', files={'tokenizer.json': torch.zeros(3, dtype=torch.uint8)}), 'cannot be used'),
-    (dict(name='x'), 'cannot be used')])
+@pytest.mark.parametrize(
+    'saved, message',
+    [
+        (packed('../tokenizer.json', b'{}'), 'it has a file'),
+        (packed('tokenizer.py', b'raise SystemExit'), 'it has a file'),
+        (packed('tokenizer.json', b'x' * 5000), 'more than 1000 bytes'),
+        (dict(name='x', files={'tokenizer.json': torch.zeros(3, dtype=torch.uint8)}), 'cannot be used'),
+        (dict(name='x'), 'cannot be used'),
+    ],
+)
 def test_hostile_data_are_refused(monkeypatch, saved, message):
     monkeypatch.setattr(saved_tokenizer, 'MAX_BYTES', 1000)
     with pytest.raises(OSError, match=f'tokenizer in the checkpoint cannot be used.*{message}|{message}'):

@@ -85,8 +85,12 @@ def command(tmp_path):
         log, port = tmp_path / 'printed.log', free_port()
         log.unlink(missing_ok=True)
         args = [*args[:1], '--launcher', 'pytorch', *args[1:]] if processes > 1 else args
-        ends = wait_for([fork_tool(ROOT / 'tools' / name, args, log, rank, processes, port, tmp_path)
-                         for rank in range(processes)])
+        ends = wait_for(
+            [
+                fork_tool(ROOT / 'tools' / name, args, log, rank, processes, port, tmp_path)
+                for rank in range(processes)
+            ]
+        )
         assert ends == [end] * processes, log.read_text()[-3000:]
         return log.read_text()
 
@@ -107,7 +111,14 @@ def weights(path) -> dict:
 
 def query_bank(shapes) -> list:
     """Give the --cfg-options of a test with both kinds of post-processing."""
-    bank = dict(ann_file=f'{shapes}/train.json', tokenizer=f'{shapes}/tokenizer', max_words=24,
-                max_captions=20, batch_size=7)
-    return [*(f'test_cfg.query_bank.{key}={value}' for key, value in bank.items()),
-            'test_evaluator.post_processing=[dual_softmax,qb_norm]']
+    bank = dict(
+        ann_file=f'{shapes}/train.json',
+        tokenizer=f'{shapes}/tokenizer',
+        max_words=24,
+        max_captions=20,
+        batch_size=7,
+    )
+    return [
+        *(f'test_cfg.query_bank.{key}={value}' for key, value in bank.items()),
+        'test_evaluator.post_processing=[dual_softmax,qb_norm]',
+    ]

@@ -4,8 +4,26 @@ import pytest
 
 from mmclip4clip.models.decoders import CaptionDecoder
 
-TINY = ('--videos', 2, '--beam', 2, '--tokens', 5, '--frames', 3, '--width', 16, '--layers', 1, '--heads', 2,
-        '--vocabulary', 20, '--repeat', 1)
+TINY = (
+    '--videos',
+    2,
+    '--beam',
+    2,
+    '--tokens',
+    5,
+    '--frames',
+    3,
+    '--width',
+    16,
+    '--layers',
+    1,
+    '--heads',
+    2,
+    '--vocabulary',
+    20,
+    '--repeat',
+    1,
+)
 
 
 def test_generate_a_plain_loop_and_a_search_without_a_cache_are_timed(tool, capsys):

@@ -11,22 +11,54 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     write_frames(tmp_path / 'clips/b.mp4', at_rate(30, 60)).rename(tmp_path / 'clips/b.MP4')
     write_frames(tmp_path / 'clips/wrong.avi', at_rate(30, 90), b_frames=0)  # where decord cannot seek
     (tmp_path / 'clips/empty.mp4').touch()
-    tool('analysis_tools/benchmark_loader.py', 'clips', '--workers', 1, '--rounds', 1, '--repeat', 1,
-         '--frames', 12, '--backends', 'pyav', '--backends', 'decord', 'opencv', '--json')
+    tool(
+        'analysis_tools/benchmark_loader.py',
+        'clips',
+        '--workers',
+        1,
+        '--rounds',
+        1,
+        '--repeat',
+        1,
+        '--frames',
+        12,
+        '--backends',
+        'pyav',
+        '--backends',
+        'decord',
+        'opencv',
+        '--json',
+    )
     *_, left_out, figures = capsys.readouterr().out.strip().splitlines()
     assert left_out.startswith('left out: clips/empty.mp4')
     figures = json.loads(figures)['12']
     assert list(figures) == ['stock', 'pyav', 'decord opencv', 'cached']
     assert [f['same_output'] for f in figures.values()] == [3, 2, 2, 2]
-    assert all(f['clips'] == 3 and f['clips_per_second'] > 0 and f['cpu_ms_per_clip'] >= 0
-               for f in figures.values())
+    assert all(
+        f['clips'] == 3 and f['clips_per_second'] > 0 and f['cpu_ms_per_clip'] >= 0 for f in figures.values()
+    )
     assert figures['stock']['times_the_speed'] == 1
 
-    tool('analysis_tools/benchmark_loader.py', 'clips', '--workers', 1, '--rounds', 1, '--repeat', 1,
-         '--frames', 4, '--backends', 'pyav', '--equal-only', '--json')
+    tool(
+        'analysis_tools/benchmark_loader.py',
+        'clips',
+        '--workers',
+        1,
+        '--rounds',
+        1,
+        '--repeat',
+        1,
+        '--frames',
+        4,
+        '--backends',
+        'pyav',
+        '--equal-only',
+        '--json',
+    )
     figures = json.loads(capsys.readouterr().out.strip().splitlines()[-1])['4']
-    assert {name: (f['clips'], f['same_output']) for name, f in figures.items()} == \
-        dict.fromkeys(['stock', 'pyav', 'cached'], (2, 2))
+    assert {name: (f['clips'], f['same_output']) for name, f in figures.items()} == dict.fromkeys(
+        ['stock', 'pyav', 'cached'], (2, 2)
+    )
 
 
 def test_a_folder_without_a_video_to_time_is_named(tool, tmp_path, capsys):

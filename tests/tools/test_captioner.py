@@ -1,4 +1,5 @@
 """A captioner through the tools: from a retrieval checkpoint, through training, to the tests of both."""
+
 import json
 from pathlib import Path
 
@@ -28,8 +29,16 @@ def figures(folder: Path) -> dict:
 
 def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
     tool('train.py', config, '--work-dir', 'r', '--no-validate', *FAST)
-    tool('train.py', captioner, '--work-dir', 'c', *FAST, 'load_from=r/epoch_1.pth',
-         'optim_wrapper.optimizer.lr=0.', 'optim_wrapper.optimizer.weight_decay=0.')
+    tool(
+        'train.py',
+        captioner,
+        '--work-dir',
+        'c',
+        *FAST,
+        'load_from=r/epoch_1.pth',
+        'optim_wrapper.optimizer.lr=0.',
+        'optim_wrapper.optimizer.weight_decay=0.',
+    )
     before, after = weights(tmp_path / 'r/epoch_1.pth'), weights(tmp_path / 'c/epoch_1.pth')
     assert all((after[k] == v).all() for k, v in before.items())
     assert {k.split('.')[0] for k in set(after) - set(before)} == {'decoder'}
@@ -58,14 +67,35 @@ def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
 
 def test_a_run_to_be_resumed_begins_from_load_from_and_then_goes_on(tool, config, captioner, tmp_path):
     # Only a schedule that does not depend on the number of epochs goes on with more of them.
-    still = [*FAST, 'optim_wrapper.optimizer.lr=0.', 'optim_wrapper.optimizer.weight_decay=0.',
-             'param_scheduler.0.end=4']
+    still = [
+        *FAST,
+        'optim_wrapper.optimizer.lr=0.',
+        'optim_wrapper.optimizer.weight_decay=0.',
+        'param_scheduler.0.end=4',
+    ]
     tool('train.py', config, '--work-dir', 'r', '--no-validate', *FAST)
-    tool('train.py', captioner, '--work-dir', 'c', '--resume', '--no-validate', *still,
-         'load_from=r/epoch_1.pth')
+    tool(
+        'train.py',
+        captioner,
+        '--work-dir',
+        'c',
+        '--resume',
+        '--no-validate',
+        *still,
+        'load_from=r/epoch_1.pth',
+    )
     before, after = weights(tmp_path / 'r/epoch_1.pth'), weights(tmp_path / 'c/epoch_1.pth')
     assert all((after[k] == v).all() for k, v in before.items())
-    tool('train.py', captioner, '--work-dir', 'c', '--resume', '--no-validate', *still,
-         'train_cfg.max_epochs=2', 'load_from=r/epoch_1.pth')
+    tool(
+        'train.py',
+        captioner,
+        '--work-dir',
+        'c',
+        '--resume',
+        '--no-validate',
+        *still,
+        'train_cfg.max_epochs=2',
+        'load_from=r/epoch_1.pth',
+    )
     again = weights(tmp_path / 'c/epoch_2.pth')
     assert all((after[k] == v).all() for k, v in again.items())  # the decoder's too: it was not drawn anew

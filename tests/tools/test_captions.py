@@ -1,4 +1,5 @@
 """Testing a model that generates captions, from the config to the files, without training one."""
+
 import json
 import sys
 
@@ -41,9 +42,18 @@ def captioner(config, tmp_path):
 
 
 def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys, monkeypatch):
-    tool('test.py', captioner, 'c.pth', '--work-dir', 't', '--dump', 'result.pkl', '--cfg-options',
-         'default_hooks.report.gallery=8')
-    entry, = json.loads((tmp_path / 't/metrics.json').read_text())
+    tool(
+        'test.py',
+        captioner,
+        'c.pth',
+        '--work-dir',
+        't',
+        '--dump',
+        'result.pkl',
+        '--cfg-options',
+        'default_hooks.report.gallery=8',
+    )
+    (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert {'retrieval/R1', 'caption/Bleu_4', 'caption/empty', 'shapes/all_right'} <= set(entry)
     assert 'caption/CIDEr' in next((tmp_path / 't').glob('*/vis_data/scalars.json')).read_text()
     log = next((tmp_path / 't').glob('*/*.log')).read_text()
@@ -53,8 +63,11 @@ def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys
     records = read_dump(tmp_path / 'result.pkl')
     red = [r['generated'] == r['captions'][0] for r in records if 'red' in r['video_id']]
     assert all(red) and entry['shapes/all_right'] == 100 * len(red) / 16
-    expected = caption_figures({r['video_id']: r['captions'] for r in records},
-                               {r['video_id']: r['generated'] for r in records}, java=False).figures
+    expected = caption_figures(
+        {r['video_id']: r['captions'] for r in records},
+        {r['video_id']: r['generated'] for r in records},
+        java=False,
+    ).figures
     expected = {f'caption/{k}': v for k, v in expected.items()} | {'caption/unreadable_videos': 0}
     assert {k: v for k, v in entry.items() if k.startswith('caption')} == expected
 
@@ -79,10 +92,19 @@ def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys
 
 
 def test_captions_can_be_all_that_is_measured(tool, captioner, tmp_path):
-    tool('test.py', captioner, 'c.pth', '--work-dir', 't', '--cfg-options',
-         'test_evaluator.0.type=VideoCaptionMetric', 'test_evaluator.0.java=False',
-         'test_evaluator.0.prefix=only', 'default_hooks.report.gallery=8')
-    entry, = json.loads((tmp_path / 't/metrics.json').read_text())
+    tool(
+        'test.py',
+        captioner,
+        'c.pth',
+        '--work-dir',
+        't',
+        '--cfg-options',
+        'test_evaluator.0.type=VideoCaptionMetric',
+        'test_evaluator.0.java=False',
+        'test_evaluator.0.prefix=only',
+        'default_hooks.report.gallery=8',
+    )
+    (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['only/CIDEr'] == entry['caption/CIDEr'] and 'retrieval/R1' not in entry
     assert not (tmp_path / 't/gallery').exists()
 

@@ -1,4 +1,5 @@
 """A checkpoint beside the CLIP, tokenizer and pipelines of whoever tests, resumes or fine-tunes it."""
+
 import json
 import shutil
 from pathlib import Path
@@ -53,7 +54,7 @@ def figures(folder):
 
 
 def test_a_checkpoint_is_tested_where_its_clip_and_tokenizer_are_gone(tool, run):
-    best, = Path('w').glob('best_*.pth')
+    (best,) = Path('w').glob('best_*.pth')
     for number, checkpoint in enumerate(('w/epoch_1.pth', best)):
         tool('test.py', 'run.py', checkpoint, '--work-dir', f'before{number}')
         assert 'another way than the checkpoint' not in log(f'before{number}')
@@ -62,12 +63,22 @@ def test_a_checkpoint_is_tested_where_its_clip_and_tokenizer_are_gone(tool, run)
     for number, checkpoint in enumerate(('w/epoch_1.pth', best)):
         tool('test.py', 'run.py', checkpoint, '--work-dir', f'after{number}')
         assert figures(f'after{number}') == figures(f'before{number}')
-        assert f"config in {checkpoint}, and gets its weights from there: pretrained='clip' is not loaded" \
+        assert (
+            f"config in {checkpoint}, and gets its weights from there: pretrained='clip' is not loaded"
             in log(f'after{number}')
+        )
     tool('train.py', 'run.py', '--resume', 'w/epoch_1.pth', '--work-dir', 'on', '--no-validate')
     assert Path('on/epoch_2.pth').exists()
-    tool('train.py', 'run.py', '--work-dir', 'tuned', '--no-validate', '--cfg-options',
-         'load_from=w/epoch_1.pth', 'train_cfg.max_epochs=1')
+    tool(
+        'train.py',
+        'run.py',
+        '--work-dir',
+        'tuned',
+        '--no-validate',
+        '--cfg-options',
+        'load_from=w/epoch_1.pth',
+        'train_cfg.max_epochs=1',
+    )
     assert Path('tuned/epoch_1.pth').exists()
 
 
@@ -80,18 +91,29 @@ def test_what_a_checkpoint_tells_is_plain_and_survives_training_from_it(run):
     preprocessing = entry['preprocessing']
     assert preprocessing['captions']['name'] == 'tokenizer'
     assert preprocessing['mean'] == [122.7709, 116.746, 104.0937]
-    assert preprocessing['training'] == [dict(
-        sampling=[dict(type='SampleAtRate', fps=2, max_frames=4, cut='uniform', reference_times=False)],
-        frames=[], num_frames=4, size=None, caption_mode='random', cleaning='ftfy, html twice, spaces',
-        max_words=24, decoder_max_words=None)]
+    assert preprocessing['training'] == [
+        dict(
+            sampling=[dict(type='SampleAtRate', fps=2, max_frames=4, cut='uniform', reference_times=False)],
+            frames=[],
+            num_frames=4,
+            size=None,
+            caption_mode='random',
+            cleaning='ftfy, html twice, spaces',
+            max_words=24,
+            decoder_max_words=None,
+        )
+    ]
     assert preprocessing['evaluation'] == [dict(preprocessing['training'][0], caption_mode='all')]
 
 
 @pytest.mark.parametrize('how', ['test', 'resume', 'load_from'])
 def test_another_tokenizer_is_refused(tool, run, how):
     train_tokenizer(['my dog eats much food'] * 3, 'tokenizer')
-    with pytest.raises(RuntimeError, match=r"w/epoch_1.pth was trained with another preprocessing(?s:.*)"
-                       r"captions: tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens"):
+    with pytest.raises(
+        RuntimeError,
+        match=r'w/epoch_1.pth was trained with another preprocessing(?s:.*)'
+        r"captions: tokenizer='tokenizer' \(.* -> tokenizer='tokenizer' .*other tokens",
+    ):
         if how == 'test':
             tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't')
         elif how == 'resume':
@@ -102,8 +124,16 @@ def test_another_tokenizer_is_refused(tool, run, how):
 
 def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, run):
     with pytest.raises(RuntimeError, match=r'model.data_preprocessor.mean: \[122.7709, .* -> \[1, 2, 3\]'):
-        tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options',
-             'model.data_preprocessor.type=VideoCaptionPreprocessor', 'model.data_preprocessor.mean=[1,2,3]')
+        tool(
+            'test.py',
+            'run.py',
+            'w/epoch_1.pth',
+            '--work-dir',
+            't',
+            '--cfg-options',
+            'model.data_preprocessor.type=VideoCaptionPreprocessor',
+            'model.data_preprocessor.mean=[1,2,3]',
+        )
     pipeline = run.test_dataloader.dataset.pipeline
     pipeline[1] = dict(type='SampleEvenly', num_frames=3)
     pipeline[4].max_words = 20
@@ -115,15 +145,19 @@ def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, ru
         'evaluation: SampleAtRate(fps=2, max_frames=4, cut=uniform, reference_times=False) -> none',
         'evaluation: none -> SampleEvenly(num_frames=3)',
         'evaluation: none -> CenterCrop(crop_size=[64, 64], lazy=False)',
-        'evaluation: max_words: 24 -> 20']
+        'evaluation: max_words: 24 -> 20',
+    ]
 
 
 def test_a_folder_of_another_clip_is_refused(tool, run):
     config = json.loads(Path('clip/config.json').read_text())
     config['vision_config']['num_attention_heads'] = 4
     Path('clip/config.json').write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="(?s)pretrained='clip' is another CLIP than that of the checkpoint "
-                       'w/epoch_1.pth.*vision_config.num_attention_heads: 2 -> 4'):
+    with pytest.raises(
+        ValueError,
+        match="(?s)pretrained='clip' is another CLIP than that of the checkpoint "
+        'w/epoch_1.pth.*vision_config.num_attention_heads: 2 -> 4',
+    ):
         tool('test.py', 'run.py', 'w/epoch_1.pth', '--work-dir', 't')
 
 

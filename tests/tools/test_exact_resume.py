@@ -1,4 +1,5 @@
 """Trainings give bit-identical weights with any number of workers, and after every kind of stop."""
+
 import json
 import os
 import signal
@@ -11,8 +12,16 @@ from mmclip4clip.engine.hooks import StopSignalHook, TrainingStopped
 from .conftest import weights
 
 # XPool has dropout; random captions and shifts are drawn for each item.
-DROPOUT = ['--seed', 0, '--cfg-options', 'model.adapter._delete_=True', 'model.adapter.type=XPoolAdapter',
-           'model.adapter.width=32', 'train_dataloader.batch_size=4', 'val_dataloader.num_workers=0']
+DROPOUT = [
+    '--seed',
+    0,
+    '--cfg-options',
+    'model.adapter._delete_=True',
+    'model.adapter.type=XPoolAdapter',
+    'model.adapter.width=32',
+    'train_dataloader.batch_size=4',
+    'val_dataloader.num_workers=0',
+]
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +36,12 @@ def _handlers():
 def shifting(config, tmp_path):
     """The tiny config with a random transform."""
     path = tmp_path / 'shifting.py'
-    path.write_text(f"_base_ = '{config}'\n"
-                    "p = _base_.pipeline\n"
-                    "shift = dict(type='RandomShift', pixels=6)\n"
-                    "train_dataloader = dict(dataset=dict(pipeline=[*p[:3], shift, *p[3:]]))\n")
+    path.write_text(
+        f"_base_ = '{config}'\n"
+        'p = _base_.pipeline\n'
+        "shift = dict(type='RandomShift', pixels=6)\n"
+        'train_dataloader = dict(dataset=dict(pipeline=[*p[:3], shift, *p[3:]]))\n'
+    )
     return str(path)
 
 
@@ -56,12 +67,23 @@ def whole(tool, shifting, tmp_path_factory):
     return _WHOLE[0]
 
 
-@pytest.mark.parametrize('workers', [
-    [1, False], pytest.param([2, True]), pytest.param([4, True], marks=pytest.mark.long),
-    pytest.param([2, False], marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    'workers',
+    [
+        [1, False],
+        pytest.param([2, True]),
+        pytest.param([4, True], marks=pytest.mark.long),
+        pytest.param([2, False], marks=pytest.mark.long),
+    ],
+)
 def test_the_number_of_workers_changes_nothing(tool, shifting, whole, workers):
-    train(tool, shifting, 'w', f'train_dataloader.num_workers={workers[0]}',
-          f'train_dataloader.persistent_workers={workers[1]}')
+    train(
+        tool,
+        shifting,
+        'w',
+        f'train_dataloader.num_workers={workers[0]}',
+        f'train_dataloader.persistent_workers={workers[1]}',
+    )
     assert identical('w/epoch_2.pth', whole)
 
 
@@ -81,6 +103,7 @@ def at_step(monkeypatch):
 
     def at_step(stage, number, action):
         from mmclip4clip.engine import ResumableTrainLoop, VideoTextValLoop
+
         loop = dict(train=ResumableTrainLoop, val=VideoTextValLoop)[stage]
         run_iter, count = loop.run_iter, []
 
@@ -96,13 +119,18 @@ def at_step(monkeypatch):
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize('stage, number, name, saved', [
-    ('train', 2, 'SIGTERM', 'iter_2.pth'),  # within the first epoch
-    ('train', 4, 'SIGUSR1', 'iter_4.pth'),  # its last step
-    ('train', 7, 'SIGINT', 'iter_7.pth'),
-    ('val', 2, 'SIGTERM', 'epoch_1.pth')])
-def test_a_signal_saves_and_the_rest_is_exact(tool, shifting, whole, at_step, monkeypatch, tmp_path, stage,
-                                              number, name, saved):
+@pytest.mark.parametrize(
+    'stage, number, name, saved',
+    [
+        ('train', 2, 'SIGTERM', 'iter_2.pth'),  # within the first epoch
+        ('train', 4, 'SIGUSR1', 'iter_4.pth'),  # its last step
+        ('train', 7, 'SIGINT', 'iter_7.pth'),
+        ('val', 2, 'SIGTERM', 'epoch_1.pth'),
+    ],
+)
+def test_a_signal_saves_and_the_rest_is_exact(
+    tool, shifting, whole, at_step, monkeypatch, tmp_path, stage, number, name, saved
+):
     sent = signal.Signals[name]
     at_step(stage, number, lambda: os.kill(os.getpid(), sent))
     with pytest.raises(TrainingStopped) as stop:
@@ -117,9 +145,11 @@ def test_a_signal_saves_and_the_rest_is_exact(tool, shifting, whole, at_step, mo
 
 
 @pytest.mark.parametrize('interval, saved', [(1, 'epoch_1.pth'), (2, 'iter_4.pth')])
-def test_a_signal_while_scores_are_computed_stops_after_the_evaluation(tool, shifting, whole, monkeypatch,
-                                                                       tmp_path, interval, saved):
+def test_a_signal_while_scores_are_computed_stops_after_the_evaluation(
+    tool, shifting, whole, monkeypatch, tmp_path, interval, saved
+):
     from mmclip4clip.engine import VideoTextValLoop
+
     score = VideoTextValLoop.score
 
     def score_and_ask(self, samples):
@@ -144,18 +174,21 @@ def test_a_signal_exits_without_a_traceback(shifting, command, tmp_path, monkeyp
         'import os, signal\nfrom mmengine.hooks import Hook\nfrom mmaction.registry import HOOKS\n'
         '@HOOKS.register_module()\nclass Killer(Hook):\n'
         '    def before_train_iter(self, runner, batch_idx, data_batch=None):\n'
-        '        if runner.iter == 1:\n            os.kill(os.getpid(), signal.SIGTERM)\n')
+        '        if runner.iter == 1:\n            os.kill(os.getpid(), signal.SIGTERM)\n'
+    )
     (tmp_path / 'killed.py').write_text(
         f"_base_ = '{shifting}'\ncustom_imports = dict(imports=['mmclip4clip', 'killer'])\n"
-        "custom_hooks = [dict(type='Killer')]\n")
+        "custom_hooks = [dict(type='Killer')]\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     printed = command('train.py', 'killed.py', '--work-dir', 'w', end=128 + signal.SIGTERM)
     assert 'Traceback' not in printed and 'SIGTERM: saved after 2 iterations in ' in printed
 
 
 def test_a_checkpoint_within_an_epoch_resumes_at_the_next_step(tool, shifting, whole):
-    train(tool, shifting, 'w', 'default_hooks.checkpoint.by_epoch=False',
-          'default_hooks.checkpoint.interval=3')
+    train(
+        tool, shifting, 'w', 'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=3'
+    )
     for name in ('iter_3.pth', 'iter_6.pth'):
         train(tool, shifting, name[:6], '--resume', f'w/{name}')
         assert identical(f'{name[:6]}/epoch_2.pth', whole)

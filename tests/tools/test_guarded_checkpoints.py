@@ -34,11 +34,18 @@ def test_a_flipped_bit_is_refused_at_every_entrance(tool, config, trained, tmp_p
     raw[raw.index(last) + 2] ^= 8
     (tmp_path / 'w/bad.pth').write_bytes(raw)
     message = 'bad.pth is damaged: wrong checksum in its entry archive/data/'
-    for name, *flags in (('train.py', config, '--resume', 'w/bad.pth'),
-                         ('train.py', config, '--cfg-options', 'load_from=w/bad.pth'),
-                         ('train.py', config, '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
-                          'model.backbone.init_cfg.checkpoint=w/bad.pth'),
-                         ('test.py', config, 'w/bad.pth')):
+    for name, *flags in (
+        ('train.py', config, '--resume', 'w/bad.pth'),
+        ('train.py', config, '--cfg-options', 'load_from=w/bad.pth'),
+        (
+            'train.py',
+            config,
+            '--cfg-options',
+            'model.backbone.init_cfg.type=Pretrained',
+            'model.backbone.init_cfg.checkpoint=w/bad.pth',
+        ),
+        ('test.py', config, 'w/bad.pth'),
+    ):
         with pytest.raises(RuntimeError, match=message):
             tool(name, *flags, '--work-dir', 'w2')
     with pytest.raises(SystemExit, match=message):

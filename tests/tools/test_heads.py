@@ -1,4 +1,5 @@
 """Every head through the tools, from training to the dump."""
+
 import json
 from pathlib import Path
 
@@ -13,8 +14,10 @@ HEADS = {'Mean': '', 'SeqLSTM': 'width=32', 'Tight': BLOCKS, 'WTI': BLOCKS, 'XPo
 
 def with_head(config: str, head: str) -> str:
     path = Path(config).with_name(f'{head}.py')
-    path.write_text(f"_base_ = '{config}'\nmodel = dict(adapter=dict(_delete_=True, type='{head}Adapter'"
-                    f'{", " * bool(HEADS[head])}{HEADS[head]}))\n')
+    path.write_text(
+        f"_base_ = '{config}'\nmodel = dict(adapter=dict(_delete_=True, type='{head}Adapter'"
+        f'{", " * bool(HEADS[head])}{HEADS[head]}))\n'
+    )
     return str(path)
 
 
@@ -37,7 +40,8 @@ def test_each_head_trains_and_its_dump_scores_as_the_log_does(tool, config, tmp_
 
 
 def test_reranking_is_reported_as_approximate_and_with_long_lists_equals_the_exact_figures(
-        tool, config, tmp_path):
+    tool, config, tmp_path
+):
     config = with_head(config, 'Tight')
     tool('train.py', config, '--work-dir', 'w', '--no-validate', '--cfg-options', 'train_cfg.max_epochs=1')
     exact, short, full = (tmp_path / name for name in ('exact', 'short', 'full'))

@@ -1,12 +1,12 @@
 """The MSR-VTT config on real video files, many captions a video."""
+
 import json
 
 import pytest
 
 from .conftest import ROOT
 
-MSRVTT = ('configs/retrieval/clip4clip/'
-          'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py')
+MSRVTT = 'configs/retrieval/clip4clip/clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
 CONFIG = """
 _base_ = '{base}'
 clips = dict(data_root='{root}', ann_file='captions.json', data_prefix=dict(video='{videos}'))
@@ -49,8 +49,11 @@ optim_wrapper.update(paramwise_cfg=dict(head_lr_mult=2.))
 
 def pipelines(**values) -> list:
     """Settings of the transforms of all three pipelines, by their place and argument."""
-    return [f'{part}_dataloader.dataset.pipeline.{key}={value}'
-            for part in ('train', 'val', 'test') for key, value in values.items()]
+    return [
+        f'{part}_dataloader.dataset.pipeline.{key}={value}'
+        for part in ('train', 'val', 'test')
+        for key, value in values.items()
+    ]
 
 
 @pytest.fixture
@@ -59,8 +62,9 @@ def clips(data, tool, tmp_path):
 
     def clips(captions=None, extra='', frames=1, order=None):
         annotations = json.loads((data / 'clips/msvd/captions.json').read_text())
-        annotations = {video: (sorted(own, key=order) if order else own)[:captions]
-                       for video, own in annotations.items()}
+        annotations = {
+            video: (sorted(own, key=order) if order else own)[:captions] for video, own in annotations.items()
+        }
         (tmp_path / 'captions.json').write_text(json.dumps(annotations))
         tool('train_tokenizer.py', tmp_path / 'captions.json', tmp_path / 'tokenizer')
         path = tmp_path / 'msvd-clips.py'
@@ -91,34 +95,68 @@ def best_possible(annotations) -> tuple:
     return 100 * (1 - sum(shared) / total), 100 * (1 - sum(k - 1 for k in shared) / total)
 
 
-@pytest.mark.parametrize('captions, frames, epochs', [
-    (6, 1, 45), pytest.param(None, 2, 90, marks=pytest.mark.long)], ids=['short', 'all captions'])
+@pytest.mark.parametrize(
+    'captions, frames, epochs',
+    [(6, 1, 45), pytest.param(None, 2, 90, marks=pytest.mark.long)],
+    ids=['short', 'all captions'],
+)
 def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, frames, epochs):
     config, options, annotations = clips(captions, TINY + CACHED if captions else TINY, frames)
     options.append('train_dataloader.dataset.pipeline.0.sampling.test_mode=True')  # as the evaluation
-    tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--cfg-options',
-         *([] if captions else options),  # the cached pipeline has it all
-         f'train_cfg.max_epochs={epochs}', f'train_cfg.val_interval={epochs}',
-         f'train_cfg.val_begin={epochs}', f'default_hooks.checkpoint.interval={epochs}',
-         'default_hooks.report.gallery=0')
+    tool(
+        'train.py',
+        config,
+        '--seed',
+        0,
+        '--work-dir',
+        'w',
+        '--cfg-options',
+        *([] if captions else options),  # the cached pipeline has it all
+        f'train_cfg.max_epochs={epochs}',
+        f'train_cfg.val_interval={epochs}',
+        f'train_cfg.val_begin={epochs}',
+        f'default_hooks.checkpoint.interval={epochs}',
+        'default_hooks.report.gallery=0',
+    )
     entry = last_entry(tmp_path / 'w')
     least, most = best_possible(annotations)
-    assert (least, most) == pytest.approx((100, 100) if captions else (99.467, 99.645), abs=.001)
+    assert (least, most) == pytest.approx((100, 100) if captions else (99.467, 99.645), abs=0.001)
     assert least - 1e-6 <= entry['retrieval/R1'] <= most + 1e-6
     assert entry['retrieval/R5'] == entry['retrieval/R10'] == 100
     assert entry['retrieval/v2t_R1'] == 100
 
 
-@pytest.mark.parametrize('captions, epochs', [
-    (2, 150), pytest.param(None, 1500, marks=pytest.mark.long)], ids=['short', 'all captions'])
+@pytest.mark.parametrize(
+    'captions, epochs',
+    [(2, 150), pytest.param(None, 1500, marks=pytest.mark.long)],
+    ids=['short', 'all captions'],
+)
 def test_a_small_captioner_learns_the_captions_of_each_real_clip(clips, tool, tmp_path, captions, epochs):
     # Of a few, the shortest ones: what is cut at max_words could not be written as a whole.
     config, _, annotations = clips(captions, TINY + CACHED + CAPTIONER, order=len)
-    tool('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate', '--cfg-options',
-         f'train_cfg.max_epochs={epochs}', f'default_hooks.checkpoint.interval={epochs}')
-    tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't', '--cfg-options',
-         'default_hooks.report.gallery=0', 'default_hooks.caption_report.page=3',
-         'default_hooks.caption_report.picture=3')
+    tool(
+        'train.py',
+        config,
+        '--seed',
+        0,
+        '--work-dir',
+        'w',
+        '--no-validate',
+        '--cfg-options',
+        f'train_cfg.max_epochs={epochs}',
+        f'default_hooks.checkpoint.interval={epochs}',
+    )
+    tool(
+        'test.py',
+        config,
+        f'w/epoch_{epochs}.pth',
+        '--work-dir',
+        't',
+        '--cfg-options',
+        'default_hooks.report.gallery=0',
+        'default_hooks.caption_report.page=3',
+        'default_hooks.caption_report.picture=3',
+    )
     written = json.loads((tmp_path / 't/captions/test.json').read_text())
     assert {entry['video_id'] for entry in written} == set(annotations) and len(written) == 14
 
@@ -135,12 +173,23 @@ def test_a_small_captioner_learns_the_captions_of_each_real_clip(clips, tool, tm
 @pytest.mark.long
 def test_the_real_size_trains_and_tests(clips, command, tmp_path):
     config, options, _ = clips()
-    command('train.py', config, '--seed', 0, '--work-dir', 'w', '--no-validate',
-            '--cfg-options', *options, 'train_cfg.max_epochs=1',
-            'default_hooks.checkpoint.save_optimizer=False',
-            'default_hooks.checkpoint.save_param_scheduler=False')
-    command('test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'r.pkl',
-            '--cfg-options', *options)
+    command(
+        'train.py',
+        config,
+        '--seed',
+        0,
+        '--work-dir',
+        'w',
+        '--no-validate',
+        '--cfg-options',
+        *options,
+        'train_cfg.max_epochs=1',
+        'default_hooks.checkpoint.save_optimizer=False',
+        'default_hooks.checkpoint.save_param_scheduler=False',
+    )
+    command(
+        'test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'r.pkl', '--cfg-options', *options
+    )
     entry = last_entry(tmp_path / 't')
     assert entry['retrieval/R10'] > 0 and (tmp_path / 'r.pkl').stat().st_size > 0
     assert (tmp_path / 'w/epoch_1.pth').stat().st_size > 500e6  # ViT-B/32 has 151 million weights

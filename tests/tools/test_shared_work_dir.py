@@ -17,8 +17,9 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
-def test_a_second_training_is_refused_before_it_writes_and_tests_are_told_apart(tool, config, tmp_path,
-                                                                                request):
+def test_a_second_training_is_refused_before_it_writes_and_tests_are_told_apart(
+    tool, config, tmp_path, request
+):
     flags = ['--cfg-options', 'train_cfg.max_epochs=1']
     tool('train.py', config, '--work-dir', tmp_path, *flags)
     release_work_dir(tmp_path)
@@ -27,7 +28,8 @@ def test_a_second_training_is_refused_before_it_writes_and_tests_are_told_apart(
         with pytest.raises(WorkDirInUseError, match=f'another training runs in .*"pid": {pid}'):
             tool('train.py', config, '--work-dir', tmp_path, *extra, *flags)
     assert contents(tmp_path) == dict(before) | {
-        tmp_path / 'training.lock': (tmp_path / 'training.lock').read_bytes()}
+        tmp_path / 'training.lock': (tmp_path / 'training.lock').read_bytes()
+    }
     for _ in range(2):
         tool('test.py', config, 'epoch_1.pth', '--work-dir', tmp_path)
     entries = json.loads((tmp_path / 'metrics.json').read_text())

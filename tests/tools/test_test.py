@@ -17,10 +17,9 @@ def checkpoint(tool, config):
     return 'w/epoch_1.pth'
 
 
-def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, checkpoint, tmp_path,
-                                                                  capsys):
+def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, checkpoint, tmp_path, capsys):
     tool('test.py', config, checkpoint, '--work-dir', 't', '--dump', 'result.pkl')
-    entry, = json.loads((tmp_path / 't/metrics.json').read_text())
+    (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['stage'] == 'test' and entry['checkpoint'] == checkpoint
     assert 'retrieval/R1' in next((tmp_path / 't').glob('*/vis_data/scalars.json')).read_text()
 
@@ -28,7 +27,7 @@ def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, 
     assert len(records) == 16
     for number, record in enumerate(records):
         assert len(record['captions']) == len(record['ranks']) == len(record['top']) == 3
-        assert record['video_features'].shape == (32, ) and record['text_features'].shape == (3, 32)
+        assert record['video_features'].shape == (32,) and record['text_features'].shape == (3, 32)
         assert all(len(best) == 10 for best in record['top'])
         text = record['text_features'] / np.linalg.norm(record['text_features'], axis=1, keepdims=True)
         np.testing.assert_allclose(record['scores'][:, number], text @ record['video_features'], atol=1e-6)
@@ -36,40 +35,56 @@ def test_the_dump_holds_what_it_should_and_scores_as_the_log_does(tool, config, 
     capsys.readouterr()
     tool('analysis_tools/score_dump.py', 'result.pkl', '--json')
     offline = json.loads(capsys.readouterr().out)
-    assert {f'retrieval/{k}': v for k, v in offline.items()} == \
-        {k: v for k, v in entry.items() if k.startswith('retrieval/')}
+    assert {f'retrieval/{k}': v for k, v in offline.items()} == {
+        k: v for k, v in entry.items() if k.startswith('retrieval/')
+    }
     tool('analysis_tools/score_dump.py', 'result.pkl')
     assert 'text to video' in capsys.readouterr().out
 
 
-def test_post_processing_is_computed_offline_as_in_the_log(tool, config, checkpoint, shapes, tmp_path,
-                                                           capsys):
+def test_post_processing_is_computed_offline_as_in_the_log(
+    tool, config, checkpoint, shapes, tmp_path, capsys
+):
     tool('test.py', config, checkpoint, '--work-dir', 'plain', '--dump', 'plain.pkl')
-    tool('test.py', config, checkpoint, '--work-dir', 't', '--dump', 'result.pkl', '--cfg-options',
-         *query_bank(shapes), 'test_evaluator.temperature=10')
-    (plain, ), (entry, ) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('plain', 't'))
+    tool(
+        'test.py',
+        config,
+        checkpoint,
+        '--work-dir',
+        't',
+        '--dump',
+        'result.pkl',
+        '--cfg-options',
+        *query_bank(shapes),
+        'test_evaluator.temperature=10',
+    )
+    (plain,), (entry,) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('plain', 't'))
     assert entry.pop('run') != plain.pop('run')
     assert {k: entry[k] for k in plain} == plain  # the plain figures are there as ever
     assert {k for k in entry if k.endswith('R1')} - set(plain) == {
-        f'retrieval/{k}R1' for k in ('dsl_', 'dsl_v2t_', 'qb_')}
+        f'retrieval/{k}R1' for k in ('dsl_', 'dsl_v2t_', 'qb_')
+    }
     log = next((tmp_path / 't').glob('*/*.log')).read_text()
     assert 'query bank: 20 of the 48 captions' in log and '│ text to video, QB-Norm ' in log
 
     records = read_dump(tmp_path / 'result.pkl')
-    assert all(record['bank_scores'].shape == (20, ) for record in records)
+    assert all(record['bank_scores'].shape == (20,) for record in records)
     both = ('--post-processing', 'dual_softmax', 'qb_norm', '--json')
     capsys.readouterr()
     tool('analysis_tools/score_dump.py', 'result.pkl', *both, '--temperature', 10)
     offline = json.loads(capsys.readouterr().out)
-    assert {f'retrieval/{k}': v for k, v in offline.items()} == \
-        {k: v for k, v in entry.items() if k.startswith('retrieval/')}
+    assert {f'retrieval/{k}': v for k, v in offline.items()} == {
+        k: v for k, v in entry.items() if k.startswith('retrieval/')
+    }
     with pytest.raises(ValueError, match='needs the scores of a bank of captions'):
         tool('analysis_tools/score_dump.py', 'plain.pkl', *both)
 
 
-def test_qb_norm_without_a_bank_is_refused_before_anything_is_decoded(tool, config, checkpoint, shapes,
-                                                                      monkeypatch):
+def test_qb_norm_without_a_bank_is_refused_before_anything_is_decoded(
+    tool, config, checkpoint, shapes, monkeypatch
+):
     from mmaction.datasets.transforms import DecordDecode
+
     decoded = []
     monkeypatch.setattr(DecordDecode, 'transform', lambda self, r: decoded.append(r))
     with pytest.raises(ValueError, match='query_bank=dict'):
@@ -81,12 +96,15 @@ def test_every_video_is_decoded_and_encoded_once(tool, config, checkpoint, monke
     from mmaction.datasets.transforms import DecordDecode
 
     from mmclip4clip.models import CLIPBackbone
+
     decoded, encoded = [], []
     decode, encode = DecordDecode.transform, CLIPBackbone.encode_frames
-    monkeypatch.setattr(DecordDecode, 'transform',
-                        lambda self, r: decoded.append(r['filename']) or decode(self, r))
-    monkeypatch.setattr(CLIPBackbone, 'encode_frames',
-                        lambda self, f, m: encoded.append(len(f)) or encode(self, f, m))
+    monkeypatch.setattr(
+        DecordDecode, 'transform', lambda self, r: decoded.append(r['filename']) or decode(self, r)
+    )
+    monkeypatch.setattr(
+        CLIPBackbone, 'encode_frames', lambda self, f, m: encoded.append(len(f)) or encode(self, f, m)
+    )
     tool('test.py', config, checkpoint, '--work-dir', 't', '--cfg-options', 'default_hooks.report.gallery=0')
     assert len(decoded) == len(set(decoded)) == 16
     assert encoded == [5, 5, 5, 1]

@@ -44,8 +44,9 @@ def test_resuming_goes_on_exactly_where_it_stopped(tool, config, tmp_path):
     os.remove('stopped/epoch_2.pth')
     (tmp_path / 'stopped/last_checkpoint').write_text('stopped/epoch_1.pth')
     best = torch.load('stopped/epoch_1.pth', weights_only=True)['message_hub']['runtime_info']['best_score']
-    (tmp_path / 'stopped/metrics.json').write_text(json.dumps(
-        json.loads((tmp_path / 'whole/metrics.json').read_text())[:1]))
+    (tmp_path / 'stopped/metrics.json').write_text(
+        json.dumps(json.loads((tmp_path / 'whole/metrics.json').read_text())[:1])
+    )
 
     tool('train.py', config, '--work-dir', 'stopped', '--resume', '--seed', 0, '--deterministic')
     whole, done = (torch.load(f'{name}/epoch_2.pth', weights_only=True) for name in ('whole', 'stopped'))
@@ -62,8 +63,16 @@ def test_resuming_goes_on_exactly_where_it_stopped(tool, config, tmp_path):
 
 
 def test_other_flags(tool, config, tmp_path):
-    tool('train.py', config, '--no-validate', '--auto-scale-lr', '--work-dir', 'w',
-         '--cfg-options', 'train_cfg.max_epochs=1')
+    tool(
+        'train.py',
+        config,
+        '--no-validate',
+        '--auto-scale-lr',
+        '--work-dir',
+        'w',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+    )
     assert not (tmp_path / 'w/metrics.json').exists()
     state = torch.load('w/epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-4)
@@ -91,10 +100,14 @@ def test_auto_scale_lr_needs_a_base(tool, config):
         tool('train.py', config, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr._delete_=True')
 
 
-@pytest.mark.parametrize('key, value, message', [
-    ('ann_file', 'none.json', 'ann_file .*none.json does not exist'),
-    ('caption_mode', 'every', "caption_mode must be one of .* got 'every'"),
-    ('data_prefix.video', 'elsewhere', '16 of the 16 videos .*train.json do not exist')])
+@pytest.mark.parametrize(
+    'key, value, message',
+    [
+        ('ann_file', 'none.json', 'ann_file .*none.json does not exist'),
+        ('caption_mode', 'every', "caption_mode must be one of .* got 'every'"),
+        ('data_prefix.video', 'elsewhere', '16 of the 16 videos .*train.json do not exist'),
+    ],
+)
 def test_bad_data_is_named_before_training(tool, config, key, value, message):
     with pytest.raises((FileNotFoundError, ValueError), match=message):
         tool('train.py', config, '--cfg-options', f'train_dataloader.dataset.{key}={value}')
@@ -109,20 +122,48 @@ def test_an_unwritable_work_dir_is_named(tool, config, tmp_path):
 def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
     tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
     with pytest.raises(RuntimeError, match='w/epoch_1.pth.* does not fit .*unexpected keys'):
-        tool('train.py', config, '--work-dir', 'v', '--resume', 'w/epoch_1.pth', '--cfg-options',
-             'model.adapter._delete_=True', 'model.adapter.type=MeanAdapter')
+        tool(
+            'train.py',
+            config,
+            '--work-dir',
+            'v',
+            '--resume',
+            'w/epoch_1.pth',
+            '--cfg-options',
+            'model.adapter._delete_=True',
+            'model.adapter.type=MeanAdapter',
+        )
 
 
 def test_dist_scripts_start_several_processes(config, tmp_path):
     script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'dist_train.sh')
     usage = subprocess.run(['bash', script], capture_output=True, text=True)
     assert usage.returncode == 2 and 'CONFIG GPUS' in usage.stdout
-    environment = dict(os.environ, PORT=free_port(), OMP_NUM_THREADS='1',
-                       PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'])
+    environment = dict(
+        os.environ,
+        PORT=free_port(),
+        OMP_NUM_THREADS='1',
+        PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'],
+    )
     done = subprocess.run(
-        ['bash', script, config, '2', '--work-dir', 'w', '--no-validate', '--cfg-options',
-         'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'],
-        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [
+            'bash',
+            script,
+            config,
+            '2',
+            '--work-dir',
+            'w',
+            '--no-validate',
+            '--cfg-options',
+            'train_cfg.max_epochs=1',
+            'train_dataloader.batch_size=4',
+        ],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert 'GPU number: 2' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
 
@@ -133,13 +174,23 @@ def test_two_processes_train_and_evaluate_as_one(command, config, shapes, tmp_pa
     command('train.py', config, '--work-dir', 'two', *flags, 'train_dataloader.batch_size=4', processes=2)
     outputs = {}
     for name, processes in (('one', 1), ('two', 2)):
-        command('test.py', config, 'one/epoch_1.pth', '--work-dir', f'{name}-test', '--dump', f'{name}.pkl',
-                '--cfg-options', *query_bank(shapes), processes=processes)
+        command(
+            'test.py',
+            config,
+            'one/epoch_1.pth',
+            '--work-dir',
+            f'{name}-test',
+            '--dump',
+            f'{name}.pkl',
+            '--cfg-options',
+            *query_bank(shapes),
+            processes=processes,
+        )
         entries = json.loads((tmp_path / f'{name}-test/metrics.json').read_text())
         assert len(entries) == 1
         outputs[name] = {k: v for k, v in entries[0].items() if k.startswith('retrieval/')}
     assert outputs['one'] == outputs['two'] and 'retrieval/qb_R1' in outputs['one']
     for one, two in zip(*(read_dump(tmp_path / f'{name}.pkl') for name in outputs)):
         np.testing.assert_allclose(one['bank_scores'], two['bank_scores'], atol=1e-5)
-    (one, ), (two, ) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('one', 'two'))
+    (one,), (two,) = (json.loads((tmp_path / n / 'metrics.json').read_text()) for n in ('one', 'two'))
     assert one['iter'] == two['iter'] == 2

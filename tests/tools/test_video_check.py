@@ -1,4 +1,5 @@
 """Videos that cannot be read are found before a run has cost anything."""
+
 import json
 import shutil
 
@@ -45,11 +46,28 @@ def test_a_training_that_reports_them_says_so_first_and_ends(tool, damaged, tmp_
 
 
 def test_a_test_ends_at_its_start_unless_told_otherwise(tool, config, damaged, tmp_path):
-    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1', 'val_cfg=None',
-         'val_dataloader=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None')
+    tool(
+        'train.py',
+        config,
+        '--work-dir',
+        'w',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'val_cfg=None',
+        'val_dataloader=None',
+        'val_evaluator=None',
+        'default_hooks.checkpoint.save_best=None',
+    )
     with pytest.raises(VideoReadError, match='test_dataloader: 1 of 16 videos'):
         tool('test.py', damaged[0], 'w/epoch_1.pth', '--work-dir', 't')
     with pytest.raises(VideoReadError, match='cannot be read; pyav'):
-        tool('test.py', damaged[0], 'w/epoch_1.pth', '--work-dir', 'u', '--cfg-options',
-             'default_hooks.video_check.check_videos=False')
+        tool(
+            'test.py',
+            damaged[0],
+            'w/epoch_1.pth',
+            '--work-dir',
+            'u',
+            '--cfg-options',
+            'default_hooks.video_check.check_videos=False',
+        )
     assert 'videos are not checked before the run' in next((tmp_path / 'u').glob('*/*.log')).read_text()

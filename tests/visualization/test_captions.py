@@ -10,10 +10,22 @@ from mmclip4clip.visualization import draw_captions, write_caption_page
 
 BLUE = np.zeros((96, 384, 3), np.uint8) + np.array([40, 70, 235], np.uint8)  # RGB
 RECORDS = [
-    dict(video_id='a <b>.mp4', captions=['<i>one</i>', 'pays $5 $'], generated='<script>alert(1)</script>',
-         cider=12.345, note='place 1 of 2'),
-    dict(video_id='c.mp4', captions=['two'], generated='', cider=0., note='place 2 of 2',
-         unreadable='no <moov>')]
+    dict(
+        video_id='a <b>.mp4',
+        captions=['<i>one</i>', 'pays $5 $'],
+        generated='<script>alert(1)</script>',
+        cider=12.345,
+        note='place 1 of 2',
+    ),
+    dict(
+        video_id='c.mp4',
+        captions=['two'],
+        generated='',
+        cider=0.0,
+        note='place 2 of 2',
+        unreadable='no <moov>',
+    ),
+]
 
 
 class Page(HTMLParser):
@@ -34,13 +46,19 @@ class Page(HTMLParser):
 def test_a_page_holds_frames_and_captions_and_runs_nothing(tmp_path):
     write_caption_page(tmp_path / 'p.html', RECORDS, [BLUE, None], 'test: captions', 'CIDEr < 5')
     page = Page(tmp_path / 'p.html')
-    for text in ('<script>alert(1)</script>', '<i>one</i>', 'pays $5 $',
-                 'a <b>.mp4 · CIDEr 12.3 · place 1 of 2', 'no caption', 'cannot be read no <moov>',
-                 'CIDEr < 5'):
+    for text in (
+        '<script>alert(1)</script>',
+        '<i>one</i>',
+        'pays $5 $',
+        'a <b>.mp4 · CIDEr 12.3 · place 1 of 2',
+        'no caption',
+        'cannot be read no <moov>',
+        'CIDEr < 5',
+    ):
         assert text in page.text, text
     kinds = [tag for tag, _ in page.tags]
     assert 'script' not in kinds and 'i' not in kinds and kinds.count('section') == 2
-    (source, ) = [attrs['src'] for tag, attrs in page.tags if tag == 'img']
+    (source,) = [attrs['src'] for tag, attrs in page.tags if tag == 'img']
     assert not [attrs for _, attrs in page.tags if 'href' in attrs]  # nothing is loaded from elsewhere
     jpeg = base64.b64decode(re.fullmatch('data:image/jpeg;base64,(.*)', source)[1])
     shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -54,7 +72,7 @@ def test_a_picture_shows_the_frames_in_their_colours(tmp_path):
     rows, columns = np.nonzero(blue)
     height, width = blue.shape
     assert blue.sum() > 10000 and rows.max() < 0.6 * height and columns.max() < width / 2
-    assert (picture[:, width // 2:].sum(axis=2) < 300).sum() > 300  # text
+    assert (picture[:, width // 2 :].sum(axis=2) < 300).sum() > 300  # text
 
 
 def test_references_and_long_captions_are_drawn_as_they_are_and_shortened(tmp_path, monkeypatch):

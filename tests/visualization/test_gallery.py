@@ -12,8 +12,15 @@ from ..videos import at_rate, decode_in_order, write_frames
 def records(shapes, count=3):
     entries = json.loads((shapes / 'test.json').read_text())[:count]
     scores = np.random.default_rng(0).random((len(entries), 3, count))
-    return [dict(filename=str(shapes / 'videos' / e['video']), captions=e['captions'], scores=s,
-                 window=(None, None)) for e, s in zip(entries, scores)]
+    return [
+        dict(
+            filename=str(shapes / 'videos' / e['video']),
+            captions=e['captions'],
+            scores=s,
+            window=(None, None),
+        )
+        for e, s in zip(entries, scores)
+    ]
 
 
 def test_a_picture_is_drawn_with_right_answers_framed_in_green(shapes, tmp_path):
@@ -22,7 +29,7 @@ def test_a_picture_is_drawn_with_right_answers_framed_in_green(shapes, tmp_path)
     draw_gallery(tmp_path / 'g.png', shown, [(0, 0), (2, 1)], [1, 3], top=2)
     picture = cv2.imread(str(tmp_path / 'g.png'))[..., ::-1].astype(int)
     assert picture.shape[0] > 100 and picture.shape[1] > 400
-    green = np.abs(picture - (0x1a, 0x98, 0x50)).max(axis=2) < 10
+    green = np.abs(picture - (0x1A, 0x98, 0x50)).max(axis=2) < 10
     assert green.sum() > 100
 
 
@@ -32,7 +39,7 @@ def test_a_strip_shows_frames_from_first_to_last(shapes):
     assert strip.shape == (96, 192, 3)
     assert not np.array_equal(strip[:, :94], strip[:, 96:190])
     assert (strip[:, 94:96] == 255).all()
-    window = read_strip(record['filename'], window=(0, .1), num_frames=2)
+    window = read_strip(record['filename'], window=(0, 0.1), num_frames=2)
     assert np.array_equal(window[:, :94], window[:, 96:190])
 
 

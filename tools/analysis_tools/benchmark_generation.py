@@ -5,11 +5,13 @@ Random weights. `generate` is what writes captions: transformers' search, with o
 `generate` takes beyond it is the cost of the library and of this package. `no cache` re-runs
 all tokens so far at each step, with logits of the last token alone.
 """
+
 import argparse
 import json
 import math
 import time
-from typing import Any, Callable, Dict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -26,7 +28,7 @@ START, END = 0, 1
 class PrefixModel(CaptionLanguageModel):
     """The decoder without its cache."""
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs) -> Dict[str, Any]:
+    def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs) -> dict[str, Any]:
         """Run all tokens so far."""
         frames = {name: kwargs[name] for name in ('frames', 'frame_mask')}
         return dict(input_ids=input_ids, **frames, use_cache=False)
@@ -35,17 +37,25 @@ class PrefixModel(CaptionLanguageModel):
 def make_decoder(args: argparse.Namespace) -> CaptionDecoder:
     """Return a decoder tied to a random CLIP of the width and vocabulary asked for."""
     heads = dict(num_attention_heads=args.heads, num_hidden_layers=1)
-    backbone = CLIPBackbone(config=dict(
-        text_config=dict(**heads, hidden_size=args.width, intermediate_size=args.width,
-                         vocab_size=args.vocabulary, max_position_embeddings=args.tokens + 1),
-        vision_config=dict(**heads, hidden_size=args.heads * 8, intermediate_size=64, patch_size=32),
-        projection_dim=args.width))
+    backbone = CLIPBackbone(
+        config=dict(
+            text_config=dict(
+                **heads,
+                hidden_size=args.width,
+                intermediate_size=args.width,
+                vocab_size=args.vocabulary,
+                max_position_embeddings=args.tokens + 1,
+            ),
+            vision_config=dict(**heads, hidden_size=args.heads * 8, intermediate_size=64, patch_size=32),
+            projection_dim=args.width,
+        )
+    )
     words = backbone.clip.text_model.embeddings.token_embedding.weight
     nn.init.normal_(words, std=0.1)  # one token is clearly the best
     return CaptionDecoder(backbone, num_layers=args.layers, num_heads=args.heads).eval()
 
 
-def plain_search(model: CaptionLanguageModel, inputs: Dict[str, Tensor], beam: int, length: int) -> Tensor:
+def plain_search(model: CaptionLanguageModel, inputs: dict[str, Tensor], beam: int, length: int) -> Tensor:
     """Return the best tokens, (B, L), among those of exactly this length that a beam search finds."""
     inputs = {name: rows.repeat_interleave(beam, dim=0) for name, rows in inputs.items()}
     batch, words, cache = len(inputs['frames']) // beam, model.config.vocab_size, None
@@ -64,7 +74,7 @@ def plain_search(model: CaptionLanguageModel, inputs: Dict[str, Tensor], beam: i
     return tokens[::beam, 1:]
 
 
-def searches(args: argparse.Namespace) -> Dict[str, Callable[[int], Tensor]]:
+def searches(args: argparse.Namespace) -> dict[str, Callable[[int], Tensor]]:
     """Return what finds captions of so many tokens, (B, L), by name."""
     decoder = make_decoder(args)
     frames = torch.randn(args.videos, args.frames, args.width)
@@ -76,14 +86,15 @@ def searches(args: argparse.Namespace) -> Dict[str, Callable[[int], Tensor]]:
     def options(length: int) -> GenerationOptions:
         return GenerationOptions(length, min_new_tokens=length, beam_size=args.beam)
 
-    start = torch.full((args.videos, ), START)
+    start = torch.full((args.videos,), START)
     return {
         'generate': lambda length: decoder.generate(frames, frame_mask, START, END, options(length)).tokens,
         'plain loop': lambda length: plain_search(cached, inputs, args.beam, length),
-        'no cache': lambda length: generate(prefix, inputs, start, END, options(length)).tokens}
+        'no cache': lambda length: generate(prefix, inputs, start, END, options(length)).tokens,
+    }
 
 
-def measure(found_by: Dict[str, Callable[[int], Tensor]], args: argparse.Namespace) -> Dict[str, float]:
+def measure(found_by: dict[str, Callable[[int], Tensor]], args: argparse.Namespace) -> dict[str, float]:
     """Return the least seconds of each, after two tokens to warm up, and check that they find the same."""
     seconds = dict.fromkeys(found_by, math.inf)
     for search in found_by.values():
@@ -125,8 +136,10 @@ def main() -> None:
     args = parse_args()
     torch.manual_seed(args.seed)
     seconds = measure(searches(args), args)
-    figures = {name: dict(seconds=taken, times_generate=taken / seconds['generate'])
-               for name, taken in seconds.items()}
+    figures = {
+        name: dict(seconds=taken, times_generate=taken / seconds['generate'])
+        for name, taken in seconds.items()
+    }
     if args.json:
         print(json.dumps(figures))
         return
@@ -134,9 +147,11 @@ def main() -> None:
     for name, taken in figures.items():
         table.add_row(name, *(f'{value:.2f}' for value in taken.values()))
     Console().print(table)
-    print(f'{args.videos} videos, beam {args.beam}, {args.tokens} tokens, {args.frames} frames, width '
-          f'{args.width}, {args.layers} layers, vocabulary {args.vocabulary}, {torch.get_num_threads()} '
-          'threads; all found the same captions')
+    print(
+        f'{args.videos} videos, beam {args.beam}, {args.tokens} tokens, {args.frames} frames, width '
+        f'{args.width}, {args.layers} layers, vocabulary {args.vocabulary}, {torch.get_num_threads()} '
+        'threads; all found the same captions'
+    )
 
 
 if __name__ == '__main__':

@@ -4,13 +4,13 @@ All sample the same frames, resize the short side to 256 and crop 224 pixels. Cl
 pipeline cannot read are left out, and it is said of how many the output is the same. The cache is
 filled in a round that is not timed, so its figures are those from the second epoch on.
 """
+
 import argparse
 import json
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List, Optional
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ FORMAT = dict(type='FormatShape', input_format='NCHW')
 class Clips(Dataset):
     """Video files through a pipeline, as tensors (T, 3, 224, 224), each file ``repeat`` times."""
 
-    def __init__(self, files: List[Path], pipeline: List[dict], repeat: int = 1) -> None:
+    def __init__(self, files: list[Path], pipeline: list[dict], repeat: int = 1) -> None:
         self.files, self.repeat = files, repeat
         self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
 
@@ -44,8 +44,9 @@ class Clips(Dataset):
         return torch.from_numpy(np.ascontiguousarray(frames))
 
 
-def make_pipelines(frames: int, backends: List[List[str]], time_limit: Optional[float],
-                   cache: str) -> Dict[str, List[dict]]:
+def make_pipelines(
+    frames: int, backends: list[list[str]], time_limit: float | None, cache: str
+) -> dict[str, list[dict]]:
     """Return mmaction2's stock pipeline, one for each choice of backends, and the first of these cached."""
     sampling = dict(type='UniformSample', clip_len=frames, num_clips=1, test_mode=True)
     pipelines = dict(stock=[dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT])
@@ -75,7 +76,7 @@ def cpu_seconds() -> float:
     return sum(states[pid][1] for pid in below) / os.sysconf('SC_CLK_TCK')
 
 
-def readable(files: List[Path], stock: Clips) -> List[Path]:
+def readable(files: list[Path], stock: Clips) -> list[Path]:
     """Leave out, saying so, what the stock pipeline cannot read."""
     kept = []
     for i, file in enumerate(files):
@@ -87,7 +88,7 @@ def readable(files: List[Path], stock: Clips) -> List[Path]:
     return kept
 
 
-def measure(loaders: Dict[str, DataLoader], rounds: int) -> Dict[str, dict]:
+def measure(loaders: dict[str, DataLoader], rounds: int) -> dict[str, dict]:
     """Run the loaders in turns; the first round warms up."""
     seconds = {name: [] for name in loaders}
     used = {name: [] for name in loaders}
@@ -100,16 +101,26 @@ def measure(loaders: Dict[str, DataLoader], rounds: int) -> Dict[str, dict]:
                 seconds[name].append(time.perf_counter() - begin)
                 used[name].append(cpu_seconds() - cpu)
     clips = {name: len(loader.dataset) for name, loader in loaders.items()}
-    return {name: dict(clips_per_second=clips[name] / np.median(seconds[name]),
-                       cpu_ms_per_clip=1000 * np.median(used[name]) / clips[name]) for name in loaders}
+    return {
+        name: dict(
+            clips_per_second=clips[name] / np.median(seconds[name]),
+            cpu_ms_per_clip=1000 * np.median(used[name]) / clips[name],
+        )
+        for name in loaders
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('folder', type=Path, help='folder of videos ')
     parser.add_argument('--frames', type=int, nargs='+', default=[12, 64], help='frames a clip')
-    parser.add_argument('--backends', nargs='+', action='append', metavar='BACKEND',
-                        help='backends of DecodeVideo; can be given several times')
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        action='append',
+        metavar='BACKEND',
+        help='backends of DecodeVideo; can be given several times',
+    )
     parser.add_argument('--time-limit', type=float, default=60, help='of DecodeVideo; 0 for none')
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--batch-size', type=int, default=8)
@@ -129,44 +140,79 @@ def main() -> None:
     figures = {}
     for frames in args.frames:
         with tempfile.TemporaryDirectory() as cache:
-            figures[frames] = compare(files, make_pipelines(
-                frames, args.backends or [['pyav'], ['decord']], args.time_limit or None, cache), args)
-    print(json.dumps(figures) if args.json else f'{args.workers} workers, {os.cpu_count()} cores, load '
-          f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds')
+            figures[frames] = compare(
+                files,
+                make_pipelines(
+                    frames, args.backends or [['pyav'], ['decord']], args.time_limit or None, cache
+                ),
+                args,
+            )
+    print(
+        json.dumps(figures)
+        if args.json
+        else f'{args.workers} workers, {os.cpu_count()} cores, load '
+        f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds'
+    )
     if args.json:
         return
     for frames, rows in figures.items():
-        table = Table('', 'clips/s', 'times the speed', 'CPU ms a clip', 'times less CPU', 'same output',
-                      title=f'{frames} frames')
+        table = Table(
+            '',
+            'clips/s',
+            'times the speed',
+            'CPU ms a clip',
+            'times less CPU',
+            'same output',
+            title=f'{frames} frames',
+        )
         for name, v in rows.items():
-            table.add_row(name, f"{v['clips_per_second']:.1f}", f"{v['times_the_speed']:.2f}",
-                          f"{v['cpu_ms_per_clip']:.1f}", f"{v['times_less_cpu']:.2f}",
-                          f"{v['same_output']} of {v['clips']}")
+            table.add_row(
+                name,
+                f'{v["clips_per_second"]:.1f}',
+                f'{v["times_the_speed"]:.2f}',
+                f'{v["cpu_ms_per_clip"]:.1f}',
+                f'{v["times_less_cpu"]:.2f}',
+                f'{v["same_output"]} of {v["clips"]}',
+            )
         Console().print(table)
 
 
-def compare(files: List[Path], pipelines: Dict[str, List[dict]], args: argparse.Namespace) -> Dict[str, dict]:
+def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.Namespace) -> dict[str, dict]:
     """Measure all pipelines on the files that the stock one reads."""
     files = readable(files, Clips(files, pipelines['stock']))
     if not files:
         raise SystemExit(f'the stock pipeline reads none of the videos in {args.folder}')
     stock = Clips(files, pipelines['stock'])
-    equal = {name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
-             for name, pipeline in pipelines.items()}
+    equal = {
+        name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
+        for name, pipeline in pipelines.items()
+    }
     if args.equal_only:
         keep = [all(row) for row in zip(*equal.values())]
         files = [file for file, kept in zip(files, keep) if kept]
         equal = {name: [True] * len(files) for name in equal}
     same = {name: sum(row) for name, row in equal.items()}
-    figures = measure({
-        name: DataLoader(Clips(files, pipeline, args.repeat), args.batch_size, num_workers=args.workers,
-                         persistent_workers=True, collate_fn=pseudo_collate)
-        for name, pipeline in pipelines.items()}, args.rounds)
+    figures = measure(
+        {
+            name: DataLoader(
+                Clips(files, pipeline, args.repeat),
+                args.batch_size,
+                num_workers=args.workers,
+                persistent_workers=True,
+                collate_fn=pseudo_collate,
+            )
+            for name, pipeline in pipelines.items()
+        },
+        args.rounds,
+    )
     cpu = figures['stock']['cpu_ms_per_clip']
     for name, values in figures.items():
-        values.update(same_output=same[name], clips=len(files),
-                      times_the_speed=values['clips_per_second'] / figures['stock']['clips_per_second'],
-                      times_less_cpu=cpu / max(values['cpu_ms_per_clip'], 1e-3))  # the clock ticks slowly
+        values.update(
+            same_output=same[name],
+            clips=len(files),
+            times_the_speed=values['clips_per_second'] / figures['stock']['clips_per_second'],
+            times_less_cpu=cpu / max(values['cpu_ms_per_clip'], 1e-3),
+        )  # the clock ticks slowly
     return figures
 
 

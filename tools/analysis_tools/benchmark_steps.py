@@ -1,4 +1,5 @@
 """Time training steps of several configs on random batches, in turns within one run."""
+
 import argparse
 import time
 
@@ -16,10 +17,13 @@ def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> di
     config = model.backbone.clip.config
     pixels = config.vision_config.image_size
     return dict(
-        frames=torch.randn(size, frames, 3, pixels, pixels), frame_mask=torch.ones(size, frames),
+        frames=torch.randn(size, frames, 3, pixels, pixels),
+        frame_mask=torch.ones(size, frames),
         tokens=torch.randint(config.text_config.vocab_size, (size, words)),
-        text_mask=torch.ones(size, words, dtype=torch.long), video_index=torch.arange(size),
-        identity=torch.arange(size))
+        text_mask=torch.ones(size, words, dtype=torch.long),
+        video_index=torch.arange(size),
+        identity=torch.arange(size),
+    )
 
 
 def main() -> None:
@@ -47,8 +51,10 @@ def main() -> None:
     for model, median in zip(models, medians):
         table.add_row(type(model.adapter).__name__, f'{1000 * median:.0f}', f'{median / medians[0]:.2f}')
     Console().print(table)
-    print(f'forward and backward, batches of {args.batch_size} x {args.frames} frames, median of '
-          f'{args.steps} steps, {torch.get_num_threads()} threads')
+    print(
+        f'forward and backward, batches of {args.batch_size} x {args.frames} frames, median of '
+        f'{args.steps} steps, {torch.get_num_threads()} threads'
+    )
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ The loop puts each caption before the frames of every video and runs the blocks 
 ``transformers`` on the whole sequences. It and the exact score take long, so they
 score the first captions only; the times are scaled up to all captions.
 """
+
 import argparse
 import resource
 import time
@@ -21,7 +22,7 @@ def score_by_loop(adapter: TightAdapter, text: torch.Tensor, frames: torch.Tenso
     rows = []
     for caption in text:
         hidden = torch.cat([caption.expand(len(frames), 1, -1), frames], dim=1)
-        hidden = hidden + adapter.transformer.positions.weight[:hidden.shape[1]]
+        hidden = hidden + adapter.transformer.positions.weight[: hidden.shape[1]]
         for block in adapter.transformer.blocks:
             hidden = block(hidden, None)
         pooled = adapter.pool_proj(adapter.pool_norm(hidden)[:, 0])
@@ -61,24 +62,31 @@ def main() -> None:
         memory.setdefault(name, peak() - before)
         return result
 
-    part = text[:args.sample]
+    part = text[: args.sample]
     exact = timed('exact', lambda: adapter.similarity(part, videos))
-    timed('re-ranked', lambda: rerank(
-        adapter, text, videos, args.top, torch.ones(args.captions, dtype=torch.bool)))
+    timed(
+        're-ranked',
+        lambda: rerank(adapter, text, videos, args.top, torch.ones(args.captions, dtype=torch.bool)),
+    )
     for _ in range(args.repeat):
         loop = timed('loop', lambda: score_by_loop(adapter, part, frames))
         exact = timed('exact', lambda: adapter.similarity(part, videos))
     scale = args.captions / len(part)
     plain = scale * min(seconds['loop'])
     table = Table('', 'seconds', 'times as fast', 'memory at most (GiB)')
-    for name, value in (('loop', plain), ('exact', scale * min(seconds['exact'])),
-                        (f"re-ranked, top {args.top}", min(seconds['re-ranked']))):
+    for name, value in (
+        ('loop', plain),
+        ('exact', scale * min(seconds['exact'])),
+        (f're-ranked, top {args.top}', min(seconds['re-ranked'])),
+    ):
         more = memory[name.split(',')[0]]
         table.add_row(name, f'{value:.0f}', f'{plain / value:.2f}', f'{more:.2f}')
     Console().print(table)
-    print(f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, '
-          f'{args.layers} layers, {torch.get_num_threads()} threads; loop and exact scaled up from '
-          f'{len(part)} captions')
+    print(
+        f'{args.captions} x {args.videos} pairs, {args.frames} frames, width {args.width}, '
+        f'{args.layers} layers, {torch.get_num_threads()} threads; loop and exact scaled up from '
+        f'{len(part)} captions'
+    )
     difference = (loop - exact).abs().max() / loop.abs().max()
     print(f'largest difference of loop and exact, relative to the largest score: {difference:.1e}')
 

@@ -1,4 +1,5 @@
 """Score the file that tools/test.py --dump wrote, offline, and print the figures."""
+
 import argparse
 import json
 import sys
@@ -12,27 +13,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('dump', help='file written by tools/test.py --dump')
     parser.add_argument('--recall-at', type=int, nargs='+', default=[1, 5, 10], metavar='K')
-    parser.add_argument('--v2t-protocol', choices=['caption_groups', 'best_caption'],
-                        default='caption_groups')
-    parser.add_argument('--lower-median', action='store_true',
-                        help='the median rank from text to video as the reference takes it for videos with '
-                        'several captions: the lower of the two in the middle')
-    parser.add_argument('--post-processing', nargs='+', choices=['dual_softmax', 'qb_norm'], default=[],
-                        help='report these beside the plain figures; qb_norm needs a dump that was '
-                        'made with a query_bank in the loop')
-    parser.add_argument('--temperature', type=float, default=100., help='of dual_softmax')
-    parser.add_argument('--qb-beta', type=float, default=20.)
+    parser.add_argument(
+        '--v2t-protocol', choices=['caption_groups', 'best_caption'], default='caption_groups'
+    )
+    parser.add_argument(
+        '--lower-median',
+        action='store_true',
+        help='the median rank from text to video as the reference takes it for videos with '
+        'several captions: the lower of the two in the middle',
+    )
+    parser.add_argument(
+        '--post-processing',
+        nargs='+',
+        choices=['dual_softmax', 'qb_norm'],
+        default=[],
+        help='report these beside the plain figures; qb_norm needs a dump that was '
+        'made with a query_bank in the loop',
+    )
+    parser.add_argument('--temperature', type=float, default=100.0, help='of dual_softmax')
+    parser.add_argument('--qb-beta', type=float, default=20.0)
     parser.add_argument('--qb-k', type=int, default=1)
-    parser.add_argument('--no-java', action='store_true',
-                        help='score generated captions without Java: a plain tokenizer and no METEOR')
+    parser.add_argument(
+        '--no-java',
+        action='store_true',
+        help='score generated captions without Java: a plain tokenizer and no METEOR',
+    )
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
     records = read_dump(args.dump)
     scores = stack_scores(records)
     figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol, args.lower_median)
-    figures.update(post_processed_figures(
-        scores, args.post_processing, args.recall_at, args.v2t_protocol,
-        temperature=args.temperature, qb_beta=args.qb_beta, qb_k=args.qb_k))
+    figures.update(
+        post_processed_figures(
+            scores,
+            args.post_processing,
+            args.recall_at,
+            args.v2t_protocol,
+            temperature=args.temperature,
+            qb_beta=args.qb_beta,
+            qb_k=args.qb_k,
+        )
+    )
     figures['unreadable_videos'] = float(sum('unreadable' in record for record in records))
     captions, failure = {}, None
     if any('generated' in record for record in records):

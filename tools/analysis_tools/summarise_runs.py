@@ -1,4 +1,5 @@
 """Print the mean and the spread of the last test of several runs, for example of several seeds."""
+
 import argparse
 import math
 import statistics
@@ -9,10 +10,26 @@ from rich.table import Table
 
 from mmclip4clip.safe_json import read_json, shorten
 
-KEYS = [*(f'retrieval/{key}' for key in ('R1', 'R5', 'R10', 'MdR', 'MnR', 'v2t_R1', 'v2t_R5', 'v2t_R10',
-                                         'v2t_MdR', 'v2t_MnR', 'group_R1')),
-        *(f'caption/{key}' for key in ('CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L')),
-        *(f'shapes/{key}' for key in ('colour', 'shape', 'motion', 'all_right'))]
+KEYS = [
+    *(
+        f'retrieval/{key}'
+        for key in (
+            'R1',
+            'R5',
+            'R10',
+            'MdR',
+            'MnR',
+            'v2t_R1',
+            'v2t_R5',
+            'v2t_R10',
+            'v2t_MdR',
+            'v2t_MnR',
+            'group_R1',
+        )
+    ),
+    *(f'caption/{key}' for key in ('CIDEr', 'Bleu_4', 'METEOR', 'ROUGE_L')),
+    *(f'shapes/{key}' for key in ('colour', 'shape', 'motion', 'all_right')),
+]
 
 
 def last_test(path: Path) -> dict:
@@ -21,8 +38,11 @@ def last_test(path: Path) -> dict:
         content = read_json(path)
     except (OSError, ValueError) as error:
         raise SystemExit(f'{path} is no metrics.json of a work dir: {error}') from error
-    entries = [entry for entry in (content if isinstance(content, list) else [])
-               if isinstance(entry, dict) and entry.get('stage') == 'test']
+    entries = [
+        entry
+        for entry in (content if isinstance(content, list) else [])
+        if isinstance(entry, dict) and entry.get('stage') == 'test'
+    ]
     if not entries:
         raise SystemExit(f'{path} has no entry of tools/test.py: expected the metrics.json of a work dir')
     figures = {key: entries[-1].get(key) for key in KEYS}
@@ -49,10 +69,15 @@ def main() -> None:
         for key in keys:
             values = [test[key] for test in tests if test[key] is not None]
             if 0 < len(values) < len(tests):
-                raise SystemExit(f'{name}: {len(tests) - len(values)} of its {len(tests)} runs have '
-                                 f'no {key}: the mean would be of the others alone')
-            cells.append(f'{statistics.mean(values):.1f} ± '
-                         f'{statistics.stdev(values) if len(values) > 1 else 0:.1f}' if values else '')
+                raise SystemExit(
+                    f'{name}: {len(tests) - len(values)} of its {len(tests)} runs have '
+                    f'no {key}: the mean would be of the others alone'
+                )
+            cells.append(
+                f'{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}'
+                if values
+                else ''
+            )
         table.add_row(name, str(len(tests)), *cells)
     Console(width=300).print(table)
 

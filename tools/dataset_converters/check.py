@@ -1,4 +1,5 @@
 """Check every video of a folder: open it, decode sampled frames, and report what is wrong."""
+
 import argparse
 import json
 import os
@@ -6,7 +7,6 @@ from contextlib import suppress
 from functools import cache, partial
 from multiprocessing import Pool
 from pathlib import Path
-from typing import Dict, List
 
 from rich.console import Console
 from rich.progress import track
@@ -20,10 +20,18 @@ from mmclip4clip.preparation.video_check import check_video, summarise
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', type=Path, help='folder of the videos; the folders in it are checked too')
-    parser.add_argument('report', type=Path, help='JSON file to write; a .jsonl beside it keeps what is '
-                        'found of each video, and a check that was stopped goes on from there')
-    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with, '
-                        'in upper or lower case')
+    parser.add_argument(
+        'report',
+        type=Path,
+        help='JSON file to write; a .jsonl beside it keeps what is '
+        'found of each video, and a check that was stopped goes on from there',
+    )
+    parser.add_argument(
+        '--suffixes',
+        nargs='+',
+        default=ENDINGS,
+        help='what the names of videos end with, in upper or lower case',
+    )
     parser.add_argument('--samples', type=int, default=12, help='frames to decode of each video')
     parser.add_argument('--min-frames', type=int, default=2, help='a video with fewer is short')
     parser.add_argument('--min-seconds', type=float, default=1.0, help='a video that lasts less is short')
@@ -61,7 +69,7 @@ def check(name: str, folder: Path, settings: dict) -> dict:
     return dict(path=name, **stamp(folder / name, settings), **found)
 
 
-def read_findings(path: Path) -> Dict[str, dict]:
+def read_findings(path: Path) -> dict[str, dict]:
     """Read what was found before, but for a last line that was cut off."""
     findings = {}
     for line in path.read_text(errors='replace').splitlines() if path.exists() else []:
@@ -83,15 +91,20 @@ def refuse_other_files(args: argparse.Namespace, log: Path) -> None:
         raise SystemExit(f'{log} exists and holds no findings of a check: give the report another name')
 
 
-def check_all(names: List[str], args: argparse.Namespace) -> List[dict]:
+def check_all(names: list[str], args: argparse.Namespace) -> list[dict]:
     """Check the videos that were not checked before, and return the findings of all."""
-    settings = {key: getattr(args, key) for key in (
-        'samples', 'min_frames', 'min_seconds', 'backends', 'time_limit')}
+    settings = {
+        key: getattr(args, key) for key in ('samples', 'min_frames', 'min_seconds', 'backends', 'time_limit')
+    }
     log = args.report.with_suffix('.jsonl')
     wanted = set(names)
-    known = {name: record for name, record in read_findings(log).items() if name in wanted
-             and stamp(args.folder / name, settings).items() <= record.items()
-             and 'unavailable' not in record['problems']}
+    known = {
+        name: record
+        for name, record in read_findings(log).items()
+        if name in wanted
+        and stamp(args.folder / name, settings).items() <= record.items()
+        and 'unavailable' not in record['problems']
+    }
     if known:
         print(f'{len(known)} of {len(names)} videos were checked before')
     left = [name for name in names if name not in known]
@@ -117,12 +130,14 @@ def main() -> None:
     if not names:
         raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')
     problems = summarise(check_all(names, args))
-    args.report.write_text(json.dumps(
-        dict(folder=str(args.folder), videos=len(names), **problems), indent=1) + '\n')
+    args.report.write_text(
+        json.dumps(dict(folder=str(args.folder), videos=len(names), **problems), indent=1) + '\n'
+    )
     table = Table('', 'videos', 'the first ones')
     for kind, found in problems.items():
-        table.add_row(kind, str(len(found)), '\n'.join(f'{path}: {text}'[:160] for path, text in [
-            *found.items()][:3]))
+        table.add_row(
+            kind, str(len(found)), '\n'.join(f'{path}: {text}'[:160] for path, text in [*found.items()][:3])
+        )
     Console().print(table)
     bad = set().union(*problems.values())
     print(f'{len(names) - len(bad)} of {len(names)} videos have no fault; the others are in {args.report}')

@@ -2,6 +2,7 @@
 
 What is there already is passed over, so a run that was stopped goes on where it was.
 """
+
 import argparse
 import os
 import time
@@ -19,11 +20,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('source', type=Path, help='folder of the videos, with the folders in it')
     parser.add_argument('target', type=Path, help='folder to write to; names stay, with the ending .mp4')
-    parser.add_argument('--fps', type=float, default=3., help='the most frames a second')
+    parser.add_argument('--fps', type=float, default=3.0, help='the most frames a second')
     parser.add_argument('--short-side', type=int, default=224, help='the most pixels of the shorter side')
     parser.add_argument('--crf', type=int, default=23, help='quality of x264; less is better and larger')
-    parser.add_argument('--suffixes', nargs='+', default=ENDINGS, help='what the names of videos end with, '
-                        'in upper or lower case')
+    parser.add_argument(
+        '--suffixes',
+        nargs='+',
+        default=ENDINGS,
+        help='what the names of videos end with, in upper or lower case',
+    )
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
     args = parser.parse_args()
     if not args.source.is_dir():
@@ -55,8 +60,10 @@ def main() -> None:
     todo = {source: target for source, target in targets.items() if not target.exists()}
     start, done, failed = time.perf_counter(), [], []
     with ProcessPoolExecutor(args.workers) as pool:
-        jobs = {pool.submit(compress_video, source, target, args.fps, args.short_side, args.crf): source
-                for source, target in todo.items()}
+        jobs = {
+            pool.submit(compress_video, source, target, args.fps, args.short_side, args.crf): source
+            for source, target in todo.items()
+        }
         for job in track(as_completed(jobs), 'compressing', len(jobs), console=Console(stderr=True)):
             try:
                 done.append(job.result())
@@ -66,8 +73,10 @@ def main() -> None:
     before, after = (sum(getattr(d, key) for d in done) / 2**20 for key in ('before', 'after'))
     print(f'{len(done)} compressed, {len(targets) - len(todo)} were there, {len(failed)} failed')
     if done:
-        print(f'{before:.1f} MiB became {after:.1f} MiB, {100 * (1 - after / before):.0f} % less, in '
-              f'{seconds:.1f} s')
+        print(
+            f'{before:.1f} MiB became {after:.1f} MiB, {100 * (1 - after / before):.0f} % less, in '
+            f'{seconds:.1f} s'
+        )
     if failed:
         listed = args.target / 'failed.txt'
         args.target.mkdir(parents=True, exist_ok=True)

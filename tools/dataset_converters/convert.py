@@ -3,6 +3,7 @@
 Give the folder of the official files; a dataset's own help says which. Nothing
 is downloaded, and nothing that exists is replaced without --force.
 """
+
 import argparse
 import inspect
 from pathlib import Path
@@ -20,26 +21,48 @@ def parse_args() -> argparse.Namespace:
         sub = datasets.add_parser(name, help=about.splitlines()[0], description=about, formatter_class=plain)
         own = name in ('csv', 'folder')
         sub.add_argument('annotations', type=Path, help='the official files, see above')
-        sub.add_argument('--out', type=Path, required=own, help='folder to write to'
-                         + ('' if own else f' (default: data/video_retrieval/{name})'),
-                         default=None if own else Path('data/video_retrieval') / name)
+        sub.add_argument(
+            '--out',
+            type=Path,
+            required=own,
+            help='folder to write to' + ('' if own else f' (default: data/video_retrieval/{name})'),
+            default=None if own else Path('data/video_retrieval') / name,
+        )
         sub.add_argument('--force', action='store_true', help='replace files that exist')
-        sub.add_argument('--strict', action='store_true',
-                         help='write nothing if a count differs from the published one or a video is missing')
+        sub.add_argument(
+            '--strict',
+            action='store_true',
+            help='write nothing if a count differs from the published one or a video is missing',
+        )
         if name != 'folder':
             sub.add_argument('--videos', type=Path, help='folder of the videos (default: OUT/videos)')
-            sub.add_argument('--assume-ending', choices=ENDINGS, metavar='.mp4',
-                             help='name the videos by this ending without looking for them')
+            sub.add_argument(
+                '--assume-ending',
+                choices=ENDINGS,
+                metavar='.mp4',
+                help='name the videos by this ending without looking for them',
+            )
         if name == 'folder':
             sub.add_argument('--name', default='all', help='of the JSON file (default: all)')
         elif name == 'didemo':
-            sub.add_argument('--listed', action='store_true',
-                             help='use only names in {train,val,test}_list.txt, as the paper\'s code does')
+            sub.add_argument(
+                '--listed',
+                action='store_true',
+                help="use only names in {train,val,test}_list.txt, as the paper's code does",
+            )
         elif name == 'howto100m':
-            sub.add_argument('--ids', type=Path, help='take only the videos listed here: a CSV with a '
-                             'column video_id, or an id a line')
-            sub.add_argument('--neighbours', type=int, default=0, help='narrations nearest in time that are '
-                             'captions of each window too, for MILNCELoss (default: 0)')
+            sub.add_argument(
+                '--ids',
+                type=Path,
+                help='take only the videos listed here: a CSV with a column video_id, or an id a line',
+            )
+            sub.add_argument(
+                '--neighbours',
+                type=int,
+                default=0,
+                help='narrations nearest in time that are '
+                'captions of each window too, for MILNCELoss (default: 0)',
+            )
     return parser.parse_args()
 
 

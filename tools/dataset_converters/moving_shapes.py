@@ -1,4 +1,5 @@
 """Write the moving-shapes dataset: video files, annotations and a tokenizer."""
+
 import argparse
 import json
 import shutil
@@ -16,9 +17,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', type=Path, help='folder to write, for example data/moving_shapes')
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same data')
-    parser.add_argument('--train-clips', type=int, default=10,
-                        help='drawings of each training combination; each gives two videos, the '
-                        'second of them the first one reversed')
+    parser.add_argument(
+        '--train-clips',
+        type=int,
+        default=10,
+        help='drawings of each training combination; each gives two videos, the '
+        'second of them the first one reversed',
+    )
     parser.add_argument('--num-val', type=int, default=30, help='combinations kept for validation')
     parser.add_argument('--num-test', type=int, default=60, help='combinations kept for the test')
     parser.add_argument('--captions', type=int, default=4, help='captions a video')
@@ -42,8 +47,10 @@ def main() -> None:
         print(f'{args.folder} already holds these moving shapes')
         return
     if args.folder.exists() and not args.force:
-        raise SystemExit(f'{args.folder} exists and was not made by {recipe}: give another folder, or '
-                         '--force to replace it')
+        raise SystemExit(
+            f'{args.folder} exists and was not made by {recipe}: give another folder, or '
+            '--force to replace it'
+        )
     # Written beside its place and moved there whole, so that a stop leaves nothing half done.
     partial = args.folder.with_name(args.folder.name + '.partial')
     shutil.rmtree(partial, ignore_errors=True)
@@ -57,8 +64,7 @@ def main() -> None:
             pass
     entries = json.loads((partial / 'train.json').read_text())
     (partial / 'train_by_shape.json').write_text(json.dumps(group_by_shape(entries), indent=1) + '\n')
-    tokenizer = train_tokenizer((c for entry in entries for c in entry['captions']),
-                                partial / 'tokenizer')
+    tokenizer = train_tokenizer((c for entry in entries for c in entry['captions']), partial / 'tokenizer')
     (partial / 'recipe.json').write_text(json.dumps(recipe) + '\n')
     if args.folder.exists():
         shutil.rmtree(args.folder)

@@ -7,6 +7,7 @@ their model config or by options. OpenAI's published files are TorchScript archi
 are programs: give only those whose origin you trust. All others are read
 without running anything in them.
 """
+
 import argparse
 from pathlib import Path
 
@@ -18,26 +19,49 @@ from mmclip4clip.checkpoints.renaming import shorten
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('src', type=Path, help='file, or folder of transformers')
-    parser.add_argument('dst', type=Path, help='what to write: .pth mmclip4clip, .bin the reference, .pt OpenAI, no '
-                        'ending a folder of transformers')
-    parser.add_argument('--to', type=current_name, choices=list(KINDS), help='what to write, whatever the ending')
-    parser.add_argument('--head', choices=list(REFERENCE_HEADS.values()),
-                        help="head of the reference's file, where its keys leave it open: meanP for a run "
-                        'without --loose_type')
-    parser.add_argument('--clip-only', action='store_true',
-                        help='leave out the adapter, and of a 3d patch all but its middle frame')
-    parser.add_argument('--text-heads', type=int, metavar='N',
-                        help='attention heads of the text tower, where the source does not tell')
+    parser.add_argument(
+        'dst',
+        type=Path,
+        help='what to write: .pth mmclip4clip, .bin the reference, .pt OpenAI, no '
+        'ending a folder of transformers',
+    )
+    parser.add_argument(
+        '--to', type=current_name, choices=list(KINDS), help='what to write, whatever the ending'
+    )
+    parser.add_argument(
+        '--head',
+        choices=list(REFERENCE_HEADS.values()),
+        help="head of the reference's file, where its keys leave it open: meanP for a run "
+        'without --loose_type',
+    )
+    parser.add_argument(
+        '--clip-only',
+        action='store_true',
+        help='leave out the adapter, and of a 3d patch all but its middle frame',
+    )
+    parser.add_argument(
+        '--text-heads',
+        type=int,
+        metavar='N',
+        help='attention heads of the text tower, where the source does not tell',
+    )
     parser.add_argument('--vision-heads', type=int, metavar='N', help='the same of the vision tower')
     parser.add_argument('--adapter-heads', type=int, metavar='N', help='the same of the adapter')
-    parser.add_argument('--activation', choices=['quick_gelu', 'gelu'],
-                        help="activation of both towers, where the source does not tell: OpenAI's "
-                        'quick_gelu, or gelu')
-    parser.add_argument('--model-config', type=Path, metavar='FILE.json',
-                        help='model config of open_clip, which tells heads and activation; by default '
-                        'open_clip_config.json beside SRC')
+    parser.add_argument(
+        '--activation',
+        choices=['quick_gelu', 'gelu'],
+        help="activation of both towers, where the source does not tell: OpenAI's quick_gelu, or gelu",
+    )
+    parser.add_argument(
+        '--model-config',
+        type=Path,
+        metavar='FILE.json',
+        help='model config of open_clip, which tells heads and activation; by default '
+        'open_clip_config.json beside SRC',
+    )
     parser.add_argument('--force', action='store_true', help='replace DST')
     return parser.parse_args()
 
@@ -52,8 +76,9 @@ def main() -> None:
     print(f'read   {args.src}: {KINDS[done.source]}\n       {done.found}')
     print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
     if done.target == 'mmclip4clip' and unused:
-        print(f'kept   {len(unused)} tensors that our model has no use for, for the way back: '
-              f'{shorten(unused)}')
+        print(
+            f'kept   {len(unused)} tensors that our model has no use for, for the way back: {shorten(unused)}'
+        )
     for note in done.checkpoint.notes:
         print(f'note   {note}')
     print(f'use    {usage(done.checkpoint, done.target, args.dst)}')

@@ -20,18 +20,22 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix=dict(video='videos'),
         caption_mode='random',
-        pipeline=pipeline))
+        pipeline=pipeline,
+    ),
+)
 val_dataset = dict(
     type=dataset_type,
     ann_file='val.json',
     data_root=data_root,
     data_prefix=dict(video='videos'),
     test_mode=True,
-    pipeline=pipeline)
+    pipeline=pipeline,
+)
 test_dataloader = dict(
     **loader,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(val_dataset, ann_file='test.json'))
+    dataset=dict(val_dataset, ann_file='test.json'),
+)
 val_dataloader = dict(test_dataloader, persistent_workers=True, dataset=val_dataset)
 
 val_evaluator = dict(type='VideoTextRetrievalMetric')

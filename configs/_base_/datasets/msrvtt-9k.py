@@ -5,18 +5,16 @@ _base_ = 'video-captions.py'
 
 train_decode = dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=12, num_clips=1))
 test_decode = dict(
-    type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=12, num_clips=1, test_mode=True))
+    type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=12, num_clips=1, test_mode=True)
+)
 resize_short_side = dict(type='Resize', scale=(-1, 256))
 center_crop = dict(type='CenterCrop', crop_size=224)
-after_decode = [
-    resize_short_side, center_crop, _base_.format_shape, _base_.tokenize, _base_.pack
-]
+after_decode = [resize_short_side, center_crop, _base_.format_shape, _base_.tokenize, _base_.pack]
 tail = after_decode  # what it was called before
 train_pipeline = [train_decode, *after_decode]
 test_pipeline = [test_decode, *after_decode]
 
 msrvtt = dict(data_root='data/video_retrieval/msrvtt')
 train_dataloader = dict(dataset=dict(**msrvtt, ann_file='train_9k.json', pipeline=train_pipeline))
-val_dataloader = dict(
-    dataset=dict(**msrvtt, ann_file='test_JSFUSION.json', pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(**msrvtt, ann_file='test_JSFUSION.json', pipeline=test_pipeline))
 test_dataloader = val_dataloader

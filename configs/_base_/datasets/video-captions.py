@@ -19,16 +19,18 @@ train_dataloader = dict(
         ann_file='train.json',
         data_prefix=dict(video='videos'),
         caption_mode='each',
-        pipeline=pipeline))
+        pipeline=pipeline,
+    ),
+)
 val_dataset = dict(
     type=dataset_type,
     ann_file='val.json',
     data_prefix=dict(video='videos'),
     caption_mode='all',
     test_mode=True,
-    pipeline=pipeline)
-val_dataloader = dict(
-    **loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=val_dataset)
+    pipeline=pipeline,
+)
+val_dataloader = dict(**loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=val_dataset)
 test_dataloader = dict(val_dataloader, dataset=dict(val_dataset, ann_file='test.json'))
 
 val_evaluator = dict(type='VideoTextRetrievalMetric')

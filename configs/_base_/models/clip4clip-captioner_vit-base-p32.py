@@ -2,12 +2,12 @@
 # (arXiv:2002.06353); width, positions and vocabulary are those of CLIP's text tower.
 model = dict(
     type='CLIP4ClipCaptioner',
-    backbone=dict(
-        type='CLIPBackbone', pretrained='openai/clip-vit-base-patch32', frozen_layers=0),
+    backbone=dict(type='CLIPBackbone', pretrained='openai/clip-vit-base-patch32', frozen_layers=0),
     adapter=dict(type='SeqTransformerAdapter'),
     decoder=dict(type='CaptionDecoder', num_layers=3, num_heads=8, dropout=0.1, tie_embeddings=True),
     tokenizer='openai/clip-vit-base-patch32',
     caption_loss=dict(type='CaptionCrossEntropy', label_smoothing=0.1),
     retrieval_weight=1.0,
     generation=dict(method='beam', beam_size=5, length_penalty=1.0, max_new_tokens=30),
-    data_preprocessor=dict(type='VideoCaptionPreprocessor'))
+    data_preprocessor=dict(type='VideoCaptionPreprocessor'),
+)

@@ -5,17 +5,13 @@ val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
 param_scheduler = dict(
-    type='WarmUpCosineLR',
-    warmup=1,
-    start_factor=0.02,
-    cosine_begin=5,
-    end=8,
-    convert_to_iter_based=True)
+    type='WarmUpCosineLR', warmup=1, start_factor=0.02, cosine_begin=5, end=8, convert_to_iter_based=True
+)
 
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.98), weight_decay=0.05),
-    paramwise_cfg=dict(
-        norm_decay_mult=0., bias_decay_mult=0., custom_keys=dict(adapter=dict(lr_mult=2.))))
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(adapter=dict(lr_mult=2.0))),
+)
 
 auto_scale_lr = dict(enable=False, base_batch_size=64)

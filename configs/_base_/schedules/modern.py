@@ -6,13 +6,15 @@ val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')
 
 param_scheduler = dict(
-    type='WarmUpCosineLR', warmup=0.5, start_factor=0.05, end=5, convert_to_iter_based=True)
+    type='WarmUpCosineLR', warmup=0.5, start_factor=0.05, end=5, convert_to_iter_based=True
+)
 
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-5, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
     constructor='CLIPGroupsOptimWrapperConstructor',
-    paramwise_cfg=dict(head_lr_mult=10., no_decay=['bias', 'norm']))
+    paramwise_cfg=dict(head_lr_mult=10.0, no_decay=['bias', 'norm']),
+)
 
 # 8 GPUs x 16 videos
 auto_scale_lr = dict(enable=False, base_batch_size=128)

@@ -18,10 +18,12 @@ param_scheduler = [dict(type='RawCosineLR', warmup=0.1, by_epoch=True, convert_t
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='BertAdam', lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2, max_grad_norm=1.0),
+        type='BertAdam', lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2, max_grad_norm=1.0
+    ),
     clip_grad=dict(max_norm=1.0),
     constructor='CLIPGroupsOptimWrapperConstructor',
-    paramwise_cfg=dict(clip_lr_mult=1e-3, no_decay=['bias']))
+    paramwise_cfg=dict(clip_lr_mult=1e-3, no_decay=['bias']),
+)
 
 # The global batch, on any number of GPUs.
 auto_scale_lr = dict(enable=False, base_batch_size=128)

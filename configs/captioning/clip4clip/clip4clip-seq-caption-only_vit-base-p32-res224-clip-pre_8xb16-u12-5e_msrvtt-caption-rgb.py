@@ -1,3 +1,3 @@
 _base_ = 'clip4clip-seq-joint_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-caption-rgb.py'
 
-model = dict(retrieval_weight=0.)
+model = dict(retrieval_weight=0.0)

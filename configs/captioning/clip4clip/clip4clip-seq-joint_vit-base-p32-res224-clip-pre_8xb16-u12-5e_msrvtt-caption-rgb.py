@@ -1,6 +1,8 @@
 _base_ = [
-    '../../_base_/models/clip4clip-captioner_vit-base-p32.py', '../../_base_/datasets/msrvtt-caption.py',
-    '../../_base_/schedules/modern.py', '../../_base_/default_runtime.py'
+    '../../_base_/models/clip4clip-captioner_vit-base-p32.py',
+    '../../_base_/datasets/msrvtt-caption.py',
+    '../../_base_/schedules/modern.py',
+    '../../_base_/default_runtime.py',
 ]
 
 # METEOR and its tokenizer need Java, see the README. The best checkpoint is chosen on the validation split.

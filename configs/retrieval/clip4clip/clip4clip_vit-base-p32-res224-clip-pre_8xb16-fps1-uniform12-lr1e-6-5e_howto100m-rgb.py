@@ -1,6 +1,8 @@
 _base_ = [
-    '../../_base_/models/clip4clip_vit-base-p32.py', '../../_base_/datasets/howto100m.py',
-    '../../_base_/schedules/modern.py', '../../_base_/default_runtime.py'
+    '../../_base_/models/clip4clip_vit-base-p32.py',
+    '../../_base_/datasets/howto100m.py',
+    '../../_base_/schedules/modern.py',
+    '../../_base_/default_runtime.py',
 ]
 
 # The captions of a window are a bag, see --neighbours of the converter.

@@ -1,4 +1,6 @@
 _base_ = [
-    '../../_base_/models/clip4clip_vit-base-p32.py', '../../_base_/datasets/didemo.py',
-    '../../_base_/schedules/modern.py', '../../_base_/default_runtime.py'
+    '../../_base_/models/clip4clip_vit-base-p32.py',
+    '../../_base_/datasets/didemo.py',
+    '../../_base_/schedules/modern.py',
+    '../../_base_/default_runtime.py',
 ]

@@ -4,11 +4,10 @@ _base_ = [
     '../../_base_/models/clip4clip_vit-base-p32.py',
     '../../_base_/datasets/msrvtt-9k.py',
     '../../_base_/schedules/reference.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
-model = dict(
-    gather='local_gradient', loss=dict(type='SymmetricContrastiveLoss', same_video='negative'))
+model = dict(gather='local_gradient', loss=dict(type='SymmetricContrastiveLoss', same_video='negative'))
 decode = _base_.decode
 decode.sampling.reference_times = True
 pipeline = [decode, _base_.resize, _base_.format_shape, _base_.tokenize, _base_.pack]

@@ -1,4 +1,6 @@
 _base_ = [
-    '../../_base_/models/clip4clip_vit-tiny-p16.py', '../../_base_/datasets/moving-shapes.py',
-    '../../_base_/schedules/adamw-5e-4_8e.py', '../../_base_/default_runtime.py'
+    '../../_base_/models/clip4clip_vit-tiny-p16.py',
+    '../../_base_/datasets/moving-shapes.py',
+    '../../_base_/schedules/adamw-5e-4_8e.py',
+    '../../_base_/default_runtime.py',
 ]

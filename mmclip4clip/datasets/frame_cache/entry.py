@@ -1,4 +1,5 @@
 """The file of one cached video: a header with a checksum, what is known of the frames, the frames."""
+
 import json
 import math
 import os
@@ -6,7 +7,7 @@ import stat
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, List, Tuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class DamagedEntryError(ValueError):
     """A file that is not, or no longer, what was written for a key."""
 
 
-def pack_entry(key: str, info: dict, frames: np.ndarray) -> List[Any]:
+def pack_entry(key: str, info: dict, frames: np.ndarray) -> list[Any]:
     """Lay out one entry.
 
     CRC-32 because it costs 0.3 ms a MB, a fifth of BLAKE2: it finds every change within 32 bits, and of
@@ -44,7 +45,7 @@ def pack_entry(key: str, info: dict, frames: np.ndarray) -> List[Any]:
     return [FIXED.pack(MAGIC, _checksum(sizes, content, pixels)), sizes, content, pixels]
 
 
-def read_entry(path: Path, key: str) -> Tuple[dict, np.ndarray]:
+def read_entry(path: Path, key: str) -> tuple[dict, np.ndarray]:
     """Read what was written for a key, if every byte of it is still there.
 
     It is read, not mapped: a file that is cut short meanwhile is then an error, and not a signal.
@@ -72,8 +73,9 @@ def read_entry(path: Path, key: str) -> Tuple[dict, np.ndarray]:
         sizes = _read(file, SIZES.size)
         owner, length, num_bytes = SIZES.unpack(sizes)
         if HEADER + length + num_bytes != status.st_size:  # before memory is asked for
-            raise DamagedEntryError(f'it has {status.st_size} bytes, its header says '
-                                    f'{HEADER + length + num_bytes}')
+            raise DamagedEntryError(
+                f'it has {status.st_size} bytes, its header says {HEADER + length + num_bytes}'
+            )
         content = _read(file, length)
         pixels = np.empty(num_bytes, np.uint8)
         if file.readinto(pixels.data) != num_bytes:
@@ -111,12 +113,15 @@ def from_json(value: Any) -> Any:
         return [from_json(part) for part in value]
     if not isinstance(value, dict):
         return value
-    (kind, content), = value.items()
+    ((kind, content),) = value.items()
     if kind == 'array':
         dtype, shape, numbers = content
         return np.array(numbers, dtype).reshape(shape)
-    return {name: from_json(part) for name, part in content} if kind == 'dict' else tuple(
-        from_json(part) for part in content)
+    return (
+        {name: from_json(part) for name, part in content}
+        if kind == 'dict'
+        else tuple(from_json(part) for part in content)
+    )
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -133,7 +138,7 @@ def _checksum(*parts: Any) -> int:
     return checksum
 
 
-def _unpack(content: bytes, pixels: np.ndarray) -> Tuple[dict, np.ndarray]:
+def _unpack(content: bytes, pixels: np.ndarray) -> tuple[dict, np.ndarray]:
     """Turn JSON and pixels into what was packed; a checksum that fits does not say who wrote them."""
     try:
         said = json.loads(content)

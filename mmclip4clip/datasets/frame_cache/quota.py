@@ -1,11 +1,12 @@
 """How much a folder of files may take on disk, over all processes that write to it."""
+
 import fcntl
 import os
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, Optional
 
 BLOCK = 4096  # bytes; file systems give whole blocks
 COUNT = 'size.txt'  # in the folder: what its entries take, and a checksum
@@ -29,7 +30,7 @@ class DiskQuota:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
 
-    def create(self, path: Path, size: int, replaced: int = 0) -> Optional[int]:
+    def create(self, path: Path, size: int, replaced: int = 0) -> int | None:
         """Make a file to be written, if there is room for it.
 
         Args:
@@ -133,7 +134,7 @@ def _remove_abandoned(path: str) -> bool:
         os.close(descriptor)
 
 
-def _read_count(descriptor: int) -> Optional[int]:
+def _read_count(descriptor: int) -> int | None:
     """Return the bytes in use, or None if the count is missing or damaged."""
     try:
         used, checksum = os.pread(descriptor, 64, 0).split()

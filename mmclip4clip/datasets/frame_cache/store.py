@@ -1,7 +1,7 @@
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -26,10 +26,10 @@ class FrameStore:
         self.folder, self.max_gib, self._warn = folder.absolute(), max_gib, warn
         self._quota = DiskQuota(self.folder, int(max_gib * 2**30))
         self._writes = True
-        self._said: Set[str] = set()
-        self._damaged: Set[str] = set()
+        self._said: set[str] = set()
+        self._damaged: set[str] = set()
 
-    def read(self, key: str) -> Optional[Tuple[dict, np.ndarray]]:
+    def read(self, key: str) -> tuple[dict, np.ndarray] | None:
         """Return what was written for a key, see :func:`read_entry`; None if that cannot be had."""
         path = self._path(key)
         try:
@@ -38,8 +38,11 @@ class FrameStore:
             return None
         except (OSError, DamagedEntryError) as error:
             self._damaged.add(key)
-            self._warn_once('damaged', f'{path} of the cache of frames cannot be used: {error}. Its video is '
-                            'decoded again, and the file replaced; further ones are not logged')
+            self._warn_once(
+                'damaged',
+                f'{path} of the cache of frames cannot be used: {error}. Its video is '
+                'decoded again, and the file replaced; further ones are not logged',
+            )
             return None
 
     def write(self, key: str, info: dict, frames: np.ndarray) -> None:
@@ -59,10 +62,13 @@ class FrameStore:
             self._warn_once('deleted', f'the cache {self.folder} was deleted while it was written to')
         except OSError as error:
             self._writes = False
-            self._warn_once('off', f'the cache {self.folder} cannot be written: {error}. From now on this '
-                            'process only reads from it; videos that are not in it are decoded each time')
+            self._warn_once(
+                'off',
+                f'the cache {self.folder} cannot be written: {error}. From now on this '
+                'process only reads from it; videos that are not in it are decoded each time',
+            )
 
-    def _write(self, path: Path, replaces: bool, parts: List) -> None:
+    def _write(self, path: Path, replaces: bool, parts: list) -> None:
         old = path.stat().st_size if path.exists() else None
         if old is not None and not replaces:  # another process was quicker
             return
@@ -71,9 +77,12 @@ class FrameStore:
         descriptor = self._quota.create(partial, sum(memoryview(part).nbytes for part in parts), old or 0)
         if descriptor is None:
             self._writes = False
-            self._warn_once('full', f'the cache {self.folder} has reached max_gib={self.max_gib}: videos '
-                            'that are not in it are decoded each time. Raise max_gib, or delete the folder '
-                            'if it holds videos or transforms of old')
+            self._warn_once(
+                'full',
+                f'the cache {self.folder} has reached max_gib={self.max_gib}: videos '
+                'that are not in it are decoded each time. Raise max_gib, or delete the folder '
+                'if it holds videos or transforms of old',
+            )
             return
         try:
             with open(descriptor, 'wb') as file:

@@ -1,4 +1,4 @@
-from typing import Dict, Iterator, List
+from collections.abc import Iterator
 
 import torch
 from mmaction.registry import DATA_SAMPLERS
@@ -41,10 +41,12 @@ class DistinctVideoBatchSampler(Sampler):
 
     def __init__(self, sampler: DefaultSampler, batch_size: int, drop_last: bool = False) -> None:
         if type(sampler) is not DefaultSampler:
-            raise TypeError("DistinctVideoBatchSampler needs sampler=dict(type='DefaultSampler'), "
-                            f'got {type(sampler).__name__}')
+            raise TypeError(
+                "DistinctVideoBatchSampler needs sampler=dict(type='DefaultSampler'), "
+                f'got {type(sampler).__name__}'
+            )
         self.sampler, self.batch_size = sampler, batch_size
-        videos: Dict[str, List[int]] = {}
+        videos: dict[str, list[int]] = {}
         with kept_random_states():  # an item may draw its caption
             for i in range(len(sampler.dataset)):
                 item = sampler.dataset.get_data_info(i)
@@ -59,24 +61,29 @@ class DistinctVideoBatchSampler(Sampler):
             self.num_batches = max(-(-total // full), int(self.counts.max()))
             self.num_items = total
         self._check(full)
-        print_log(f'{self.num_items} of {total} items come in each epoch, in {len(self)} batches without a '
-                  f'video twice; there are {len(videos)} videos with at most {self.counts.max()} items each',
-                  logger='current')
+        print_log(
+            f'{self.num_items} of {total} items come in each epoch, in {len(self)} batches without a '
+            f'video twice; there are {len(videos)} videos with at most {self.counts.max()} items each',
+            logger='current',
+        )
 
     def _check(self, full: int) -> None:
         if not self.num_batches:
-            raise ValueError(f'{len(self.videos)} videos do not fill a batch of {full} (batch_size x '
-                             'processes): lower batch_size, or set drop_last=False')
+            raise ValueError(
+                f'{len(self.videos)} videos do not fill a batch of {full} (batch_size x '
+                'processes): lower batch_size, or set drop_last=False'
+            )
         if self.num_items // self.num_batches < self.sampler.world_size:
             raise ValueError(
                 f'{self.num_items} items in {self.num_batches} batches, which one video needs, leave nothing '
-                f'to some of {self.sampler.world_size} processes: set drop_last=True')
+                f'to some of {self.sampler.world_size} processes: set drop_last=True'
+            )
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch, the same on every process."""
         return self.num_batches
 
-    def __iter__(self) -> Iterator[List[int]]:
+    def __iter__(self) -> Iterator[list[int]]:
         """Yield this process's part of each batch of an epoch."""
         epoch = self.sampler.epoch if self.sampler.shuffle else 0
         generator = torch.Generator().manual_seed(self.sampler.seed + epoch)
@@ -91,7 +98,7 @@ class DistinctVideoBatchSampler(Sampler):
             batch = race.topk(-(-int(left.sum()) // remaining), largest=False).indices
             left[batch] -= 1
             items = [queues[v].pop() for v in batch.tolist()]  # for all processes, to keep step with them
-            yield items[self.sampler.rank::self.sampler.world_size]
+            yield items[self.sampler.rank :: self.sampler.world_size]
 
     def _draw_counts(self, generator: torch.Generator) -> Tensor:
         """Draw how many captions of each video come in an epoch, (V,)."""

@@ -1,4 +1,4 @@
-from typing import Dict, Iterator, List
+from collections.abc import Iterator
 
 import torch
 from mmaction.registry import DATA_SAMPLERS
@@ -27,7 +27,7 @@ class GroupedSampler(DefaultSampler):
     def __init__(self, dataset, first_epoch: int = 0, **kwargs) -> None:
         super().__init__(dataset, **kwargs)
         self.first_epoch = first_epoch
-        groups: Dict[str, List[int]] = {}
+        groups: dict[str, list[int]] = {}
         with kept_random_states():  # an item may draw its caption
             for i in range(len(dataset)):
                 item = dataset.get_data_info(i)
@@ -44,5 +44,5 @@ class GroupedSampler(DefaultSampler):
             order = torch.randperm(len(self.groups), generator=generator).tolist()
         indices = [i for g in order for i in self.groups[g]]
         if self.round_up:
-            indices = (indices * (self.total_size // len(indices) + 1))[:self.total_size]
-        return iter(indices[self.rank:self.total_size:self.world_size])
+            indices = (indices * (self.total_size // len(indices) + 1))[: self.total_size]
+        return iter(indices[self.rank : self.total_size : self.world_size])

@@ -1,5 +1,5 @@
+from collections.abc import Iterator
 from itertools import islice
-from typing import Iterator, List, Optional
 
 from mmaction.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
@@ -18,11 +18,15 @@ class ResumableBatchSampler(Sampler):
         batch_sampler (dict, optional): Config of another batch sampler, which forms the batches.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False,
-                 batch_sampler: Optional[dict] = None) -> None:
+    def __init__(
+        self, sampler: Sampler, batch_size: int, drop_last: bool = False, batch_sampler: dict | None = None
+    ) -> None:
         self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
-        self.batches = BatchSampler(sampler, batch_size, drop_last) if batch_sampler is None else \
-            DATA_SAMPLERS.build(batch_sampler, default_args=dict(sampler=sampler, batch_size=batch_size))
+        self.batches = (
+            BatchSampler(sampler, batch_size, drop_last)
+            if batch_sampler is None
+            else DATA_SAMPLERS.build(batch_sampler, default_args=dict(sampler=sampler, batch_size=batch_size))
+        )
         self._skipped = 0
 
     def skip(self, batches: int) -> None:
@@ -33,7 +37,7 @@ class ResumableBatchSampler(Sampler):
         """Return the number of batches of a whole epoch."""
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[List[int]]:
+    def __iter__(self) -> Iterator[list[int]]:
         """Yield the batches of an epoch, or the rest of it."""
         skipped, self._skipped = self._skipped, 0
         tell = getattr(getattr(self.sampler, 'dataset', None), 'set_seed_and_epoch', None)

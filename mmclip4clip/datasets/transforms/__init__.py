@@ -8,6 +8,14 @@ from .text import TokenizeCaptions, TokenizeTargets
 from .time_window import TimeWindow
 
 __all__ = [
-    'CacheFrames', 'DecodeVideo', 'PackVideoCaptions', 'RandomShift', 'ResizeCenterCrop',
-    'SampleAtRate', 'SampleEvenly', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets'
+    'CacheFrames',
+    'DecodeVideo',
+    'PackVideoCaptions',
+    'RandomShift',
+    'ResizeCenterCrop',
+    'SampleAtRate',
+    'SampleEvenly',
+    'TimeWindow',
+    'TokenizeCaptions',
+    'TokenizeTargets',
 ]

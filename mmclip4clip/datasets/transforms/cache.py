@@ -3,9 +3,9 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Set
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -21,17 +21,63 @@ from ..video_readers.storage import read_error
 
 CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
 # What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
-FRAME_KEYS = frozenset((
-    'avg_fps', 'backend', 'clamped_frames', 'clip_len', 'crop_bbox', 'crop_quadruple', 'flip',
-    'flip_direction', 'frame_inds', 'frame_interval', 'frame_times', 'img_shape', 'input_shape', 'keep_ratio',
-    'lazy', 'num_clips', 'num_crops', 'original_shape', 'reported_frames', 'scale_factor', 'start_index',
-    'total_frames'))
-ITEM_KEYS = frozenset((
-    'caption_mask', 'caption_tokens', 'captions', 'data_samples', 'end', 'filename', 'group', 'group_key',
-    'imgs', 'start', 'text_mask', 'tokens', 'video_id', 'video_key'))
-DECODERS = ('av', 'decord', 'eva-decord', 'opencv-python', 'opencv-contrib-python', 'opencv-python-headless',
-            'pillow', 'mmcv', 'mmcv-lite', 'mmaction2')
-_TOLD: Set[Path] = set()  # folders with a cache of old, of which this process has told
+FRAME_KEYS = frozenset(
+    (
+        'avg_fps',
+        'backend',
+        'clamped_frames',
+        'clip_len',
+        'crop_bbox',
+        'crop_quadruple',
+        'flip',
+        'flip_direction',
+        'frame_inds',
+        'frame_interval',
+        'frame_times',
+        'img_shape',
+        'input_shape',
+        'keep_ratio',
+        'lazy',
+        'num_clips',
+        'num_crops',
+        'original_shape',
+        'reported_frames',
+        'scale_factor',
+        'start_index',
+        'total_frames',
+    )
+)
+ITEM_KEYS = frozenset(
+    (
+        'caption_mask',
+        'caption_tokens',
+        'captions',
+        'data_samples',
+        'end',
+        'filename',
+        'group',
+        'group_key',
+        'imgs',
+        'start',
+        'text_mask',
+        'tokens',
+        'video_id',
+        'video_key',
+    )
+)
+DECODERS = (
+    'av',
+    'decord',
+    'eva-decord',
+    'opencv-python',
+    'opencv-contrib-python',
+    'opencv-python-headless',
+    'pillow',
+    'mmcv',
+    'mmcv-lite',
+    'mmaction2',
+)
+_TOLD: set[Path] = set()  # folders with a cache of old, of which this process has told
 
 
 @TRANSFORMS.register_module()
@@ -74,13 +120,15 @@ class CacheFrames(BaseTransform):
             its frames.
     """
 
-    def __init__(self, transforms: List[dict], folder: str, max_gib: float = 50.,
-                 keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self, transforms: list[dict], folder: str, max_gib: float = 50.0, keys: Sequence[str] = ()
+    ) -> None:
         if not max_gib > 0:
             raise ValueError(f'max_gib must be positive, got {max_gib}')
         if isinstance(keys, str) or ITEM_KEYS & set(keys):
-            raise ValueError(f'keys must be a list of what transforms say of frames, without {ITEM_KEYS}; '
-                             f'got {keys!r}')
+            raise ValueError(
+                f'keys must be a list of what transforms say of frames, without {ITEM_KEYS}; got {keys!r}'
+            )
         self.transforms = Compose(transforms)
         self.configs = json.dumps(transforms, sort_keys=True, default=str)
         self.folder, self.max_gib, self.keys = Path(folder), max_gib, FRAME_KEYS | set(keys)
@@ -88,7 +136,7 @@ class CacheFrames(BaseTransform):
         self._unchecked, self._left_out = CHECKED, False
         tell_of_lmdb(self.folder)
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Read the video's frames, or decode and keep them.
 
         Raises:
@@ -117,10 +165,20 @@ class CacheFrames(BaseTransform):
             stat = os.stat(results['filename'])
         except OSError as error:
             kind = type(read_error(error))  # whether it is the storage's fault or the file's
-            raise kind(f"{results['filename']} cannot be read; {error.strerror}") from error
+            raise kind(f'{results["filename"]} cannot be read; {error.strerror}') from error
         given = sorted((name, repr(results[name])) for name in results.keys() & (self.keys | {'modality'}))
-        parts = (os.path.abspath(results['filename']), stat.st_size, stat.st_mtime_ns, stat.st_ino,
-                 results.get('start'), results.get('end'), given, self.configs, __version__, versions())
+        parts = (
+            os.path.abspath(results['filename']),
+            stat.st_size,
+            stat.st_mtime_ns,
+            stat.st_ino,
+            results.get('start'),
+            results.get('end'),
+            given,
+            self.configs,
+            __version__,
+            versions(),
+        )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _check_repeats(self, before: dict, results: dict) -> None:
@@ -128,22 +186,30 @@ class CacheFrames(BaseTransform):
             return
         self._unchecked -= 1
         again = self.transforms(dict(before))
-        if len(results['imgs']) != len(again['imgs']) or \
-                not all(map(np.array_equal, results['imgs'], again['imgs'])):
-            raise ValueError(f"{results['filename']}: the transforms of CacheFrames give other frames each "
-                             'time; what is random must come after it, and sampling must not be random')
+        if len(results['imgs']) != len(again['imgs']) or not all(
+            map(np.array_equal, results['imgs'], again['imgs'])
+        ):
+            raise ValueError(
+                f'{results["filename"]}: the transforms of CacheFrames give other frames each '
+                'time; what is random must come after it, and sampling must not be random'
+            )
 
     def _frame_keys(self, before: dict, results: dict) -> dict:
         """Select what the transforms said of the frames, and name, once, what else they said."""
-        changed = {name: value for name, value in results.items()
-                   if name != 'imgs' and (name not in before or value is not before[name])}
+        changed = {
+            name: value
+            for name, value in results.items()
+            if name != 'imgs' and (name not in before or value is not before[name])
+        }
         added = {name: value for name, value in changed.items() if name in self.keys and can_be_kept(value)}
         others = sorted(name for name in changed.keys() - added.keys() if changed[name] is not None)
         if others and not self._left_out:
             self._left_out = True
-            warn(f'the transforms of CacheFrames also add or change {", ".join(others)}, which a cache of '
-                 'frames does not give: it stays as it was before. Do that after CacheFrames, or name in its '
-                 'argument keys what says something of the frames alone')
+            warn(
+                f'the transforms of CacheFrames also add or change {", ".join(others)}, which a cache of '
+                'frames does not give: it stays as it was before. Do that after CacheFrames, or name in its '
+                'argument keys what says something of the frames alone'
+            )
         return added
 
     def _keep(self, key: str, before: dict, added: dict, imgs: Sequence) -> None:
@@ -151,8 +217,10 @@ class CacheFrames(BaseTransform):
             return
         frames = np.asarray(imgs)
         if frames.dtype != np.uint8:
-            raise ValueError(f'CacheFrames keeps uint8 frames, its transforms give {frames.dtype}: leave '
-                             'normalizing to the model')
+            raise ValueError(
+                f'CacheFrames keeps uint8 frames, its transforms give {frames.dtype}: leave '
+                'normalizing to the model'
+            )
         try:
             unchanged = self._key(before) == key
         except VideoReadError:
@@ -161,12 +229,13 @@ class CacheFrames(BaseTransform):
             self._store.write(key, {**added, 'as list': isinstance(imgs, list)}, frames)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}({self.transforms!r}, folder={str(self.folder)!r}, '
-                f'max_gib={self.max_gib})')
+        return (
+            f'{type(self).__name__}({self.transforms!r}, folder={str(self.folder)!r}, max_gib={self.max_gib})'
+        )
 
 
 @functools.cache
-def versions() -> Dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of what decodes and resizes, as far as it is installed."""
     found = {}
     for name in DECODERS:
@@ -190,8 +259,10 @@ def tell_of_lmdb(folder: Path) -> None:
     """Say, once, that a cache of an earlier version lies in a folder and can be deleted."""
     if folder not in _TOLD and (folder / 'data.mdb').is_file():
         _TOLD.add(folder)
-        warn(f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
-             'longer read, nor counted for max_gib: they can be deleted')
+        warn(
+            f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
+            'longer read, nor counted for max_gib: they can be deleted'
+        )
 
 
 def warn(message: str) -> None:

@@ -1,4 +1,4 @@
-from typing import List, Optional, Sequence, Type, Union
+from collections.abc import Sequence
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -68,25 +68,31 @@ class DecodeVideo(BaseTransform):
         ImportError: If the package of a backend is missing.
     """
 
-    def __init__(self,
-                 sampling: Union[dict, BaseTransform, Sequence],
-                 backends: Sequence[str] = ('pyav', 'decord', 'opencv'),
-                 time_limit: Optional[float] = 60,
-                 min_frames: int = 1,
-                 max_bytes: Optional[int] = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        sampling: dict | BaseTransform | Sequence,
+        backends: Sequence[str] = ('pyav', 'decord', 'opencv'),
+        time_limit: float | None = 60,
+        min_frames: int = 1,
+        max_bytes: int | None = MAX_BYTES,
+    ) -> None:
         check_backends(backends)
         if time_limit is not None and not time_limit > 0:
             raise ValueError(f'time_limit must be positive seconds or None, got {time_limit}')
         if not (max_bytes is None and time_limit is None or max_bytes is not None and max_bytes > 0):
-            raise ValueError('max_bytes must be positive, or None together with time_limit=None; got '
-                             f'{max_bytes} and time_limit={time_limit}')
+            raise ValueError(
+                'max_bytes must be positive, or None together with time_limit=None; got '
+                f'{max_bytes} and time_limit={time_limit}'
+            )
         if min_frames < 1:
             raise ValueError(f'min_frames must be at least 1, got {min_frames}')
         steps = list(sampling) if isinstance(sampling, (list, tuple)) else [sampling]
         self.sampling = Compose(steps)
         if not any(isinstance(step, TimeWindow) for step in self.sampling.transforms):
-            self.sampling.transforms.insert(0, TimeWindow(any(
-                getattr(step, 'reference_times', False) for step in self.sampling.transforms)))
+            self.sampling.transforms.insert(
+                0,
+                TimeWindow(any(getattr(step, 'reference_times', False) for step in self.sampling.transforms)),
+            )
         self.backends, self.time_limit, self.min_frames = tuple(backends), time_limit, min_frames
         self.max_bytes = max_bytes
         self._process = None if time_limit is None else ReaderProcess(max_bytes)
@@ -122,7 +128,8 @@ class DecodeVideo(BaseTransform):
         if reader.num_frames < self.min_frames:
             raise VideoReadError(f'it has {reader.num_frames} frames, min_frames={self.min_frames}')
         results.update(
-            total_frames=reader.num_frames, avg_fps=reader.fps, reported_frames=reader.reported_frames)
+            total_frames=reader.num_frames, avg_fps=reader.fps, reported_frames=reader.reported_frames
+        )
         if reader.times is not None:
             results['frame_times'] = reader.times
         results.setdefault('start_index', 0)
@@ -131,15 +138,18 @@ class DecodeVideo(BaseTransform):
         except UnsuitableVideoError as error:
             raise VideoReadError(str(error)) from error
         except Exception as error:  # no fault of the video, which must not be replaced for it
-            raise RuntimeError(f"sampling the frames of {results['filename']} failed; "
-                               f'{describe(error)}') from error
+            raise RuntimeError(
+                f'sampling the frames of {results["filename"]} failed; {describe(error)}'
+            ) from error
         sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted)
         check_sides(*frames[0].shape[1::-1])
         if reader.num_frames <= results['start_index']:  # its last frame is of before the window
-            raise VideoReadError(f"the window starts at frame {results['start_index']}, but only "
-                                 f'{reader.num_frames} frames decode')
+            raise VideoReadError(
+                f'the window starts at frame {results["start_index"]}, but only '
+                f'{reader.num_frames} frames decode'
+            )
         frames_size = sum(frames[place].nbytes for place in places)
         check_bytes(frames_size, frames[0].shape, self.max_bytes)  # copies are made here
         results['imgs'] = imgs = separate([frames[place] for place in places])
@@ -149,11 +159,13 @@ class DecodeVideo(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(sampling={self.sampling.transforms}, backends={self.backends}, '
-                f'time_limit={self.time_limit}, min_frames={self.min_frames}, max_bytes={self.max_bytes})')
+        return (
+            f'{type(self).__name__}(sampling={self.sampling.transforms}, backends={self.backends}, '
+            f'time_limit={self.time_limit}, min_frames={self.min_frames}, max_bytes={self.max_bytes})'
+        )
 
 
-def kind_of(errors: Sequence[VideoReadError]) -> Type[VideoReadError]:
+def kind_of(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
     """Return the class of errors that says most of what several backends found.
 
     If one of them was refused by the storage or stalled, nothing is known of the video.
@@ -163,7 +175,7 @@ def kind_of(errors: Sequence[VideoReadError]) -> Type[VideoReadError]:
     return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
 
 
-def separate(frames: List[np.ndarray]) -> List[np.ndarray]:
+def separate(frames: list[np.ndarray]) -> list[np.ndarray]:
     """Copy a frame that comes again: later transforms may change frames in place."""
     seen, own = set(), []
     for frame in frames:

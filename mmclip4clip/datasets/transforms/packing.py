@@ -1,4 +1,4 @@
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -33,8 +33,7 @@ class PackVideoCaptions(BaseTransform):
     """
 
     def __init__(
-        self,
-        meta_keys: Sequence[str] = ('video_id', 'filename', 'captions', 'start', 'end', 'group')
+        self, meta_keys: Sequence[str] = ('video_id', 'filename', 'captions', 'start', 'end', 'group')
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 
@@ -48,15 +47,17 @@ class PackVideoCaptions(BaseTransform):
         imgs = torch.as_tensor(np.ascontiguousarray(results['imgs']))
         if imgs.ndim != 4 or imgs.shape[1] != 3 or imgs.dtype != torch.uint8:
             raise ValueError(
-                f"{results.get('filename')}: expected imgs of (T, 3, H, W) uint8, got "
-                f"{tuple(imgs.shape)} {imgs.dtype}; end the pipeline with "
-                "dict(type='FormatShape', input_format='NCHW') and leave normalising to the model")
+                f'{results.get("filename")}: expected imgs of (T, 3, H, W) uint8, got '
+                f'{tuple(imgs.shape)} {imgs.dtype}; end the pipeline with '
+                "dict(type='FormatShape', input_format='NCHW') and leave normalising to the model"
+            )
         clip_len, num_clips = results.get('clip_len', len(imgs)), results.get('num_clips', 1)
         if len(imgs) != clip_len * num_clips:
             raise ValueError(
-                f"{results.get('filename')}: expected {clip_len * num_clips} frames ({clip_len=}, "
+                f'{results.get("filename")}: expected {clip_len * num_clips} frames ({clip_len=}, '
                 f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames; '
-                'leave out ThreeCrop, TenCrop and the like')
+                'leave out ThreeCrop, TenCrop and the like'
+            )
         sample = ActionDataSample()
         sample.set_metainfo({key: results[key] for key in (*self.meta_keys, *KEYS) if key in results})
         inputs = dict(imgs=imgs, tokens=results['tokens'], text_mask=results['text_mask'])

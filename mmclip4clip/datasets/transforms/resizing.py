@@ -1,5 +1,3 @@
-from typing import Tuple
-
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -52,8 +50,10 @@ class ResizeCenterCrop(BaseTransform):
 
     def _resize(self, frame: np.ndarray, filename: str) -> np.ndarray:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
-            raise ValueError(f'{filename}: expected frames (H, W, 3) of uint8, got {frame.shape} of '
-                             f'{frame.dtype}; ResizeCenterCrop comes before FormatShape')
+            raise ValueError(
+                f'{filename}: expected frames (H, W, 3) of uint8, got {frame.shape} of '
+                f'{frame.dtype}; ResizeCenterCrop comes before FormatShape'
+            )
         height, width = frame.shape[:2]
         check_sides(width, height, f'{filename} cannot be read; ')  # of other decoders than DecodeVideo
         width, height = resized_size(width, height, self.size)
@@ -77,11 +77,12 @@ def check_sides(width: int, height: int, start: str = '') -> None:
         VideoReadError: If one side is more than 100 times the other.
     """
     if not 0 < max(width, height) <= LONGEST * min(width, height):
-        raise VideoReadError(f'{start}its frames have {width} x {height} pixels, one side more than '
-                             f'{LONGEST} times the other')
+        raise VideoReadError(
+            f'{start}its frames have {width} x {height} pixels, one side more than {LONGEST} times the other'
+        )
 
 
-def resized_size(width: int, height: int, size: int) -> Tuple[int, int]:
+def resized_size(width: int, height: int, size: int) -> tuple[int, int]:
     """Return width and height after a resize to a short side, by torchvision's rule."""
     short, long = min(width, height), max(width, height)
     long = int(size * long / short)

@@ -19,6 +19,7 @@ def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
     Returns:
         np.ndarray: Numbers of frames, rising, at least one, (<= T,).
     """
+
     def moment(number: np.ndarray) -> np.ndarray:
         # 1e-6: so that second 1 of 25 frames a second is frame 25 and not 24 by rounding.
         return number / fps + 1e-6
@@ -76,8 +77,9 @@ class SampleAtRate(BaseTransform):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, fps: float = 1.0, max_frames: int = 12, cut: str = 'uniform',
-                 reference_times: bool = False) -> None:
+    def __init__(
+        self, fps: float = 1.0, max_frames: int = 12, cut: str = 'uniform', reference_times: bool = False
+    ) -> None:
         check_rate(fps)
         if max_frames < 1:
             raise ValueError(f'max_frames must be at least 1, got {max_frames}')
@@ -97,15 +99,19 @@ class SampleAtRate(BaseTransform):
         total, video_fps = results['total_frames'], results['avg_fps']
         if total < 1 or not 0 < video_fps < np.inf:
             raise UnsuitableVideoError(
-                f"{results.get('filename')}: expected frames and a frame rate, got "
-                f'{total} frames at {video_fps} frames per second')
-        inds = (self._as_the_reference(results) if self.reference_times
-                else shown_frames(*when_shown(results), self.fps))
+                f'{results.get("filename")}: expected frames and a frame rate, got '
+                f'{total} frames at {video_fps} frames per second'
+            )
+        inds = (
+            self._as_the_reference(results)
+            if self.reference_times
+            else shown_frames(*when_shown(results), self.fps)
+        )
         if len(inds) > self.max_frames:
             if self.cut == 'head':
-                inds = inds[:self.max_frames]
+                inds = inds[: self.max_frames]
             elif self.cut == 'tail':
-                inds = inds[-self.max_frames:]
+                inds = inds[-self.max_frames :]
             else:
                 inds = inds[np.linspace(0, len(inds) - 1, self.max_frames).astype(int)]
         results['frame_inds'] = inds.astype(np.int32) + results['start_index']
@@ -119,16 +125,19 @@ class SampleAtRate(BaseTransform):
         rate, wanted = reference_rate(results), int(self.fps)
         if wanted > rate:
             raise UnsuitableVideoError(
-                f"{results.get('filename')}: with reference_times=True a video of {rate} frames "
-                f'per second gives no {wanted} a second')
+                f'{results.get("filename")}: with reference_times=True a video of {rate} frames '
+                f'per second gives no {wanted} a second'
+            )
         inds = np.arange(results['total_frames'])
         within = inds % rate  # place in its second
         interval = rate // wanted
         return inds[(within % interval == 0) & (within < wanted * interval)]
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(fps={self.fps}, max_frames={self.max_frames}, '
-                f'cut={self.cut!r}, reference_times={self.reference_times})')
+        return (
+            f'{type(self).__name__}(fps={self.fps}, max_frames={self.max_frames}, '
+            f'cut={self.cut!r}, reference_times={self.reference_times})'
+        )
 
 
 @TRANSFORMS.register_module()

@@ -39,13 +39,17 @@ class RandomShift(BaseTransform):
         """
         shapes = sorted({np.shape(img) for img in results['imgs']})
         if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] != 3 or min(shapes[0][:2]) <= self.pixels:
-            raise ValueError(f"{results.get('filename')}: expected imgs of (T, H, W, 3), all of one size, "
-                             f'with more than pixels={self.pixels} a side, got frames of {shapes}; '
-                             'RandomShift comes before FormatShape')
+            raise ValueError(
+                f'{results.get("filename")}: expected imgs of (T, H, W, 3), all of one size, '
+                f'with more than pixels={self.pixels} a side, got frames of {shapes}; '
+                'RandomShift comes before FormatShape'
+            )
         height, width = shapes[0][:2]
         around = ((self.pixels, self.pixels), (self.pixels, self.pixels), (0, 0))
         y, x = np.random.randint(2 * self.pixels + 1, size=2)
-        moved = [np.pad(img, around, mode='reflect')[y:y + height, x:x + width] for img in results['imgs']]
+        moved = [
+            np.pad(img, around, mode='reflect')[y : y + height, x : x + width] for img in results['imgs']
+        ]
         return dict(results, imgs=moved)
 
     def __repr__(self) -> str:

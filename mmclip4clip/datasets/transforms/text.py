@@ -1,5 +1,3 @@
-from typing import Dict, List
-
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -95,11 +93,11 @@ def _check_max_words(max_words: int) -> None:
         raise ValueError(f'max_words counts start and end, so it must be at least 3, got {max_words}')
 
 
-def _pad(encoded: List[List[int]], tokens_key: str, mask_key: str) -> Dict[str, np.ndarray]:
+def _pad(encoded: list[list[int]], tokens_key: str, mask_key: str) -> dict[str, np.ndarray]:
     """Pad the ids of N captions with 0 to the longest, (N, L), and tell by a mask (N, L) what is real."""
     lengths = np.array([len(ids) for ids in encoded])
     mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
     tokens = np.zeros_like(mask)
     for row, ids in zip(tokens, encoded):
-        row[:len(ids)] = ids
+        row[: len(ids)] = ids
     return {tokens_key: tokens, mask_key: mask}

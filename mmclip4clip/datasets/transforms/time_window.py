@@ -1,5 +1,3 @@
-from typing import Optional, Tuple
-
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -13,7 +11,7 @@ class UnsuitableVideoError(ValueError):
     """
 
 
-def when_shown(results: dict) -> Tuple[np.ndarray, float]:
+def when_shown(results: dict) -> tuple[np.ndarray, float]:
     """Find when each frame of a video, or of its window, is shown.
 
     Args:
@@ -27,7 +25,7 @@ def when_shown(results: dict) -> Tuple[np.ndarray, float]:
     total, first, fps = results['total_frames'], results['start_index'], results['avg_fps']
     if results.get('frame_times') is None:
         return np.arange(total) / fps, total / fps
-    times = results['frame_times'][first:first + total]
+    times = results['frame_times'][first : first + total]
     times = times - times[0]
     return times, times[-1] + (times[-1] - times[-2] if total > 1 else 1 / fps)
 
@@ -44,8 +42,9 @@ def reference_rate(results: dict) -> int:
     fps = int(results['avg_fps'] + 1e-6)
     if fps < 1:
         raise UnsuitableVideoError(
-            f"{results.get('filename')}: reference_times needs at least 1 frame per second, got "
-            f"{results['avg_fps']}")
+            f'{results.get("filename")}: reference_times needs at least 1 frame per second, got '
+            f'{results["avg_fps"]}'
+        )
     return fps
 
 
@@ -95,8 +94,9 @@ class TimeWindow(BaseTransform):
         times, duration = when_shown(results)
         if start >= duration - 1e-6:
             raise UnsuitableVideoError(
-                f"{results.get('filename')}: the window starts at {start} s, but the "
-                f'video ends at {duration:.2f} s')
+                f'{results.get("filename")}: the window starts at {start} s, but the '
+                f'video ends at {duration:.2f} s'
+            )
         # From the frame on show at the start to the last one that appears before the end.
         first = max(0, np.searchsorted(times, start + 1e-6, 'right') - 1)
         last = len(times) if end is None else np.searchsorted(times, end - 1e-6, 'left')
@@ -104,12 +104,13 @@ class TimeWindow(BaseTransform):
         results['start_index'] = results['start_index'] + int(first)
         return results
 
-    def _as_the_reference(self, results: dict, start: float, end: Optional[float]) -> dict:
+    def _as_the_reference(self, results: dict, start: float, end: float | None) -> dict:
         fps, total = reference_rate(results), results['total_frames']
         if start * fps >= total:
             raise UnsuitableVideoError(
-                f"{results.get('filename')}: the window starts at {start} s, frame {start * fps:.0f} at "
-                f'{fps} frames per second, but there are {total} frames')
+                f'{results.get("filename")}: the window starts at {start} s, frame {start * fps:.0f} at '
+                f'{fps} frames per second, but there are {total} frames'
+            )
         first = int(start * fps)
         seconds = np.inf if end is None else max(1, np.ceil(end + 1 - start))
         results['total_frames'] = int(min(total - first, seconds * fps))

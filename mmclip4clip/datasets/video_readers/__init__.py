@@ -1,4 +1,5 @@
 """Backends that read video files, behind one contract."""
+
 from .backends import BACKENDS, check_backends, open_reader
 from .decord_reader import DecordReader
 from .errors import NoVideoError, ReaderStalledError, VideoReadError, VideoUnavailableError
@@ -8,7 +9,16 @@ from .reader import VideoReader
 from .reader_process import ReaderProcess
 
 __all__ = [
-    'BACKENDS', 'DecordReader', 'NoVideoError', 'OpenCVReader', 'PyAVReader', 'ReaderProcess',
-    'ReaderStalledError', 'VideoReadError', 'VideoReader', 'VideoUnavailableError', 'check_backends',
-    'open_reader'
+    'BACKENDS',
+    'DecordReader',
+    'NoVideoError',
+    'OpenCVReader',
+    'PyAVReader',
+    'ReaderProcess',
+    'ReaderStalledError',
+    'VideoReadError',
+    'VideoReader',
+    'VideoUnavailableError',
+    'check_backends',
+    'open_reader',
 ]

@@ -1,6 +1,7 @@
 """Open a video with a backend by its name."""
+
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Dict, Optional, Sequence, Type
 
 from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
@@ -8,7 +9,7 @@ from .pyav_reader import PyAVReader
 from .reader import VideoReader
 from .storage import explain
 
-BACKENDS: Dict[str, Type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
+BACKENDS: dict[str, type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
 PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
 
 
@@ -27,7 +28,7 @@ def check_backends(names: Sequence[str]) -> None:
             raise ImportError(f'the backend {name!r} needs a package that is missing: pip install {package}')
 
 
-def open_reader(backend: str, filename: str, max_bytes: Optional[int] = None) -> VideoReader:
+def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> VideoReader:
     """Open a video with the backend of this name.
 
     Args:

@@ -1,5 +1,3 @@
-from typing import Dict, List
-
 import av
 import numpy as np
 
@@ -28,6 +26,7 @@ class DecordReader(VideoReader):
 
     def __init__(self, filename: str) -> None:
         import decord
+
         container, stream = open_video(filename)
         with container:
             if container.format.name not in FORMATS:
@@ -39,11 +38,12 @@ class DecordReader(VideoReader):
         self.num_frames = min(len(self._reader), packets.num_frames)
         self.fps, self.times = packets.fps, packets.times
         self.reported_frames = max(packets.reported_frames, self.num_frames)
-        self._can_seek = (packets.closed and container.format.name != 'avi'
-                          and packets.num_frames == len(self._reader))
+        self._can_seek = (
+            packets.closed and container.format.name != 'avi' and packets.num_frames == len(self._reader)
+        )
         self._shape = stream.codec_context.height, stream.codec_context.width
 
-    def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
+    def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         # A seek costs about as much as decoding three frames.
         if self._can_seek and indices[-1] >= 3 * len(indices):
             self._count(*self._shape, len(indices))

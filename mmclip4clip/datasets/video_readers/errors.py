@@ -1,4 +1,5 @@
 """Why a video cannot be read."""
+
 import re
 
 

@@ -1,5 +1,3 @@
-from typing import Dict, List
-
 import cv2
 import numpy as np
 
@@ -48,7 +46,7 @@ class OpenCVReader(VideoReader):
             raise VideoReadError('OpenCV cannot open it')
         return capture
 
-    def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
+    def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         capture, frames, wanted = self._open(), {}, set(indices)
         for i in range(indices[-1] + 1):
             if not capture.grab():

@@ -1,6 +1,7 @@
 """What a video file says of its frames, before any is decoded."""
+
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Iterator, List, Optional, Tuple
 
 import av
 import numpy as np
@@ -10,13 +11,16 @@ from .reader import effective_fps
 from .storage import StoredFile, refuse_playlist
 
 IN_MEMORY = 64 * 2**20  # bytes of packets to keep; the rest is read again
-PICTURES = (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image
-            | av.stream.Disposition.timed_thumbnails)  # the cover of a song
+PICTURES = (
+    av.stream.Disposition.attached_pic
+    | av.stream.Disposition.still_image
+    | av.stream.Disposition.timed_thumbnails
+)  # the cover of a song
 OF_OTHER_FILES = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
 PICTURE_CODECS = ('bmp', 'gif', 'jpeg2000', 'jpegxl', 'mjpeg', 'png', 'tiff', 'webp')
 
 
-def open_video(filename: str) -> Tuple[av.container.InputContainer, av.VideoStream]:
+def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     """Open a file at the one video stream that all backends read.
 
     A song's cover is none, nor is a still beside a stream of moving frames. Of
@@ -43,11 +47,13 @@ def open_video(filename: str) -> Tuple[av.container.InputContainer, av.VideoStre
     return container, stream
 
 
-def _moving(filename: str, indices: List[int]) -> List[int]:
+def _moving(filename: str, indices: list[int]) -> list[int]:
     """Leave out streams of one picture, unless there are no others."""
     frames = dict.fromkeys(indices, 0)
-    with av.open(StoredFile(filename), metadata_errors='ignore') as container, \
-            suppress(av.error.InvalidDataError):  # a damaged file ends there
+    with (
+        av.open(StoredFile(filename), metadata_errors='ignore') as container,
+        suppress(av.error.InvalidDataError),
+    ):  # a damaged file ends there
         for packet in container.demux([container.streams[index] for index in indices]):
             if packet.size:
                 frames[packet.stream_index] += 1
@@ -73,8 +79,9 @@ def check_alike(backend: str, container: av.container.InputContainer, stream: av
     """
     others = len(container.streams.video) - 1
     if others:
-        raise VideoReadError(f'{backend} may read another one of its {others + 1} video streams, covers '
-                             'among them')
+        raise VideoReadError(
+            f'{backend} may read another one of its {others + 1} video streams, covers among them'
+        )
     pixels = stream.codec_context.format
     bits = max((part.bits for part in pixels.components), default=8) if pixels else 8
     if bits > 8:
@@ -108,7 +115,7 @@ class PacketIndex:
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
-        self.stamps: List[Optional[int]] = []
+        self.stamps: list[int | None] = []
         self.keys, self.packets, size = [], [], 0
         for packet in demux(container, stream):
             if packet.is_keyframe:

@@ -1,4 +1,4 @@
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
@@ -42,14 +42,14 @@ class PyAVReader(VideoReader):
         self._container, stream = open_video(self._filename)
         return demux(self._container, stream)
 
-    def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
+    def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         if self._list.reliable:
             frames = self._decode_spans({int(self._list.order[i]): i for i in indices})
             if len(frames) == len(indices):
                 return frames
         return self._decode_all(indices)
 
-    def _decode_spans(self, wanted: Dict[int, int]) -> Dict[int, np.ndarray]:
+    def _decode_spans(self, wanted: dict[int, int]) -> dict[int, np.ndarray]:
         """Decode the frames with some stamps; they are incomplete if the file is not as it seems."""
         frames, shown = {}, -np.inf
         try:
@@ -63,7 +63,7 @@ class PyAVReader(VideoReader):
             return {}
         return frames
 
-    def _frames_of_spans(self, wanted: Dict[int, int]) -> Iterator[av.VideoFrame]:
+    def _frames_of_spans(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
         spans = plan_spans(self._list.stamps, self._list.keys, wanted)
         for number, packet in enumerate(self._packets()):
             if spans[0][0] <= number <= spans[0][1]:
@@ -81,11 +81,11 @@ class PyAVReader(VideoReader):
         yield from self._codec.decode(None)
         self._codec.flush_buffers()
 
-    def _decode_all(self, indices: List[int]) -> Dict[int, np.ndarray]:
+    def _decode_all(self, indices: list[int]) -> dict[int, np.ndarray]:
         """Decode from the first frame to the last wanted one, and count."""
         self._bytes = 0  # what spans gave is not kept
         frames, wanted, number = {}, set(indices), -1
-        frame: Optional[av.VideoFrame] = None
+        frame: av.VideoFrame | None = None
         for number, frame in enumerate(self._frames_in_order()):
             if number in wanted:
                 frames[number] = self._convert(frame)
@@ -117,8 +117,7 @@ class PyAVReader(VideoReader):
         self._container.close()
 
 
-def plan_spans(stamps: Sequence[Optional[int]], keys: Sequence[int],
-               wanted: Iterable[int]) -> List[List[int]]:
+def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterable[int]) -> list[list[int]]:
     """Find which packets to decode for some frames.
 
     Args:
@@ -132,9 +131,17 @@ def plan_spans(stamps: Sequence[Optional[int]], keys: Sequence[int],
         later than its first wanted frame, which so needs nothing from before.
     """
     places = {stamp: number for number, stamp in enumerate(stamps)}
-    spans: List[List[int]] = []
-    for first, last in sorted((max((k for k in keys if k <= places[stamp] and stamps[k] is not None
-                                    and stamps[k] <= stamp), default=0), places[stamp]) for stamp in wanted):
+    spans: list[list[int]] = []
+    for first, last in sorted(
+        (
+            max(
+                (k for k in keys if k <= places[stamp] and stamps[k] is not None and stamps[k] <= stamp),
+                default=0,
+            ),
+            places[stamp],
+        )
+        for stamp in wanted
+    ):
         if spans and first <= spans[-1][1] + 1:
             spans[-1][1] = max(spans[-1][1], last)
         else:

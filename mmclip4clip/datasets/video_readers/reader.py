@@ -1,5 +1,6 @@
 """What every backend that reads video files promises."""
-from typing import Dict, List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,13 +28,13 @@ class VideoReader:
 
     num_frames: int
     fps: float
-    times: Optional[np.ndarray] = None
+    times: np.ndarray | None = None
     reported_frames: int
-    filename: Optional[str] = None
-    max_bytes: Optional[int] = None
+    filename: str | None = None
+    max_bytes: int | None = None
     _bytes: int = 0  # of the frames that this read has kept so far
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode some frames.
 
         Args:
@@ -63,7 +64,7 @@ class VideoReader:
         self._bytes += frames * height * width * 3
         check_bytes(self._bytes, (height, width), self.max_bytes)
 
-    def _decode(self, indices: List[int]) -> Dict[int, np.ndarray]:
+    def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         """Return the frames of rising indices; on an early end correct ``num_frames`` and add the last."""
         raise NotImplementedError
 
@@ -77,7 +78,7 @@ class VideoReader:
         self.close()
 
 
-def check_bytes(size: int, shape: Sequence[int], max_bytes: Optional[int]) -> None:
+def check_bytes(size: int, shape: Sequence[int], max_bytes: int | None) -> None:
     """Refuse more frames than memory is meant to hold.
 
     Args:
@@ -90,11 +91,13 @@ def check_bytes(size: int, shape: Sequence[int], max_bytes: Optional[int]) -> No
         VideoReadError: If they are more.
     """
     if max_bytes is not None and size > max_bytes:
-        raise VideoReadError(f'its frames, of {shape[1]} x {shape[0]} pixels, take {size} bytes or more, and '
-                             f'max_bytes={max_bytes}')
+        raise VideoReadError(
+            f'its frames, of {shape[1]} x {shape[0]} pixels, take {size} bytes or more, and '
+            f'max_bytes={max_bytes}'
+        )
 
 
-def effective_fps(seconds: Optional[np.ndarray], reported: float) -> Tuple[float, Optional[np.ndarray]]:
+def effective_fps(seconds: np.ndarray | None, reported: float) -> tuple[float, np.ndarray | None]:
     """Find a frame rate that places every frame, or keep the times of all frames.
 
     Args:

@@ -1,4 +1,5 @@
 """Read videos in a process that can be killed."""
+
 import ctypes
 import os
 import re
@@ -7,11 +8,12 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import ExitStack
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,7 @@ KEEP_MEMORY = 128 * 2**20  # bytes that are shared with the child from one video
 
 # A connection that is garbage closes itself and does not remember that. Where it is collected before the
 # ReaderProcess that has it, a second close would hit whatever has got its number since. These stay alive.
-_CONNECTIONS: Dict[int, Connection] = {}
+_CONNECTIONS: dict[int, Connection] = {}
 
 
 class ReaderProcess:
@@ -52,11 +54,12 @@ class ReaderProcess:
         if not sys.platform.startswith('linux'):
             raise RuntimeError(f'a time limit needs Linux, this is {sys.platform}: set time_limit=None')
         self.max_bytes, self._limit = max_bytes, None
-        self._pid: Optional[int] = None
+        self._pid: int | None = None
         self._owner = self._opened = 0
 
-    def open(self, backend: str, filename: str, seconds: float,
-             asleep: Optional[float] = None) -> 'RemoteReader':
+    def open(
+        self, backend: str, filename: str, seconds: float, asleep: float | None = None
+    ) -> 'RemoteReader':
         """Open a video in the child.
 
         Args:
@@ -162,7 +165,7 @@ class ReaderProcess:
             self.close()
 
 
-def _wait(pid: int, seconds: float = 0) -> Optional[int]:
+def _wait(pid: int, seconds: float = 0) -> int | None:
     """Return the exit code of a child, or minus the signal that ended it; None if it goes on."""
     deadline = time.monotonic() + seconds
     while True:
@@ -180,12 +183,18 @@ def _wait(pid: int, seconds: float = 0) -> Optional[int]:
 class RemoteReader(VideoReader):
     """A video that is open in the child of a :class:`ReaderProcess`, the last one only."""
 
-    def __init__(self, process: ReaderProcess, num_frames: int, fps: float,
-                 times: Optional[np.ndarray], reported_frames: int) -> None:
+    def __init__(
+        self,
+        process: ReaderProcess,
+        num_frames: int,
+        fps: float,
+        times: np.ndarray | None,
+        reported_frames: int,
+    ) -> None:
         self._process, self.num_frames, self.reported_frames = process, num_frames, reported_frames
         self.fps, self.times = fps, times
 
-    def read(self, indices: Sequence[int]) -> List[np.ndarray]:
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode some frames, as :meth:`VideoReader.read` does."""
         self.num_frames, places = self._process.ask('read', [int(i) for i in indices])
         frames = {offset: self._process.fetch(shape, offset) for shape, offset in set(places)}
@@ -205,8 +214,12 @@ def _serve(connection: Connection, memory: int, parent: int) -> None:
     """Answer requests in the child, until the parent ends or hangs up."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # A scheduler's signal to all processes must not look like a video that takes the decoder down.
-    for number, action in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_IGN),
-                           (signal.SIGUSR1, signal.SIG_IGN), (signal.SIGCHLD, signal.SIG_DFL)):
+    for number, action in (
+        (signal.SIGINT, signal.SIG_IGN),
+        (signal.SIGTERM, signal.SIG_IGN),
+        (signal.SIGUSR1, signal.SIG_IGN),
+        (signal.SIGCHLD, signal.SIG_DFL),
+    ):
         signal.signal(number, action)
     reader = None
     while os.getppid() == parent:
@@ -227,7 +240,7 @@ def _serve(connection: Connection, memory: int, parent: int) -> None:
         connection.send(answer)
 
 
-def _write(frames: List[np.ndarray], memory: int) -> List[tuple]:
+def _write(frames: list[np.ndarray], memory: int) -> list[tuple]:
     """Write frames to shared memory and return their shapes and places; a frame that comes twice, once."""
     if os.fstat(memory).st_size > KEEP_MEMORY:
         os.ftruncate(memory, 0)

@@ -1,18 +1,49 @@
 """Tell a storage that does not answer now from a video that is damaged."""
+
 import errno
 import os
 import stat
-from typing import Optional
 
 from .errors import NoVideoError, VideoReadError, VideoUnavailableError, describe
 
 # What a network file system, a mount or a full process table says in passing. A file that was found
 # once and is gone (ENOENT) is on a mount that is gone, more often than not. EACCES and EISDIR stay.
-PASSING = {getattr(errno, name) for name in (
-    'EAGAIN', 'EBUSY', 'ECOMM', 'ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EHOSTDOWN', 'EHOSTUNREACH',
-    'EINTR', 'EIO', 'EKEYEXPIRED', 'EMFILE', 'ENETDOWN', 'ENETRESET', 'ENETUNREACH', 'ENFILE', 'ENOBUFS',
-    'ENODEV', 'ENOENT', 'ENOLCK', 'ENOLINK', 'ENOMEM', 'ENOTCONN', 'ENXIO', 'EPIPE', 'EPROTO', 'EREMOTEIO',
-    'ESHUTDOWN', 'ESTALE', 'ETIMEDOUT') if hasattr(errno, name)}
+PASSING = {
+    getattr(errno, name)
+    for name in (
+        'EAGAIN',
+        'EBUSY',
+        'ECOMM',
+        'ECONNABORTED',
+        'ECONNREFUSED',
+        'ECONNRESET',
+        'EHOSTDOWN',
+        'EHOSTUNREACH',
+        'EINTR',
+        'EIO',
+        'EKEYEXPIRED',
+        'EMFILE',
+        'ENETDOWN',
+        'ENETRESET',
+        'ENETUNREACH',
+        'ENFILE',
+        'ENOBUFS',
+        'ENODEV',
+        'ENOENT',
+        'ENOLCK',
+        'ENOLINK',
+        'ENOMEM',
+        'ENOTCONN',
+        'ENXIO',
+        'EPIPE',
+        'EPROTO',
+        'EREMOTEIO',
+        'ESHUTDOWN',
+        'ESTALE',
+        'ETIMEDOUT',
+    )
+    if hasattr(errno, name)
+}
 BLOCK = 2**20  # bytes
 LOOKED_AT = 4096, 2**20  # bytes of a file, and of one without a zero byte in these, as only texts are
 PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
@@ -27,7 +58,7 @@ def read_error(error: BaseException) -> VideoReadError:
     return (VideoUnavailableError if passing else VideoReadError)(describe(error))
 
 
-def explain(error: BaseException, filename: Optional[str]) -> VideoReadError:
+def explain(error: BaseException, filename: str | None) -> VideoReadError:
     """Find out whether the storage is at fault where a decoder failed, as few decoders say so.
 
     Args:
@@ -42,7 +73,7 @@ def explain(error: BaseException, filename: Optional[str]) -> VideoReadError:
     return storage if isinstance(storage, VideoUnavailableError) else found
 
 
-def _fault(filename: str) -> Optional[OSError]:
+def _fault(filename: str) -> OSError | None:
     try:
         if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
             return None

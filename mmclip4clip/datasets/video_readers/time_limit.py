@@ -1,13 +1,13 @@
 """Give up a process that works too long or does nothing, and not one that waits for its turn."""
+
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Tuple
 
 from .errors import ReaderStalledError, VideoReadError
 
-LONGEST = 10, 600.  # times the limit by the clock, and at least these seconds, if it hardly gets to work
+LONGEST = 10, 600.0  # times the limit by the clock, and at least these seconds, if it hardly gets to work
 WAITS_FOR_ITS_TURN = 'RTt'  # of the states in /proc: running or ready to run, stopped
 
 
@@ -60,7 +60,7 @@ class TimeLimit:
         if self._passed > longest:
             raise ReaderStalledError(f'it took more than {longest:.3g} s and was given up')
 
-    def _state(self) -> Tuple[float, bool]:
+    def _state(self) -> tuple[float, bool]:
         """Return the CPU seconds so far, and whether no thread works, waits to work or has worked lately."""
         try:
             now = time.clock_gettime(self._clock)
@@ -68,7 +68,8 @@ class TimeLimit:
             return 0.0, False
         before, self._seen = self._seen, now
         return now - self._begin, now == before and not any(
-            state in WAITS_FOR_ITS_TURN for state in thread_states(self._pid))
+            state in WAITS_FOR_ITS_TURN for state in thread_states(self._pid)
+        )
 
 
 def thread_states(pid: int) -> str:

@@ -12,7 +12,18 @@ from .video_check_hook import VideoCheckHook
 from .work_dir_lock_hook import WorkDirLockHook
 
 __all__ = [
-    'ArchitectureCheckHook', 'BadVideoHook', 'CaptionReportHook', 'InputCheckHook', 'NonFiniteGuardHook',
-    'PreprocessingCheckHook', 'RandomStateHook', 'RetrievalReportHook', 'SafeCheckpointHook',
-    'StopSignalHook', 'TokenizerCheckHook', 'TrainingStopped', 'VideoCheckHook', 'WorkDirLockHook'
+    'ArchitectureCheckHook',
+    'BadVideoHook',
+    'CaptionReportHook',
+    'InputCheckHook',
+    'NonFiniteGuardHook',
+    'PreprocessingCheckHook',
+    'RandomStateHook',
+    'RetrievalReportHook',
+    'SafeCheckpointHook',
+    'StopSignalHook',
+    'TokenizerCheckHook',
+    'TrainingStopped',
+    'VideoCheckHook',
+    'WorkDirLockHook',
 ]

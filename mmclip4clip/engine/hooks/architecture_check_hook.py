@@ -37,8 +37,9 @@ class ArchitectureCheckHook(Hook):
         name, expected = runner._load_from or '', model.state_dict()
         weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
         if not isinstance(weights, dict):
-            raise RuntimeError(f'the checkpoint {name} holds a {type(weights).__name__}, expected a dict of '
-                               'weights')
+            raise RuntimeError(
+                f'the checkpoint {name} holds a {type(weights).__name__}, expected a dict of weights'
+            )
         loaded = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(expected) & set(loaded):
             self._start_training(model, name, expected, loaded)
@@ -47,8 +48,10 @@ class ArchitectureCheckHook(Hook):
             loaded = self._without_decoder(name, expected, loaded)
         self._check_decoder(name, expected, loaded)
         _refuse(name, compare_weights(expected, loaded), loaded)
-        print_log(f'the checkpoint {name} fits: all {len(expected)} tensors of the model are loaded',
-                  logger='current')
+        print_log(
+            f'the checkpoint {name} fits: all {len(expected)} tensors of the model are loaded',
+            logger='current',
+        )
 
     def _start_training(self, model, name: str, expected: dict, loaded: dict) -> None:
         """Take whole components, and say which start without the checkpoint.
@@ -60,29 +63,41 @@ class ArchitectureCheckHook(Hook):
         need, have = components(expected), components(loaded)
         fresh, unused = (
             [f'{part} ({len(keys)} tensors)' for part, keys in these.items() if part not in there]
-            for these, there in ((need, have), (have, need)))
+            for these, there in ((need, have), (have, need))
+        )
         backbone = getattr(model, 'backbone', None)
-        if 'backbone' in need and 'backbone' not in have and not (
-                getattr(backbone, 'pretrained', None) or getattr(backbone, 'init_cfg', None)):
+        if (
+            'backbone' in need
+            and 'backbone' not in have
+            and not (getattr(backbone, 'pretrained', None) or getattr(backbone, 'init_cfg', None))
+        ):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
-                'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones')
+                'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones'
+            )
         count = sum(len(keys) for part, keys in need.items() if part in have)
-        print_log(f'{count} of the {len(expected)} tensors of the model are loaded from {name}',
-                  logger='current')
+        print_log(
+            f'{count} of the {len(expected)} tensors of the model are loaded from {name}', logger='current'
+        )
         if fresh or unused:
             print_log(
                 f'the checkpoint {name} and the model have different parts. Not in the checkpoint, so they '
                 f'start as they were built: {", ".join(fresh) or "none"}. Not in the model, so they are not '
-                f'used: {", ".join(unused) or "none"}', logger='current', level=logging.WARNING)
+                f'used: {", ".join(unused) or "none"}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def before_train(self, runner) -> None:
         """Warn of an encoder that is frozen before it has learnt anything."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if getattr(model, 'freeze_encoder', False) and not runner._has_loaded:
-            print_log('freeze_encoder=True and no checkpoint was loaded: the encoder stays as it was built, '
-                      'and its adapter has learnt nothing. Give load_from=RETRIEVAL_CHECKPOINT',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                'freeze_encoder=True and no checkpoint was loaded: the encoder stays as it was built, '
+                'and its adapter has learnt nothing. Give load_from=RETRIEVAL_CHECKPOINT',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     @staticmethod
     def _check_decoder(name: str, expected: dict, loaded: dict) -> None:
@@ -92,7 +107,8 @@ class ArchitectureCheckHook(Hook):
             raise RuntimeError(
                 f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
                 'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
-                'this config and --cfg-options load_from=CHECKPOINT')
+                'this config and --cfg-options load_from=CHECKPOINT'
+            )
 
     @staticmethod
     def _without_decoder(name: str, expected: dict, loaded: dict) -> dict:
@@ -100,8 +116,11 @@ class ArchitectureCheckHook(Hook):
         rest = {k: v for k, v in loaded.items() if not k.startswith(DECODER)}
         if len(rest) == len(loaded) or any(k.startswith(DECODER) for k in expected):
             return loaded
-        print_log(f"the checkpoint {name} is a captioner's: the {len(loaded) - len(rest)} keys of its "
-                  'decoder are not used', logger='current')
+        print_log(
+            f"the checkpoint {name} is a captioner's: the {len(loaded) - len(rest)} keys of its "
+            'decoder are not used',
+            logger='current',
+        )
         return rest
 
 
@@ -110,5 +129,6 @@ def _refuse(name: str, difference: KeyDifference, loaded: dict) -> None:
     if difference:
         foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in loaded)
         advice = '\nIf it is of another project, tools/model_converters/convert.py converts it' * foreign
-        raise RuntimeError(f'the checkpoint {name} does not fit the model of this config: '
-                           f'{difference}{advice}')
+        raise RuntimeError(
+            f'the checkpoint {name} does not fit the model of this config: {difference}{advice}'
+        )

@@ -1,7 +1,6 @@
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Optional, Tuple
 
 from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
@@ -31,21 +30,21 @@ class BadVideoHook(Hook):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, max_share: float = 0.05, interval: int = 50,
-                 filename: str = 'bad_videos.txt') -> None:
+    def __init__(self, max_share: float = 0.05, interval: int = 50, filename: str = 'bad_videos.txt') -> None:
         if not 0 <= max_share <= 1:
             raise ValueError(f'max_share must lie between 0 and 1, got {max_share}')
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.max_share, self.interval, self.filename = max_share, interval, filename
-        self._found: Dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
+        self._found: dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
         self._replaced = 0
-        self._here: Tuple[Dict[str, str], int] = {}, 0  # in this process, since the last look
-        self._away: Dict[str, str] = {}  # in this process and epoch: not given by the storage
-        self._missed: Dict[str, str] = {}  # in this process, in a test
+        self._here: tuple[dict[str, str], int] = {}, 0  # in this process, since the last look
+        self._away: dict[str, str] = {}  # in this process and epoch: not given by the storage
+        self._missed: dict[str, str] = {}  # in this process, in a test
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Note what was replaced, and now and then look at all processes.
 
         Raises:
@@ -68,21 +67,26 @@ class BadVideoHook(Hook):
         away = {video: reason for part in all_gather_object(self._away) for video, reason in part.items()}
         self._away = {}
         if away:
-            runner.logger.warning(f'{len(away)} videos were replaced at times as the storage did not give '
-                                  f'them; the last one: {[*away.values()][-1]}')
+            runner.logger.warning(
+                f'{len(away)} videos were replaced at times as the storage did not give '
+                f'them; the last one: {[*away.values()][-1]}'
+            )
 
-    def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
-                       outputs: Optional[dict] = None) -> None:
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Note what could not be read."""
-        self._missed.update((sample.get('video_key', sample.video_id), sample.unreadable)
-                            for sample in (data_batch or {}).get('data_samples', [])
-                            if 'unreadable' in sample)
+        self._missed.update(
+            (sample.get('video_key', sample.video_id), sample.unreadable)
+            for sample in (data_batch or {}).get('data_samples', [])
+            if 'unreadable' in sample
+        )
 
-    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """List what a validation could not read and counted as missed."""
         self._list_missed(runner, 'val')
 
-    def after_test_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """List what a test could not read and counted as missed."""
         self._list_missed(runner, 'test')
 
@@ -94,14 +98,17 @@ class BadVideoHook(Hook):
         if found:
             loader = getattr(runner, f'{stage}_dataloader', None)
             self._list(runner, name_bad(found, videos_of(getattr(loader, 'dataset', None))))
-            runner.logger.warning(f'{len(found)} videos could not be read and count as missed; they are '
-                                  f'listed in {Path(runner.work_dir) / self.filename}')
+            runner.logger.warning(
+                f'{len(found)} videos could not be read and count as missed; they are '
+                f'listed in {Path(runner.work_dir) / self.filename}'
+            )
 
     def _look(self, runner) -> bool:
         """Add up all processes, and tell whether there are videos not seen before."""
         parts, self._here = all_gather_object(self._here), ({}, 0)
-        new = {video: reason for found, _ in parts for video, reason in found.items()
-               if video not in self._found}
+        new = {
+            video: reason for found, _ in parts for video, reason in found.items() if video not in self._found
+        }
         self._found.update(new)
         self._replaced += sum(replaced for _, replaced in parts)
         if not new:
@@ -113,37 +120,43 @@ class BadVideoHook(Hook):
             raise RuntimeError(
                 f'{len(self._found)} of the {total} training videos could not be read, more than '
                 f'max_share={self.max_share:g} of them; they are listed in '
-                f'{Path(runner.work_dir) / self.filename}. The last one: {[*new.values()][-1]}')
+                f'{Path(runner.work_dir) / self.filename}. The last one: {[*new.values()][-1]}'
+            )
         return True
 
     def _report(self, runner) -> None:
-        runner.logger.warning(f'{len(self._found)} videos could not be read, {self._replaced} samples were '
-                              f'replaced so far; listed in {Path(runner.work_dir) / self.filename}')
+        runner.logger.warning(
+            f'{len(self._found)} videos could not be read, {self._replaced} samples were '
+            f'replaced so far; listed in {Path(runner.work_dir) / self.filename}'
+        )
 
-    def _list(self, runner, found: Dict[str, str]) -> None:
+    def _list(self, runner, found: dict[str, str]) -> None:
         """Append videos to the file, but for those that are in it."""
         append_videos(Path(runner.work_dir) / self.filename, found)
 
 
-def by_key(sample, name: str) -> Dict[str, str]:
+def by_key(sample, name: str) -> dict[str, str]:
     """Return the reasons that a data sample has under a name, by the key of the video."""
     bad = sample.get(name, [])
     keys = sample.get(f'{name}_keys', [video for video, _ in bad])
     return {key: reason for key, (_, reason) in zip(keys, bad)}
 
 
-def append_videos(path: Path, found: Dict[str, str]) -> None:
+def append_videos(path: Path, found: dict[str, str]) -> None:
     """Append videos and reasons to a list, one a line, but for those that are in it; in the main process."""
     if not is_main_process():
         return
     try:
         _append_lines(path, found)
     except OSError as error:  # such as a full disk, which must not end a training of days
-        print_log(f'{path} could not be written: {error}; it lacks {", ".join(found)}', logger='current',
-                  level=logging.WARNING)
+        print_log(
+            f'{path} could not be written: {error}; it lacks {", ".join(found)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
-def _append_lines(path: Path, found: Dict[str, str]) -> None:
+def _append_lines(path: Path, found: dict[str, str]) -> None:
     text = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
     known = {line.split('\t')[0] for line in text.split('\n')}
     with path.open('a', encoding='utf-8', errors='backslashreplace') as file:
@@ -154,7 +167,7 @@ def _append_lines(path: Path, found: Dict[str, str]) -> None:
                 file.write(f'{video}\t{" ".join(reason.split())}\n')
 
 
-def videos_of(dataset) -> Dict[str, str]:
+def videos_of(dataset) -> dict[str, str]:
     """Return the id of each video by its key, of a dataset and of one that wraps or joins others."""
     if hasattr(dataset, 'video_ids'):
         return dataset.video_ids
@@ -162,7 +175,7 @@ def videos_of(dataset) -> Dict[str, str]:
     return {key: name for part in parts if part is not None for key, name in videos_of(part).items()}
 
 
-def name_bad(found: Dict[str, str], ids: Dict[str, str]) -> Dict[str, str]:
+def name_bad(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
     """Name videos by their ids instead of their keys, but where an id is that of several videos."""
     counts = Counter(ids.values())
     return {ids[key] if counts[ids.get(key)] == 1 else key: reason for key, reason in found.items()}

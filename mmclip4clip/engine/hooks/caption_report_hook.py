@@ -1,6 +1,6 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmaction.registry import HOOKS
@@ -40,39 +40,55 @@ class CaptionReportHook(Hook):
                 raise ValueError(f'{name} must be at least 1, got {number}')
         self.page, self.picture = page, picture
 
-    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Report a validation."""
         self._report(runner, 'val', metrics or {})
 
-    def after_test_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Report a test."""
         self._report(runner, 'test', metrics or {})
 
     @master_only
-    def _report(self, runner, stage: str, metrics: Dict[str, float]) -> None:
+    def _report(self, runner, stage: str, metrics: dict[str, float]) -> None:
         for metric in getattr(runner, f'{stage}_loop').evaluator.metrics:
             if isinstance(metric, VideoCaptionMetric) and metric.records:
                 start = f'{metric.prefix}/'
-                table = format_caption_table({key.removeprefix(start): value for key, value in metrics.items()
-                                              if key.startswith(start)})
+                table = format_caption_table(
+                    {
+                        key.removeprefix(start): value
+                        for key, value in metrics.items()
+                        if key.startswith(start)
+                    }
+                )
                 page = Path(runner.work_dir) / 'captions' / f'{stage}.html'
-                runner.logger.info(f'{stage}: {len(metric.records)} generated captions, shown in {page} and '
-                                   f'listed beside it\n{table}')
+                runner.logger.info(
+                    f'{stage}: {len(metric.records)} generated captions, shown in {page} and '
+                    f'listed beside it\n{table}'
+                )
                 self._show(page, metric.records, stage, table)
 
-    def _show(self, page: Path, records: List[dict], stage: str, table: str) -> None:
+    def _show(self, page: Path, records: list[dict], stage: str, table: str) -> None:
         """Write the list, the page and the picture."""
         page.parent.mkdir(exist_ok=True)
-        listed = [dict(video_id=r['video_id'], window=r['window'], references=r['captions'],
-                       generated=r['generated'], CIDEr=r['cider'],
-                       **{key: r[key] for key in ('unreadable', ) if key in r}) for r in records]
-        page.with_suffix('.json').write_text(json.dumps(listed, indent=1, ensure_ascii=False) + '\n',
-                                             encoding='utf-8')
+        listed = [
+            dict(
+                video_id=r['video_id'],
+                window=r['window'],
+                references=r['captions'],
+                generated=r['generated'],
+                CIDEr=r['cider'],
+                **{key: r[key] for key in ('unreadable',) if key in r},
+            )
+            for r in records
+        ]
+        page.with_suffix('.json').write_text(
+            json.dumps(listed, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
         ciders = [record['cider'] for record in records]
         ranking = choose_examples(ciders, len(ciders))
         title, strips = f'{stage}: generated captions, best, middle and worst by CIDEr', {}
 
-        def chosen(count: int) -> Tuple[List[dict], list]:
+        def chosen(count: int) -> tuple[list[dict], list]:
             videos = choose_examples(ciders, count)
             strips.update((v, read_frames(records[v])) for v in videos if v not in strips)
             shown = [dict(records[v], note=f'place {ranking.index(v) + 1} of {len(ranking)}') for v in videos]
@@ -82,12 +98,12 @@ class CaptionReportHook(Hook):
         draw_captions(page.with_suffix('.png'), *chosen(self.picture), title)
 
 
-def read_frames(record: dict) -> Optional[np.ndarray]:
+def read_frames(record: dict) -> np.ndarray | None:
     """Read the frames to show of a video, unless it is known that they cannot be read."""
     return None if 'unreadable' in record else read_strip(record['filename'], record['window'])
 
 
-def choose_examples(scores: Sequence[float], count: int) -> List[int]:
+def choose_examples(scores: Sequence[float], count: int) -> list[int]:
     """Choose items from the top, the middle and the bottom of a ranking.
 
     Args:
@@ -103,4 +119,4 @@ def choose_examples(scores: Sequence[float], count: int) -> List[int]:
     third = count // 3
     best = count - 2 * third
     middle = best + (len(order) - best - third - third) // 2
-    return order[:best] + order[middle:middle + third] + order[len(order) - third:]
+    return order[:best] + order[middle : middle + third] + order[len(order) - third :]

@@ -1,5 +1,5 @@
 import logging
-from typing import Any, List
+from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.dist import is_main_process
@@ -39,15 +39,16 @@ class InputCheckHook(Hook):
             if getattr(loop, 'query_bank', None) is not None:
                 problems += self._check_text(runner, 'query_bank: ', loop.query_bank.tokenize)
         if problems:
-            raise ValueError('the pipelines give what the model cannot take:\n  '
-                             + '\n  '.join(dict.fromkeys(problems)))
+            raise ValueError(
+                'the pipelines give what the model cannot take:\n  ' + '\n  '.join(dict.fromkeys(problems))
+            )
         if is_main_process():
             for key, dataset in loaded_datasets(runner).items():
                 for part, transforms in pipelines(dataset):
                     self._report_cut(key, part, find_step(transforms, TokenizeCaptions))
 
     @staticmethod
-    def _check_text(runner, where: str, step: Any) -> List[str]:
+    def _check_text(runner, where: str, step: Any) -> list[str]:
         """Compare a tokenizing transform with CLIP's text tower."""
         clip = clip_of(runner)
         if step is None or clip is None:
@@ -55,47 +56,65 @@ class InputCheckHook(Hook):
         embeddings, config, problems = clip.text_model.embeddings, clip.config.text_config, []
         positions, rows = (len(x.weight) for x in (embeddings.position_embedding, embeddings.token_embedding))
         if step.max_words > positions:
-            problems.append(f'{where}max_words={step.max_words} of TokenizeCaptions exceeds the {positions} '
-                            'text positions of model.backbone (text_config.max_position_embeddings)')
+            problems.append(
+                f'{where}max_words={step.max_words} of TokenizeCaptions exceeds the {positions} '
+                'text positions of model.backbone (text_config.max_position_embeddings)'
+            )
         highest = max(step.tokenizer.get_vocab().values())
         if highest >= rows:
-            problems.append(f'{where}tokenizer={step.name!r} has ids up to {highest}, the embedding of '
-                            f'model.backbone {rows} rows (text_config.vocab_size)')
-        ids = {name: (getattr(step.tokenizer, name), getattr(config, name))
-               for name in ('bos_token_id', 'eos_token_id')}
-        differ = [f'{name} {expected} of the tokenizer, text_config.{name}={loaded}'
-                  for name, (expected, loaded) in ids.items() if expected != loaded]
+            problems.append(
+                f'{where}tokenizer={step.name!r} has ids up to {highest}, the embedding of '
+                f'model.backbone {rows} rows (text_config.vocab_size)'
+            )
+        ids = {
+            name: (getattr(step.tokenizer, name), getattr(config, name))
+            for name in ('bos_token_id', 'eos_token_id')
+        }
+        differ = [
+            f'{name} {expected} of the tokenizer, text_config.{name}={loaded}'
+            for name, (expected, loaded) in ids.items()
+            if expected != loaded
+        ]
         if differ and config.eos_token_id != 2:  # what OpenAI's first configs say, which means the highest id
-            print_log(f'{where}{"; ".join(differ)} of model.backbone: training and tests here do not need '
-                      'it, but transformers would read the feature of a caption elsewhere', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{where}{"; ".join(differ)} of model.backbone: training and tests here do not need '
+                'it, but transformers would read the feature of a caption elsewhere',
+                logger='current',
+                level=logging.WARNING,
+            )
         return problems
 
     @staticmethod
-    def _check_targets(runner, where: str, transforms: list) -> List[str]:
+    def _check_targets(runner, where: str, transforms: list) -> list[str]:
         """Compare what a decoder learns to write with its positions."""
         step = find_step(transforms, TokenizeTargets) or find_step(transforms, TokenizeCaptions)
         positions = getattr(unwrapped_model(runner).decoder, 'max_positions', None)
         if None in (step, positions) or step.max_words <= positions:
             return []
-        return [f'{where}max_words={step.max_words} of {type(step).__name__} exceeds the {positions} '
-                'positions of model.decoder (max_positions)']
+        return [
+            f'{where}max_words={step.max_words} of {type(step).__name__} exceeds the {positions} '
+            'positions of model.decoder (max_positions)'
+        ]
 
     @staticmethod
-    def _check_frames(runner, where: str, transforms: list) -> List[str]:
+    def _check_frames(runner, where: str, transforms: list) -> list[str]:
         """Compare number and size of frames with the adapter and CLIP's vision tower."""
         shape, problems = find_frame_shape(transforms), []
         most = getattr(getattr(unwrapped_model(runner), 'adapter', None), 'max_frames', None)
         if None not in (most, shape.num_frames) and shape.num_frames > most:
-            problems.append(f'{where}the pipeline samples up to {shape.num_frames} frames a video, '
-                            f'max_frames of model.adapter is {most}')
+            problems.append(
+                f'{where}the pipeline samples up to {shape.num_frames} frames a video, '
+                f'max_frames of model.adapter is {most}'
+            )
         clip = clip_of(runner)
         if clip is not None and shape.size is not None:
             side = clip.config.vision_config.image_size
             expected = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
             if tuple(shape.size) != expected:
-                problems.append(f'{where}the pipeline gives frames of (H, W) = {tuple(shape.size)}, '
-                                f'model.backbone takes {expected} (vision_config.image_size)')
+                problems.append(
+                    f'{where}the pipeline gives frames of (H, W) = {tuple(shape.size)}, '
+                    f'model.backbone takes {expected} (vision_config.image_size)'
+                )
         return problems
 
     @staticmethod
@@ -107,7 +126,10 @@ class InputCheckHook(Hook):
         if count is None:
             return
         drawn = '' if count.whole else ' that were drawn'
-        print_log(f'{key}: {100 * count.cut / count.captions:.1f} % of {count.captions} captions{drawn} '
-                  f'({count.cut}) exceed max_words={step.max_words} and are cut; the longest has '
-                  f'{count.longest} tokens, start and end included', logger='current',
-                  level=logging.WARNING if count.cut else logging.INFO)
+        print_log(
+            f'{key}: {100 * count.cut / count.captions:.1f} % of {count.captions} captions{drawn} '
+            f'({count.cut}) exceed max_words={step.max_words} and are cut; the longest has '
+            f'{count.longest} tokens, start and end included',
+            logger='current',
+            level=logging.WARNING if count.cut else logging.INFO,
+        )

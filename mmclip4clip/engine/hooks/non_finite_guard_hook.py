@@ -1,6 +1,5 @@
 import math
 from functools import partial
-from typing import Dict, List, Optional, Tuple
 
 import torch
 from mmaction.registry import HOOKS
@@ -53,15 +52,15 @@ class NonFiniteGuardHook(Hook):
             raise ValueError(f'max_skipped must be at least 0, got {max_skipped}')
         self.max_skipped = max_skipped
         self._in_a_row = self._total = 0
-        self._constants: List[str] = []  # buffers that are meant to be infinite, such as masks
+        self._constants: list[str] = []  # buffers that are meant to be infinite, such as masks
         self._begin_step()
 
     def _begin_step(self) -> None:
         """Forget the step before. One has several batches where gradients are accumulated."""
-        self._losses: List[Tuple[str, Tensor]] = []
-        self._videos: List[str] = []
+        self._losses: list[tuple[str, Tensor]] = []
+        self._videos: list[str] = []
         self._stepped = self._bad = False  # in all processes alike
-        self._wrong: List[str] = []  # what is not finite in this process
+        self._wrong: list[str] = []  # what is not finite in this process
         self._lowers_scale = False  # whether mixed precision may be all that is wrong
 
     def before_train(self, runner) -> None:
@@ -78,13 +77,14 @@ class NonFiniteGuardHook(Hook):
         for wrapper in optim_wrappers(runner):
             wrapper.optimizer.register_step_pre_hook(partial(self._check_step, model, wrapper))
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Note whose videos the step learns from."""
         samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
         self._videos += [str(sample.get('video_id', '?')) for sample in samples]
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Count what was skipped, and look at the weights if a checkpoint is about to be saved.
 
         Raises:
@@ -101,8 +101,12 @@ class NonFiniteGuardHook(Hook):
             self._in_a_row = 0
         if self._bad or self._stepped:
             self._begin_step()
-        if any(isinstance(hook, CheckpointHook) and not hook.by_epoch and self.every_n_train_iters(
-                runner, hook.interval) for hook in runner.hooks):
+        if any(
+            isinstance(hook, CheckpointHook)
+            and not hook.by_epoch
+            and self.every_n_train_iters(runner, hook.interval)
+            for hook in runner.hooks
+        ):
             self._check_state(runner, 'before a checkpoint')
 
     def after_train_epoch(self, runner) -> None:
@@ -137,11 +141,17 @@ class NonFiniteGuardHook(Hook):
                 values = output[name] if isinstance(output[name], (list, tuple)) else [output[name]]
                 self._losses += [(name, value.detach()) for value in values if isinstance(value, Tensor)]
 
-    def _wrong_losses(self) -> List[str]:
+    def _wrong_losses(self) -> list[str]:
         return [f'{name} = {value.mean():g}' for name, value in self._losses if non_finite({name: value})]
 
-    def _check_step(self, model: nn.Module, wrapper: OptimWrapper, optimizer: torch.optim.Optimizer,
-                    args: tuple, kwargs: dict) -> None:
+    def _check_step(
+        self,
+        model: nn.Module,
+        wrapper: OptimWrapper,
+        optimizer: torch.optim.Optimizer,
+        args: tuple,
+        kwargs: dict,
+    ) -> None:
         """Take the gradients away from a step that must not be made: then an optimizer changes nothing."""
         rates = [float(group['lr']) for group in optimizer.param_groups]
         if not all(map(math.isfinite, rates)):
@@ -153,8 +163,9 @@ class NonFiniteGuardHook(Hook):
         self._stepped = True
         if not bad:
             return
-        gradients = {f'the gradient of {name}': p.grad for name, p in model.named_parameters()
-                     if p.grad is not None}
+        gradients = {
+            f'the gradient of {name}': p.grad for name, p in model.named_parameters() if p.grad is not None
+        }
         losses = self._wrong_losses()
         self._wrong += [*losses, *non_finite(gradients)]
         self._bad, self._lowers_scale = True, not losses and can_lower_scale(wrapper)
@@ -172,12 +183,15 @@ class NonFiniteGuardHook(Hook):
         self._in_a_row, self._total = self._in_a_row + 1, self._total + 1
         videos = f'Its videos: {", ".join(video for part in parts for video in part[1])}'
         if self._in_a_row <= self.max_skipped:
-            runner.logger.warning(f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in '
-                                  f'all. {videos}')
+            runner.logger.warning(
+                f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in all. {videos}'
+            )
             return
         last_good = name_last_good(checkpoint_folders(runner), self._constants)
-        raise NonFiniteError(f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
-                             f'{self.max_skipped}. {videos}. {last_good}')
+        raise NonFiniteError(
+            f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
+            f'{self.max_skipped}. {videos}. {last_good}'
+        )
 
     def _check_state(self, runner, when: str) -> None:
         """Look at the weights and the optimizers' state, in all processes alike."""
@@ -189,14 +203,18 @@ class NonFiniteGuardHook(Hook):
         all_reduce(bad, 'max')
         self._refuse(runner, (non_finite(named) or ['in another process']) if bad else [], when)
 
-    def _variable(self, named: Dict[str, object]) -> Dict[str, Tensor]:
+    def _variable(self, named: dict[str, object]) -> dict[str, Tensor]:
         """Return the tensors that training changes."""
-        return {name: value for name, value in named.items()
-                if isinstance(value, Tensor) and name not in self._constants}
+        return {
+            name: value
+            for name, value in named.items()
+            if isinstance(value, Tensor) and name not in self._constants
+        }
 
-    def _refuse(self, runner, names: List[str], when: str, together: bool = True) -> None:
+    def _refuse(self, runner, names: list[str], when: str, together: bool = True) -> None:
         if names:
             last_good = name_last_good(checkpoint_folders(runner), self._constants, together)
             raise NonFiniteError(
                 f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {shorten(names)}. No '
-                f'checkpoint is saved or removed. {last_good}')
+                f'checkpoint is saved or removed. {last_good}'
+            )

@@ -1,7 +1,7 @@
 import os.path as osp
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
 
 from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook
@@ -25,8 +25,8 @@ class OrderedCheckpointHook(CheckpointHook):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._last_step: Optional[int] = None  # of the last regular checkpoint
-        self._replaced: List[str] = []  # best checkpoints to remove once the next regular one is whole
+        self._last_step: int | None = None  # of the last regular checkpoint
+        self._replaced: list[str] = []  # best checkpoints to remove once the next regular one is whole
 
     def save_interim(self, runner, iterations: int) -> str:
         """Save out of turn, for a run that has to stop; the next regular checkpoint replaces this one.
@@ -64,9 +64,16 @@ class OrderedCheckpointHook(CheckpointHook):
 
     def _write(self, runner, name: str, meta: dict) -> None:
         runner.save_checkpoint(
-            self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-            backend_args=self.backend_args, **self.args)
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
 
     @master_only
     def _point_to(self, runner, name: str) -> None:
@@ -74,17 +81,17 @@ class OrderedCheckpointHook(CheckpointHook):
         with atomic_file(Path(runner.work_dir, LAST), 'w') as file:
             file.write(self.file_backend.join_path(self.out_dir, name))
 
-    def _rotate(self, runner, step: int) -> List[str]:
+    def _rotate(self, runner, step: int) -> list[str]:
         """Count a checkpoint among those to keep, and return the names of those that are too many."""
         if self.max_keep_ckpts <= 0:
             return []
         steps = [kept for kept in self.keep_ckpt_ids if kept != step] + [step]
         self.keep_ckpt_ids = deque(steps, self.max_keep_ckpts)
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
-        return [self.filename_tmpl.format(old) for old in steps[:-self.max_keep_ckpts]]
+        return [self.filename_tmpl.format(old) for old in steps[: -self.max_keep_ckpts]]
 
     @master_only
-    def _remove(self, runner, names: List[str]) -> None:
+    def _remove(self, runner, names: list[str]) -> None:
         """Remove files, or the folders that DeepSpeed saves, from the folder of this run."""
         for name in names:
             path = self.file_backend.join_path(self.out_dir, osp.basename(name))
@@ -93,7 +100,7 @@ class OrderedCheckpointHook(CheckpointHook):
             elif self.file_backend.isdir(path):
                 self.file_backend.rmtree(path)
 
-    def _save_best_checkpoint(self, runner, metrics: Dict[str, float]) -> None:
+    def _save_best_checkpoint(self, runner, metrics: dict[str, float]) -> None:
         """Save a best checkpoint for each key whose score has improved.
 
         Raises:
@@ -107,8 +114,9 @@ class OrderedCheckpointHook(CheckpointHook):
         unit, step = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
         for key, rule in zip(self.key_indicators, self.rules):
             if key not in metrics:
-                raise KeyError(f'save_best={key!r} names no metric of this evaluation, which are: '
-                               f'{", ".join(metrics)}')
+                raise KeyError(
+                    f'save_best={key!r} names no metric of this evaluation, which are: {", ".join(metrics)}'
+                )
             suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
             best = hub.get_info(f'best_score{suffix}', self.init_value_map[rule])
             if metrics[key] is None or not self.is_better_than[key](metrics[key], best):
@@ -118,22 +126,29 @@ class OrderedCheckpointHook(CheckpointHook):
             hub.update_info(f'best_score{suffix}', metrics[key])
             hub.update_info(f'best_ckpt{suffix}', self.file_backend.join_path(self.out_dir, name))
             runner.save_checkpoint(
-                self.out_dir, name, self.file_client_args, save_optimizer=False, save_param_scheduler=False,
-                meta=dict(epoch=runner.epoch, iter=runner.iter), by_epoch=False,
-                backend_args=self.backend_args)
-            runner.logger.info(f'The best checkpoint with {metrics[key]:0.4f} {key} at {step} {unit} is '
-                               f'saved to {name}.')
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=False,
+                save_param_scheduler=False,
+                meta=dict(epoch=runner.epoch, iter=runner.iter),
+                by_epoch=False,
+                backend_args=self.backend_args,
+            )
+            runner.logger.info(
+                f'The best checkpoint with {metrics[key]:0.4f} {key} at {step} {unit} is saved to {name}.'
+            )
             if old and osp.basename(old) != name:
                 self._replaced.append(osp.basename(old))
 
-    def _best_files(self) -> Iterator[Optional[str]]:
+    def _best_files(self) -> Iterator[str | None]:
         """Yield the path of the best checkpoint of each key, None where there is none yet."""
         if self.save_best and len(self.key_indicators) == 1:
             yield self.best_ckpt_path
         elif self.save_best:
             yield from map(self.best_ckpt_path_dict.get, self.key_indicators)
 
-    def _set_best_file(self, key: str, path: Optional[str]) -> Optional[str]:
+    def _set_best_file(self, key: str, path: str | None) -> str | None:
         """Note the best checkpoint of a key, and return the one before."""
         old = dict(zip(self.key_indicators, self._best_files()))[key]
         if len(self.key_indicators) == 1:

@@ -1,5 +1,4 @@
 import logging
-from typing import List, Optional, Tuple
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -50,7 +49,7 @@ class PreprocessingCheckHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._entry: Optional[dict] = None  # of this run, which does not change
+        self._entry: dict | None = None  # of this run, which does not change
 
     def before_run(self, runner) -> None:
         """Compare the tokenizers of all pipelines and of the query bank, as far as this run has them.
@@ -58,8 +57,11 @@ class PreprocessingCheckHook(Hook):
         Raises:
             ValueError: Naming both.
         """
-        found = [(f'the {stage} pipeline', step) for stage, dataset in built_datasets(runner).items()
-                 for step in steps_of(dataset, TokenizeCaptions)]
+        found = [
+            (f'the {stage} pipeline', step)
+            for stage, dataset in built_datasets(runner).items()
+            for step in steps_of(dataset, TokenizeCaptions)
+        ]
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
             bank = getattr(loop, 'query_bank', None)
             found += [] if bank is None else [('the query_bank', bank.tokenize)]
@@ -68,8 +70,10 @@ class PreprocessingCheckHook(Hook):
             first, expected = described[0]
             difference = tokenizer_differences(expected, description)
             if difference:
-                raise ValueError(f'{first} has {name_tokenizer(expected)}, {where} '
-                                 f'{name_tokenizer(description)}, {difference}: give both the same tokenizer')
+                raise ValueError(
+                    f'{first} has {name_tokenizer(expected)}, {where} '
+                    f'{name_tokenizer(description)}, {difference}: give both the same tokenizer'
+                )
         self._compare_bank(runner)
 
     @staticmethod
@@ -79,13 +83,18 @@ class PreprocessingCheckHook(Hook):
             bank = getattr(loop, 'query_bank', None)
             for dataset, transforms in pipelines(loop.dataloader.dataset) if bank is not None else ():
                 test, mode = find_step(transforms, TokenizeCaptions), getattr(dataset, 'caption_mode', None)
-                pairs = dict(max_words=(bank.tokenize.max_words, getattr(test, 'max_words', None)),
-                             caption_mode=(bank.caption_mode, mode))
+                pairs = dict(
+                    max_words=(bank.tokenize.max_words, getattr(test, 'max_words', None)),
+                    caption_mode=(bank.caption_mode, mode),
+                )
                 for key, (expected, loaded) in pairs.items():
                     if loaded is not None and expected != loaded:
-                        print_log(f'query_bank.{key}={expected} and {key}={loaded} of the dataset: the bank\'s '
-                                  'captions are not like those of the test', logger='current',
-                                  level=logging.WARNING)
+                        print_log(
+                            f"query_bank.{key}={expected} and {key}={loaded} of the dataset: the bank's "
+                            'captions are not like those of the test',
+                            logger='current',
+                            level=logging.WARNING,
+                        )
 
     def before_train(self, runner) -> None:
         """Compare the tokenizers of the training pipeline with a captioner's.
@@ -97,24 +106,36 @@ class PreprocessingCheckHook(Hook):
         if model is None:
             return
         for _, transforms in pipelines(runner.train_dataloader.dataset):
-            reads, writes = (getattr(find_step(transforms, kind), 'tokenizer', None)
-                             for kind in (TokenizeCaptions, TokenizeTargets))
+            reads, writes = (
+                getattr(find_step(transforms, kind), 'tokenizer', None)
+                for kind in (TokenizeCaptions, TokenizeTargets)
+            )
             learnt = reads if writes is None else writes
             if learnt is not None and vocabulary_digest(learnt) != vocabulary_digest(model.tokenizer):
-                raise ValueError(f'the pipeline learns captions in words of {_name(learnt)}, the model '
-                                 f'writes with {_name(model.tokenizer)}: give both the same tokenizer')
-            if writes is not None and reads is not None and model.decoder.borrowed_parameters() \
-                    and vocabulary_digest(writes) != vocabulary_digest(reads):
-                raise ValueError(f'the decoder is tied to the embeddings of {_name(reads)} in the text '
-                                 f'tower, and learns words of {_name(writes)}: give '
-                                 'model.decoder.tie_embeddings=False')
+                raise ValueError(
+                    f'the pipeline learns captions in words of {_name(learnt)}, the model '
+                    f'writes with {_name(model.tokenizer)}: give both the same tokenizer'
+                )
+            if (
+                writes is not None
+                and reads is not None
+                and model.decoder.borrowed_parameters()
+                and vocabulary_digest(writes) != vocabulary_digest(reads)
+            ):
+                raise ValueError(
+                    f'the decoder is tied to the embeddings of {_name(reads)} in the text '
+                    f'tower, and learns words of {_name(writes)}: give '
+                    'model.decoder.tie_embeddings=False'
+                )
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the entry, and the digest of a captioner's vocabulary that earlier versions read."""
         if self._entry is None:
             tokenizers = tokenizers_of(runner)
-            self._entry = dict(preprocessing=describe_preprocessing(runner),
-                               tokenizers={role: pack_tokenizer(t) for role, t in tokenizers.items()})
+            self._entry = dict(
+                preprocessing=describe_preprocessing(runner),
+                tokenizers={role: pack_tokenizer(t) for role, t in tokenizers.items()},
+            )
             if clip_of(runner) is not None:
                 self._entry['clip_config'] = clip_settings(clip_of(runner).config)
         checkpoint.setdefault('meta', {}).setdefault(ENTRY, {}).update(self._entry)
@@ -131,30 +152,42 @@ class PreprocessingCheckHook(Hook):
         name, model = runner._load_from or '', captioner_of(runner)
         learnt = isinstance(checkpoint, dict) and checkpoint.get(OLD_KEY)
         if model is not None and learnt and learnt != vocabulary_digest(model.tokenizer):
-            raise RuntimeError(f'the decoder of the checkpoint {name} has learnt other words than '
-                               f'{_name(model.tokenizer)}: give the tokenizer that it was trained with')
+            raise RuntimeError(
+                f'the decoder of the checkpoint {name} has learnt other words than '
+                f'{_name(model.tokenizer)}: give the tokenizer that it was trained with'
+            )
         meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
         entry = meta.get(ENTRY) if isinstance(meta, dict) else None
         entry = entry if isinstance(entry, dict) else {}
         if not isinstance(entry.get('preprocessing'), dict):
-            print_log(f'the checkpoint {name} does not tell its tokenizer and preprocessing, so they are not '
-                      'compared with those of this config', logger='current')
+            print_log(
+                f'the checkpoint {name} does not tell its tokenizer and preprocessing, so they are not '
+                'compared with those of this config',
+                logger='current',
+            )
         try:
             errors, lines = self._compare(entry, runner)
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            raise RuntimeError(f'the checkpoint {name} has a meta[{ENTRY!r}] that cannot be read: '
-                               f'{error!r}') from error
+            raise RuntimeError(
+                f'the checkpoint {name} has a meta[{ENTRY!r}] that cannot be read: {error!r}'
+            ) from error
         if errors:
-            raise RuntimeError(f'the checkpoint {name} was trained with another preprocessing or CLIP than '
-                               'this config has (checkpoint -> config):\n  ' + '\n  '.join(errors) +
-                               f'\nGive the same ones. {CURE}')
+            raise RuntimeError(
+                f'the checkpoint {name} was trained with another preprocessing or CLIP than '
+                'this config has (checkpoint -> config):\n  '
+                + '\n  '.join(errors)
+                + f'\nGive the same ones. {CURE}'
+            )
         if lines:
-            print_log(f'this config prepares videos or captions in another way than the checkpoint {name} '
-                      'was trained and evaluated with (checkpoint -> config):\n  ' + '\n  '.join(lines),
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'this config prepares videos or captions in another way than the checkpoint {name} '
+                'was trained and evaluated with (checkpoint -> config):\n  ' + '\n  '.join(lines),
+                logger='current',
+                level=logging.WARNING,
+            )
 
     @staticmethod
-    def _compare(entry: dict, runner) -> Tuple[List[str], List[str]]:
+    def _compare(entry: dict, runner) -> tuple[list[str], list[str]]:
         """List what cannot be meant, and what can."""
         saved, clip = entry.get('preprocessing'), clip_of(runner)
         errors, lines = [], []
@@ -172,8 +205,11 @@ class TokenizerCheckHook(PreprocessingCheckHook):
 
     def __init__(self) -> None:
         super().__init__()
-        print_log('TokenizerCheckHook is now called PreprocessingCheckHook: change its name in the config',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            'TokenizerCheckHook is now called PreprocessingCheckHook: change its name in the config',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _name(tokenizer) -> str:

@@ -1,5 +1,3 @@
-from typing import Optional
-
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import get_rank, is_main_process
@@ -23,8 +21,8 @@ class RandomStateHook(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
-        self._resumed: Optional[dict] = None
-        self._before_val: Optional[dict] = None
+        self._resumed: dict | None = None
+        self._before_val: dict | None = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Keep the states until the training begins: mmengine seeds once more in between."""
@@ -39,7 +37,7 @@ class RandomStateHook(Hook):
         if is_main_process():
             set_random_states(self._resumed['main_process'])
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Seed the step."""
         seed_everything(runner.seed, runner.iter, get_rank(), STEP)
         if torch.cuda.is_available():
@@ -47,8 +45,9 @@ class RandomStateHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Add the states of the main process, which is the one that saves."""
-        checkpoint[KEY] = dict(main_process=get_random_states(),
-                               sampler_seed=getattr(_sampler(runner), 'seed', None))
+        checkpoint[KEY] = dict(
+            main_process=get_random_states(), sampler_seed=getattr(_sampler(runner), 'seed', None)
+        )
 
     def before_val(self, runner) -> None:
         """Remember the states."""

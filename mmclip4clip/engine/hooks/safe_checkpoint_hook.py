@@ -2,7 +2,6 @@ import logging
 import os.path as osp
 import uuid
 from pathlib import Path
-from typing import Dict, Optional
 
 from mmaction.registry import HOOKS
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -44,8 +43,8 @@ class SafeCheckpointHook(OrderedCheckpointHook):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._run: Optional[dict] = None  # how the training is set up, None without one
-        self._resumed: Optional[str] = None  # the checkpoint that it goes on from
+        self._run: dict | None = None  # how the training is set up, None without one
+        self._resumed: str | None = None  # the checkpoint that it goes on from
 
     def before_run(self, runner) -> None:
         """Note how the training is set up, and look for the checkpoint to resume if none is named."""
@@ -103,7 +102,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         if self._resumed is None or EVALUATED not in hub.runtime_info:
             hub.update_info(EVALUATED, 0)
 
-    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Save best checkpoints, then the one that was evaluated, which says so from now on."""
         if not self._run:
             return
@@ -127,11 +126,18 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             self.last_ckpt = self.file_backend.join_path(self.out_dir, osp.basename(last))
         self._remove(runner, hub.get_info(OBSOLETE) or [])
         for key, path in zip(getattr(self, 'key_indicators', []), list(self._best_files())):
-            there = path and (self.file_backend.exists(path) if at_home or '://' in str(self.out_dir) else
-                              bring_best_checkpoint(Path(path), self._resumed, hub.get_info(RUN_ID)))
+            there = path and (
+                self.file_backend.exists(path)
+                if at_home or '://' in str(self.out_dir)
+                else bring_best_checkpoint(Path(path), self._resumed, hub.get_info(RUN_ID))
+            )
             if path and not there:
-                print_log(f'the best checkpoint so far, {osp.basename(path)}, is missing; only a better '
-                          'score gives a new one', logger='current', level=logging.WARNING)
+                print_log(
+                    f'the best checkpoint so far, {osp.basename(path)}, is missing; only a better '
+                    'score gives a new one',
+                    logger='current',
+                    level=logging.WARNING,
+                )
                 self._set_best_file(key, None)
                 hub.pop_info('best_ckpt' if len(self.key_indicators) == 1 else f'best_ckpt_{key}', None)
 
@@ -139,10 +145,15 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         """Evaluate what a run had trained but not evaluated when it was stopped."""
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         if self is hooks[-1] and evaluation_is_missing(runner, self._resumed):
-            runner.logger.info(f'the evaluation of {self._resumed}, after {runner.epoch} epochs and '
-                               f'{runner.iter} iterations, did not end: it comes first')
+            runner.logger.info(
+                f'the evaluation of {self._resumed}, after {runner.epoch} epochs and '
+                f'{runner.iter} iterations, did not end: it comes first'
+            )
             runner.val_loop.run()
         if runner.iter >= runner.max_iters:
-            print_log(f'nothing is left to train: {self._resumed} has done all {runner.max_iters} '
-                      f'iterations. To train on, begin a new training with load_from={self._resumed}',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'nothing is left to train: {self._resumed} has done all {runner.max_iters} '
+                f'iterations. To train on, begin a new training with load_from={self._resumed}',
+                logger='current',
+                level=logging.WARNING,
+            )

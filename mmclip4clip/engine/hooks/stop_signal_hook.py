@@ -2,8 +2,8 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, Optional, Sequence
 
 import torch
 from mmaction.registry import HOOKS
@@ -41,9 +41,9 @@ class StopSignalHook(Hook):
         if unknown:
             raise ValueError(f'signals must be names such as SIGTERM, got {unknown}')
         self.signals = [signal.Signals[name] for name in signals]
-        self._before: Dict[signal.Signals, object] = {}
-        self._asked, self._since = 0, 0.  # number of the signal that came, and when
-        self._saved: Optional[int] = None  # iterations of the last checkpoint to resume from
+        self._before: dict[signal.Signals, object] = {}
+        self._asked, self._since = 0, 0.0  # number of the signal that came, and when
+        self._saved: int | None = None  # iterations of the last checkpoint to resume from
 
     def before_train(self, runner) -> None:
         """Take over the signals; workers that are forked later inherit this, and do not die of Ctrl-C."""
@@ -61,8 +61,9 @@ class StopSignalHook(Hook):
         if 'optimizer' in checkpoint:
             self._saved = checkpoint['meta']['iter']
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Stop after a step.
 
         Raises:
@@ -70,8 +71,9 @@ class StopSignalHook(Hook):
         """
         self._stop_if_asked(runner, runner.iter + 1)
 
-    def after_val_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None,
-                       outputs: Optional[dict] = None) -> None:
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Stop within an evaluation of a training, which a resume begins again.
 
         Raises:
@@ -80,7 +82,7 @@ class StopSignalHook(Hook):
         if self._before:
             self._stop_if_asked(runner, runner.iter)
 
-    def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Stop after an evaluation of a training; one that came while it was scored is answered here.
 
         Raises:
@@ -106,8 +108,10 @@ class StopSignalHook(Hook):
         name = signal.Signals(int(asked)).name
         if self._saved != done:
             self._save(runner, done)
-        runner.logger.log(logging.WARNING, f'{name}: saved after {done} iterations in {runner.work_dir}; '
-                                           '--resume goes on from there')
+        runner.logger.log(
+            logging.WARNING,
+            f'{name}: saved after {done} iterations in {runner.work_dir}; --resume goes on from there',
+        )
         self.after_train(runner)
         raise TrainingStopped(128 + int(asked))
 

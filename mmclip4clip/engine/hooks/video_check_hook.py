@@ -1,7 +1,6 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional, Set, Tuple
 
 from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, get_rank, get_world_size
@@ -17,8 +16,10 @@ from .bad_video_hook import append_videos, name_bad, videos_of
 
 SHOWN = 10  # videos that a message names
 WHAT_BECOMES = dict(
-    error='ends the run when its turn comes', report='counts as missed',
-    replace='is replaced by another one, up to the share that BadVideoHook allows')
+    error='ends the run when its turn comes',
+    report='counts as missed',
+    replace='is replaced by another one, up to the share that BadVideoHook allows',
+)
 
 
 @HOOKS.register_module()
@@ -44,14 +45,22 @@ class VideoCheckHook(Hook):
         ValueError: If an argument is not positive.
     """
 
-    def __init__(self, check_videos: bool = True, processes: int = 4, time_limit: float = 10.,
-                 total_time: float = 300., filename: str = 'bad_videos.txt') -> None:
+    def __init__(
+        self,
+        check_videos: bool = True,
+        processes: int = 4,
+        time_limit: float = 10.0,
+        total_time: float = 300.0,
+        filename: str = 'bad_videos.txt',
+    ) -> None:
         if not (processes > 0 and time_limit > 0 and total_time > 0):
-            raise ValueError(f'processes, time_limit and total_time must be positive, got {processes}, '
-                             f'{time_limit} and {total_time}')
+            raise ValueError(
+                f'processes, time_limit and total_time must be positive, got {processes}, '
+                f'{time_limit} and {total_time}'
+            )
         self.check_videos, self.processes, self.filename = check_videos, processes, filename
         self.time_limit, self.total_time = time_limit, total_time
-        self._done: Set[str] = set()
+        self._done: set[str] = set()
 
     def before_train(self, runner) -> None:
         """Check the videos of training and validation.
@@ -82,13 +91,15 @@ class VideoCheckHook(Hook):
         if errors:
             raise VideoReadError('\n'.join(errors))
 
-    def _check(self, runner, name: str, leaf) -> List[str]:
+    def _check(self, runner, name: str, leaf) -> list[str]:
         """Check one dataset, log what is to be said, and return what ends the run."""
         become, decoder = WHAT_BECOMES[leaf.bad_videos], find_decoder(leaf)
         if not self.check_videos or leaf.bad_videos == 'replace' or decoder is None:
             why = ', as its decoder does not tell what is the fault of a video' if decoder is None else ''
-            runner.logger.info(f'{name}: videos are not checked before the run{why}; one that cannot be read '
-                               f'{become} (bad_videos={leaf.bad_videos!r})')
+            runner.logger.info(
+                f'{name}: videos are not checked before the run{why}; one that cannot be read '
+                f'{become} (bad_videos={leaf.bad_videos!r})'
+            )
             return []
         begin = time.monotonic()
         items = list_videos(leaf)
@@ -97,32 +108,43 @@ class VideoCheckHook(Hook):
         bad = name_bad(found, videos_of(leaf))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
-            runner.logger.warning(f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '
-                                  f'total_time={self.total_time:g} s; one that cannot be read {become}')
+            runner.logger.warning(
+                f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '
+                f'total_time={self.total_time:g} s; one that cannot be read {become}'
+            )
         if away:
-            runner.logger.warning(f'{name}: the storage did not give {len(away)} of {len(items)} videos '
-                                  f'{took}; they may be sound, and are tried again. The last one: {away[-1]}')
+            runner.logger.warning(
+                f'{name}: the storage did not give {len(away)} of {len(items)} videos '
+                f'{took}; they may be sound, and are tried again. The last one: {away[-1]}'
+            )
         if not bad:
-            runner.logger.info(f'{name}: {len(items) - unchecked - len(away)} videos {took}, can be opened '
-                               'and give a frame; damage further on in a file is met when it is read')
+            runner.logger.info(
+                f'{name}: {len(items) - unchecked - len(away)} videos {took}, can be opened '
+                'and give a frame; damage further on in a file is met when it is read'
+            )
             return []
         path = Path(runner.work_dir) / self.filename
         append_videos(path, bad)
-        said = (f'{name}: {len(bad)} of {len(items)} videos {took}, cannot be read; listed in {path}:'
-                + ''.join(f'\n  {video}: {" ".join(bad[video].split())}' for video in list(bad)[:SHOWN])
-                + '\n  ...' * (len(bad) > SHOWN))
+        said = (
+            f'{name}: {len(bad)} of {len(items)} videos {took}, cannot be read; listed in {path}:'
+            + ''.join(f'\n  {video}: {" ".join(bad[video].split())}' for video in list(bad)[:SHOWN])
+            + '\n  ...' * (len(bad) > SHOWN)
+        )
         if leaf.bad_videos == 'error':
             other = 'report' if leaf.test_mode else 'replace'
-            return [f'{said}\nMend or leave them out, or set {name}.dataset.bad_videos={other!r}: then one '
-                    f'that cannot be read {WHAT_BECOMES[other]}']
+            return [
+                f'{said}\nMend or leave them out, or set {name}.dataset.bad_videos={other!r}: then one '
+                f'that cannot be read {WHAT_BECOMES[other]}'
+            ]
         runner.logger.warning(f'{said}\nEach {become}, with all its captions')
         return []
 
-    def _find_bad(self, items: List[dict], decoder: DecodeVideo,
-                  wait: StorageWait) -> Tuple[Dict[str, str], List[str], int]:
+    def _find_bad(
+        self, items: list[dict], decoder: DecodeVideo, wait: StorageWait
+    ) -> tuple[dict[str, str], list[str], int]:
         """Return why videos cannot be read, by key, why others were not given, and how many are left."""
         end = time.monotonic() + self.total_time
-        files = set(sorted({item['filename'] for item in items})[get_rank()::get_world_size()])
+        files = set(sorted({item['filename'] for item in items})[get_rank() :: get_world_size()])
         opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
         quick, (bad, away, unchecked) = is_told_by_the_first_frame(decoder), ({}, [], 0)
         for item in items:
@@ -141,8 +163,11 @@ class VideoCheckHook(Hook):
                     bad[item.get('video_key', item['video_id'])] = str(error)
         mine = bad, away, unchecked
         parts = [mine] if get_world_size() == 1 else all_gather_object(mine)
-        return ({video: why for part, _, _ in parts for video, why in part.items()},
-                [why for _, part, _ in parts for why in part], sum(n for _, _, n in parts))
+        return (
+            {video: why for part, _, _ in parts for video, why in part.items()},
+            [why for _, part, _ in parts for why in part],
+            sum(n for _, _, n in parts),
+        )
 
 
 def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
@@ -150,8 +175,11 @@ def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
 
     Other backends refuse more, as do a least number of frames and the reference's way of counting seconds.
     """
-    return decoder.backends[0] == 'pyav' and decoder.min_frames == 1 and not any(
-        getattr(step, 'reference_times', False) for step in decoder.sampling.transforms)
+    return (
+        decoder.backends[0] == 'pyav'
+        and decoder.min_frames == 1
+        and not any(getattr(step, 'reference_times', False) for step in decoder.sampling.transforms)
+    )
 
 
 def looks_sound(item: dict, opening: Opening) -> bool:
@@ -160,9 +188,9 @@ def looks_sound(item: dict, opening: Opening) -> bool:
     return opening.error is None and (opening.seconds is None or start < opening.seconds or not start)
 
 
-def list_videos(leaf) -> List[dict]:
+def list_videos(leaf) -> list[dict]:
     """Return an item of each video of a dataset, without a word drawn."""
-    items: Dict[Optional[str], dict] = {}
+    items: dict[str | None, dict] = {}
     with kept_random_states():
         for number in range(len(leaf)):
             item = leaf.get_data_info(number)

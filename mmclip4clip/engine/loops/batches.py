@@ -1,13 +1,14 @@
 """Waiting for a dataloader's workers, but not for ever."""
+
 import time
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from torch.utils.data import DataLoader
 
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 
-LEAST = 600.  # seconds; a file system may be away for some minutes
-A_VIDEO = 60.  # seconds, where a pipeline has no time limit
+LEAST = 600.0  # seconds; a file system may be away for some minutes
+A_VIDEO = 60.0  # seconds, where a pipeline has no time limit
 
 
 def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
@@ -71,14 +72,18 @@ def _timed_out(message: str) -> bool:
     return message.startswith('DataLoader timed out')
 
 
-def _explain(message: str, dataloader: DataLoader, batches: Iterator, name: str) -> Optional[str]:
+def _explain(message: str, dataloader: DataLoader, batches: Iterator, name: str) -> str | None:
     """Say what an error of a dataloader means; None if it is another one."""
     pids = ' '.join(str(worker.pid) for worker in getattr(batches, '_workers', []))
     if _timed_out(message):
-        return (f'{name}: its {dataloader.num_workers} workers (processes {pids}) have given no batch for '
-                f'{dataloader.timeout:g} s: a file system or a transform may hang. /proc/PID/stack or py-spy '
-                f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more, 0 any time')
+        return (
+            f'{name}: its {dataloader.num_workers} workers (processes {pids}) have given no batch for '
+            f'{dataloader.timeout:g} s: a file system or a transform may hang. /proc/PID/stack or py-spy '
+            f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more, 0 any time'
+        )
     if message.startswith('DataLoader worker') and 'pid' in message:
-        return (f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for '
-                f'a worker that is killed: see dmesg; try fewer {name}.num_workers or a smaller batch_size')
+        return (
+            f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for '
+            f'a worker that is killed: see dmesg; try fewer {name}.num_workers or a smaller batch_size'
+        )
     return None

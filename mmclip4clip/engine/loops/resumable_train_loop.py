@@ -1,5 +1,4 @@
 import copy
-from typing import Union
 
 from mmaction.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
@@ -24,7 +23,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         **kwargs: As for :class:`mmengine.runner.EpochBasedTrainLoop`.
     """
 
-    def __init__(self, runner, dataloader: Union[DataLoader, dict], **kwargs) -> None:
+    def __init__(self, runner, dataloader: DataLoader | dict, **kwargs) -> None:
         if isinstance(dataloader, dict):
             dataloader = make_resumable(dataloader)
         super().__init__(runner, dataloader, **kwargs)
@@ -40,10 +39,13 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             raise RuntimeError(
                 f'a run that is at iteration {self._iter} in epoch {self._epoch + 1} had no epochs of '
                 f'{len(self.dataloader)} iterations: resume with the data, batch size and number of '
-                'processes that it began with, or begin a new run with load_from=CHECKPOINT')
+                'processes that it began with, or begin a new run with load_from=CHECKPOINT'
+            )
         if done and not isinstance(self.dataloader.batch_sampler, ResumableBatchSampler):
-            raise RuntimeError(f'a checkpoint in the middle of an epoch, at iteration {self._iter}, can only '
-                               'be resumed where train_dataloader is a dict')
+            raise RuntimeError(
+                f'a checkpoint in the middle of an epoch, at iteration {self._iter}, can only '
+                'be resumed where train_dataloader is a dict'
+            )
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         if done:
@@ -60,6 +62,9 @@ def make_resumable(dataloader: dict) -> dict:
     cfg = copy.deepcopy(dataloader)
     if isinstance(cfg.get('dataset'), dict):
         cfg['dataset'] = dict(type='SeededDataset', dataset=cfg['dataset'])
-    cfg['batch_sampler'] = dict(type='ResumableBatchSampler', drop_last=cfg.pop('drop_last', False),
-                                batch_sampler=cfg.pop('batch_sampler', None))
+    cfg['batch_sampler'] = dict(
+        type='ResumableBatchSampler',
+        drop_last=cfg.pop('drop_last', False),
+        batch_sampler=cfg.pop('batch_sampler', None),
+    )
     return cfg

@@ -1,5 +1,3 @@
-from typing import Dict, List, Optional
-
 import torch
 from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
@@ -35,17 +33,20 @@ class _EncodeOnceLoop:
     """
 
     stage: str
-    rerank_top: Optional[int] = None
-    query_bank: Optional[QueryBank] = None
+    rerank_top: int | None = None
+    query_bank: QueryBank | None = None
 
-    def __init__(self, *args, rerank_top: Optional[int] = None, query_bank: Optional[dict] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self, *args, rerank_top: int | None = None, query_bank: dict | None = None, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
         if rerank_top is not None and rerank_top < 1:
             raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
         if rerank_top is not None and query_bank is not None:
-            raise ValueError('query_bank scores its captions with every video, which rerank_top='
-                             f'{rerank_top} is there to avoid: give one of them')
+            raise ValueError(
+                'query_bank scores its captions with every video, which rerank_top='
+                f'{rerank_top} is there to avoid: give one of them'
+            )
         self.rerank_top = rerank_top
         self.query_bank = build_query_bank(query_bank, self.evaluator.metrics, self.dataloader.dataset)
 
@@ -66,25 +67,31 @@ class _EncodeOnceLoop:
         return metrics
 
     @torch.no_grad()
-    def run_iter(self, idx: int, data_batch: dict) -> List[BaseDataElement]:
+    def run_iter(self, idx: int, data_batch: dict) -> list[BaseDataElement]:
         """Encode one batch and keep its features on the CPU."""
-        self.runner.call_hook(
-            f'before_{self.stage}_iter', batch_idx=idx, data_batch=data_batch)
+        self.runner.call_hook(f'before_{self.stage}_iter', batch_idx=idx, data_batch=data_batch)
         with autocast(enabled=self.fp16):
             outputs = getattr(self.runner.model, f'{self.stage}_step')(data_batch)
         self.runner.call_hook(
-            f'after_{self.stage}_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+            f'after_{self.stage}_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
         samples = [sample.cpu() for sample in outputs]
         for sample in samples:
             for key in ('video_features', 'text_features'):  # cpu() leaves dicts where they are
                 sample.set_field(move_features(sample.get(key), 'cpu'), key)
         return samples
 
-    def score(self, samples: List[BaseDataElement]) -> Dict[str, int]:
+    def score(self, samples: list[BaseDataElement]) -> dict[str, int]:
         """Give each sample its scores, see :func:`score_videos`."""
         model = self.runner.model
-        return score_videos(model.module if is_model_wrapper(model) else model, samples,
-                            len(self.dataloader.dataset), self.rerank_top, self.query_bank, self.fp16)
+        return score_videos(
+            model.module if is_model_wrapper(model) else model,
+            samples,
+            len(self.dataloader.dataset),
+            self.rerank_top,
+            self.query_bank,
+            self.fp16,
+        )
 
 
 @LOOPS.register_module()

@@ -1,4 +1,4 @@
-from typing import Callable, Iterable, Optional, Tuple
+from collections.abc import Callable, Iterable
 
 import torch
 from mmaction.registry import OPTIMIZERS
@@ -30,13 +30,15 @@ class BertAdam(Optimizer):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self,
-                 params: Iterable,
-                 lr: float,
-                 betas: Tuple[float, float] = (0.9, 0.98),
-                 eps: float = 1e-6,
-                 weight_decay: float = 0.0,
-                 max_grad_norm: Optional[float] = 1.0) -> None:
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = 1.0,
+    ) -> None:
         for name, value in dict(lr=lr, eps=eps, weight_decay=weight_decay).items():
             if not value >= 0:
                 raise ValueError(f'BertAdam needs {name} >= 0, got {value}')
@@ -44,11 +46,12 @@ class BertAdam(Optimizer):
             raise ValueError(f'BertAdam needs betas from 0 to below 1, got {betas}')
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f'BertAdam needs max_grad_norm > 0 or None (no clipping), got {max_grad_norm}')
-        super().__init__(params, dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_grad_norm=max_grad_norm))
+        super().__init__(
+            params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_grad_norm=max_grad_norm)
+        )
 
     @torch.no_grad()
-    def step(self, closure: Optional[Callable[[], float]] = None) -> Optional[float]:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient; ``closure`` may compute it first."""
         loss = None
         if closure is not None:
@@ -60,8 +63,16 @@ class BertAdam(Optimizer):
                     self._update(parameter, **group)
         return loss
 
-    def _update(self, parameter: Tensor, lr: float, betas: Tuple[float, float], eps: float,
-                weight_decay: float, max_grad_norm: Optional[float], **_) -> None:
+    def _update(
+        self,
+        parameter: Tensor,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        max_grad_norm: float | None,
+        **_,
+    ) -> None:
         state = self.state[parameter]
         if not state:
             state['exp_avg'] = torch.zeros_like(parameter)

@@ -1,5 +1,3 @@
-from typing import List, Optional, Union
-
 from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -40,29 +38,39 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if unknown:
             raise ValueError(f'paramwise_cfg may have the keys {sorted(DEFAULTS)}, got {unknown}')
         if self.base_lr is None or self.base_wd is None:
-            raise ValueError('optim_wrapper.optimizer must have lr and weight_decay, '
-                             f'got {sorted(self.optimizer_cfg)}')
+            raise ValueError(
+                f'optim_wrapper.optimizer must have lr and weight_decay, got {sorted(self.optimizer_cfg)}'
+            )
         # Never empty: mmengine would put all parameters into one group then.
         self.paramwise_cfg = {**DEFAULTS, **self.paramwise_cfg}
         no_decay = self.paramwise_cfg['no_decay']
         if isinstance(no_decay, str) or not set(no_decay) <= set(KINDS):
             raise ValueError(f'paramwise_cfg.no_decay must be a list of some of {KINDS}, got {no_decay!r}')
 
-    def add_params(self,
-                   params: List[dict],
-                   module: nn.Module,
-                   prefix: str = '',
-                   is_dcn_module: Optional[Union[int, float]] = None) -> None:
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: int | float | None = None,
+    ) -> None:
         """Append the groups of the model to ``params``, and log each."""
         if not any(name.startswith(CLIP) for name, _ in module.named_parameters()):
-            raise ValueError(f'{type(module).__name__} has no parameter under {CLIP[:-1]}, which '
-                             'CLIPGroupsOptimWrapperConstructor tells from the heads')
-        in_norms = {id(parameter) for part in module.modules() if isinstance(part, NORMS)
-                    for parameter in part.parameters(recurse=False)}
+            raise ValueError(
+                f'{type(module).__name__} has no parameter under {CLIP[:-1]}, which '
+                'CLIPGroupsOptimWrapperConstructor tells from the heads'
+            )
+        in_norms = {
+            id(parameter)
+            for part in module.modules()
+            if isinstance(part, NORMS)
+            for parameter in part.parameters(recurse=False)
+        }
         groups = {}
         for name, parameter in module.named_parameters():
-            kinds = dict(bias='bias' in name, norm=id(parameter) in in_norms,
-                         logit_scale=name.endswith('logit_scale'))
+            kinds = dict(
+                bias='bias' in name, norm=id(parameter) in in_norms, logit_scale=name.endswith('logit_scale')
+            )
             decays = not any(kinds[kind] for kind in self.paramwise_cfg['no_decay'])
             if parameter.requires_grad:
                 groups.setdefault((name.startswith(CLIP), decays), []).append(parameter)
@@ -70,5 +78,8 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             lr = self.base_lr * self.paramwise_cfg['clip_lr_mult' if clip else 'head_lr_mult']
             group = dict(params=groups[clip, decays], lr=lr, weight_decay=decays * self.base_wd)
             params.append(group)
-            print_log(f"{'CLIP' if clip else 'heads'}: {len(group['params'])} tensors with lr {lr:g} and "
-                      f"weight_decay {group['weight_decay']:g}", logger='current')
+            print_log(
+                f'{"CLIP" if clip else "heads"}: {len(group["params"])} tensors with lr {lr:g} and '
+                f'weight_decay {group["weight_decay"]:g}',
+                logger='current',
+            )

@@ -5,6 +5,11 @@ from .joined_schedules import join_schedules
 from .run_check import check_resumable, describe_run
 
 __all__ = [
-    'bring_best_checkpoint', 'check_resumable', 'checkpoint_folder', 'describe_run', 'evaluation_is_missing',
-    'find_checkpoint', 'join_schedules'
+    'bring_best_checkpoint',
+    'check_resumable',
+    'checkpoint_folder',
+    'describe_run',
+    'evaluation_is_missing',
+    'find_checkpoint',
+    'join_schedules',
 ]

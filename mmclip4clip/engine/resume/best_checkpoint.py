@@ -1,6 +1,5 @@
 import shutil
 from pathlib import Path
-from typing import Optional
 
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -34,7 +33,7 @@ def bring_best_checkpoint(path: Path, resumed: str, run_id: str) -> bool:
     return True
 
 
-def _run_id(path: Path) -> Optional[str]:
+def _run_id(path: Path) -> str | None:
     """Return which run a checkpoint is of, None if it does not say."""
     try:
         return ((read_meta(path).get(KEY) or {}).get('run') or {}).get('id')

@@ -2,8 +2,8 @@ import logging
 import os
 import pickle
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -14,15 +14,16 @@ LAST = 'last_checkpoint'  # file in the work dir that names the newest checkpoin
 TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
 
 
-def checkpoint_folder(work_dir: str, out_dir: Union[str, Path, None] = None) -> str:
+def checkpoint_folder(work_dir: str, out_dir: str | Path | None = None) -> str:
     """Return where a run saves its checkpoints: the work dir, or the folder of its name in ``out_dir``."""
     if out_dir is None or str(out_dir) == work_dir:
         return work_dir
     return os.path.join(str(out_dir), os.path.basename(work_dir.rstrip(os.sep)))
 
 
-def find_checkpoint(work_dir: str, out_dir: Union[str, Path, None] = None,
-                    filename_tmpl: Optional[str] = None) -> Optional[str]:
+def find_checkpoint(
+    work_dir: str, out_dir: str | Path | None = None, filename_tmpl: str | None = None
+) -> str | None:
     """Find the newest checkpoint of a run from which it can go on.
 
     The one that ``last_checkpoint`` names comes first, then those before it, the furthest first. Of what it
@@ -60,11 +61,12 @@ def find_checkpoint(work_dir: str, out_dir: Union[str, Path, None] = None,
     if found:
         raise CheckpointFileError(
             f'there are checkpoints in {folder}, and none of them can be resumed from; the log says why. To '
-            'begin anew, give another --work-dir, remove them, or leave out --resume')
+            'begin anew, give another --work-dir, remove them, or leave out --resume'
+        )
     return None
 
 
-def read_meta(path: Union[str, Path]) -> dict:
+def read_meta(path: str | Path) -> dict:
     """Read what a checkpoint says about itself, without reading its tensors.
 
     Raises:
@@ -76,19 +78,26 @@ def read_meta(path: Union[str, Path]) -> dict:
     return meta
 
 
-def _read_keys(path: Union[str, Path]) -> dict:
+def _read_keys(path: str | Path) -> dict:
     """Read a checkpoint with its tensors left in the file."""
     try:
         content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, LookupError,
-            RuntimeError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+    ) as error:
         raise CheckpointFileError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
     if not isinstance(content, dict):
         raise CheckpointFileError(f'{path} holds a {type(content).__name__}, expected a dict')
     return content
 
 
-def _read_last(file: Path) -> Optional[str]:
+def _read_last(file: Path) -> str | None:
     """Return the file name of the checkpoint that the run saved last, None if nothing says it."""
     try:
         text = file.read_text(errors='replace').strip()
@@ -100,7 +109,7 @@ def _read_last(file: Path) -> Optional[str]:
     return re.split(r'[/\\]', text)[-1]
 
 
-def _candidates(folder: Path, last: Optional[str], templates) -> Iterator[Path]:
+def _candidates(folder: Path, last: str | None, templates) -> Iterator[Path]:
     """Yield the files to try, without those that another run left and that are ahead of the last one."""
     if last and (folder / last).is_file():
         yield folder / last

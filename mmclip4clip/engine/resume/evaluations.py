@@ -23,8 +23,10 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
         return False
     if EVALUATED in runner.message_hub.runtime_info:
         return runner.message_hub.get_info(EVALUATED) != runner.iter
-    return not any(_is_listed(folder / METRICS, runner.epoch, runner.iter)
-                   for folder in (Path(runner.work_dir), Path(resumed).parent))
+    return not any(
+        _is_listed(folder / METRICS, runner.epoch, runner.iter)
+        for folder in (Path(runner.work_dir), Path(resumed).parent)
+    )
 
 
 def _is_due(loop) -> bool:
@@ -42,7 +44,9 @@ def _is_listed(path: Path, epoch: int, iterations: int) -> bool:
     """Tell whether ``metrics.json`` has a validation; a damaged file has none."""
     try:
         entries = json.loads(path.read_text())
-        return any(entry['stage'] == 'val' and entry['epoch'] == epoch and entry['iter'] == iterations
-                   for entry in entries)
+        return any(
+            entry['stage'] == 'val' and entry['epoch'] == epoch and entry['iter'] == iterations
+            for entry in entries
+        )
     except (OSError, ValueError, TypeError, LookupError):
         return False

@@ -1,6 +1,5 @@
 import logging
 import math
-from typing import Optional
 
 from mmengine.logging import print_log
 
@@ -34,24 +33,40 @@ def join_schedules(schedulers, checkpoint: dict, name: str) -> None:
     run = ((checkpoint.get('meta') or {}).get(KEY) or {}).get('run')
     if run and 'schedulers' in run:
         run['schedulers'] = [WarmUpCosineLR.__name__]
-    print_log(f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR goes on from '
-              'them', logger='current', level=logging.WARNING)
+    print_log(
+        f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR goes on from them',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
-def _join(scheduler: WarmUpCosineLR, warm_up: dict, cosine: dict) -> Optional[dict]:
+def _join(scheduler: WarmUpCosineLR, warm_up: dict, cosine: dict) -> dict | None:
     """Return the state of one schedule that has done what two have done, or None if it cannot follow them."""
-    if not (isinstance(warm_up, dict) and isinstance(cosine, dict)
-            and WARM_UP.issubset(warm_up) and COSINE.issubset(cosine)):
+    if not (
+        isinstance(warm_up, dict)
+        and isinstance(cosine, dict)
+        and WARM_UP.issubset(warm_up)
+        and COSINE.issubset(cosine)
+    ):
         return None
     cosine_begin = cosine['end'] - cosine['T_max']
-    follows = (warm_up['param_name'] == cosine['param_name'] == 'lr'
-               and warm_up['by_epoch'] == cosine['by_epoch'] and warm_up['begin'] == 0
-               and warm_up['end_factor'] == 1 and not cosine['eta_min'] and not cosine['eta_min_ratio'])
+    follows = (
+        warm_up['param_name'] == cosine['param_name'] == 'lr'
+        and warm_up['by_epoch'] == cosine['by_epoch']
+        and warm_up['begin'] == 0
+        and warm_up['end_factor'] == 1
+        and not cosine['eta_min']
+        and not cosine['eta_min_ratio']
+    )
     if math.isclose(cosine_begin, scheduler.cosine_begin, abs_tol=1e-6):
         cosine_begin = scheduler.cosine_begin  # T_max was typed, and may be another float
     if not follows or int(cosine_begin) != cosine['begin']:
         return None
     return dict(
-        scheduler.state_dict(), warmup=warm_up['total_iters'] + 1, start_factor=warm_up['start_factor'],
-        cosine_begin=cosine_begin, last_step=min(cosine['_global_step'], cosine['end'] - 1),
-        **{key: cosine[key] for key in SHARED})
+        scheduler.state_dict(),
+        warmup=warm_up['total_iters'] + 1,
+        start_factor=warm_up['start_factor'],
+        cosine_begin=cosine_begin,
+        last_step=min(cosine['_global_step'], cosine['end'] - 1),
+        **{key: cosine[key] for key in SHARED},
+    )

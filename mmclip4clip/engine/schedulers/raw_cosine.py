@@ -1,5 +1,4 @@
 import math
-from typing import List
 
 from mmaction.registry import PARAM_SCHEDULERS
 from mmengine.optim import _ParamScheduler
@@ -43,7 +42,7 @@ class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
         end = end if end == INF else int(end * epoch_length)
         return cls(*args, begin=int(begin * epoch_length), end=end, by_epoch=False, **kwargs)
 
-    def _get_value(self) -> List[float]:
+    def _get_value(self) -> list[float]:
         progress = self.last_step / (self.end - self.begin)
         cosine = (1 + math.cos(math.pi * progress)) / 2
         factor = progress / self.warmup if progress < self.warmup else cosine

@@ -16,4 +16,5 @@ class WarmUpLR(LinearLR):
         """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
         iterations = max(int(end * epoch_length), int(begin * epoch_length) + 2)
         return super().build_iter_from_epoch(
-            *args, begin=begin, end=(iterations + 0.5) / epoch_length, epoch_length=epoch_length, **kwargs)
+            *args, begin=begin, end=(iterations + 0.5) / epoch_length, epoch_length=epoch_length, **kwargs
+        )

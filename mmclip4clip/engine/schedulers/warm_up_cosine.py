@@ -1,5 +1,4 @@
 import math
-from typing import List, Optional
 
 from mmaction.registry import PARAM_SCHEDULERS
 from mmengine.optim import _ParamScheduler
@@ -52,17 +51,27 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
     """
 
-    def __init__(self, optimizer, warmup: float, end: float = INF, start_factor: float = 0.05,
-                 cosine_begin: Optional[float] = None, last_step: int = -1, by_epoch: bool = True,
-                 verbose: bool = False) -> None:
+    def __init__(
+        self,
+        optimizer,
+        warmup: float,
+        end: float = INF,
+        start_factor: float = 0.05,
+        cosine_begin: float | None = None,
+        last_step: int = -1,
+        by_epoch: bool = True,
+        verbose: bool = False,
+    ) -> None:
         cosine_begin = warmup if cosine_begin is None else cosine_begin
         if end == INF:
             raise ValueError('WarmUpCosineLR needs end, the number of epochs or iterations')
         if warmup < 0:
             raise ValueError(f'WarmUpCosineLR needs warmup from 0 on, got {warmup}')
         if not 0 <= int(cosine_begin) < int(end):
-            raise ValueError('WarmUpCosineLR needs cosine_begin (by default warmup) from 0 to below end, got '
-                             f'{cosine_begin} and end={end}')
+            raise ValueError(
+                'WarmUpCosineLR needs cosine_begin (by default warmup) from 0 to below end, got '
+                f'{cosine_begin} and end={end}'
+            )
         if not 0 < start_factor <= 1:
             raise ValueError(f'WarmUpCosineLR needs start_factor above 0 and at most 1, got {start_factor}')
         self.warmup = max(int(warmup), 2) if warmup else 0
@@ -71,21 +80,28 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         super().__init__(optimizer, end=int(end), last_step=last_step, by_epoch=by_epoch, verbose=verbose)
 
     @classmethod
-    def build_iter_from_epoch(cls, *args, warmup, end=INF, cosine_begin=None, by_epoch=True, epoch_length,
-                              **kwargs):
+    def build_iter_from_epoch(
+        cls, *args, warmup, end=INF, cosine_begin=None, by_epoch=True, epoch_length, **kwargs
+    ):
         """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
         cosine_begin = warmup if cosine_begin is None else cosine_begin
-        return cls(*args, warmup=warmup * epoch_length, end=end if end == INF else end * epoch_length,
-                   cosine_begin=cosine_begin * epoch_length, by_epoch=False, **kwargs)
+        return cls(
+            *args,
+            warmup=warmup * epoch_length,
+            end=end if end == INF else end * epoch_length,
+            cosine_begin=cosine_begin * epoch_length,
+            by_epoch=False,
+            **kwargs,
+        )
 
-    def _get_value(self) -> List[float]:
+    def _get_value(self) -> list[float]:
         # Each rate comes from the one before, as mmengine's do: the closed form differs in its last bits, and
         # trainings would not repeat those that were run with the two schedules.
-        factor, step, rise = 1., self.last_step, 1 - self.start_factor
+        factor, step, rise = 1.0, self.last_step, 1 - self.start_factor
         if step == 0 and self.warmup:
             factor = self.start_factor
         elif step < self.warmup:
-            factor = 1. + rise / ((self.warmup - 1) * self.start_factor + (step - 1) * rise)
+            factor = 1.0 + rise / ((self.warmup - 1) * self.start_factor + (step - 1) * rise)
         values = [group[self.param_name] * factor for group in self.optimizer.param_groups]
         step, length = step - int(self.cosine_begin), self.end - self.cosine_begin
         if step > 0:

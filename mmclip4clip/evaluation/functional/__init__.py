@@ -4,7 +4,15 @@ from .post_processing import dual_softmax, qb_norm
 from .ranking import caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 
 __all__ = [
-    'CaptionScores', 'caption_figures', 'caption_group_scores', 'dual_softmax', 'group_ranks',
-    'plain_tokens', 'ptb_tokens', 'qb_norm', 'ranks_of_captions', 'ranks_of_videos',
-    'recall_figures'
+    'CaptionScores',
+    'caption_figures',
+    'caption_group_scores',
+    'dual_softmax',
+    'group_ranks',
+    'plain_tokens',
+    'ptb_tokens',
+    'qb_norm',
+    'ranks_of_captions',
+    'ranks_of_videos',
+    'recall_figures',
 ]

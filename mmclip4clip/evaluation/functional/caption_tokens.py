@@ -1,21 +1,24 @@
 """Captions cut into words, as the captioning metrics want them: lower case, without punctuation."""
+
 import re
 import subprocess
 from pathlib import Path
-from typing import List
 
-PLAIN_WORD = re.compile(r"""
+PLAIN_WORD = re.compile(
+    r"""
     \d+(?:[.,:]\d+)+                            # 1,000 and 3:30
     | (?:[a-z]\.){2,} | (?:mr|mrs|ms|dr|st|vs|jr|sr)\.
     | can(?=not\b) | n't\b | '(?:s|re|ve|ll|d|m)\b
     | (?:[^\W_](?!n't\b))*[^\W_](?=n't\b)       # the do of don't
     | [^\W_]+(?:[-_&@/][^\W_]+)*
-    | [?!]{2,} | [^\s\w] | _""", re.VERBOSE)
+    | [?!]{2,} | [^\s\w] | _""",
+    re.VERBOSE,
+)
 BRACKETS = {'(': '-lrb-', ')': '-rrb-', '[': '-lsb-', ']': '-rsb-', '{': '-lcb-', '}': '-rcb-'}
 DROPPED = set('\'"`“”.?!,:;-–—…\ufffd')  # the last is what bytes decode to that are no text
 
 
-def ptb_tokens(captions: List[str]) -> List[str]:
+def ptb_tokens(captions: list[str]) -> list[str]:
     r"""Tokenize captions as pycocoevalcap does, with Stanford's PTB tokenizer, in Java.
 
     The program and the list of punctuation to drop are those of
@@ -33,21 +36,26 @@ def ptb_tokens(captions: List[str]) -> List[str]:
         RuntimeError: If Java fails, with what it said.
     """
     from pycocoevalcap.tokenizer import ptbtokenizer
+
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
     lines = ''.join(' '.join(caption.split()) + '\n' for caption in captions)
     done = subprocess.run(
         ['java', '-cp', str(jar), 'edu.stanford.nlp.process.PTBTokenizer', '-preserveLines', '-lowerCase'],
-        input=lines.encode(errors='replace'), capture_output=True)
+        input=lines.encode(errors='replace'),
+        capture_output=True,
+    )
     tokenized = done.stdout.decode(errors='replace').split('\n')[:-1]
     if done.returncode or len(tokenized) != len(captions):
-        raise RuntimeError(f'the PTB tokenizer (java) ended with status {done.returncode} and '
-                           f'{len(tokenized)} lines for {len(captions)} captions: '
-                           f'{done.stderr.decode(errors="replace")[-500:]}')
+        raise RuntimeError(
+            f'the PTB tokenizer (java) ended with status {done.returncode} and '
+            f'{len(tokenized)} lines for {len(captions)} captions: '
+            f'{done.stderr.decode(errors="replace")[-500:]}'
+        )
     dropped = set(ptbtokenizer.PUNCTUATIONS)
     return [' '.join(word for word in line.split(' ') if word not in dropped).strip() for line in tokenized]
 
 
-def plain_tokens(captions: List[str]) -> List[str]:
+def plain_tokens(captions: list[str]) -> list[str]:
     """Tokenize captions nearly as :func:`ptb_tokens` does, without Java.
 
     Lower case; ``don't`` and ``man's`` are cut before ``n't`` and ``'s``; brackets become

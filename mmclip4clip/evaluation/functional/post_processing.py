@@ -6,13 +6,13 @@ whose order alone has a meaning. What they take from a video is rounded to the
 precision of its scores: two videos that a model cannot tell apart stay tied, where
 the rounding errors of thousands of other queries would draw lots between them.
 """
+
 import math
-from typing import Optional
 
 import numpy as np
 
 
-def dual_softmax(similarity: np.ndarray, temperature: float = 100., axis: int = 0) -> np.ndarray:
+def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int = 0) -> np.ndarray:
     """Weight each pair by how much its answer prefers this query to all other queries.
 
     The score is similarity x softmax(temperature x similarity) along the axis of
@@ -41,11 +41,11 @@ def dual_softmax(similarity: np.ndarray, temperature: float = 100., axis: int = 
     similarity = _checked('similarity', similarity)
     weights = temperature * (similarity.astype(float) - _soft_maximum(similarity, temperature, axis))
     sign = np.sign(similarity)
-    size = np.log(np.where(sign == 0, 1., abs(similarity))) + sign * weights
+    size = np.log(np.where(sign == 0, 1.0, abs(similarity))) + sign * weights
     return sign * (size - size.min() + 1)  # every size from 1 on, so that the sign decides first
 
 
-def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20., k: int = 1) -> np.ndarray:
+def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int = 1) -> np.ndarray:
     """Take from videos that answer everything what they owe to a bank of other captions.
 
     The dynamic inverted softmax of QB-Norm (arXiv:2112.12777, section 3): hubs are the
@@ -96,12 +96,15 @@ def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
     return ((largest + np.log(total)) / factor).astype(values.dtype)
 
 
-def _checked(name: str, values: np.ndarray, width: Optional[int] = None) -> np.ndarray:
+def _checked(name: str, values: np.ndarray, width: int | None = None) -> np.ndarray:
     """Return a matrix of floating numbers, or say which one cannot be used."""
     if values.ndim != 2 or 0 in values.shape or values.shape[1] != (width or values.shape[1]):
-        raise ValueError(f'expected {name} (captions, {width or "videos"}) with at least one of each, '
-                         f'got {values.shape}')
+        raise ValueError(
+            f'expected {name} (captions, {width or "videos"}) with at least one of each, got {values.shape}'
+        )
     if not np.isfinite(values).all():
-        raise ValueError(f'{np.count_nonzero(~np.isfinite(values))} of the {values.size} scores of '
-                         f'{name} are NaN or infinite: nothing can be ranked by them')
+        raise ValueError(
+            f'{np.count_nonzero(~np.isfinite(values))} of the {values.size} scores of '
+            f'{name} are NaN or infinite: nothing can be ranked by them'
+        )
     return values if np.issubdtype(values.dtype, np.floating) else values.astype(float)

@@ -4,21 +4,27 @@ One rule everywhere: rank 1 is best, and whatever scores as high as the right
 answer is counted before it. A model that scores everything alike is last, not
 first.
 """
-from typing import Dict, Hashable, List, Sequence
+
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 
 def _check(similarity: np.ndarray, video_index: np.ndarray) -> None:
     if similarity.ndim != 2 or video_index.shape != similarity.shape[:1]:
-        raise ValueError(f'expected similarity (N, V) and video_index (N,), got {similarity.shape} and '
-                         f'{video_index.shape}')
+        raise ValueError(
+            f'expected similarity (N, V) and video_index (N,), got {similarity.shape} and {video_index.shape}'
+        )
     if not np.isfinite(similarity).all():
-        raise ValueError(f'{np.count_nonzero(~np.isfinite(similarity))} of the {similarity.size} '
-                         'similarities are NaN or infinite: nothing can be ranked by them')
+        raise ValueError(
+            f'{np.count_nonzero(~np.isfinite(similarity))} of the {similarity.size} '
+            'similarities are NaN or infinite: nothing can be ranked by them'
+        )
     if len(video_index) and not 0 <= video_index.min() <= video_index.max() < similarity.shape[1]:
-        raise ValueError(f'video_index must lie in 0 to {similarity.shape[1] - 1}, got {video_index.min()} to '
-                         f'{video_index.max()}')
+        raise ValueError(
+            f'video_index must lie in 0 to {similarity.shape[1] - 1}, got {video_index.min()} to '
+            f'{video_index.max()}'
+        )
 
 
 def ranks_of_videos(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarray:
@@ -62,9 +68,9 @@ def caption_group_scores(similarity: np.ndarray, video_index: np.ndarray) -> np.
     return groups
 
 
-def ranks_of_captions(similarity: np.ndarray,
-                      video_index: np.ndarray,
-                      protocol: str = 'caption_groups') -> np.ndarray:
+def ranks_of_captions(
+    similarity: np.ndarray, video_index: np.ndarray, protocol: str = 'caption_groups'
+) -> np.ndarray:
     """Rank the right caption of each video (video to text).
 
     Args:
@@ -103,7 +109,7 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
         np.ndarray: Ranks of the captions whose video has company in its group, (<= N,).
     """
     _check(similarity, video_index)
-    members: Dict[Hashable, List[int]] = {}
+    members: dict[Hashable, list[int]] = {}
     for video, group in enumerate(groups):
         if group is not None:
             members.setdefault(group, []).append(video)
@@ -112,14 +118,15 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
     ranks = np.zeros(len(video_index), dtype=int)
     for videos in members.values():
         if len(videos) > 1:
-            captions = np.concatenate([order[begins[video]:begins[video + 1]] for video in videos])
+            captions = np.concatenate([order[begins[video] : begins[video + 1]] for video in videos])
             positive = similarity[captions, video_index[captions]]
             ranks[captions] = (similarity[np.ix_(captions, videos)] >= positive[:, None]).sum(axis=1)
     return ranks[ranks > 0]
 
 
-def recall_figures(ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10),
-                   lower_median: bool = False) -> Dict[str, float]:
+def recall_figures(
+    ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10), lower_median: bool = False
+) -> dict[str, float]:
     """Summarise ranks as the field does.
 
     Args:

@@ -1,4 +1,4 @@
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -6,8 +6,10 @@ from mmengine.evaluator import BaseMetric
 from ..functional.captioning import CaptionScores, caption_figures, check_scorers
 from ..records import describe_video, name_videos
 
-NO_CAPTION = ("the data samples carry no 'generated' caption, as the model is not a captioner: test a "
-              'CLIP4ClipCaptioner, or take {} out of the evaluator')
+NO_CAPTION = (
+    "the data samples carry no 'generated' caption, as the model is not a captioner: test a "
+    'CLIP4ClipCaptioner, or take {} out of the evaluator'
+)
 
 
 @METRICS.register_module()
@@ -34,11 +36,11 @@ class VideoCaptionMetric(BaseMetric):
 
     default_prefix = 'caption'
 
-    def __init__(self, java: bool = True, collect_device: str = 'cpu', prefix: Optional[str] = None) -> None:
+    def __init__(self, java: bool = True, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         check_scorers(java)
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.java = java
-        self.records: List[dict] = []  # of the last evaluation, on the main process
+        self.records: list[dict] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep the captions of a batch of videos, generated and right ones.
@@ -48,15 +50,16 @@ class VideoCaptionMetric(BaseMetric):
         """
         self.results.extend(describe_captioned(sample, self) for sample in data_samples)
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute the figures from the records of all videos, and give each its ``cider``.
 
         Raises:
             ValueError: If a video comes twice, or has no or an empty reference.
         """
         scores = score_captions(results, self.java)
-        self.records = [dict(record, cider=scores.cider[name])
-                        for record, name in zip(results, name_videos(results))]
+        self.records = [
+            dict(record, cider=scores.cider[name]) for record, name in zip(results, name_videos(results))
+        ]
         return scores.figures
 
 
@@ -76,11 +79,15 @@ def score_captions(records: Sequence[dict], java: bool = True) -> CaptionScores:
         ValueError: If a video comes twice, or has no or an empty reference.
     """
     names = name_videos(records)
-    figures, cider = caption_figures({name: r['captions'] for name, r in zip(names, records)},
-                                     {name: r['generated'] for name, r in zip(names, records)}, java)
+    figures, cider = caption_figures(
+        {name: r['captions'] for name, r in zip(names, records)},
+        {name: r['generated'] for name, r in zip(names, records)},
+        java,
+    )
     unreadable = float(sum('unreadable' in record for record in records))
-    return CaptionScores(dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable),
-                         cider)
+    return CaptionScores(
+        dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable), cider
+    )
 
 
 def describe_captioned(sample: dict, metric: BaseMetric) -> dict:

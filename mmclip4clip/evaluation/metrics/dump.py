@@ -1,8 +1,8 @@
 import os
 import pickle
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Sequence, Union
 
 import numpy as np
 from mmaction.registry import METRICS
@@ -40,15 +40,17 @@ class RetrievalDump(BaseMetric):
         """Keep what a batch of evaluated videos leaves."""
         self.results.extend(make_record(sample) for sample in data_samples)
 
-    def compute_metrics(self, results: List[dict]) -> dict:
+    def compute_metrics(self, results: list[dict]) -> dict:
         """Write the file; there are no figures."""
         scores = stack_scores(results)
         ranks = ranks_of_videos(scores.similarity, scores.video_index)
         for video, record in enumerate(results):
-            best = np.argsort(-record['scores'], axis=1, kind='stable')[:, :self.top]
+            best = np.argsort(-record['scores'], axis=1, kind='stable')[:, : self.top]
             record['ranks'] = ranks[scores.video_index == video]
-            record['top'] = [[(results[v]['video_id'], float(row[v])) for v in order]
-                             for order, row in zip(best, record['scores'])]
+            record['top'] = [
+                [(results[v]['video_id'], float(row[v])) for v in order]
+                for order, row in zip(best, record['scores'])
+            ]
         temporary = self.path.with_suffix('.tmp')
         with temporary.open('wb') as file:
             pickle.dump(results, file, protocol=4)  # 5 writes names that read_dump does not know
@@ -62,15 +64,14 @@ def check_writable(path: Path) -> None:
     if path.suffix not in ('.pkl', '.pickle'):
         raise ValueError(f'the dump must be a .pkl or .pickle file, got {path}')
     if not path.parent.is_dir():
-        raise FileNotFoundError(f'the folder of the dump {path} does not exist: create '
-                                f'{path.parent} first')
+        raise FileNotFoundError(f'the folder of the dump {path} does not exist: create {path.parent} first')
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise OSError(f'the folder of the dump {path} cannot be written: {error}') from error
 
 
-def read_dump(path: Union[str, Path]) -> List[dict]:
+def read_dump(path: str | Path) -> list[dict]:
     """Read what :class:`RetrievalDump` wrote, without running anything in the file.
 
     Returns:
@@ -88,8 +89,12 @@ def read_dump(path: Union[str, Path]) -> List[dict]:
         except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
             raise ValueError(f'{path} is not a dump of tools/test.py --dump: {error!r}') from error
     needed = {'video_id', 'captions', 'scores', 'ranks', 'top'}
-    if not (isinstance(records, list) and records
-            and all(isinstance(r, dict) and needed <= set(r) for r in records)):
-        raise ValueError(f'{path} is not a dump of tools/test.py --dump: expected a list of records '
-                         f'with {sorted(needed)}')
+    if not (
+        isinstance(records, list)
+        and records
+        and all(isinstance(r, dict) and needed <= set(r) for r in records)
+    ):
+        raise ValueError(
+            f'{path} is not a dump of tools/test.py --dump: expected a list of records with {sorted(needed)}'
+        )
     return records

@@ -1,4 +1,4 @@
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -15,14 +15,19 @@ from ..functional.post_processing import check_positive
 from ..records import Scores, make_record, stack_scores
 
 POST_PROCESSING = ('dual_softmax', 'qb_norm')
-NO_BANK = ("post_processing 'qb_norm' needs the scores of a bank of captions, those of the training "
-           "annotations: evaluate with val_cfg=dict(type='VideoTextValLoop', query_bank=dict("
-           "ann_file='train.json', tokenizer=..., max_words=...)), and test_cfg alike")
+NO_BANK = (
+    "post_processing 'qb_norm' needs the scores of a bank of captions, those of the training "
+    "annotations: evaluate with val_cfg=dict(type='VideoTextValLoop', query_bank=dict("
+    "ann_file='train.json', tokenizer=..., max_words=...)), and test_cfg alike"
+)
 
 
-def retrieval_figures(scores: Scores, recall_at: Sequence[int] = (1, 5, 10),
-                      protocol: str = 'caption_groups',
-                      lower_median: bool = False) -> Dict[str, float]:
+def retrieval_figures(
+    scores: Scores,
+    recall_at: Sequence[int] = (1, 5, 10),
+    protocol: str = 'caption_groups',
+    lower_median: bool = False,
+) -> dict[str, float]:
     """Compute all figures of an evaluation.
 
     Args:
@@ -43,17 +48,19 @@ def retrieval_figures(scores: Scores, recall_at: Sequence[int] = (1, 5, 10),
     if groups is not None:
         ranks = group_ranks(similarity, video_index, groups)
         if len(ranks):
-            figures['group_R1'] = recall_figures(ranks, (1, ))['R1']
+            figures['group_R1'] = recall_figures(ranks, (1,))['R1']
     return figures
 
 
-def post_processed_figures(scores: Scores,
-                           post_processing: Sequence[str],
-                           recall_at: Sequence[int] = (1, 5, 10),
-                           protocol: str = 'caption_groups',
-                           temperature: float = 100.,
-                           qb_beta: float = 20.,
-                           qb_k: int = 1) -> Dict[str, float]:
+def post_processed_figures(
+    scores: Scores,
+    post_processing: Sequence[str],
+    recall_at: Sequence[int] = (1, 5, 10),
+    protocol: str = 'caption_groups',
+    temperature: float = 100.0,
+    qb_beta: float = 20.0,
+    qb_k: int = 1,
+) -> dict[str, float]:
     """Compute figures to stand beside the plain ones, with which they are not comparable.
 
     Args:
@@ -89,11 +96,12 @@ def post_processed_figures(scores: Scores,
 
 def _check_names(post_processing: Sequence[str]) -> None:
     if isinstance(post_processing, str) or set(post_processing) - set(POST_PROCESSING):
-        raise ValueError(f'post_processing must be a list of any of {POST_PROCESSING}, got '
-                         f'{post_processing!r}')
+        raise ValueError(
+            f'post_processing must be a list of any of {POST_PROCESSING}, got {post_processing!r}'
+        )
 
 
-def _with_prefix(prefix: str, figures: Dict[str, float]) -> Dict[str, float]:
+def _with_prefix(prefix: str, figures: dict[str, float]) -> dict[str, float]:
     return {prefix + key: value for key, value in figures.items()}
 
 
@@ -132,38 +140,43 @@ class VideoTextRetrievalMetric(BaseMetric):
 
     default_prefix = 'retrieval'
 
-    def __init__(self,
-                 recall_at: Sequence[int] = (1, 5, 10),
-                 v2t_protocol: str = 'caption_groups',
-                 post_processing: Sequence[str] = (),
-                 temperature: float = 100.,
-                 qb_beta: float = 20.,
-                 qb_k: int = 1,
-                 lower_median: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        recall_at: Sequence[int] = (1, 5, 10),
+        v2t_protocol: str = 'caption_groups',
+        post_processing: Sequence[str] = (),
+        temperature: float = 100.0,
+        qb_beta: float = 20.0,
+        qb_k: int = 1,
+        lower_median: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         if v2t_protocol not in ('caption_groups', 'best_caption'):
-            raise ValueError("v2t_protocol must be 'caption_groups' or 'best_caption', got "
-                             f'{v2t_protocol!r}')
+            raise ValueError(f"v2t_protocol must be 'caption_groups' or 'best_caption', got {v2t_protocol!r}")
         _check_names(post_processing)
         check_positive(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.recall_at, self.v2t_protocol, self.lower_median = tuple(recall_at), v2t_protocol, lower_median
         self.post_processing = tuple(post_processing)
         self.post_options = dict(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
-        self.records: List[dict] = []  # of the last evaluation, on the main process
+        self.records: list[dict] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep what a batch of evaluated videos leaves, but for the features."""
         for sample in data_samples:
-            self.results.append({key: value for key, value in make_record(sample).items()
-                                 if not key.endswith('_features')})
+            self.results.append(
+                {key: value for key, value in make_record(sample).items() if not key.endswith('_features')}
+            )
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute the figures from the records of all videos."""
         self.records = results
         scores = stack_scores(results)
         figures = retrieval_figures(scores, self.recall_at, self.v2t_protocol, self.lower_median)
-        figures.update(post_processed_figures(
-            scores, self.post_processing, self.recall_at, self.v2t_protocol, **self.post_options))
+        figures.update(
+            post_processed_figures(
+                scores, self.post_processing, self.recall_at, self.v2t_protocol, **self.post_options
+            )
+        )
         return dict(figures, unreadable_videos=float(sum('unreadable' in record for record in results)))

@@ -1,4 +1,4 @@
-from typing import Any, List, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,17 +41,20 @@ class QueryBank:
         OSError: If the tokenizer cannot be loaded.
     """
 
-    def __init__(self,
-                 ann_file: str,
-                 tokenizer: str = 'openai/clip-vit-base-patch32',
-                 max_words: int = 32,
-                 caption_mode: str = 'all',
-                 max_captions: Optional[int] = 5000,
-                 batch_size: int = 256,
-                 seed: int = 0) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        tokenizer: str = 'openai/clip-vit-base-patch32',
+        max_words: int = 32,
+        caption_mode: str = 'all',
+        max_captions: int | None = 5000,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
         if caption_mode not in CAPTION_MODES:
-            raise ValueError("caption_mode of the query bank must be 'all' or 'paragraph', got "
-                             f'{caption_mode!r}')
+            raise ValueError(
+                f"caption_mode of the query bank must be 'all' or 'paragraph', got {caption_mode!r}"
+            )
         for name, value in (('max_captions', max_captions), ('batch_size', batch_size)):
             if value is not None and value < 1:
                 raise ValueError(f'{name} of the query bank must be at least 1, got {value}')
@@ -64,14 +67,12 @@ class QueryBank:
         if max_captions is not None and total > max_captions:
             drawn = np.random.default_rng(seed).choice(total, max_captions, replace=False)
             captions = [captions[i] for i in sorted(drawn)]
-        print_log(f'query bank: {len(captions)} of the {total} captions of {ann_file}',
-                  logger='current')
+        print_log(f'query bank: {len(captions)} of the {total} captions of {ann_file}', logger='current')
         self.captions, self.batch_size, self.caption_mode = captions, batch_size, caption_mode
         self.tokenize = TokenizeCaptions(tokenizer, max_words)
 
     @torch.no_grad()
-    def scores(self, model: nn.Module, videos: Features, device: torch.device,
-               fp16: bool = False) -> Tensor:
+    def scores(self, model: nn.Module, videos: Features, device: torch.device, fp16: bool = False) -> Tensor:
         """Score every caption of the bank with every video.
 
         Args:
@@ -85,15 +86,16 @@ class QueryBank:
         """
         rows = []
         for start in range(0, len(self.captions), self.batch_size):
-            batch = self.tokenize(dict(captions=self.captions[start:start + self.batch_size]))
+            batch = self.tokenize(dict(captions=self.captions[start : start + self.batch_size]))
             tokens, mask = (torch.from_numpy(batch[k]).to(device) for k in ('tokens', 'text_mask'))
             with autocast(enabled=fp16):
                 text = model.encode_text(tokens, mask)
             rows.append(model.similarity(move_features(text, device), videos).cpu())
         return torch.cat(rows)
 
-    def add_scores(self, samples: List[BaseDataElement], model: nn.Module, device: torch.device,
-                   fp16: bool = False) -> None:
+    def add_scores(
+        self, samples: list[BaseDataElement], model: nn.Module, device: torch.device, fp16: bool = False
+    ) -> None:
         """Give each sample the ``bank_scores`` (B,) of all captions with its video.
 
         Every process scores its own videos with the whole bank: nothing is exchanged.
@@ -109,8 +111,7 @@ class QueryBank:
             sample.set_field(column, 'bank_scores')
 
 
-def build_query_bank(cfg: Optional[dict], metrics: List[BaseMetric],
-                     dataset: Any = None) -> Optional[QueryBank]:
+def build_query_bank(cfg: dict | None, metrics: list[BaseMetric], dataset: Any = None) -> QueryBank | None:
     """Build the bank of a loop, or raise now the error that QB-Norm would raise without one.
 
     Args:

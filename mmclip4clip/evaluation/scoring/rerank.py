@@ -1,5 +1,4 @@
 """Score only the most promising pairs, for adapters whose score of a pair is dear."""
-from typing import Dict, Tuple
 
 import torch
 from mmengine.dist import all_gather, all_reduce
@@ -9,8 +8,9 @@ from ...models.adapters import RerankableAdapter
 from ...models.features import Features
 
 
-def rerank(adapter: RerankableAdapter, text: Features, videos: Features, top: int,
-           counted: Tensor) -> Tuple[Tensor, Tensor]:
+def rerank(
+    adapter: RerankableAdapter, text: Features, videos: Features, top: int, counted: Tensor
+) -> tuple[Tensor, Tensor]:
     """Score the shortlisted pairs exactly, and put all others below them by the cheap score.
 
     Args:
@@ -53,7 +53,7 @@ def shortlist(cheap: Tensor, top: int, counted: Tensor) -> Tensor:
     return listed | (cheap >= torch.cat(all_gather(best)).topk(top, dim=0).values[-1])
 
 
-def report_rerank(top: int, listed: Tensor, video_index: Tensor, counted: Tensor) -> Dict[str, int]:
+def report_rerank(top: int, listed: Tensor, video_index: Tensor, counted: Tensor) -> dict[str, int]:
     """Count over all processes how many captions are not on a shortlist with their own video.
 
     Args:

@@ -1,6 +1,6 @@
 """Score the captions of an evaluation with its videos; several processes share the work."""
+
 from itertools import chain, zip_longest
-from typing import Dict, List, Optional
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
@@ -22,9 +22,14 @@ from .rerank import report_rerank, rerank
 
 
 @torch.no_grad()
-def score_videos(model: nn.Module, samples: List[BaseDataElement], total: Optional[int] = None,
-                 rerank_top: Optional[int] = None, query_bank: Optional[QueryBank] = None,
-                 fp16: bool = False) -> Dict[str, int]:
+def score_videos(
+    model: nn.Module,
+    samples: list[BaseDataElement],
+    total: int | None = None,
+    rerank_top: int | None = None,
+    query_bank: QueryBank | None = None,
+    fp16: bool = False,
+) -> dict[str, int]:
     """Give each video the ``scores`` (N_i, V) of its captions with all videos.
 
     Every process scores the captions of its own videos. With a query bank, each video also gets the
@@ -81,7 +86,7 @@ def score_videos(model: nn.Module, samples: List[BaseDataElement], total: Option
     return extra
 
 
-def _rank_unreadable_last(samples: List[BaseDataElement], scores: Tensor, total: int) -> Tensor:
+def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total: int) -> Tensor:
     """Let no caption find a video that could not be read, not even its own captions.
 
     Such videos were encoded from other frames, see :class:`VideoCaptionDataset`, and lose these features.
@@ -95,18 +100,24 @@ def _rank_unreadable_last(samples: List[BaseDataElement], scores: Tensor, total:
     return torch.where(unreadable, lowest - 1, scores)
 
 
-def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: List[int], total: int, top: int):
+def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[int], total: int, top: int):
     """Score shortlisted pairs only, and log that the figures are approximate."""
     if not isinstance(adapter, RerankableAdapter):
-        raise ValueError(f'rerank_top={top} needs a RerankableAdapter, which scores single pairs as '
-                         f'TightAdapter does; {type(adapter).__name__} scores all at once')
+        raise ValueError(
+            f'rerank_top={top} needs a RerankableAdapter, which scores single pairs as '
+            f'TightAdapter does; {type(adapter).__name__} scores all at once'
+        )
     index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
     index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)
     scores, listed = rerank(adapter, text, videos, top, index < total)
     extra = report_rerank(top, listed, index % total, index < total)
-    print_log('approximate figures: only the best {rerank/top} of a cheap score were scored; '
-              '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
-              'video'.format(**extra), logger='current', level=30)
+    print_log(
+        'approximate figures: only the best {rerank/top} of a cheap score were scored; '
+        '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
+        'video'.format(**extra),
+        logger='current',
+        level=30,
+    )
     return scores.cpu(), extra
 
 

@@ -7,6 +7,12 @@ from .wti import WTIAdapter
 from .xpool import XPoolAdapter
 
 __all__ = [
-    'BaseAdapter', 'MeanAdapter', 'RerankableAdapter', 'SeqLSTMAdapter', 'SeqTransformerAdapter',
-    'TightAdapter', 'WTIAdapter', 'XPoolAdapter'
+    'BaseAdapter',
+    'MeanAdapter',
+    'RerankableAdapter',
+    'SeqLSTMAdapter',
+    'SeqTransformerAdapter',
+    'TightAdapter',
+    'WTIAdapter',
+    'XPoolAdapter',
 ]

@@ -1,5 +1,5 @@
 from abc import ABCMeta, abstractmethod
-from typing import Iterable, Optional
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
     uses_tokens = False
 
     @property
-    def max_frames(self) -> Optional[int]:
+    def max_frames(self) -> int | None:
         """The most frames of a video that have a position, None if there are no positions."""
         return None
 

@@ -8,32 +8,32 @@ only the first place is read, so it is all that block computes. All equal
 
 Symbols: P pairs, H heads, C channels a head.
 """
-from typing import Dict
 
 import torch
 from torch import Tensor, nn
 from transformers.activations import QuickGELUActivation
 
 
-def split_heads(block: nn.Module, hidden: Tensor) -> Dict[str, Tensor]:
+def split_heads(block: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
     """Project (..., D) to the queries, keys and values of a block, (..., H, C) each.
 
     Queries carry the factor 1 / sqrt(C) already.
     """
     attention, normed = block.self_attn, block.layer_norm1(hidden)
-    parts = dict(q=attention.q_proj(normed) * attention.scale, k=attention.k_proj(normed),
-                 v=attention.v_proj(normed))
+    parts = dict(
+        q=attention.q_proj(normed) * attention.scale, k=attention.k_proj(normed), v=attention.v_proj(normed)
+    )
     heads = (attention.num_heads, attention.head_dim)
     return dict(hidden=hidden, **{key: value.unflatten(-1, heads) for key, value in parts.items()})
 
 
-def prepare_captions(block: nn.Module, text: Tensor) -> Dict[str, Tensor]:
+def prepare_captions(block: nn.Module, text: Tensor) -> dict[str, Tensor]:
     """Compute all of the first block that depends on captions (N, D) alone, N first in each."""
     side = split_heads(block, text)
     return dict(side, own=(side['q'] * side['k']).sum(dim=-1))  # (N, H)
 
 
-def prepare_videos(block: nn.Module, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+def prepare_videos(block: nn.Module, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
     """Compute all of the first block that depends on videos (V, T, D) alone, V first in each."""
     side, mask = split_heads(block, frames), frame_mask.bool()
     scores = torch.einsum('vthc,vshc->vths', side['q'], side['k'])
@@ -42,7 +42,7 @@ def prepare_videos(block: nn.Module, frames: Tensor, frame_mask: Tensor) -> Dict
     return dict(side, mask=mask, among=among, total=scores.logsumexp(dim=-1))  # total (V, T, H)
 
 
-def first_block(block: nn.Module, text: Dict[str, Tensor], video: Dict[str, Tensor]) -> Tensor:
+def first_block(block: nn.Module, text: dict[str, Tensor], video: dict[str, Tensor]) -> Tensor:
     """Run the first block on P pairs of prepared captions and videos, (P, 1 + T, D)."""
     seen = torch.einsum('phc,pthc->pth', text['q'], video['k'])
     seen = seen.masked_fill(~video['mask'][..., None], float('-inf'))

@@ -25,6 +25,5 @@ class SeqLSTMAdapter(PooledAdapter):
         """Add to each real frame (V, T, D) what the LSTM has seen up to it."""
         lengths = frame_mask.sum(dim=1).cpu()  # real frames come first
         packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=frames.shape[1])
+        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=frames.shape[1])
         return frames + hidden

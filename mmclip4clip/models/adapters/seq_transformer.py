@@ -1,5 +1,3 @@
-from typing import Optional
-
 from mmaction.registry import MODELS
 from torch import Tensor
 
@@ -27,12 +25,14 @@ class SeqTransformerAdapter(PooledAdapter):
         ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
     """
 
-    def __init__(self,
-                 width: int = 512,
-                 num_layers: int = 4,
-                 num_heads: Optional[int] = None,
-                 max_frames: int = 77,
-                 start: str = 'clip_text') -> None:
+    def __init__(
+        self,
+        width: int = 512,
+        num_layers: int = 4,
+        num_heads: int | None = None,
+        max_frames: int = 77,
+        start: str = 'clip_text',
+    ) -> None:
         super().__init__()
         self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames, start)
 

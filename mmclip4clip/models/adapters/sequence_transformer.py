@@ -1,6 +1,5 @@
 import copy
 import math
-from typing import Optional
 
 import torch
 from mmengine.model import BaseModule
@@ -33,8 +32,9 @@ class SequenceTransformer(BaseModule):
         ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
     """
 
-    def __init__(self, width: int, num_layers: int, num_heads: Optional[int], max_length: int,
-                 start: str) -> None:
+    def __init__(
+        self, width: int, num_layers: int, num_heads: int | None, max_length: int, start: str
+    ) -> None:
         super().__init__()
         num_heads = num_heads or max(1, width // 64)
         if width % num_heads:
@@ -42,8 +42,13 @@ class SequenceTransformer(BaseModule):
         if start not in ('clip_text', 'random'):
             raise ValueError(f"start must be 'clip_text' or 'random', got {start!r}")
         config = CLIPTextConfig(
-            hidden_size=width, intermediate_size=4 * width, num_attention_heads=num_heads,
-            num_hidden_layers=num_layers, layer_norm_eps=1e-12, attn_implementation='sdpa')
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_attention_heads=num_heads,
+            num_hidden_layers=num_layers,
+            layer_norm_eps=1e-12,
+            attn_implementation='sdpa',
+        )
         self.start = start
         self.positions = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(CLIPEncoderLayer(config) for _ in range(num_layers))
@@ -54,19 +59,19 @@ class SequenceTransformer(BaseModule):
         """Draw blocks as OpenAI's CLIP does, and set sinusoidal positions."""
         max_length, width = self.positions.weight.shape
         for block in self.blocks:
-            narrow = width**-0.5 * (2 * len(self.blocks))**-0.5
+            narrow = width**-0.5 * (2 * len(self.blocks)) ** -0.5
             attention, mlp = block.self_attn, block.mlp
             for layer in (attention.q_proj, attention.k_proj, attention.v_proj):
                 nn.init.normal_(layer.weight, std=width**-0.5)
             for layer in (attention.out_proj, mlp.fc2):
                 nn.init.normal_(layer.weight, std=narrow)
-            nn.init.normal_(mlp.fc1.weight, std=(2 * width)**-0.5)
+            nn.init.normal_(mlp.fc1.weight, std=(2 * width) ** -0.5)
             for layer in (*attention.children(), *(mlp.fc1, mlp.fc2)):
                 nn.init.zeros_(layer.bias)
         time = torch.arange(max_length)[:, None]
         rate = torch.exp(-math.log(10000) * torch.arange(0, width, 2) / width)
         self.positions.weight[:, 0::2] = torch.sin(time * rate)
-        self.positions.weight[:, 1::2] = torch.cos(time * rate)[:, :width // 2]
+        self.positions.weight[:, 1::2] = torch.cos(time * rate)[:, : width // 2]
 
     @torch.no_grad()
     def init_from_clip(self, backbone: CLIPBackbone) -> None:
@@ -87,14 +92,16 @@ class SequenceTransformer(BaseModule):
             width=(self.positions.embedding_dim, config.hidden_size),
             num_layers=(len(self.blocks), min(len(self.blocks), config.num_hidden_layers)),
             num_heads=(heads, config.num_attention_heads if heads else 0),
-            positions=(len(self.positions.weight), min(len(self.positions.weight), len(source))))
+            positions=(len(self.positions.weight), min(len(self.positions.weight), len(source))),
+        )
         for name, (size, tower_size) in sizes.items():
             if size != tower_size:
                 raise ValueError(
                     f"an adapter with {name}={size} cannot start from CLIP's text tower, "
-                    f"which has {tower_size}: make them alike (max_frames gives the positions), or give "
-                    "start='random'")
-        self.positions.weight.copy_(source[:len(self.positions.weight)])
+                    f'which has {tower_size}: make them alike (max_frames gives the positions), or give '
+                    "start='random'"
+                )
+        self.positions.weight.copy_(source[: len(self.positions.weight)])
         for block, tower_block in zip(self.blocks, text.encoder.layers):
             block.load_state_dict(tower_block.state_dict())
             block.mlp.activation_fn = copy.deepcopy(tower_block.mlp.activation_fn)
@@ -102,8 +109,10 @@ class SequenceTransformer(BaseModule):
     def check_length(self, num_frames: int, others: int = 0) -> None:
         """Refuse more frames than there are positions, beside those of ``others``."""
         if num_frames + others > len(self.positions.weight):
-            raise ValueError(f'a video of {num_frames} frames does not fit max_frames='
-                             f'{len(self.positions.weight) - others} of the adapter')
+            raise ValueError(
+                f'a video of {num_frames} frames does not fit max_frames='
+                f'{len(self.positions.weight) - others} of the adapter'
+            )
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Add positions and run the blocks, over what the mask keeps.

@@ -1,5 +1,3 @@
-from typing import Dict, Optional
-
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
@@ -42,18 +40,22 @@ class TightAdapter(RerankableAdapter):
 
     uses_logit_scale = False
 
-    def __init__(self,
-                 width: int = 512,
-                 num_layers: int = 4,
-                 num_heads: Optional[int] = None,
-                 max_frames: int = 76,
-                 dropout: float = 0.1,
-                 start: str = 'clip_text',
-                 pairs_at_once: int = 128) -> None:
+    def __init__(
+        self,
+        width: int = 512,
+        num_layers: int = 4,
+        num_heads: int | None = None,
+        max_frames: int = 76,
+        dropout: float = 0.1,
+        start: str = 'clip_text',
+        pairs_at_once: int = 128,
+    ) -> None:
         super().__init__()
         if num_layers < 1 or pairs_at_once < 1:
-            raise ValueError('num_layers and pairs_at_once of TightAdapter must be at least 1, got '
-                             f'{num_layers} and {pairs_at_once}')
+            raise ValueError(
+                'num_layers and pairs_at_once of TightAdapter must be at least 1, got '
+                f'{num_layers} and {pairs_at_once}'
+            )
         self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames + 1, start)
         self.dropout = nn.Dropout(dropout)
         self.pool_norm = nn.LayerNorm(width, eps=1e-12)
@@ -72,22 +74,22 @@ class TightAdapter(RerankableAdapter):
         """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         self.transformer.init_from_clip(backbone)
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
         """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""
         self.transformer.check_length(frames.shape[1], others=1)
         return dict(frames=frames, frame_mask=frame_mask)
 
-    def cheap_similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+    def cheap_similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
         """Return the cosine with the mean of the frames, to make shortlists by, (N, V)."""
         return cosine(text, mean_of_frames(**videos))
 
-    def similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+    def similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
         """Score every caption (N, D) with every video (V, T, D), (N, V)."""
         num_videos = len(videos['frames'])
         pairs = torch.arange(len(text) * num_videos, device=text.device)
         return self.pair_similarity(text, videos, pairs).view(len(text), num_videos)
 
-    def pair_similarity(self, text: Tensor, videos: Dict[str, Tensor], pairs: Tensor) -> Tensor:
+    def pair_similarity(self, text: Tensor, videos: dict[str, Tensor], pairs: Tensor) -> Tensor:
         """Score some pairs of captions and videos.
 
         Args:
@@ -101,17 +103,24 @@ class TightAdapter(RerankableAdapter):
         block, positions = self.transformer.blocks[0], self.transformer.positions.weight
         frames, num_videos = videos['frames'], len(videos['frames'])
         text = self.dropout(text + positions[0])
-        frames = self.dropout(frames + positions[1:1 + frames.shape[1]])
+        frames = self.dropout(frames + positions[1 : 1 + frames.shape[1]])
         captions, clips = prepare_captions(block, text), prepare_videos(block, frames, videos['frame_mask'])
         parts = pairs.split(self.pairs_at_once)
         again = torch.is_grad_enabled() and len(parts) > 1
-        return torch.cat([
-            checkpoint(self._score, captions, clips, part // num_videos, part % num_videos,
-                       use_reentrant=False) if again else
-            self._score(captions, clips, part // num_videos, part % num_videos) for part in parts])
+        return torch.cat(
+            [
+                checkpoint(
+                    self._score, captions, clips, part // num_videos, part % num_videos, use_reentrant=False
+                )
+                if again
+                else self._score(captions, clips, part // num_videos, part % num_videos)
+                for part in parts
+            ]
+        )
 
-    def _score(self, captions: Dict[str, Tensor], clips: Dict[str, Tensor], rows: Tensor,
-               columns: Tensor) -> Tensor:
+    def _score(
+        self, captions: dict[str, Tensor], clips: dict[str, Tensor], rows: Tensor, columns: Tensor
+    ) -> Tensor:
         """Score the pairs of prepared captions ``rows`` and prepared videos ``columns``, (P,)."""
         first, *middle = self.transformer.blocks
         text, video = take_features(captions, rows), take_features(clips, columns)

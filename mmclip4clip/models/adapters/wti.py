@@ -1,4 +1,4 @@
-from typing import Dict, Iterable, Optional
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -38,22 +38,26 @@ class WTIAdapter(BaseAdapter):
 
     uses_tokens = True
 
-    def __init__(self,
-                 width: int = 512,
-                 num_layers: int = 4,
-                 num_heads: Optional[int] = None,
-                 max_frames: int = 77,
-                 start: str = 'clip_text',
-                 pairs_at_once: int = 65536) -> None:
+    def __init__(
+        self,
+        width: int = 512,
+        num_layers: int = 4,
+        num_heads: int | None = None,
+        max_frames: int = 77,
+        start: str = 'clip_text',
+        pairs_at_once: int = 65536,
+    ) -> None:
         super().__init__()
-        self.transformer = SequenceTransformer(
-            width, num_layers, num_heads, max_frames, start) if num_layers else None
+        self.transformer = (
+            SequenceTransformer(width, num_layers, num_heads, max_frames, start) if num_layers else None
+        )
         self.pairs_at_once = pairs_at_once
         self.token_weight, self.frame_weight = (
-            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)) for _ in range(2))
+            nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)) for _ in range(2)
+        )
 
     @property
-    def max_frames(self) -> Optional[int]:
+    def max_frames(self) -> int | None:
         """The most frames of a video, None without blocks."""
         return None if self.transformer is None else len(self.transformer.positions.weight)
 
@@ -70,7 +74,7 @@ class WTIAdapter(BaseAdapter):
         """Return the parameters of the blocks."""
         return () if self.transformer is None else self.transformer.parameters()
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
         """Weigh the frames (V, T, D) of each video.
 
         Returns:
@@ -80,7 +84,7 @@ class WTIAdapter(BaseAdapter):
         weights = _weigh(self.frame_weight, frames, frame_mask)
         return dict(frames=F.normalize(frames, dim=-1), weights=weights, frame_mask=frame_mask)
 
-    def similarity(self, text: Dict[str, Tensor], videos: Dict[str, Tensor]) -> Tensor:
+    def similarity(self, text: dict[str, Tensor], videos: dict[str, Tensor]) -> Tensor:
         """Score every caption, ``tokens`` (N, L, D) and ``text_mask`` (N, L), with every video, (N, V)."""
         tokens, mask = text['tokens'], text['text_mask']
         weights = _weigh(self.token_weight, tokens, mask)
@@ -98,7 +102,7 @@ def _weigh(network: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask.bool(), float('-inf')).softmax(dim=-1)
 
 
-def _interact(tokens: Tensor, weights: Tensor, mask: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+def _interact(tokens: Tensor, weights: Tensor, mask: Tensor, videos: dict[str, Tensor]) -> Tensor:
     """Match unit-length tokens (n, L, D) with the unit-length frames of every video, (n, V)."""
     with torch.autocast(tokens.device.type, enabled=False):  # half precision would tie scores
         precise = torch.promote_types(tokens.dtype, torch.float32)

@@ -1,5 +1,3 @@
-from typing import Dict
-
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -28,8 +26,9 @@ class XPoolAdapter(BaseAdapter):
         ValueError: If ``width`` does not divide into the heads.
     """
 
-    def __init__(self, width: int = 512, num_heads: int = 1, dropout: float = 0.3,
-                 pairs_at_once: int = 32768) -> None:
+    def __init__(
+        self, width: int = 512, num_heads: int = 1, dropout: float = 0.3, pairs_at_once: int = 32768
+    ) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f'width={width} does not divide into num_heads={num_heads}')
@@ -42,7 +41,7 @@ class XPoolAdapter(BaseAdapter):
         self.input_norm, self.attended_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> Dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
         """Keep of each frame (V, T, D) what captions look for and what they find.
 
         Returns:
@@ -51,7 +50,7 @@ class XPoolAdapter(BaseAdapter):
         normed = self.input_norm(frames)
         return dict(keys=self.k_proj(normed), values=self.v_proj(normed), frame_mask=frame_mask)
 
-    def similarity(self, text: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+    def similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
         """Score every caption (N, D) with every video by the cosine, (N, V)."""
         query = self.q_proj(self.input_norm(text))
         captions = max(1, self.pairs_at_once // len(videos['keys']))
@@ -60,12 +59,12 @@ class XPoolAdapter(BaseAdapter):
             return torch.cat([checkpoint(self._score, *part, videos, use_reentrant=False) for part in parts])
         return torch.cat([self._score(*part, videos) for part in parts])
 
-    def _score(self, text: Tensor, query: Tensor, videos: Dict[str, Tensor]) -> Tensor:
+    def _score(self, text: Tensor, query: Tensor, videos: dict[str, Tensor]) -> Tensor:
         """Score some captions, with their queries, (n, D) each, with every video, (n, V)."""
         split = dict(sizes=(self.num_heads, -1), dim=-1)
         keys, values = (videos[key].unflatten(**split) for key in ('keys', 'values'))
         query = query.unflatten(**split)
-        scores = torch.einsum('nhc,vthc->nvth', query, keys) / query.shape[-1]**0.5
+        scores = torch.einsum('nhc,vthc->nvth', query, keys) / query.shape[-1] ** 0.5
         scores = scores.masked_fill(~videos['frame_mask'].bool()[:, :, None], float('-inf'))
         seen = torch.einsum('nvth,vthc->nvhc', scores.softmax(dim=2), values).flatten(2)
         seen = self.attended_norm(self.out_proj(seen))

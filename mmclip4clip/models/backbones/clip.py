@@ -1,5 +1,5 @@
 import re
-from typing import Dict, Mapping, Optional
+from collections.abc import Mapping
 
 import torch
 from mmaction.registry import MODELS
@@ -15,8 +15,13 @@ from .patch3d import Patch3d, with_neighbours
 from .pretrained import load_pretrained
 
 # What the reference never freezes, as the keys of transformers' CLIP.
-ALWAYS_TRAINED = ('logit_scale', 'text_projection.', 'visual_projection.',
-                  'text_model.final_layer_norm.', 'vision_model.post_layernorm.')
+ALWAYS_TRAINED = (
+    'logit_scale',
+    'text_projection.',
+    'visual_projection.',
+    'text_model.final_layer_norm.',
+    'vision_model.post_layernorm.',
+)
 NOT_GIVEN = '(not given)'
 
 
@@ -57,27 +62,34 @@ class CLIPBackbone(BaseModule):
         OSError: If ``pretrained`` is neither a local folder nor on the hub, or not a whole CLIP.
     """
 
-    def __init__(self,
-                 pretrained: Optional[str] = NOT_GIVEN,
-                 config: Optional[dict] = None,
-                 frozen_layers: int = -1,
-                 linear_patch: str = '2d',
-                 embedding_std: Optional[Dict[str, float]] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+    def __init__(
+        self,
+        pretrained: str | None = NOT_GIVEN,
+        config: dict | None = None,
+        frozen_layers: int = -1,
+        linear_patch: str = '2d',
+        embedding_std: dict[str, float] | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
-            raise ValueError("init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
-                             f"prefix='backbone.'), got {init_cfg}")
+            raise ValueError(
+                "init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
+                f"prefix='backbone.'), got {init_cfg}"
+            )
         super().__init__(init_cfg)
         if pretrained is None and config is None:
             raise ValueError(
                 'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
                 'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
                 "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
-                'model.backbone.config')
+                'model.backbone.config'
+            )
         pretrained = None if pretrained == NOT_GIVEN else pretrained
         if pretrained is not None and (config is not None or embedding_std is not None):
-            raise ValueError('CLIPBackbone takes either pretrained or, for random weights, config '
-                             f'and embedding_std; got pretrained={pretrained!r} with them')
+            raise ValueError(
+                'CLIPBackbone takes either pretrained or, for random weights, config '
+                f'and embedding_std; got pretrained={pretrained!r} with them'
+            )
         if pretrained is None:
             self.clip = CLIPModel(CLIPConfig(**{**(config or {}), 'attn_implementation': 'sdpa'}))
             self._redraw_embeddings(**embedding_std or {})
@@ -110,12 +122,15 @@ class CLIPBackbone(BaseModule):
         try:
             self._check_whole(own or weights)
         except RuntimeError as error:
-            raise RuntimeError(f'init_cfg of CLIPBackbone: {source}, keys that begin with {prefix!r}: '
-                               f'{error}') from error
+            raise RuntimeError(
+                f'init_cfg of CLIPBackbone: {source}, keys that begin with {prefix!r}: {error}'
+            ) from error
         own = {key: own[key] for key in self.state_dict()}
         self.load_state_dict(own)
-        print_log(f'CLIP from {source}: all {len(own)} tensors of {prefix}*, none missing, none left over',
-                  logger='current')
+        print_log(
+            f'CLIP from {source}: all {len(own)} tensors of {prefix}*, none missing, none left over',
+            logger='current',
+        )
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
         """Refuse part of a backbone even where the caller, such as mmengine's, is not strict."""
@@ -186,18 +201,23 @@ class CLIPBackbone(BaseModule):
     @torch.no_grad()
     def _redraw_embeddings(self, text: float = 0.0, vision: float = 0.0) -> None:
         words, patches = self.clip.text_model.embeddings, self.clip.vision_model.embeddings
-        for std, embeddings in ((text, (words.token_embedding, words.position_embedding)),
-                                (vision, (patches.position_embedding, ))):
+        for std, embeddings in (
+            (text, (words.token_embedding, words.position_embedding)),
+            (vision, (patches.position_embedding,)),
+        ):
             for embedding in embeddings:
                 if std:
                     embedding.weight.normal_(std=std)
 
     def _freeze(self) -> None:
-        depth = max(self.clip.config.text_config.num_hidden_layers,
-                    self.clip.config.vision_config.num_hidden_layers)
+        depth = max(
+            self.clip.config.text_config.num_hidden_layers, self.clip.config.vision_config.num_hidden_layers
+        )
         if not -1 <= self.frozen_layers <= depth:
-            raise ValueError(f'frozen_layers must lie between -1 (train everything) and {depth} '
-                             f'(all blocks), got {self.frozen_layers}')
+            raise ValueError(
+                f'frozen_layers must lie between -1 (train everything) and {depth} '
+                f'(all blocks), got {self.frozen_layers}'
+            )
         if self.frozen_layers == -1:
             return
         for name, parameter in self.clip.named_parameters():

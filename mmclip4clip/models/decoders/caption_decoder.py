@@ -1,4 +1,4 @@
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -41,15 +41,17 @@ class CaptionDecoder(BaseModule):
         ValueError: If the arguments do not fit one another or CLIP.
     """
 
-    def __init__(self,
-                 backbone: CLIPBackbone,
-                 num_layers: int = 3,
-                 width: Optional[int] = None,
-                 num_heads: int = 8,
-                 dropout: float = 0.1,
-                 tie_embeddings: bool = True,
-                 vocab_size: Optional[int] = None,
-                 max_positions: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        backbone: CLIPBackbone,
+        num_layers: int = 3,
+        width: int | None = None,
+        num_heads: int = 8,
+        dropout: float = 0.1,
+        tie_embeddings: bool = True,
+        vocab_size: int | None = None,
+        max_positions: int | None = None,
+    ) -> None:
         super().__init__()
         clip = backbone.clip.text_model.embeddings
         rows, clip_width = clip.token_embedding.weight.shape
@@ -57,26 +59,47 @@ class CaptionDecoder(BaseModule):
         self.vocab_size = rows if vocab_size is None else vocab_size
         self.max_positions = places if max_positions is None else max_positions
         width = clip_width if width is None else width
-        for name, value in dict(vocab_size=self.vocab_size, max_positions=self.max_positions, width=width,
-                                num_layers=num_layers, num_heads=num_heads).items():
+        for name, value in dict(
+            vocab_size=self.vocab_size,
+            max_positions=self.max_positions,
+            width=width,
+            num_layers=num_layers,
+            num_heads=num_heads,
+        ).items():
             check_integer(f'{name} of CaptionDecoder', value, 1)
-        sizes = dict(width=(width, clip_width), max_positions=(self.max_positions, places),
-                     vocab_size=(self.vocab_size, min(self.vocab_size, rows)))
+        sizes = dict(
+            width=(width, clip_width),
+            max_positions=(self.max_positions, places),
+            vocab_size=(self.vocab_size, min(self.vocab_size, rows)),
+        )
         for name, (size, embedded) in sizes.items() if tie_embeddings else ():
             if size != embedded:
                 raise ValueError(
                     f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
                     f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
-                    'make them alike or give tie_embeddings=False')
+                    'make them alike or give tie_embeddings=False'
+                )
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
         if width % num_heads:
             raise ValueError(f'num_heads={num_heads} of CaptionDecoder does not divide its width={width}')
-        self.transformer = GPT2Model(GPT2Config(
-            vocab_size=1 if tie_embeddings else self.vocab_size, n_embd=width, n_layer=num_layers,
-            n_positions=1 if tie_embeddings else self.max_positions, n_head=num_heads,
-            add_cross_attention=True, embd_pdrop=dropout, attn_pdrop=dropout, resid_pdrop=dropout,
-            bos_token_id=None, eos_token_id=None, use_cache=False, attn_implementation='sdpa'))
+        self.transformer = GPT2Model(
+            GPT2Config(
+                vocab_size=1 if tie_embeddings else self.vocab_size,
+                n_embd=width,
+                n_layer=num_layers,
+                n_positions=1 if tie_embeddings else self.max_positions,
+                n_head=num_heads,
+                add_cross_attention=True,
+                embd_pdrop=dropout,
+                attn_pdrop=dropout,
+                resid_pdrop=dropout,
+                bos_token_id=None,
+                eos_token_id=None,
+                use_cache=False,
+                attn_implementation='sdpa',
+            )
+        )
         if tie_embeddings:
             self.transformer.wte = _Borrowed(clip.token_embedding)
             self.transformer.wpe = _Borrowed(clip.position_embedding)
@@ -84,10 +107,13 @@ class CaptionDecoder(BaseModule):
         self.frame_norm = nn.LayerNorm(backbone.width)
         self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
 
-    def borrowed_parameters(self) -> List[nn.Parameter]:
+    def borrowed_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that belong to CLIP, if embeddings are tied."""
-        return [module.weight for module in (self.transformer.wte, self.transformer.wpe)
-                if isinstance(module, _Borrowed)]
+        return [
+            module.weight
+            for module in (self.transformer.wte, self.transformer.wpe)
+            if isinstance(module, _Borrowed)
+        ]
 
     def init_weights(self) -> None:
         """Keep the weights: they were drawn at construction."""
@@ -109,18 +135,32 @@ class CaptionDecoder(BaseModule):
             ValueError: If a caption is too long, or a token is none of the K.
         """
         if tokens.shape[1] > self.max_positions:
-            raise ValueError(f'captions of {tokens.shape[1]} tokens do not fit the {self.max_positions} '
-                             'positions of CaptionDecoder: lower max_words of the transform that tokenizes')
+            raise ValueError(
+                f'captions of {tokens.shape[1]} tokens do not fit the {self.max_positions} '
+                'positions of CaptionDecoder: lower max_words of the transform that tokenizes'
+            )
         if tokens.max() >= self.vocab_size:
-            raise ValueError(f'token {tokens.max()} is none of the {self.vocab_size} of CaptionDecoder: the '
-                             "dataset's tokenizer is not the model's")
+            raise ValueError(
+                f'token {tokens.max()} is none of the {self.vocab_size} of CaptionDecoder: the '
+                "dataset's tokenizer is not the model's"
+            )
         hidden = self.transformer(
-            input_ids=tokens, attention_mask=text_mask, encoder_hidden_states=self._project(frames),
-            encoder_attention_mask=frame_mask).last_hidden_state
+            input_ids=tokens,
+            attention_mask=text_mask,
+            encoder_hidden_states=self._project(frames),
+            encoder_attention_mask=frame_mask,
+        ).last_hidden_state
         return F.linear(hidden, self._words)
 
-    def generate(self, frames: Tensor, frame_mask: Tensor, start: int, end: int, options: GenerationOptions,
-                 seeds: Optional[Sequence[int]] = None) -> Generated:
+    def generate(
+        self,
+        frames: Tensor,
+        frame_mask: Tensor,
+        start: int,
+        end: int,
+        options: GenerationOptions,
+        seeds: Sequence[int] | None = None,
+    ) -> Generated:
         """Write a caption for each video.
 
         Args:
@@ -136,7 +176,7 @@ class CaptionDecoder(BaseModule):
         """
         model = CaptionLanguageModel(self.transformer, self._words)
         inputs = dict(frames=self._project(frames), frame_mask=frame_mask)
-        first = torch.full((len(frames), ), start, device=frames.device)
+        first = torch.full((len(frames),), start, device=frames.device)
         return generate(model, inputs, first, end, options, seeds)
 
     def _project(self, frames: Tensor) -> Tensor:
@@ -144,7 +184,7 @@ class CaptionDecoder(BaseModule):
 
     @property
     def _words(self) -> Tensor:
-        return self.transformer.wte.weight[:self.vocab_size]
+        return self.transformer.wte.weight[: self.vocab_size]
 
 
 class _Borrowed(nn.Module):
@@ -152,7 +192,7 @@ class _Borrowed(nn.Module):
 
     def __init__(self, video_index: nn.Embedding) -> None:
         super().__init__()
-        self._owner: List[nn.Embedding] = [video_index]  # in a list, so that it is not registered here
+        self._owner: list[nn.Embedding] = [video_index]  # in a list, so that it is not registered here
 
     @property
     def weight(self) -> Tensor:

@@ -2,7 +2,9 @@
 
 A row's caption does not depend on the other rows of its batch, but for the decoder's own rounding.
 """
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,8 +44,14 @@ class Generated(NamedTuple):
 
 
 @torch.no_grad()
-def generate(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
-             options: GenerationOptions, seeds: Optional[Sequence[int]] = None) -> Generated:
+def generate(
+    model: GenerationMixin,
+    inputs: dict[str, Tensor],
+    start: Tensor,
+    end: int,
+    options: GenerationOptions,
+    seeds: Sequence[int] | None = None,
+) -> Generated:
     """Generate a caption a row.
 
     Args:
@@ -63,8 +71,9 @@ def generate(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, e
     _check_tokens(start, end, model.config.vocab_size)
     options.check_vocabulary(model.config.vocab_size)
     if options.method == 'sample' and (seeds is None or len(seeds) != len(start)):
-        raise ValueError(f'seeds must be one a row of start, {len(start)}, got '
-                         f'{None if seeds is None else len(seeds)}')
+        raise ValueError(
+            f'seeds must be one a row of start, {len(start)}, got {None if seeds is None else len(seeds)}'
+        )
     if options.method == 'beam' and options.beam_size > 1:
         tokens, scores = _search(model, inputs, start, end, options)
     else:
@@ -72,11 +81,12 @@ def generate(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, e
     lengths = (tokens != end).sum(dim=1)
     if options.method == 'beam' and options.beam_size == 1:
         scores = scores / (lengths + 1).clamp(max=options.max_new_tokens) ** options.length_penalty
-    return Generated(tokens[:, :lengths.max()], lengths, scores)
+    return Generated(tokens[:, : lengths.max()], lengths, scores)
 
 
-def _search(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
-            options: GenerationOptions) -> Tuple[Tensor, Tensor]:
+def _search(
+    model: GenerationMixin, inputs: dict[str, Tensor], start: Tensor, end: int, options: GenerationOptions
+) -> tuple[Tensor, Tensor]:
     """Search with beams: tokens (B, L) that ``end`` fills, and scores (B,).
 
     A caption is finished when its end is among the ``beam_size`` best continuations, a row when
@@ -84,18 +94,36 @@ def _search(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, en
     better caption is likely, and finds one in about 1 of 12 cases.
     """
     rules = CaptionRules(end, options, options.beam_size)
-    found = _run(model, inputs, start, end, options, [rules], [_ForgetScores()], num_beams=options.beam_size,
-                 length_penalty=float(options.length_penalty), early_stopping=True, output_scores=True)
+    found = _run(
+        model,
+        inputs,
+        start,
+        end,
+        options,
+        [rules],
+        [_ForgetScores()],
+        num_beams=options.beam_size,
+        length_penalty=float(options.length_penalty),
+        early_stopping=True,
+        output_scores=True,
+    )
     none = (found.sequences_scores < -1e8).nonzero()[:, 0].tolist()  # the library starts at -1e9
     if none:
         raise ValueError(
             f'no caption keeps the rules in rows {none}: min_new_tokens={options.min_new_tokens} and '
-            f'no_repeat_ngram={options.no_repeat_ngram} leave no token')
+            f'no_repeat_ngram={options.no_repeat_ngram} leave no token'
+        )
     return found.sequences[:, 1:], found.sequences_scores
 
 
-def _pick(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
-          options: GenerationOptions, seeds: Optional[Sequence[int]]) -> Tuple[Tensor, Tensor]:
+def _pick(
+    model: GenerationMixin,
+    inputs: dict[str, Tensor],
+    start: Tensor,
+    end: int,
+    options: GenerationOptions,
+    seeds: Sequence[int] | None,
+) -> tuple[Tensor, Tensor]:
     """Take the best token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
     picker = TokenPicker(end, options)
     if options.method == 'sample':
@@ -106,18 +134,35 @@ def _pick(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end:
     return found.sequences[:, 1:], picker.totals
 
 
-def _run(model: GenerationMixin, inputs: Dict[str, Tensor], start: Tensor, end: int,
-         options: GenerationOptions, processors: List[LogitsProcessor],
-         criteria: Sequence[StoppingCriteria] = (), **settings) -> ModelOutput:
+def _run(
+    model: GenerationMixin,
+    inputs: dict[str, Tensor],
+    start: Tensor,
+    end: int,
+    options: GenerationOptions,
+    processors: list[LogitsProcessor],
+    criteria: Sequence[StoppingCriteria] = (),
+    **settings,
+) -> ModelOutput:
     """Call the library. What is not set here would come from the model's config, as ``use_cache=False``."""
     config = GenerationConfig(
-        max_new_tokens=options.max_new_tokens, eos_token_id=end, pad_token_id=end, do_sample=False,
-        use_cache=True, return_dict_in_generate=True, **settings)
+        max_new_tokens=options.max_new_tokens,
+        eos_token_id=end,
+        pad_token_id=end,
+        do_sample=False,
+        use_cache=True,
+        return_dict_in_generate=True,
+        **settings,
+    )
     prompt = start[:, None]
     return model.generate(
-        prompt, generation_config=config, attention_mask=torch.ones_like(prompt),
+        prompt,
+        generation_config=config,
+        attention_mask=torch.ones_like(prompt),
         logits_processor=LogitsProcessorList(processors),
-        stopping_criteria=StoppingCriteriaList(criteria), **inputs)
+        stopping_criteria=StoppingCriteriaList(criteria),
+        **inputs,
+    )
 
 
 class _ForgetScores(StoppingCriteria):
@@ -126,7 +171,7 @@ class _ForgetScores(StoppingCriteria):
     At CLIP's vocabulary they take 1 MB a token of each video with five beams.
     """
 
-    def __call__(self, input_ids: Tensor, scores: Tuple[Tensor, ...], **kwargs) -> Tensor:
+    def __call__(self, input_ids: Tensor, scores: tuple[Tensor, ...], **kwargs) -> Tensor:
         """Stop nothing."""
         scores[-1].untyped_storage().resize_(0)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
@@ -148,5 +193,6 @@ def _check_tokens(start: Tensor, end: int, vocab_size: int) -> None:
         raise ValueError(f'start must be one token a row, (B,) int64, got {tuple(start.shape)} {start.dtype}')
     for name, token in (('end', end), *(('a token of start', int(token)) for token in start.aminmax())):
         if not 0 <= token < vocab_size:
-            raise ValueError(f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, '
-                             f'got {token}')
+            raise ValueError(
+                f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, got {token}'
+            )

@@ -1,10 +1,12 @@
 """What users set of generation, checked when a model is built rather than after an epoch."""
+
 import math
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 METHODS = dict(
-    beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed'))
+    beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed')
+)
 SHARED = ('method', 'max_new_tokens', 'min_new_tokens', 'no_repeat_ngram')
 SEEDS = 2**63  # what a torch generator takes, from 0 on
 
@@ -50,18 +52,23 @@ class GenerationOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or self.method not in METHODS:
             raise ValueError(f'generation.method must be one of {sorted(METHODS)}, got {self.method!r}')
-        for name, least in dict(max_new_tokens=1, min_new_tokens=0, no_repeat_ngram=0, beam_size=1, top_k=0,
-                                seed=0).items():
+        for name, least in dict(
+            max_new_tokens=1, min_new_tokens=0, no_repeat_ngram=0, beam_size=1, top_k=0, seed=0
+        ).items():
             check_integer(name, getattr(self, name), least)
         for name in ('length_penalty', 'temperature', 'top_p'):
             check_number(name, getattr(self, name))
         if self.min_new_tokens > self.max_new_tokens:
-            raise ValueError(f'min_new_tokens must be at most max_new_tokens, got {self.min_new_tokens} and '
-                             f'{self.max_new_tokens}')
+            raise ValueError(
+                f'min_new_tokens must be at most max_new_tokens, got {self.min_new_tokens} and '
+                f'{self.max_new_tokens}'
+            )
         # Scores must stay above the -1e9 that transformers gives to captions that are none, and be numbers.
         if not -5 <= self.length_penalty * math.log10(self.max_new_tokens) <= 30:
-            raise ValueError('length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, '
-                             f'got {self.length_penalty} with max_new_tokens={self.max_new_tokens}')
+            raise ValueError(
+                'length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, '
+                f'got {self.length_penalty} with max_new_tokens={self.max_new_tokens}'
+            )
         if self.temperature <= 0:
             raise ValueError(f'temperature must be above 0, got {self.temperature}')
         if not 1e-30 <= self.temperature <= 1e30:  # single precision ends at 1e38
@@ -73,17 +80,21 @@ class GenerationOptions:
 
     def check_vocabulary(self, size: int) -> None:
         """Raise ValueError if ``size`` tokens, the end among them, make too few captions."""
-        if self.method == 'beam' and self.beam_size > size ** self.max_new_tokens:
-            raise ValueError(f'beam_size must be at most the number of captions, {size} ** '
-                             f'{self.max_new_tokens}, got {self.beam_size}')
+        if self.method == 'beam' and self.beam_size > size**self.max_new_tokens:
+            raise ValueError(
+                f'beam_size must be at most the number of captions, {size} ** '
+                f'{self.max_new_tokens}, got {self.beam_size}'
+            )
         # A sequence has one n-gram fewer than tokens for each further n, and there are only so many n-grams.
         ngram = self.no_repeat_ngram
         if ngram and self.min_new_tokens > (size - 1) ** ngram + ngram - 1:
-            raise ValueError(f'min_new_tokens={self.min_new_tokens} and no_repeat_ngram={ngram} leave no '
-                             f'caption of {size - 1} words')
+            raise ValueError(
+                f'min_new_tokens={self.min_new_tokens} and no_repeat_ngram={ngram} leave no '
+                f'caption of {size - 1} words'
+            )
 
 
-def read_options(options: Optional[dict], vocab_size: int, max_positions: int) -> GenerationOptions:
+def read_options(options: dict | None, vocab_size: int, max_positions: int) -> GenerationOptions:
     """Read the ``generation`` of a config.
 
     Args:
@@ -101,17 +112,21 @@ def read_options(options: Optional[dict], vocab_size: int, max_positions: int) -
     method = options['method']
     known = {*SHARED, *METHODS.get(method, options)} if isinstance(method, str) else set(options)
     if set(options) - known:
-        raise ValueError(f'generation with method={method!r} takes {sorted(known)}, got '
-                         f'{sorted(set(options) - known)}; on the command line, '
-                         'model.generation._delete_=True takes away what the config has')
+        raise ValueError(
+            f'generation with method={method!r} takes {sorted(known)}, got '
+            f'{sorted(set(options) - known)}; on the command line, '
+            'model.generation._delete_=True takes away what the config has'
+        )
     try:
         read = GenerationOptions(**options)
         read.check_vocabulary(vocab_size)
     except (TypeError, ValueError) as error:
         raise ValueError(f'generation={options} cannot be used: {error}') from error
     if read.max_new_tokens > max_positions:
-        raise ValueError(f'generation.max_new_tokens={read.max_new_tokens} is more than the {max_positions} '
-                         'positions of the decoder')
+        raise ValueError(
+            f'generation.max_new_tokens={read.max_new_tokens} is more than the {max_positions} '
+            'positions of the decoder'
+        )
     return read
 
 

@@ -1,5 +1,4 @@
 """The caption decoder as a language model of transformers."""
-from typing import Optional
 
 from torch import Tensor, nn
 from transformers import Cache, GenerationMixin, GPT2PreTrainedModel
@@ -20,9 +19,16 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         self.transformer = transformer
         self.words = [words]  # in a list, so that it is not registered here
 
-    def forward(self, input_ids: Tensor, frames: Tensor, frame_mask: Tensor,
-                past_key_values: Optional[Cache] = None, attention_mask: Optional[Tensor] = None,
-                use_cache: bool = True, return_dict: bool = True) -> CausalLMOutputWithCrossAttentions:
+    def forward(
+        self,
+        input_ids: Tensor,
+        frames: Tensor,
+        frame_mask: Tensor,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        use_cache: bool = True,
+        return_dict: bool = True,
+    ) -> CausalLMOutputWithCrossAttentions:
         """Continue captions.
 
         Args:
@@ -38,8 +44,14 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
             CausalLMOutputWithCrossAttentions: Logits after the last token alone, (B, 1, K), and the cache.
         """
         out = self.transformer(
-            input_ids=input_ids, attention_mask=attention_mask, encoder_hidden_states=frames,
-            encoder_attention_mask=frame_mask, past_key_values=past_key_values, use_cache=use_cache)
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            encoder_hidden_states=frames,
+            encoder_attention_mask=frame_mask,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+        )
         return CausalLMOutputWithCrossAttentions(
             logits=nn.functional.linear(out.last_hidden_state[:, -1:], self.words[0]),
-            past_key_values=out.past_key_values)
+            past_key_values=out.past_key_values,
+        )

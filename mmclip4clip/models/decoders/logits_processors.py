@@ -1,5 +1,4 @@
 """What ``generate`` of transformers is given to keep the rules for captions and to pick tokens."""
-from typing import List, Optional
 
 import torch
 from torch import Tensor
@@ -35,8 +34,10 @@ class CaptionRules(LogitsProcessor):
         ended, length = ended_rows(input_ids, self.end), input_ids.shape[1] - 1
         broken = scores[:, 0].isnan() & ~ended  # one NaN or +inf, or nothing but -inf, spoils the whole row
         if broken.any():
-            raise ValueError('the decoder returned logits with NaN, +inf or only -inf in '
-                             f'{int(broken.sum())} of {len(broken)} rows')
+            raise ValueError(
+                'the decoder returned logits with NaN, +inf or only -inf in '
+                f'{int(broken.sum())} of {len(broken)} rows'
+            )
         if self.ngrams:
             scores = self.ngrams(input_ids[:, 1:], scores)
         if length < self.min_new_tokens:
@@ -64,8 +65,13 @@ class TokenPicker(LogitsProcessor):
         totals (Tensor): Sums of the log-probabilities picked, before any warper, (B,).
     """
 
-    def __init__(self, end: int, options: GenerationOptions, warpers: Optional[LogitsProcessorList] = None,
-                 generators: Optional[List[torch.Generator]] = None) -> None:
+    def __init__(
+        self,
+        end: int,
+        options: GenerationOptions,
+        warpers: LogitsProcessorList | None = None,
+        generators: list[torch.Generator] | None = None,
+    ) -> None:
         self.end, self.options, self.warpers, self.generators = end, options, warpers, generators
         self.totals = torch.zeros(0)
 
@@ -76,9 +82,11 @@ class TokenPicker(LogitsProcessor):
         rows = (~ended_rows(input_ids, self.end)).nonzero()[:, 0]
         log_probs = scores[rows]
         if (log_probs.amax(dim=1) == -torch.inf).any():
-            raise ValueError(f'no token is left for place {input_ids.shape[1] - 1} of a caption: '
-                             f'min_new_tokens={self.options.min_new_tokens} and no_repeat_ngram='
-                             f'{self.options.no_repeat_ngram} forbid all')
+            raise ValueError(
+                f'no token is left for place {input_ids.shape[1] - 1} of a caption: '
+                f'min_new_tokens={self.options.min_new_tokens} and no_repeat_ngram='
+                f'{self.options.no_repeat_ngram} forbid all'
+            )
         picked = self._pick(input_ids[rows], log_probs, rows)
         self.totals[rows] += log_probs.gather(1, picked[:, None])[:, 0]
         chosen = torch.full_like(scores, -torch.inf)

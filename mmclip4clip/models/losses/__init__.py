@@ -4,5 +4,9 @@ from .gather import gather_video_index, gather_with_grad
 from .mil_nce import MILNCELoss
 
 __all__ = [
-    'CaptionCrossEntropy', 'MILNCELoss', 'SymmetricContrastiveLoss', 'gather_video_index', 'gather_with_grad'
+    'CaptionCrossEntropy',
+    'MILNCELoss',
+    'SymmetricContrastiveLoss',
+    'gather_video_index',
+    'gather_with_grad',
 ]

@@ -1,5 +1,3 @@
-from typing import Dict
-
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -28,7 +26,7 @@ class CaptionCrossEntropy(BaseModule):
             raise ValueError(f'label_smoothing must be in [0, 1), got {label_smoothing}')
         self.label_smoothing = label_smoothing
 
-    def forward(self, logits: Tensor, tokens: Tensor, text_mask: Tensor) -> Dict[str, Tensor]:
+    def forward(self, logits: Tensor, tokens: Tensor, text_mask: Tensor) -> dict[str, Tensor]:
         """Compare what was predicted after each token with the next one.
 
         Args:
@@ -40,8 +38,12 @@ class CaptionCrossEntropy(BaseModule):
             dict[str, Tensor]: ``loss_caption``.
         """
         real = text_mask[:, 1:].bool()
-        summed = F.cross_entropy(logits[:, :-1][real].float(), tokens[:, 1:][real], reduction='sum',
-                                 label_smoothing=self.label_smoothing)
+        summed = F.cross_entropy(
+            logits[:, :-1][real].float(),
+            tokens[:, 1:][real],
+            reduction='sum',
+            label_smoothing=self.label_smoothing,
+        )
         over_all = torch.stack([summed.detach(), real.sum().to(summed)])
         all_reduce(over_all)
         mean, own = over_all[0] / over_all[1], summed * get_world_size() / over_all[1]

@@ -1,5 +1,3 @@
-from typing import Dict, Optional
-
 import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
@@ -30,7 +28,9 @@ class SymmetricContrastiveLoss(BaseModule):
             raise ValueError(f"same_video must be 'positive' or 'negative', got {same_video!r}")
         self.loss_weight, self.same_video = loss_weight, same_video
 
-    def forward(self, logits: Tensor, video_index: Tensor, video_key: Optional[Tensor] = None) -> Dict[str, Tensor]:
+    def forward(
+        self, logits: Tensor, video_index: Tensor, video_key: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compare every caption with every video of the batch.
 
         Args:
@@ -47,7 +47,9 @@ class SymmetricContrastiveLoss(BaseModule):
         positives = (video_key[video_index][:, None] == video_key).to(logits.dtype)  # (N, V)
         half = self.loss_weight / 2
         return dict(
-            loss_t2v=half * _cross_entropy(logits, positives), loss_v2t=half * _cross_entropy(logits.T, positives.T))
+            loss_t2v=half * _cross_entropy(logits, positives),
+            loss_v2t=half * _cross_entropy(logits.T, positives.T),
+        )
 
 
 def _cross_entropy(logits: Tensor, positives: Tensor) -> Tensor:

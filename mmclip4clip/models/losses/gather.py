@@ -43,5 +43,5 @@ def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
     if get_world_size() == 1:
         return video_index
     videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))
-    before = videos[:get_rank()].sum()
+    before = videos[: get_rank()].sum()
     return gather_with_grad(video_index + before)

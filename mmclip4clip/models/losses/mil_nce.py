@@ -1,5 +1,3 @@
-from typing import Dict, Optional
-
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
@@ -23,7 +21,9 @@ class MILNCELoss(BaseModule):
         super().__init__()
         self.loss_weight = loss_weight
 
-    def forward(self, logits: Tensor, video_index: Tensor, video_key: Optional[Tensor] = None) -> Dict[str, Tensor]:
+    def forward(
+        self, logits: Tensor, video_index: Tensor, video_key: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compare the pairs of each bag with all other pairs of its video and of its captions.
 
         Args:

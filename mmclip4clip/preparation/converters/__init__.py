@@ -1,4 +1,5 @@
 """From official annotation files to the project's JSON; ``tools/dataset_converters/convert.py`` runs it."""
+
 from . import activitynet, custom, didemo, howto100m, lsmdc, msrvtt, msvd
 from .caption_set import Captions, Split
 from .report import Report, format_reports
@@ -13,6 +14,7 @@ CONVERTERS = dict(
     didemo=didemo.splits,
     howto100m=howto100m.splits,
     csv=custom.table_splits,
-    folder=custom.folder_splits)
+    folder=custom.folder_splits,
+)
 
 __all__ = ['CONVERTERS', 'Captions', 'Report', 'Split', 'convert', 'format_reports']

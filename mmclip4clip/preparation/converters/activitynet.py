@@ -1,21 +1,28 @@
 import math
 from pathlib import Path
-from typing import List
 
 from .caption_set import Captions, Split
 from .source_files import expect, expecting_format, read_json
 
 
-def splits(folder: Path) -> List[Split]:
+def splits(folder: Path) -> list[Split]:
     """ActivityNet Captions: train.json and val_1.json.
 
     Every video with all its sentences, a paragraph, from 0 s to its duration,
     rounded up. ``val_1`` is the paper's test set. A file may be named with or
     without the ``v_`` of the official names.
     """
-    return [Split(name, (folder / f'{name}.json', ), read, videos, sentences,
-                  aliases=lambda video: (video.removeprefix('v_'), ))
-            for name, videos, sentences in (('train', 10009, None), ('val_1', 4917, 17505))]
+    return [
+        Split(
+            name,
+            (folder / f'{name}.json',),
+            read,
+            videos,
+            sentences,
+            aliases=lambda video: (video.removeprefix('v_'),),
+        )
+        for name, videos, sentences in (('train', 10009, None), ('val_1', 4917, 17505))
+    ]
 
 
 def read(path: Path) -> Captions:

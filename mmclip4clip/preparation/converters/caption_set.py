@@ -1,6 +1,6 @@
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ...datasets.annotations import caption_fault, group_fault, name_fault, window_fault
 from .source_files import expect
@@ -14,15 +14,17 @@ class Captions:
     """
 
     def __init__(self) -> None:
-        self._entries: Dict[tuple, dict] = {}
-        self.skipped: Dict[str, List[str]] = {}
+        self._entries: dict[tuple, dict] = {}
+        self.skipped: dict[str, list[str]] = {}
 
-    def add(self,
-            video: str,
-            caption: str,
-            start: Optional[float] = None,
-            end: Optional[float] = None,
-            group: Optional[str] = None) -> None:
+    def add(
+        self,
+        video: str,
+        caption: str,
+        start: float | None = None,
+        end: float | None = None,
+        group: str | None = None,
+    ) -> None:
         """Take one caption, its white space evened out, or note why it cannot be used.
 
         Args:
@@ -65,7 +67,7 @@ class Captions:
         self.skipped.setdefault(reason, []).append(what if len(what) <= 300 else f'{what[:300]}...')
 
     @property
-    def entries(self) -> List[dict]:
+    def entries(self) -> list[dict]:
         """As :func:`mmclip4clip.datasets.annotations.load_annotations` returns them."""
         return list(self._entries.values())
 
@@ -84,13 +86,13 @@ class Split:
     """
 
     name: str
-    sources: Tuple[Path, ...]
+    sources: tuple[Path, ...]
     read: Callable[..., Captions]
-    videos: Optional[int] = None
-    captions: Optional[int] = None
+    videos: int | None = None
+    captions: int | None = None
     aliases: Callable[[str], Sequence[str]] = lambda video: ()
 
 
-def count(entries: Sequence[dict]) -> Tuple[int, int]:
+def count(entries: Sequence[dict]) -> tuple[int, int]:
     """Count the videos, each once however many windows it has, and the captions of entries."""
     return len({e['video'] for e in entries}), sum(len(e['captions']) for e in entries)

@@ -1,6 +1,6 @@
 """Datasets of one's own: a table, or a folder of videos with texts beside them."""
+
 from pathlib import Path
-from typing import List, Optional
 
 from ...safe_json import shorten
 from .caption_set import Captions, Split
@@ -11,23 +11,23 @@ TEXT = '.txt'  # or .TXT
 COLUMNS = ('video', 'caption', 'start', 'end', 'group')
 
 
-def table_splits(table: Path) -> List[Split]:
+def table_splits(table: Path) -> list[Split]:
     """A CSV or TSV with the columns video and caption and, if wanted, start, end and group.
 
     A row is a caption; a video may have many. Start and end are seconds. The
     JSON is named after the table.
     """
-    return [Split(table.stem, (table, ), read_captions)]
+    return [Split(table.stem, (table,), read_captions)]
 
 
-def folder_splits(folder: Path, name: str = 'all') -> List[Split]:
+def folder_splits(folder: Path, name: str = 'all') -> list[Split]:
     """A folder of videos with a text file beside each: of x.mp4, x.txt, a caption a line.
 
     Args:
         folder (Path): Searched with all folders below.
         name (str): Of the JSON.
     """
-    return [Split(name, (folder, ), read_texts)]
+    return [Split(name, (folder,), read_texts)]
 
 
 def read_captions(table: Path) -> Captions:
@@ -52,22 +52,23 @@ def read_captions(table: Path) -> Captions:
     return captions
 
 
-def _seconds(row: dict, column: str, line: int) -> Optional[float]:
+def _seconds(row: dict, column: str, line: int) -> float | None:
     text = (row.get(column) or '').strip()
     try:
         if '_' in text:  # float takes 1_0 for 10
             raise ValueError
         return float(text) if text else None
     except ValueError:
-        raise ValueError(f'line {line}: {column} must be seconds, such as 12.5, got '
-                         f'{shorten(text)}') from None
+        raise ValueError(
+            f'line {line}: {column} must be seconds, such as 12.5, got {shorten(text)}'
+        ) from None
 
 
 def read_texts(folder: Path) -> Captions:
     """Read the lines of each text file, and note the videos that have none."""
     captions, stems = Captions(), set()
     for path in sorted(path for path in files_below(folder) if path.lower().endswith(TEXT)):
-        video, lines = path[:-len(TEXT)], read_lines(folder / path)
+        video, lines = path[: -len(TEXT)], read_lines(folder / path)
         stems.add(stem_of(video))
         if not lines:
             captions.skip('an empty text file', path)

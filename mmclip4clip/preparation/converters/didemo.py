@@ -1,6 +1,6 @@
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
 
 from .caption_set import Captions, Split
 from .source_files import Place, expect, expecting_format, read_json, read_lines
@@ -11,7 +11,7 @@ CHUNK = 5  # seconds that an index in a table of times stands for
 PARAGRAPH_END = 31  # seconds; annotators saw 30, the reference reads until here
 
 
-def splits(folder: Path, listed: bool = False) -> List[Split]:
+def splits(folder: Path, listed: bool = False) -> list[Split]:
     """DiDeMo: train_data.json, val_data.json and test_data.json.
 
     ``train``, ``val`` and ``test``: every video with all its descriptions, a
@@ -35,7 +35,7 @@ def splits(folder: Path, listed: bool = False) -> List[Split]:
     return result
 
 
-def read_paragraphs(path: Path, names: Optional[Path] = None) -> Captions:
+def read_paragraphs(path: Path, names: Path | None = None) -> Captions:
     """Gather all descriptions of each video, in the order of the file."""
     captions = Captions()
     with expecting_format(path, FORM) as place:
@@ -44,7 +44,7 @@ def read_paragraphs(path: Path, names: Optional[Path] = None) -> Captions:
     return captions
 
 
-def read_moments(path: Path, names: Optional[Path] = None) -> Captions:
+def read_moments(path: Path, names: Path | None = None) -> Captions:
     """Gather the descriptions of each moment of a video."""
     captions = Captions()
     with expecting_format(path, FORM) as place:
@@ -53,7 +53,7 @@ def read_moments(path: Path, names: Optional[Path] = None) -> Captions:
     return captions
 
 
-def moment(times: List[List[int]]) -> Tuple[int, int]:
+def moment(times: list[list[int]]) -> tuple[int, int]:
     """Turn a table of times into the window that most annotators chose, the first one of a tie.
 
     An index is a chunk of 5 s: ``[1, 4]`` is from 5 s to 25 s.
@@ -69,11 +69,10 @@ def moment(times: List[List[int]]) -> Tuple[int, int]:
     return CHUNK * first, CHUNK * (last + 1)
 
 
-def _items(path: Path, names: Optional[Path], captions: Captions,
-           place: Place) -> Iterator[Tuple[str, dict]]:
+def _items(path: Path, names: Path | None, captions: Captions, place: Place) -> Iterator[tuple[str, dict]]:
     """Yield the first name of each item's video, and the item."""
     listed = None if names is None else {name.strip() for name in read_lines(names)}
-    first_name: Dict[str, str] = {}
+    first_name: dict[str, str] = {}
     for place.entry, item in enumerate(expect(read_json(path), list)):
         place.entry = expect(item['video'], str)
         if listed is not None and item['video'] not in listed:

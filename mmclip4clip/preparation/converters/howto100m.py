@@ -1,6 +1,6 @@
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
 
 from .caption_set import Captions, Split
 from .source_files import expect, expecting_format, read_json, read_lines, read_table
@@ -8,7 +8,7 @@ from .source_files import expect, expecting_format, read_json, read_lines, read_
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 
 
-def splits(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> List[Split]:
+def splits(source: Path, ids: Path | None = None, neighbours: int = 0) -> list[Split]:
     """Narrations as of HowTo100M: raw_caption.json or caption.json, or a folder with a CSV a video.
 
     Every narration with its start and end inside the long video.
@@ -26,11 +26,11 @@ def splits(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Lis
     """
     if neighbours < 0:
         raise ValueError(f'neighbours must not be negative, got {neighbours}')
-    files = (source, ) if ids is None else (source, ids)
+    files = (source,) if ids is None else (source, ids)
     return [Split('train', files, partial(read, neighbours=neighbours))]
 
 
-def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Captions:
+def read(source: Path, ids: Path | None = None, neighbours: int = 0) -> Captions:
     """Gather the narrations, each with its window.
 
     Raises:
@@ -43,8 +43,7 @@ def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Capti
             place.entry = video
             starts, ends, texts = (expect(column, list) for column in columns)
             if not len(starts) == len(ends) == len(texts):
-                raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and '
-                                 f'{len(texts)} texts')
+                raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and {len(texts)} texts')
             times = [(float(start), float(end)) for start, end in zip(starts, ends)]
             for i, (start, end) in enumerate(times):
                 for text in [texts[i], *(texts[j] for j in _nearest(times, i, neighbours))]:
@@ -56,13 +55,13 @@ def read(source: Path, ids: Optional[Path] = None, neighbours: int = 0) -> Capti
     return captions
 
 
-def _nearest(times: List[Tuple[float, float]], i: int, count: int) -> List[int]:
+def _nearest(times: list[tuple[float, float]], i: int, count: int) -> list[int]:
     """Find the narrations whose middle is nearest to that of number i; they come in order of time."""
     near = [j for j in range(max(0, i - count), min(len(times), i + count + 1)) if j != i]
     return sorted(near, key=lambda j: abs(sum(times[j]) - sum(times[i])))[:count]
 
 
-def read_ids(path: Path) -> List[str]:
+def read_ids(path: Path) -> list[str]:
     """Read the column ``video_id`` of a CSV, or one id a line."""
     lines = read_lines(path)
     if lines and 'video_id' in lines[0].split(','):
@@ -70,7 +69,7 @@ def read_ids(path: Path) -> List[str]:
     return [line.strip() for line in lines]
 
 
-def _narrations(source: Path, wanted: Optional[dict]) -> Iterator[Tuple[str, Tuple[list, list, list]]]:
+def _narrations(source: Path, wanted: dict | None) -> Iterator[tuple[str, tuple[list, list, list]]]:
     """Yield starts, ends and texts of each wanted video."""
     columns = ('start', 'end', 'text')
     if source.is_dir():

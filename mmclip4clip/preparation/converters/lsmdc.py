@@ -1,14 +1,12 @@
 from pathlib import Path
-from typing import List
 
 from .caption_set import Captions, Split
 from .source_files import FormatError, read_lines
 
-FORM = ('clip name, start aligned, end aligned, start extracted, end extracted, sentence, '
-        'with tabs between')
+FORM = 'clip name, start aligned, end aligned, start extracted, end extracted, sentence, with tabs between'
 
 
-def splits(folder: Path) -> List[Split]:
+def splits(folder: Path) -> list[Split]:
     """LSMDC: LSMDC16_annos_training.csv, _annos_val.csv and _challenge_1000_publictect.csv.
 
     The names are the publisher's. A clip's name has dots and no ending, as
@@ -16,9 +14,9 @@ def splits(folder: Path) -> List[Split]:
     several sentences.
     """
     return [
-        Split('train', (folder / 'LSMDC16_annos_training.csv', ), read, captions=101079),
-        Split('val', (folder / 'LSMDC16_annos_val.csv', ), read, captions=7408),
-        Split('test', (folder / 'LSMDC16_challenge_1000_publictect.csv', ), read, 1000, 1000)
+        Split('train', (folder / 'LSMDC16_annos_training.csv',), read, captions=101079),
+        Split('val', (folder / 'LSMDC16_annos_val.csv',), read, captions=7408),
+        Split('test', (folder / 'LSMDC16_challenge_1000_publictect.csv',), read, 1000, 1000),
     ]
 
 
@@ -32,7 +30,6 @@ def read(path: Path) -> Captions:
     for line in read_lines(path):
         columns = line.split('\t')
         if len(columns) != 6:
-            raise FormatError(f'{path} is not of the form {FORM}: {len(columns)} columns in '
-                            f'{line[:80]!r}')
+            raise FormatError(f'{path} is not of the form {FORM}: {len(columns)} columns in {line[:80]!r}')
         captions.add(columns[0].strip(), columns[5])
     return captions

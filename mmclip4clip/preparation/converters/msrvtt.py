@@ -1,15 +1,14 @@
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import Callable, Iterable, List
 
 from .caption_set import Captions, Split
 from .source_files import Place, expect, expecting_format, read_json, read_table
 
-FORM = ('{"videos": [{"video_id", "split", ...}, ...], '
-        '"sentences": [{"video_id", "caption", ...}, ...]}')
+FORM = '{"videos": [{"video_id", "split", ...}, ...], "sentences": [{"video_id", "caption", ...}, ...]}'
 
 
-def splits(folder: Path) -> List[Split]:
+def splits(folder: Path) -> list[Split]:
     """MSR-VTT: MSRVTT_data.json, MSRVTT_train.9k.csv and .7k.csv, MSRVTT_JSFUSION_test.csv.
 
     ``train_9k`` and ``train_7k`` go with the 1k-A test, ``test_JSFUSION``, of
@@ -20,16 +19,25 @@ def splits(folder: Path) -> List[Split]:
     trains = (('9k', 9000), ('7k', 7010))
     published = (('train', 'train', 6513), ('val', 'validate', 497), ('test', 'test', 2990))
     return [
-        *(Split(f'train_{size}', (data, folder / f'MSRVTT_train.{size}.csv'),
-                partial(read_listed, **once), n, 20 * n)
-          for size, n in trains),
-        Split('test_JSFUSION', (folder / 'MSRVTT_JSFUSION_test.csv', ), read_pairs, 1000, 1000),
-        *(Split(f'caption_{name}', (data, ), partial(read_published, split=word, **once), n, 20 * n)
-          for name, word, n in published)
+        *(
+            Split(
+                f'train_{size}',
+                (data, folder / f'MSRVTT_train.{size}.csv'),
+                partial(read_listed, **once),
+                n,
+                20 * n,
+            )
+            for size, n in trains
+        ),
+        Split('test_JSFUSION', (folder / 'MSRVTT_JSFUSION_test.csv',), read_pairs, 1000, 1000),
+        *(
+            Split(f'caption_{name}', (data,), partial(read_published, split=word, **once), n, 20 * n)
+            for name, word, n in published
+        ),
     ]
 
 
-def read_ids(path: Path) -> List[str]:
+def read_ids(path: Path) -> list[str]:
     """Read the ``video_id`` column of a training list."""
     return [row['video_id'] for _, row in read_table(path, ['video_id'])]
 

@@ -1,21 +1,22 @@
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Callable, List
 
 from ...datasets.annotations import MAX_CAPTION
 from .caption_set import Captions, Split
 from .source_files import expect, expecting_format, read_lines, read_pickle
 
 
-def splits(folder: Path) -> List[Split]:
+def splits(folder: Path) -> list[Split]:
     """MSVD: raw-captions.pkl, train_list.txt, val_list.txt and test_list.txt.
 
     Every video with all its captions.
     """
     captions, read_once = folder / 'raw-captions.pkl', partial(read, load=cache(read_pickle))
-    return [Split(name, (captions, folder / f'{name}_list.txt'), read_once, videos, sentences)
-            for name, videos, sentences in (
-                ('train', 1200, 48774), ('val', 100, 4290), ('test', 670, 27763))]
+    return [
+        Split(name, (captions, folder / f'{name}_list.txt'), read_once, videos, sentences)
+        for name, videos, sentences in (('train', 1200, 48774), ('val', 100, 4290), ('test', 670, 27763))
+    ]
 
 
 def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:

@@ -1,7 +1,7 @@
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.table import Table
@@ -23,25 +23,28 @@ class Report:
     """
 
     split: Split
-    absent: List[Path]
+    absent: list[Path]
     read: Captions = field(default_factory=Captions)
-    entries: List[dict] = field(default_factory=list)
-    missing: List[str] = field(default_factory=list)
-    several: List[List[str]] = field(default_factory=list)
+    entries: list[dict] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    several: list[list[str]] = field(default_factory=list)
 
     @property
-    def problems(self) -> List[str]:
+    def problems(self) -> list[str]:
         """What makes this split differ from the one that others use, in words."""
         found, problems = count(self.read.entries), []
         expected = (self.split.videos, self.split.captions)
         for what, came, wanted in zip(('videos', 'captions'), found, expected):
             if not self.absent and wanted not in (None, came):
-                problems.append(f'{self.split.name}: {wanted:,} {what} are expected, but the official '
-                                f'files have {came:,}')
+                problems.append(
+                    f'{self.split.name}: {wanted:,} {what} are expected, but the official files have {came:,}'
+                )
         if self.missing:
-            problems.append(f'{self.split.name}: {len(self.missing):,} of {found[0]:,} videos were not '
-                            f'found, first {self.missing[0]}; what is measured without them does not '
-                            'compare with figures of others')
+            problems.append(
+                f'{self.split.name}: {len(self.missing):,} of {found[0]:,} videos were not '
+                f'found, first {self.missing[0]}; what is measured without them does not '
+                'compare with figures of others'
+            )
         return problems
 
 
@@ -54,8 +57,13 @@ def format_reports(reports: Sequence[Report]) -> str:
         split = report.split
         if not report.absent:
             annotated, expected = count(report.read.entries), (split.videos, split.captions)
-            table.add_row(split.name, _pair(annotated), _pair(expected), _pair(count(report.entries)),
-                          f'{len(report.missing):,}')
+            table.add_row(
+                split.name,
+                _pair(annotated),
+                _pair(expected),
+                _pair(count(report.entries)),
+                f'{len(report.missing):,}',
+            )
     console = Console(width=100, file=io.StringIO())
     console.print(table)
     lines = [console.file.getvalue().rstrip()]
@@ -65,19 +73,21 @@ def format_reports(reports: Sequence[Report]) -> str:
     return '\n'.join(lines)
 
 
-def _pair(counts: Tuple[Optional[int], Optional[int]]) -> str:
+def _pair(counts: tuple[int | None, int | None]) -> str:
     return ' / '.join('?' if n is None else f'{n:,}' for n in counts)
 
 
-def _notes(report: Report) -> List[str]:
+def _notes(report: Report) -> list[str]:
     notes = [f'not converted, there is no {path}' for path in report.absent]
     for reason, what in report.read.skipped.items():
         notes.append(f'{len(what):,} left out, {reason}: {_some(what)}')
     if report.missing:
         notes.append(f'the videos that were not found are listed in {report.split.name}_missing.txt')
     if report.several:
-        notes.append(f'{len(report.several):,} videos have several files; used '
-                     + _some([f'{files[0]} rather than {files[1]}' for files in report.several]))
+        notes.append(
+            f'{len(report.several):,} videos have several files; used '
+            + _some([f'{files[0]} rather than {files[1]}' for files in report.several])
+        )
     return notes
 
 

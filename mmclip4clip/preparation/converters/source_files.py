@@ -1,9 +1,11 @@
 """Reading what others wrote: every error names the file and what was expected of it."""
+
 import csv
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any
 
 from ... import safe_json
 from ...safe_json import shorten
@@ -68,7 +70,7 @@ def read_json(path: Path) -> Any:
         raise FormatError(str(error)) from error
 
 
-def read_lines(path: Path) -> List[str]:
+def read_lines(path: Path) -> list[str]:
     """Read the lines of a text file, without the empty ones.
 
     Raises:
@@ -81,7 +83,7 @@ def read_lines(path: Path) -> List[str]:
     return [line.rstrip('\r') for line in lines if line.strip()]
 
 
-def read_table(path: Path, needed: Sequence[str]) -> List[Tuple[int, dict]]:
+def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict]]:
     """Read a CSV, or a TSV by its ending, with a header.
 
     Returns:
@@ -91,15 +93,17 @@ def read_table(path: Path, needed: Sequence[str]) -> List[Tuple[int, dict]]:
         FormatError: If a needed column is missing, two columns have one name, a row has more cells than
             the header, or a cell more than 131,072 characters.
     """
-    reader: Optional[csv.DictReader] = None
+    reader: csv.DictReader | None = None
     delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             missing = set(needed) - set(reader.fieldnames or ())
             if missing:
-                raise ValueError(f'has no column {sorted(missing)}; its columns are '
-                                 f'{reader.fieldnames and shorten(reader.fieldnames)}')
+                raise ValueError(
+                    f'has no column {sorted(missing)}; its columns are '
+                    f'{reader.fieldnames and shorten(reader.fieldnames)}'
+                )
             if len(set(reader.fieldnames)) < len(reader.fieldnames):
                 raise ValueError(f'has two columns of one name; its columns are {shorten(reader.fieldnames)}')
             rows = [(reader.line_num, row) for row in reader]
@@ -108,8 +112,10 @@ def read_table(path: Path, needed: Sequence[str]) -> List[Tuple[int, dict]]:
         raise FormatError(f'{path} {error}{at}') from error
     for line, row in rows:
         if None in row:
-            raise FormatError(f'{path}, line {line}: more cells than columns, from {shorten(row[None][0])} on; '
-                             'put text with commas in double quotes')
+            raise FormatError(
+                f'{path}, line {line}: more cells than columns, from {shorten(row[None][0])} on; '
+                'put text with commas in double quotes'
+            )
     return rows
 
 
@@ -123,5 +129,6 @@ def read_pickle(path: Path) -> Any:
         try:
             return PlainUnpickler(file).load()
         except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
-            raise FormatError(f'{path} was refused as a pickle of plain values, and nothing in it was '
-                            f'run: {error!r:.500}') from error
+            raise FormatError(
+                f'{path} was refused as a pickle of plain values, and nothing in it was run: {error!r:.500}'
+            ) from error

@@ -1,7 +1,7 @@
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List
 
 from ...datasets.video_names import ENDINGS, is_video, stem_of
 
@@ -34,12 +34,12 @@ class VideoFolder:
             raise FileNotFoundError(f'the folder of the videos, {folder}, does not exist')
         self._files = set(files_below(folder))
         self.videos = sorted(path for path in self._files if is_video(path))
-        self._by_stem: Dict[str, List[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
         for path in self.videos:
             for stem in {stem_of(path), stem_of(os.path.basename(path))}:
                 self._by_stem[stem].append(path)
 
-    def find(self, name: str) -> List[str]:
+    def find(self, name: str) -> list[str]:
         """Find the files of one video.
 
         Args:
@@ -53,6 +53,11 @@ class VideoFolder:
         if os.path.splitext(name)[1] and name in self._files:
             return [name]
         found = self._by_stem.get(stem_of(name), [])
-        return sorted(found, key=lambda path: (
-            os.path.basename(path) != name,
-            ENDINGS.index(os.path.splitext(path)[1].lower()), path))
+        return sorted(
+            found,
+            key=lambda path: (
+                os.path.basename(path) != name,
+                ENDINGS.index(os.path.splitext(path)[1].lower()),
+                path,
+            ),
+        )

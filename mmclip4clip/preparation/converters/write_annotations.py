@@ -1,7 +1,7 @@
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 from ...datasets.annotations import name_fault
 from .caption_set import Split
@@ -9,12 +9,14 @@ from .report import Report
 from .video_folder import VideoFolder, stem_of
 
 
-def convert(splits: Sequence[Split],
-            out: Path,
-            videos: Path,
-            ending: Optional[str] = None,
-            force: bool = False,
-            strict: bool = False) -> List[Report]:
+def convert(
+    splits: Sequence[Split],
+    out: Path,
+    videos: Path,
+    ending: str | None = None,
+    force: bool = False,
+    strict: bool = False,
+) -> list[Report]:
     """Write the JSON files of a dataset, once all of them could be made.
 
     Writes ``NAME.json`` for each split whose official files are there, in
@@ -44,8 +46,9 @@ def convert(splits: Sequence[Split],
     if not present:
         needed = '\n  '.join(sorted({str(f) for r in reports for f in r.absent}))
         raise FileNotFoundError(f'none of the official files is there:\n  {needed}')
-    _check_targets([out / f'{r.split.name}{end}' for r in present for end in ('.json', '_missing.txt')],
-                   force)
+    _check_targets(
+        [out / f'{r.split.name}{end}' for r in present for end in ('.json', '_missing.txt')], force
+    )
     folder = None if ending else VideoFolder(videos)
     for report in present:
         report.read = report.split.read(*report.split.sources)
@@ -58,22 +61,25 @@ def convert(splits: Sequence[Split],
     return reports
 
 
-def _check_targets(targets: List[Path], force: bool) -> None:
+def _check_targets(targets: list[Path], force: bool) -> None:
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
         raise FileExistsError('these exist already; --force replaces them:\n  ' + '\n  '.join(existing))
 
 
-def _locate(report: Report, folder: Optional[VideoFolder], ending: Optional[str]) -> None:
+def _locate(report: Report, folder: VideoFolder | None, ending: str | None) -> None:
     """Replace official names by files, and note those that have none or several."""
-    files: Dict[str, List[str]] = {}
-    taken: Dict[tuple, str] = {}
+    files: dict[str, list[str]] = {}
+    taken: dict[tuple, str] = {}
     for entry in report.read.entries:
         name = entry['video']
         if name not in files:
             names = (name, *report.split.aliases(name))
-            files[name] = [stem_of(name) + ending] if folder is None else next(
-                filter(None, map(folder.find, names)), [])
+            files[name] = (
+                [stem_of(name) + ending]
+                if folder is None
+                else next(filter(None, map(folder.find, names)), [])
+            )
             if not files[name]:
                 report.missing.append(name)
             elif len(files[name]) > 1:
@@ -84,22 +90,26 @@ def _locate(report: Report, folder: Optional[VideoFolder], ending: Optional[str]
                 raise ValueError(f'{report.split.name}: the file found for {name} {fault}; rename it')
             key = (files[name][0], entry.get('start'), entry.get('end'))
             if taken.setdefault(key, name) != name:
-                raise ValueError(f'{report.split.name}: {taken[key]} and {name} are different videos in '
-                                 f'the official files, but one file: {key[0]}')
+                raise ValueError(
+                    f'{report.split.name}: {taken[key]} and {name} are different videos in '
+                    f'the official files, but one file: {key[0]}'
+                )
             report.entries.append(dict(entry, video=files[name][0]))
 
 
-def _check_found(reports: List[Report], videos: Path) -> None:
+def _check_found(reports: list[Report], videos: Path) -> None:
     empty = [r.split.name for r in reports if not r.read.entries]
     if empty:
         raise ValueError(f'the official files of {empty} hold no caption')
     if not any(r.entries for r in reports):
         missing = reports[0].missing
-        raise FileNotFoundError(f'none of the {len(missing):,} videos of {reports[0].split.name} is in '
-                                f'{videos}; looked for {missing[:3]} with the endings of videos')
+        raise FileNotFoundError(
+            f'none of the {len(missing):,} videos of {reports[0].split.name} is in '
+            f'{videos}; looked for {missing[:3]} with the endings of videos'
+        )
 
 
-def _files(report: Report, out: Path) -> Dict[Path, Optional[str]]:
+def _files(report: Report, out: Path) -> dict[Path, str | None]:
     """Lay out a split's files; None stands for one that must not be there, lest it mislead."""
     name = report.split.name
     if set().union(*report.entries) <= {'video', 'captions'}:
@@ -107,15 +117,17 @@ def _files(report: Report, out: Path) -> Dict[Path, Optional[str]]:
         text = '{\n' + ',\n'.join(lines) + '\n}\n'
     else:
         text = '[\n' + ',\n'.join(map(_dump, report.entries)) + '\n]\n'
-    return {out / f'{name}.json': text if report.entries else None,
-            out / f'{name}_missing.txt': ''.join(f'{v}\n' for v in report.missing) or None}
+    return {
+        out / f'{name}.json': text if report.entries else None,
+        out / f'{name}_missing.txt': ''.join(f'{v}\n' for v in report.missing) or None,
+    }
 
 
 def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _write(files: Dict[Path, Optional[str]]) -> None:
+def _write(files: dict[Path, str | None]) -> None:
     """Write every file beside its place first, so that a full disk or a stop leaves none half done."""
     for path, text in files.items():
         if text is not None:

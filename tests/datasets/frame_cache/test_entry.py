@@ -16,7 +16,8 @@ from mmclip4clip.datasets.frame_cache.entry import (
 KEY = '0123456789abcdef' * 4
 FRAMES = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
 INFO = dict(
-    fps=29.97, img_shape=(3, 4), frame_inds=np.array([0, 5], np.int32), backend='pyav', lazy=dict(a=[1]))
+    fps=29.97, img_shape=(3, 4), frame_inds=np.array([0, 5], np.int32), backend='pyav', lazy=dict(a=[1])
+)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_what_is_packed_comes_back(entry):
 def test_a_bit_of_every_byte_counts(entry):
     whole = entry.read_bytes()
     for place in range(len(whole)):
-        entry.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1:])
+        entry.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
         with pytest.raises(DamagedEntryError):
             read_entry(entry, KEY)
 
@@ -58,7 +59,7 @@ def test_the_entry_of_another_key_is_refused(entry):
 
 def test_a_header_that_promises_much_asks_for_no_memory(entry):
     content = bytearray(entry.read_bytes())
-    content[HEADER - 8:HEADER] = (2**62).to_bytes(8, 'little')
+    content[HEADER - 8 : HEADER] = (2**62).to_bytes(8, 'little')
     entry.write_bytes(content)
     with pytest.raises(DamagedEntryError, match='its header says 4611686018427'):
         read_entry(entry, KEY)
@@ -72,10 +73,18 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         read_entry(tmp_path, KEY)
 
 
-@pytest.mark.parametrize('said', [
-    dict(shape=[3]), dict(shape=[2, 3, 4, 3], info=[]), dict(shape=[-2, -36], info=dict(dict=[])),
-    dict(shape='ab', info=dict(dict=[])), dict(shape=[72], info=dict(array=[1, 2])), [],
-    dict(shape=[72], info=dict(dict=[['a', dict(array=['<i4', [1], [10**400]])]]))])
+@pytest.mark.parametrize(
+    'said',
+    [
+        dict(shape=[3]),
+        dict(shape=[2, 3, 4, 3], info=[]),
+        dict(shape=[-2, -36], info=dict(dict=[])),
+        dict(shape='ab', info=dict(dict=[])),
+        dict(shape=[72], info=dict(array=[1, 2])),
+        [],
+        dict(shape=[72], info=dict(dict=[['a', dict(array=['<i4', [1], [10**400]])]])),
+    ],
+)
 def test_a_checksum_does_not_excuse_what_makes_no_sense(entry, monkeypatch, said):
     said = json.dumps(said)
     with monkeypatch.context() as patch:
@@ -85,8 +94,9 @@ def test_a_checksum_does_not_excuse_what_makes_no_sense(entry, monkeypatch, said
         read_entry(entry, KEY)
 
 
-@pytest.mark.parametrize('value', [
-    None, True, 1, .1, float('inf'), 'ä', (), (1, (2, [3])), {'a': (1,)}, [{'b': None}]])
+@pytest.mark.parametrize(
+    'value', [None, True, 1, 0.1, float('inf'), 'ä', (), (1, (2, [3])), {'a': (1,)}, [{'b': None}]]
+)
 def test_plain_values_keep_their_types(value):
     assert from_json(to_json(value)) == value and type(from_json(to_json(value))) is type(value)
 

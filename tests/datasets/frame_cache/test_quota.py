@@ -30,8 +30,8 @@ def size_of(folder) -> int:
 
 def test_files_are_counted_in_blocks_over_all_writers(folder):
     assert write(DiskQuota(folder, 10 * 4096), 'a', 4) and write(DiskQuota(folder, 10 * 4096), 'b', 5.5)
-    assert not write(DiskQuota(folder, 10 * 4096), 'c', .1)
-    assert write(DiskQuota(folder, 11 * 4096), 'c', .1)
+    assert not write(DiskQuota(folder, 10 * 4096), 'c', 0.1)
+    assert write(DiskQuota(folder, 11 * 4096), 'c', 0.1)
 
 
 def test_a_file_that_is_replaced_does_not_count_twice(folder):
@@ -97,6 +97,7 @@ def test_a_file_in_the_making_counts_until_its_process_is_killed(folder):
 def test_without_locks_it_counts_all_the_same(folder, monkeypatch):
     def no_locks(*args):
         raise OSError(38, 'Function not implemented')
+
     monkeypatch.setattr(module.fcntl, 'flock', no_locks)
     quota = DiskQuota(folder, 10 * 4096)
     (folder / f'ab/other{PARTIAL}').write_bytes(bytes(4096))  # it may be in the making
@@ -108,4 +109,4 @@ def test_a_count_that_is_never_unlocked_is_not_waited_for_for_ever(folder):
     with open(folder / COUNT, 'w') as file:
         module.fcntl.flock(file, module.fcntl.LOCK_EX)
         with pytest.raises(TimeoutError, match='another process has locked it for 0.01 s'):
-            module._lock(os.open(folder / COUNT, os.O_RDWR), wait=True, seconds=.01)
+            module._lock(os.open(folder / COUNT, os.O_RDWR), wait=True, seconds=0.01)

@@ -67,6 +67,7 @@ def test_an_entry_copied_to_another_name_is_not_taken(store, said):
 def test_an_entry_that_cannot_be_opened_is_missing(store, said, monkeypatch):
     def refuse(path, key):
         raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+
     monkeypatch.setattr(module, 'read_entry', refuse)
     assert store.read(KEYS[0]) is None and 'Permission denied' in said[0]
 
@@ -80,6 +81,7 @@ def test_a_disk_that_takes_no_more_ends_the_writing_and_nothing_else(store, said
     def fail(*args, **kwargs):
         count[0] += 1
         raise error
+
     with monkeypatch.context() as patch:
         patch.setattr(step, fail)
         store.write(KEYS[1], {}, FRAMES)
@@ -91,6 +93,7 @@ def test_a_disk_that_takes_no_more_ends_the_writing_and_nothing_else(store, said
 
 def test_a_write_that_stops_half_way_leaves_nothing(tmp_path):
     """With the kernel's own limit for files, in a process of its own."""
+
     def write(out):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         texts = []
@@ -133,7 +136,7 @@ def test_killed_writers_leave_whole_entries_or_none(store, said, rounds):
         writers = [context.Process(target=write_on, args=(store.folder, 2 * round_ + i)) for i in range(2)]
         for writer in writers:
             writer.start()
-        time.sleep(.03 + .03 * rng.random())
+        time.sleep(0.03 + 0.03 * rng.random())
         for writer in writers:
             writer.kill()
             writer.join()

@@ -80,8 +80,9 @@ def test_with_drop_last_there_are_as_many_full_batches_as_can_be(counts, batch_s
 
 def test_what_stays_out_changes_with_the_epoch_and_is_counted_in_the_log(monkeypatch):
     lines = []
-    monkeypatch.setattr('mmclip4clip.datasets.samplers.distinct_videos.print_log',
-                        lambda line, logger: lines.append(line))
+    monkeypatch.setattr(
+        'mmclip4clip.datasets.samplers.distinct_videos.print_log', lambda line, logger: lines.append(line)
+    )
     samplers = make([9, 2, 2, 2], 2, drop_last=True)
     # 9 + 6 items; 6 batches of two take at most 6 of the first video
     assert '12 of 15 items come in each epoch, in 6 batches without a video twice' in lines[0]
@@ -106,11 +107,23 @@ def test_captions_of_a_video_meet_many_other_videos():
 
 
 def test_mmengine_builds_it_and_tells_it_batch_size_and_epoch(shapes, pipeline):
-    loader = Runner.build_dataloader(dict(
-        batch_size=5, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
-        batch_sampler=dict(type='DistinctVideoBatchSampler'),
-        dataset=dict(type='VideoCaptionDataset', ann_file='train.json', data_root=str(shapes),
-                     data_prefix=dict(video='videos'), caption_mode='each', pipeline=pipeline)), seed=0)
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=5,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            batch_sampler=dict(type='DistinctVideoBatchSampler'),
+            dataset=dict(
+                type='VideoCaptionDataset',
+                ann_file='train.json',
+                data_root=str(shapes),
+                data_prefix=dict(video='videos'),
+                caption_mode='each',
+                pipeline=pipeline,
+            ),
+        ),
+        seed=0,
+    )
     captions = len(loader.dataset)
     assert captions > len({loader.dataset.get_data_info(i)['video_id'] for i in range(captions)}) == 16
     assert len(loader) == -(-captions // 5)

@@ -51,13 +51,23 @@ def test_before_the_first_epoch_items_are_shuffled_singly(items):
     assert any(apart[:6]) and not any(apart[6:])
 
 
-@pytest.mark.parametrize('build', [
-    lambda data: GroupedSampler(data, seed=0),
-    lambda data: DistinctVideoBatchSampler(DefaultSampler(data, seed=0), 2)])
+@pytest.mark.parametrize(
+    'build',
+    [
+        lambda data: GroupedSampler(data, seed=0),
+        lambda data: DistinctVideoBatchSampler(DefaultSampler(data, seed=0), 2),
+    ],
+)
 def test_building_a_sampler_draws_nothing(shapes, pipeline, build):
-    data = DATASETS.build(dict(type='VideoCaptionDataset', ann_file=str(shapes / 'train.json'),
-                               data_prefix=dict(video=str(shapes / 'videos')), pipeline=pipeline,
-                               caption_mode='random'))
+    data = DATASETS.build(
+        dict(
+            type='VideoCaptionDataset',
+            ann_file=str(shapes / 'train.json'),
+            data_prefix=dict(video=str(shapes / 'videos')),
+            pipeline=pipeline,
+            caption_mode='random',
+        )
+    )
     before = np.random.get_state()
     build(data)
     assert data.num_videos == 16

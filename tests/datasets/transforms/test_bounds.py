@@ -1,4 +1,5 @@
 """Time and memory of a video are bounded by what it has, not by what it says."""
+
 import resource
 import time
 from fractions import Fraction
@@ -18,7 +19,7 @@ from mmclip4clip.preparation.video_check import check_video
 
 from ...videos import at_rate, write_frames
 
-RATES = st.one_of(st.floats(.05, 60), st.sampled_from([1, 2, 3, 25, 30, 29.97, 1 / 3]))
+RATES = st.one_of(st.floats(0.05, 60), st.sampled_from([1, 2, 3, 25, 30, 29.97, 1 / 3]))
 EVERY_SECOND = dict(type='SampleAtRate', fps=1, max_frames=12)
 
 
@@ -28,7 +29,7 @@ def by_moments(times, duration, fps) -> np.ndarray:
     return np.unique(np.searchsorted(times, moments, 'right') - 1)
 
 
-@given(st.integers(1, 400), st.one_of(RATES, st.floats(.05, 240)), RATES)
+@given(st.integers(1, 400), st.one_of(RATES, st.floats(0.05, 240)), RATES)
 @example(100, 25, 1)
 @example(300, 30000 / 1001, 29.97)
 def test_at_an_even_rate_frames_are_those_of_each_moment(total, video_fps, fps):
@@ -37,8 +38,11 @@ def test_at_an_even_rate_frames_are_those_of_each_moment(total, video_fps, fps):
     assert np.array_equal(shown_frames(times, duration, fps), by_moments(times, duration, fps))
 
 
-@given(st.lists(st.integers(1, 3000), min_size=1, max_size=60),
-       st.sampled_from([1e-3, 1 / 90000, 1e-6, .5]), RATES)
+@given(
+    st.lists(st.integers(1, 3000), min_size=1, max_size=60),
+    st.sampled_from([1e-3, 1 / 90000, 1e-6, 0.5]),
+    RATES,
+)
 def test_at_an_uneven_rate_frames_are_those_of_each_moment(gaps, tick, fps):
     times = np.cumsum([0, *gaps]) * tick
     duration = 2 * times[-1] - times[-2]
@@ -74,7 +78,7 @@ def test_a_far_time_stamp_costs_no_time_and_no_memory(tmp_path, backend):
             decode(dict(filename=str(path)))
     else:
         assert decode(dict(filename=str(path)))['frame_inds'].tolist() == [0, 18, 19]
-        assert decode(dict(filename=str(path), start=1., end=1e308))['frame_inds'].tolist() == [18, 19]
+        assert decode(dict(filename=str(path), start=1.0, end=1e308))['frame_inds'].tolist() == [18, 19]
     assert time.process_time() - begin < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200e3  # KiB
 
@@ -112,9 +116,11 @@ def test_times_that_are_none_are_left_out_of_account():
 @pytest.mark.parametrize('time_limit', [None, 60])
 def test_frames_beyond_the_memory_are_refused_by_name(files, time_limit):
     for backend in BACKENDS:
+
         def decode(frames, backend=backend, path=files['mp4']):
             return DecodeVideo(SampleEvenly(frames), [backend], time_limit, max_bytes=3 * 64 * 48 * 4)(
-                dict(filename=str(path)))
+                dict(filename=str(path))
+            )
 
         assert len(decode(4)['imgs']) == 4
         with pytest.raises(VideoReadError, match='a.mp4 .* of 64 x 48 pixels, take .* max_bytes=36864'):
@@ -139,8 +145,9 @@ def test_pictures_of_enormous_size_are_refused_where_they_do_not_fit(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100e3
 
 
-@pytest.mark.parametrize('arguments', [
-    dict(max_bytes=0), dict(max_bytes=None), dict(max_bytes=-1, time_limit=None)])
+@pytest.mark.parametrize(
+    'arguments', [dict(max_bytes=0), dict(max_bytes=None), dict(max_bytes=-1, time_limit=None)]
+)
 def test_a_limit_that_is_none_is_refused(arguments):
     with pytest.raises(ValueError, match='max_bytes must be positive, or None together with time_limit=None'):
         DecodeVideo(EVERY_SECOND, **arguments)
@@ -156,14 +163,17 @@ def test_wrapped_time_stamps_tell_no_order(tmp_path, monkeypatch):
         """A packet whose stamp lies far out."""
 
         def __init__(self, packet, far):
-            self._packet, self.pts = packet, -2**62 if far < 1 else 2**62 + far
+            self._packet, self.pts = packet, -(2**62) if far < 1 else 2**62 + far
 
         def __getattr__(self, name):
             return getattr(self._packet, name)
 
     demux = packet_index.demux
-    monkeypatch.setattr(packet_index, 'demux', lambda *args: (
-        Spread(packet, number) for number, packet in enumerate(demux(*args))))
+    monkeypatch.setattr(
+        packet_index,
+        'demux',
+        lambda *args: (Spread(packet, number) for number, packet in enumerate(demux(*args))),
+    )
     container, stream = packet_index.open_video(str(path))
     found = packet_index.PacketIndex(container, stream)
-    assert not found.reliable and found.times is None and found.fps == pytest.approx(10, rel=.1)
+    assert not found.reliable and found.times is None and found.fps == pytest.approx(10, rel=0.1)

@@ -12,8 +12,12 @@ from mmengine.registry import init_default_scope
 from mmclip4clip.datasets.frame_cache import pack_entry
 from mmclip4clip.datasets.transforms import cache as module
 
-OPEN = [dict(type='DecordInit'), dict(type='TimeWindow'), dict(type='SampleAtRate', fps=2, max_frames=4),
-        dict(type='DecordDecode')]
+OPEN = [
+    dict(type='DecordInit'),
+    dict(type='TimeWindow'),
+    dict(type='SampleAtRate', fps=2, max_frames=4),
+    dict(type='DecordDecode'),
+]
 
 
 @pytest.fixture
@@ -28,8 +32,9 @@ def decoded(monkeypatch):
     """How often a video was decoded, without the check for randomness."""
     monkeypatch.setattr(module, 'CHECKED', 0)
     calls, original = [], DecordDecode.transform
-    monkeypatch.setattr(DecordDecode, 'transform',
-                        lambda self, r: calls.append(r['filename']) or original(self, r))
+    monkeypatch.setattr(
+        DecordDecode, 'transform', lambda self, r: calls.append(r['filename']) or original(self, r)
+    )
     return calls
 
 
@@ -71,9 +76,12 @@ def test_what_changes_is_decoded_anew(video, tmp_path, decoded, change):
     run(build(tmp_path / 'cache'), video)
     if change == 'file':
         os.utime(video, (1, 1))
-    more = dict(start=0.5, end=1.) if change == 'window' else {}
-    transforms = [*OPEN[:2], dict(type='SampleAtRate', fps=4, max_frames=4), OPEN[3]] \
-        if change == 'transforms' else OPEN
+    more = dict(start=0.5, end=1.0) if change == 'window' else {}
+    transforms = (
+        [*OPEN[:2], dict(type='SampleAtRate', fps=4, max_frames=4), OPEN[3]]
+        if change == 'transforms'
+        else OPEN
+    )
     expected = plain(video, transforms, **more)
     decoded.clear()
     results = run(build(tmp_path / 'cache', transforms), video, **more)
@@ -117,8 +125,10 @@ def test_processes_may_share_a_cache(shapes, tmp_path):
     context = multiprocessing.get_context('fork')
     out = context.Queue()
     run(build(tmp_path / 'cache'), videos[0])  # opened here before the fork, too
-    workers = [context.Process(target=visit, args=(tmp_path / 'cache', order, out))
-               for order in (videos, videos[::-1])]
+    workers = [
+        context.Process(target=visit, args=(tmp_path / 'cache', order, out))
+        for order in (videos, videos[::-1])
+    ]
     for worker in workers:
         worker.start()
     seen = [out.get(timeout=60) for _ in range(2 * len(videos))]
@@ -129,9 +139,14 @@ def test_processes_may_share_a_cache(shapes, tmp_path):
     assert all(total == expected[video] for video, total in seen)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(max_gib=0), 'max_gib must be positive, got 0'), (dict(keys='scale'), "list of .*got 'scale'"),
-    (dict(keys=['scale', 'captions']), r"without .*captions.*; got \['scale', 'captions'\]")])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(max_gib=0), 'max_gib must be positive, got 0'),
+        (dict(keys='scale'), "list of .*got 'scale'"),
+        (dict(keys=['scale', 'captions']), r"without .*captions.*; got \['scale', 'captions'\]"),
+    ],
+)
 def test_bad_arguments_are_named(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         build(tmp_path, **arguments)
@@ -151,8 +166,10 @@ def test_frames_of_our_decoder_come_back_as_they_were_formatted(video, tmp_path,
 
 
 def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
-    cache = build(tmp_path / 'cache', [
-        *OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])])
+    cache = build(
+        tmp_path / 'cache',
+        [*OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])],
+    )
     with pytest.raises(ValueError, match='keeps uint8 frames, its transforms give float32'):
         run(cache, video)
 
@@ -165,7 +182,8 @@ def entries(folder) -> list:
 def test_captions_and_names_are_those_of_the_item_on_every_visit(video, tmp_path, decoded, caplog):
     """The same file and window for two items, with transforms that also change what is not of the frames."""
     change = lambda results: dict(  # noqa: E731
-        results, captions=['wrong'], video_id='wrong', end=9., tokens=[1], group=3, note='x')
+        results, captions=['wrong'], video_id='wrong', end=9.0, tokens=[1], group=3, note='x'
+    )
     cache = build(tmp_path / 'cache', [*OPEN, change])
     for name in ('a', 'b', 'a'):
         results = run(cache, video, captions=[name], video_id=name)
@@ -176,11 +194,11 @@ def test_captions_and_names_are_those_of_the_item_on_every_visit(video, tmp_path
 
 
 def test_a_key_of_ones_own_comes_back_if_it_is_named(video, tmp_path, decoded):
-    add = lambda results: dict(results, motion=np.float32([[.5], [2]]), sharp=(1, 'x'))  # noqa: E731
+    add = lambda results: dict(results, motion=np.float32([[0.5], [2]]), sharp=(1, 'x'))  # noqa: E731
     cache = build(tmp_path / 'cache', [*OPEN, add], keys=['motion', 'sharp'])
     for _ in range(2):
         results = run(cache, video)
-        assert results['motion'].dtype == np.float32 and results['motion'].tolist() == [[.5], [2]]
+        assert results['motion'].dtype == np.float32 and results['motion'].tolist() == [[0.5], [2]]
         assert results['sharp'] == (1, 'x')
     assert len(decoded) == 1
 
@@ -197,7 +215,7 @@ def test_an_entry_that_names_captions_gives_none(video, tmp_path, decoded):
     """Somebody's own entry, checksum and all."""
     cache = build(tmp_path / 'cache')
     run(cache, video)
-    entry, = entries(tmp_path / 'cache')
+    (entry,) = entries(tmp_path / 'cache')
     key = entry.parent.name + entry.name
     forged = {'captions': ['forged'], 'video_id': 'forged', 'imgs': 3, 'clip_len': 1, 'as list': True}
     forged = pack_entry(key, forged, np.zeros((1, 2, 2, 3), np.uint8))
@@ -212,7 +230,7 @@ def test_damage_is_a_miss_for_200_random_changes(video, tmp_path, decoded, monke
     monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: said.append(message))
     cache = build(tmp_path / 'cache')
     expected = np.stack(run(cache, video)['imgs'])
-    entry, = entries(tmp_path / 'cache')
+    (entry,) = entries(tmp_path / 'cache')
     whole = entry.read_bytes()
     known = iter(lambda: dict(filename=str(video), imgs=list(expected.copy())), None)
     cache.transforms = lambda results: next(known)  # decoding takes long
@@ -227,12 +245,12 @@ def damage(content: bytes, rng) -> bytes:
     """Cut a file short, make it longer, or change bytes of its beginning or anywhere in it."""
     kind, content = rng.integers(5), bytearray(content)
     if kind == 0:
-        return bytes(content[:rng.integers(len(content))])
+        return bytes(content[: rng.integers(len(content))])
     if kind == 1:
         return bytes(content) + rng.bytes(1 + rng.integers(100))
     if kind == 2:  # a page that never reached the disk
         start = 4096 * rng.integers(len(content) // 4096)
-        content[start:start + 4096] = bytes(4096)
+        content[start : start + 4096] = bytes(4096)
         content[start] ^= 1
         return bytes(content)
     for place in rng.integers(len(content) if kind == 3 else 700, size=1 + rng.integers(4)):
@@ -264,7 +282,7 @@ def test_frames_that_may_be_others_have_another_key(video, tmp_path, decoded, ch
 
 
 def test_frames_of_several_sizes_are_given_but_not_kept(video, tmp_path, decoded):
-    crop = lambda results: dict(results, imgs=[f[:8 + i] for i, f in enumerate(results['imgs'])])  # noqa: E731
+    crop = lambda results: dict(results, imgs=[f[: 8 + i] for i, f in enumerate(results['imgs'])])  # noqa: E731
     cache = build(tmp_path / 'cache', [*OPEN, crop])
     assert [len(frame) for frame in run(cache, video)['imgs']] == [8, 9, 10, 11]
     assert [len(frame) for frame in run(cache, video)['imgs']] == [8, 9, 10, 11] and len(decoded) == 2

@@ -22,7 +22,8 @@ MODES = dict(
     uniform=dict(type='SampleAtRate', fps=3, max_frames=12),
     segments=dict(type='UniformSample', clip_len=12, test_mode=True),
     random_segments=dict(type='UniformSample', clip_len=4),
-    dense=dict(type='SampleFrames', clip_len=4, frame_interval=2, num_clips=2, test_mode=True))
+    dense=dict(type='SampleFrames', clip_len=4, frame_interval=2, num_clips=2, test_mode=True),
+)
 WINDOWS = dict(whole={}, middle=dict(start=1.2, end=2.9), rest=dict(start=1.5), begin=dict(end=0.9))
 every_mode = pytest.mark.parametrize('mode', MODES)
 every_window = pytest.mark.parametrize('window', WINDOWS)
@@ -61,7 +62,7 @@ def test_real_clips_give_the_frames_of_an_independent_decode_in_every_window(cli
     for clip in clips:
         expected = real_frames(clip)
         for window in WINDOWS.values():
-            for backend in ('decord', 'pyav', 'opencv') if len(clips) >= 22 else ('pyav', ):
+            for backend in ('decord', 'pyav', 'opencv') if len(clips) >= 22 else ('pyav',):
                 results = decode(clip, MODES[mode], window, backends=[backend])
                 inds = results['frame_inds']
                 assert [digest(frame) for frame in results['imgs']] == [expected[i] for i in inds], clip
@@ -78,8 +79,9 @@ def test_seconds_are_found_by_timestamps_where_the_rate_varies(files):
         for backend in ('decord', 'pyav', 'opencv'):
             results = decode(files[name], dict(type='SampleAtRate', fps=1), backends=[backend])
             assert results['frame_inds'].tolist() == list(on_show.values())
-            results = decode(files[name], dict(type='SampleAtRate', fps=2), dict(start=4, end=6.5),
-                             backends=[backend])
+            results = decode(
+                files[name], dict(type='SampleAtRate', fps=2), dict(start=4, end=6.5), backends=[backend]
+            )
             assert results['frame_inds'].tolist() == [36, 37, 38, 39, 40]
             frames = decode_in_order(files[name])
             assert all(map(np.array_equal, results['imgs'], frames[36:41]))
@@ -127,7 +129,7 @@ def test_a_file_that_never_answers_is_given_up_within_the_limit(files, tmp_path)
     with pytest.raises(VideoReadError, match='pyav: it took more than 0.2 s and was given up; decord: it'):
         transform(dict(filename=str(tmp_path / 'pipe.mp4')))
     assert time.monotonic() - begin < 60  # a loaded machine takes its time
-    transform.time_limit, transform.backends = 60, ('pyav', )
+    transform.time_limit, transform.backends = 60, ('pyav',)
     assert transform(dict(filename=str(files['mp4'])))['backend'] == 'pyav'
 
 
@@ -161,9 +163,14 @@ def test_later_transforms_may_change_frames_in_place():
     assert [int(f.max()) for f in own] == [7, 0, 1, 0] and own[2] is other
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(backends=['vlc']), r'backends must be .*vlc'), (dict(time_limit=0), 'time_limit .* got 0'),
-    (dict(min_frames=0), 'min_frames must be at least 1')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(backends=['vlc']), r'backends must be .*vlc'),
+        (dict(time_limit=0), 'time_limit .* got 0'),
+        (dict(min_frames=0), 'min_frames must be at least 1'),
+    ],
+)
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         DecodeVideo(MODES['segments'], **arguments)
@@ -178,9 +185,16 @@ def test_it_can_be_sent_to_another_process_and_printed(files):
     assert "backends=('pyav', 'decord', 'opencv'), time_limit=60" in repr(copy)
 
 
-@pytest.mark.parametrize('backend, time_limit, videos', [
-    ('decord', None, 200), ('decord', 60, 200), ('pyav', None, 200), ('pyav', 60, 200),
-    pytest.param('decord', 60, 10000, marks=pytest.mark.long)])  # the default, at full length
+@pytest.mark.parametrize(
+    'backend, time_limit, videos',
+    [
+        ('decord', None, 200),
+        ('decord', 60, 200),
+        ('pyav', None, 200),
+        ('pyav', 60, 200),
+        pytest.param('decord', 60, 10000, marks=pytest.mark.long),
+    ],
+)  # the default, at full length
 def test_memory_stays_flat(files, backend, time_limit, videos):
     transform = DecodeVideo(MODES['segments'], backends=[backend], time_limit=time_limit)
     used = []
@@ -198,11 +212,11 @@ def test_a_window_of_which_nothing_decodes_gets_no_frame_from_before_it(files, t
     with av.open(str(files['mp4'])) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     for packet in packets[36:]:  # from 1.2 s on
-        content[packet.pos:packet.pos + packet.size] = bytes(packet.size)
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     (tmp_path / 'a.mp4').write_bytes(content)
     decode = DecodeVideo(SampleEvenly(3), ['pyav'], time_limit=None)
     last = len(decode_in_order(tmp_path / 'a.mp4')) - 1
-    assert list(decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.))['frame_inds']) == [30, last, last]
+    assert list(decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.0))['frame_inds']) == [30, last, last]
     with pytest.raises(VideoReadError, match=f'starts at frame 48, but only {last + 1} frames decode'):
         decode(dict(filename=str(tmp_path / 'a.mp4'), start=1.6))
 

@@ -6,17 +6,24 @@ from mmclip4clip.datasets import PackVideoCaptions
 
 
 def results(**kwargs):
-    return dict(dict(
-        imgs=np.zeros((2, 3, 4, 4), np.uint8), tokens=np.ones((1, 3), int), text_mask=np.ones((1, 3), int),
-        video_id='v', filename='v.mp4', captions=['x'],
-        label=3), **kwargs)
+    return dict(
+        dict(
+            imgs=np.zeros((2, 3, 4, 4), np.uint8),
+            tokens=np.ones((1, 3), int),
+            text_mask=np.ones((1, 3), int),
+            video_id='v',
+            filename='v.mp4',
+            captions=['x'],
+            label=3,
+        ),
+        **kwargs,
+    )
 
 
 def test_frames_stay_uint8_and_the_annotation_goes_along():
     packed = PackVideoCaptions()(results(group='g'))
     assert packed['inputs']['imgs'].dtype == torch.uint8
-    assert packed['data_samples'].metainfo == dict(
-        video_id='v', filename='v.mp4', captions=['x'], group='g')
+    assert packed['data_samples'].metainfo == dict(video_id='v', filename='v.mp4', captions=['x'], group='g')
 
 
 @pytest.mark.parametrize('imgs', [np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 3, 4, 4), np.float32)])

@@ -1,4 +1,5 @@
 """The reference's moments, against its rule as a plain loop over seconds."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,8 +32,10 @@ def sample(total, fps, sample_fps=1, **window) -> list:
     return SampleAtRate(sample_fps, 10**6, reference_times=True)(results)['frame_inds'].tolist()
 
 
-RATES = st.one_of(st.sampled_from([25, 30, 29.97, 24000 / 1001, 15, 12.5, 1]),
-                  st.floats(5, 61).map(lambda fps: round(fps, 3)))
+RATES = st.one_of(
+    st.sampled_from([25, 30, 29.97, 24000 / 1001, 15, 12.5, 1]),
+    st.floats(5, 61).map(lambda fps: round(fps, 3)),
+)
 
 
 @given(st.integers(1, 4000), RATES, st.integers(1, 5))
@@ -41,8 +44,13 @@ def test_whole_videos_give_the_frames_of_the_loop(total, fps, sample_fps):
     assert sample(total, fps, sample_fps) == reference_loop(total, fps, sample_fps)
 
 
-@given(st.integers(1, 4000), st.sampled_from([25, 30, 29.97, 12.5]), st.integers(0, 40), st.integers(1, 60),
-       st.integers(1, 4))
+@given(
+    st.integers(1, 4000),
+    st.sampled_from([25, 30, 29.97, 12.5]),
+    st.integers(0, 40),
+    st.integers(1, 60),
+    st.integers(1, 4),
+)
 def test_windows_give_the_frames_of_the_loop(total, fps, start, length, sample_fps):
     window = dict(start=start, end=start + length)
     expected = reference_loop(total, fps, sample_fps, **window)
@@ -54,7 +62,7 @@ def test_windows_give_the_frames_of_the_loop(total, fps, start, length, sample_f
 
 
 def test_windows_may_begin_within_a_second():
-    for start, end in ((1.5, 4), (.25, .75), (2, 2.5)):
+    for start, end in ((1.5, 4), (0.25, 0.75), (2, 2.5)):
         assert sample(500, 29.97, start=start, end=end) == reference_loop(500, 29.97, start=start, end=end)
 
 
@@ -78,8 +86,10 @@ def test_decoding_takes_the_window_as_its_sampler_has_it(tmp_path):
         assert f'TimeWindow(reference_times={reference})' in repr(decode)
 
 
-@pytest.mark.parametrize('total, fps, sample_fps, message', [
-    (9, .5, 1, 'needs at least 1 frame per second, got 0.5'), (9, 3, 4, '3 frames per second gives no 4')])
+@pytest.mark.parametrize(
+    'total, fps, sample_fps, message',
+    [(9, 0.5, 1, 'needs at least 1 frame per second, got 0.5'), (9, 3, 4, '3 frames per second gives no 4')],
+)
 def test_what_the_reference_cannot_read_is_refused(total, fps, sample_fps, message):
     with pytest.raises(ValueError, match=f'v.mp4.*{message}'):
         sample(total, fps, sample_fps)

@@ -1,4 +1,5 @@
 """Frames as torchvision's Resize and CenterCrop of PIL images have them, written out here with PIL alone."""
+
 import json
 import math
 
@@ -11,9 +12,26 @@ from mmclip4clip.datasets import DecodeVideo, ResizeCenterCrop, SampleEvenly
 from mmclip4clip.datasets.transforms.resizing import resized_size
 from mmclip4clip.datasets.video_readers import VideoReadError
 
-SIZES = [(320, 240), (240, 320), (527, 224), (224, 527), (640, 360), (225, 224), (226, 224), (227, 224),
-         (229, 224), (224, 224), (63, 47), (47, 63), (100, 100), (1, 1), (2, 200), (341, 256), (854, 480),
-         (223, 224)]
+SIZES = [
+    (320, 240),
+    (240, 320),
+    (527, 224),
+    (224, 527),
+    (640, 360),
+    (225, 224),
+    (226, 224),
+    (227, 224),
+    (229, 224),
+    (224, 224),
+    (63, 47),
+    (47, 63),
+    (100, 100),
+    (1, 1),
+    (2, 200),
+    (341, 256),
+    (854, 480),
+    (223, 224),
+]
 
 
 def frame_of(width, height) -> np.ndarray:
@@ -22,7 +40,7 @@ def frame_of(width, height) -> np.ndarray:
 
 def half_to_even(value: float) -> int:
     whole = math.floor(value)
-    return whole + (value - whole > .5 or value - whole == .5 and whole % 2 == 1)
+    return whole + (value - whole > 0.5 or value - whole == 0.5 and whole % 2 == 1)
 
 
 def as_torchvision(frame, size) -> np.ndarray:
@@ -34,7 +52,7 @@ def as_torchvision(frame, size) -> np.ndarray:
     else:
         picture = picture.resize((int(size * width / height), size), resample=Image.BICUBIC)
     left, top = (half_to_even((side - size) / 2) for side in picture.size)
-    return np.asarray(picture)[top:top + size, left:left + size]
+    return np.asarray(picture)[top : top + size, left : left + size]
 
 
 @pytest.mark.parametrize('size', [224, 225, 64])
@@ -59,8 +77,10 @@ def test_the_long_side_is_cut_down_and_the_crop_begins_at_the_even_half():
 def test_mmcvs_resize_and_crop_give_other_pixels():
     frame = frame_of(320, 240)
     theirs = dict(imgs=[frame], img_shape=(240, 320), modality='RGB')
-    for step in (dict(type='Resize', scale=(-1, 224), interpolation='bicubic'),
-                 dict(type='CenterCrop', crop_size=224)):
+    for step in (
+        dict(type='Resize', scale=(-1, 224), interpolation='bicubic'),
+        dict(type='CenterCrop', crop_size=224),
+    ):
         theirs = TRANSFORMS.build(step)(theirs)
     difference = np.abs(theirs['imgs'][0].astype(int) - as_torchvision(frame, 224))
     assert difference.max() > 20  # if this fails, mmcv resizes as torchvision does
@@ -74,8 +94,11 @@ def test_real_clips_are_bit_identical_to_torchvisions(clips):
 
 
 def test_frames_of_a_cache_and_a_format_after_it_fit(files, tmp_path):
-    steps = [dict(type='DecodeVideo', sampling=dict(type='SampleEvenly', num_frames=3), time_limit=None),
-             dict(type='ResizeCenterCrop', size=32), dict(type='FormatShape', input_format='NCHW')]
+    steps = [
+        dict(type='DecodeVideo', sampling=dict(type='SampleEvenly', num_frames=3), time_limit=None),
+        dict(type='ResizeCenterCrop', size=32),
+        dict(type='FormatShape', input_format='NCHW'),
+    ]
     plain = cached = dict(filename=str(files['mp4']), modality='RGB')
     for step in steps:
         plain = TRANSFORMS.build(step)(plain)
@@ -83,8 +106,9 @@ def test_frames_of_a_cache_and_a_format_after_it_fit(files, tmp_path):
     for _ in range(2):
         cached = cache(dict(filename=str(files['mp4']), modality='RGB'))
     assert plain['imgs'].shape == (3, 3, 32, 32) and np.array_equal(plain['imgs'], cached['imgs'])
-    assert np.array_equal(ResizeCenterCrop(8)(dict(imgs=np.zeros((2, 9, 9, 3), np.uint8)))['imgs'][1],
-                          np.zeros((8, 8, 3)))
+    assert np.array_equal(
+        ResizeCenterCrop(8)(dict(imgs=np.zeros((2, 9, 9, 3), np.uint8)))['imgs'][1], np.zeros((8, 8, 3))
+    )
 
 
 @pytest.mark.parametrize('size', [0, -1, 1.5, True, '224', None])

@@ -34,8 +34,9 @@ def test_a_slow_video_gives_each_frame_once():
     assert sample(1, 30) == [0]
 
 
-@pytest.mark.parametrize('cut, expected', [
-    ('head', [0, 10, 20]), ('tail', [70, 80, 90]), ('uniform', [0, 40, 90])])
+@pytest.mark.parametrize(
+    'cut, expected', [('head', [0, 10, 20]), ('tail', [70, 80, 90]), ('uniform', [0, 40, 90])]
+)
 def test_cuts_as_the_reference_does(cut, expected):
     assert sample(100, 10, max_frames=3, cut=cut) == expected
 
@@ -49,10 +50,17 @@ def test_windows_shift_every_sampler():
     assert inds.min() >= 30 and inds.max() <= 59
 
 
-@pytest.mark.parametrize('window, expected', [
-    (dict(), (0, 100)), (dict(end=2), (0, 20)), (dict(start=9), (90, 10)),
-    (dict(start=5, end=99), (50, 50)), (dict(start=1.01, end=1.02), (10, 1)),
-    (dict(start=None, end=None), (0, 100))])
+@pytest.mark.parametrize(
+    'window, expected',
+    [
+        (dict(), (0, 100)),
+        (dict(end=2), (0, 20)),
+        (dict(start=9), (90, 10)),
+        (dict(start=5, end=99), (50, 50)),
+        (dict(start=1.01, end=1.02), (10, 1)),
+        (dict(start=None, end=None), (0, 100)),
+    ],
+)
 def test_windows_are_clipped_to_the_video_and_never_empty(window, expected):
     results = TimeWindow()(video(100, 10, **window))
     assert (results['start_index'], results['total_frames']) == expected
@@ -63,9 +71,14 @@ def test_a_window_after_the_end_is_refused():
         TimeWindow()(video(100, 10, start=10, end=12))
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(fps=0), 'fps must be positive'), (dict(max_frames=0), 'max_frames'),
-    (dict(cut='middle'), "got 'middle'")])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(fps=0), 'fps must be positive'),
+        (dict(max_frames=0), 'max_frames'),
+        (dict(cut='middle'), "got 'middle'"),
+    ],
+)
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         SampleAtRate(**arguments)
@@ -78,8 +91,13 @@ def test_a_video_without_frames_or_rate_is_named():
         sample(5, 0)
 
 
-@given(st.integers(1, 3000), st.floats(1, 120), st.floats(.1, 60), st.integers(1, 64),
-       st.sampled_from(['head', 'tail', 'uniform']))
+@given(
+    st.integers(1, 3000),
+    st.floats(1, 120),
+    st.floats(0.1, 60),
+    st.integers(1, 64),
+    st.sampled_from(['head', 'tail', 'uniform']),
+)
 def test_frames_exist_rise_and_never_exceed_the_limit(total, fps, rate, max_frames, cut):
     inds = np.array(sample(total, fps, rate, max_frames, cut))
     assert 1 <= len(inds) <= max_frames
@@ -88,7 +106,7 @@ def test_frames_exist_rise_and_never_exceed_the_limit(total, fps, rate, max_fram
 
 
 def test_where_the_rate_varies_seconds_are_found_by_the_times():
-    times = np.array([0, .5, 1, 4, 4.1, 4.2, 9])  # mean rate 6 / 9
+    times = np.array([0, 0.5, 1, 4, 4.1, 4.2, 9])  # mean rate 6 / 9
     uneven = dict(frame_times=times)
     assert sample(7, 6 / 9, max_frames=99, **uneven) == [0, 2, 3, 5, 6]
     assert sample(7, 6 / 9, rate=2, max_frames=99, **uneven) == [0, 1, 2, 3, 5, 6]

@@ -14,7 +14,7 @@ def test_every_shift_comes_and_all_frames_move_alike(clip):
     np.random.seed(0)
     # OpenCV's picture of each shift: pixels from outside are mirrored, the outermost not repeated.
     framed = np.stack([cv2.copyMakeBorder(img, 2, 2, 2, 2, cv2.BORDER_REFLECT_101) for img in clip])
-    expected = {framed[:, y:y + 9, x:x + 11].tobytes() for y in range(5) for x in range(5)}
+    expected = {framed[:, y : y + 9, x : x + 11].tobytes() for y in range(5) for x in range(5)}
     moved = [np.stack(RandomShift(2)(dict(imgs=clip))['imgs']) for _ in range(300)]
     assert {frames.tobytes() for frames in moved} == expected and len(expected) == 25
     assert moved[0].shape == (3, 9, 11, 3) and moved[0].dtype == np.uint8

@@ -12,6 +12,7 @@ def tokenize(shapes):
     def tokenize(captions, max_words=32):
         transform = TokenizeCaptions(str(shapes / 'tokenizer'), max_words)
         return transform(dict(captions=captions)), transform.tokenizer
+
     return tokenize
 
 

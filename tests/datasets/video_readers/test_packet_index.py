@@ -36,9 +36,14 @@ def test_open_groups_and_made_up_stamps_are_recognised(files):
     assert not list_packets(files['avi_mpeg4']).reliable
 
 
-@pytest.mark.parametrize('write, message', [
-    (write_sound, 'no video stream'), (write_picture, 'it is a picture .png_pipe'),
-    (write_no_frames, 'no video stream|no frame')])
+@pytest.mark.parametrize(
+    'write, message',
+    [
+        (write_sound, 'no video stream'),
+        (write_picture, 'it is a picture .png_pipe'),
+        (write_no_frames, 'no video stream|no frame'),
+    ],
+)
 def test_files_without_a_video_are_told_apart(tmp_path, write, message):
     with pytest.raises(NoVideoError, match=message):
         list_packets(write(tmp_path / 'a.mp4'))

@@ -1,4 +1,5 @@
 """A playlist that is named like a video does not make a reader open what it names."""
+
 import os
 
 import pytest
@@ -10,12 +11,15 @@ from mmclip4clip.datasets.video_readers.storage import refuse_playlist
 
 PLAYLISTS = dict(
     hls='#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n',
-    list='ffconcat version 1.0\nfile {video}\n', marked='\ufeff#EXTM3U\n#EXTINF:2,\n{video}\n',
+    list='ffconcat version 1.0\nfile {video}\n',
+    marked='\ufeff#EXTM3U\n#EXTINF:2,\n{video}\n',
     dash='<?xml version="1.0"?>\n<MPD><BaseURL>{video}</BaseURL></MPD>',
     late='<?xml version="1.0"?>\n<!--' + 9000 * '-' + '-->\n<MPD><BaseURL>{video}</BaseURL></MPD>',
-    imf='<?xml version="1.0"?><CompositionPlaylist/>', session='v=0\r\nc=IN IP4 127.0.0.1\r\n',
+    imf='<?xml version="1.0"?><CompositionPlaylist/>',
+    session='v=0\r\nc=IN IP4 127.0.0.1\r\n',
     bare='s=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n',
-    subtitles='# VobSub index file, v7 (do not modify this line!)\n')
+    subtitles='# VobSub index file, v7 (do not modify this line!)\n',
+)
 
 
 @pytest.mark.parametrize('kind', PLAYLISTS)

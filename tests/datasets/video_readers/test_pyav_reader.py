@@ -27,6 +27,7 @@ def count_decoded(path, indices, monkeypatch) -> tuple:
     """Read frames and return them and how many frames the decoder put out for it."""
     reader, count = PyAVReader(str(path)), [0]
     for name in ('_frames_of_spans', '_frames_in_order'):
+
         def counting(*args, original=name):
             for frame in getattr(PyAVReader, original)(reader, *args):
                 count[0] += 1

@@ -1,4 +1,5 @@
 """What all backends promise, on files of many kinds and on the real clips."""
+
 import av
 import numpy as np
 import pytest
@@ -8,8 +9,20 @@ from mmclip4clip.datasets.video_readers.reader import VideoReader, effective_fps
 
 from ...videos import decode_in_order, digest
 
-SOUND = ('mp4', 'ntsc', 'intra', 'avi', 'avi_b_frames', 'avi_mpeg4', 'open_groups', 'no_count', 'fragments',
-         'uneven', 'uneven_mkv', 'one')
+SOUND = (
+    'mp4',
+    'ntsc',
+    'intra',
+    'avi',
+    'avi_b_frames',
+    'avi_mpeg4',
+    'open_groups',
+    'no_count',
+    'fragments',
+    'uneven',
+    'uneven_mkv',
+    'one',
+)
 every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
 
@@ -38,8 +51,10 @@ def test_a_reader_can_be_read_from_again(files, backend):
 
 
 @every_backend
-@pytest.mark.parametrize('name, fps', [
-    ('mp4', 30), ('ntsc', 29.97), ('avi', 30), ('avi_b_frames', 30), ('no_count', 30), ('fragments', 30)])
+@pytest.mark.parametrize(
+    'name, fps',
+    [('mp4', 30), ('ntsc', 29.97), ('avi', 30), ('avi_b_frames', 30), ('no_count', 30), ('fragments', 30)],
+)
 def test_the_rate_places_each_frame_within_half_a_frame(files, backend, name, fps):
     with open_reader(backend, str(files[name])) as reader:
         assert reader.times is None
@@ -52,7 +67,7 @@ def test_a_varying_rate_comes_with_the_time_of_each_frame(files, backend, name):
     times = [i / 30 for i in range(30)] + [1 + i / 2 for i in range(10)] + [6 + i / 10 for i in range(20)]
     with open_reader(backend, str(files[name])) as reader:
         assert np.abs(reader.times - times).max() < 0.001
-        assert reader.fps == pytest.approx(59 / 7.9, abs=.001)
+        assert reader.fps == pytest.approx(59 / 7.9, abs=0.001)
 
 
 @pytest.mark.parametrize('backend', ['pyav', 'opencv'])
@@ -113,6 +128,6 @@ def test_the_reported_rate_is_kept_while_it_is_right_within_half_a_frame():
     assert fps == pytest.approx(25) and times is None
     assert effective_fps(np.arange(100) / 25, 0)[0] == pytest.approx(25)
     assert effective_fps(None, 12) == (12, None) and effective_fps(np.zeros(1), 0) == (1, None)
-    seconds = np.array([0, 1, 2, 10.])
+    seconds = np.array([0, 1, 2, 10.0])
     fps, times = effective_fps(seconds, 1)
-    assert fps == pytest.approx(.3) and times is seconds
+    assert fps == pytest.approx(0.3) and times is seconds

@@ -16,8 +16,17 @@ from mmclip4clip.datasets.video_readers.storage import StoredFile, explain, is_t
 
 from ...videos import cut
 
-PASSING = [errno.ENOENT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN,
-           errno.EAGAIN, errno.EMFILE, errno.ENOMEM]
+PASSING = [
+    errno.ENOENT,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EAGAIN,
+    errno.EMFILE,
+    errno.ENOMEM,
+]
 LASTING = [errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP]
 every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
@@ -40,7 +49,7 @@ def test_a_file_that_is_gone_is_not_damaged_whatever_reads_it(files, backend, tm
     with pytest.raises(VideoUnavailableError):
         open_reader(backend, str(tmp_path / 'gone.mp4'))
     with pytest.raises(VideoReadError) as damaged:
-        open_reader(backend, str(cut(files['mp4'], tmp_path / 'cut.mp4', .5)))
+        open_reader(backend, str(cut(files['mp4'], tmp_path / 'cut.mp4', 0.5)))
     assert not isinstance(damaged.value, VideoUnavailableError)
 
 
@@ -66,8 +75,11 @@ def test_a_disk_that_fails_halfway_gives_no_short_video(files, monkeypatch, name
 
 def test_a_file_that_ends_before_its_size_is_a_fault_of_the_storage(files, monkeypatch):
     read = os.read
-    monkeypatch.setattr(os, 'read', lambda file, count: b'' if os.lseek(file, 0, os.SEEK_CUR) > 2000
-                        else read(file, min(count, 500)))
+    monkeypatch.setattr(
+        os,
+        'read',
+        lambda file, count: b'' if os.lseek(file, 0, os.SEEK_CUR) > 2000 else read(file, min(count, 500)),
+    )
     with pytest.raises(VideoUnavailableError, match='it ends at byte'):
         open_reader('pyav', str(files['no_count']))
 

@@ -1,4 +1,5 @@
 """Which stream of a file is the video: the same for all backends, or refused by the backend's name."""
+
 import numpy as np
 import pytest
 
@@ -13,10 +14,19 @@ OTHER = dict(light=50, frames=30, size=(128, 96))
 every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
 
-@pytest.mark.parametrize('name, streams', [
-    ('last.mp4', [VIDEO, COVER]), ('first.mp4', [COVER, VIDEO]), ('first.mkv', [COVER, VIDEO]),
-    ('still.mkv', [STILL, VIDEO]), ('still.mp4', [STILL, VIDEO]), ('sound.mkv', [SOUND, STILL, VIDEO]),
-    ('two.mkv', [VIDEO, OTHER]), ('two.mp4', [VIDEO, OTHER])])
+@pytest.mark.parametrize(
+    'name, streams',
+    [
+        ('last.mp4', [VIDEO, COVER]),
+        ('first.mp4', [COVER, VIDEO]),
+        ('first.mkv', [COVER, VIDEO]),
+        ('still.mkv', [STILL, VIDEO]),
+        ('still.mp4', [STILL, VIDEO]),
+        ('sound.mkv', [SOUND, STILL, VIDEO]),
+        ('two.mkv', [VIDEO, OTHER]),
+        ('two.mp4', [VIDEO, OTHER]),
+    ],
+)
 def test_backends_read_the_moving_stream_or_refuse_by_their_name(tmp_path, name, streams):
     path = write_streams(tmp_path / name, *streams)
     with open_reader('pyav', str(path)) as reader:
@@ -49,10 +59,17 @@ def test_a_video_with_sound_is_read_by_all(tmp_path, backend):
     assert open_reader(backend, str(path)).num_frames == 12
 
 
-@pytest.mark.parametrize('name, codec, pixels', [
-    ('gray.mp4', 'libx264', 'gray'), ('full.mp4', 'libx264', 'yuvj420p'), ('444.mp4', 'libx264', 'yuv444p'),
-    ('alpha.webm', 'libvpx-vp9', 'yuva420p'), ('alpha.mov', 'qtrle', 'argb'),
-    ('rgb.mkv', 'libx264rgb', 'rgb24')])
+@pytest.mark.parametrize(
+    'name, codec, pixels',
+    [
+        ('gray.mp4', 'libx264', 'gray'),
+        ('full.mp4', 'libx264', 'yuvj420p'),
+        ('444.mp4', 'libx264', 'yuv444p'),
+        ('alpha.webm', 'libvpx-vp9', 'yuva420p'),
+        ('alpha.mov', 'qtrle', 'argb'),
+        ('rgb.mkv', 'libx264rgb', 'rgb24'),
+    ],
+)
 def test_gray_alpha_and_full_range_are_the_same_to_all_backends(tmp_path, name, codec, pixels):
     path = write_frames(tmp_path / name, at_rate(30, 12), codec=codec, pixels=pixels)
     expected = decode_in_order(path)

@@ -1,4 +1,5 @@
 """Runs as hooks see them: loops, datasets and a model, without mmengine's runner."""
+
 from types import SimpleNamespace
 
 from mmengine.dataset import BaseDataset
@@ -23,7 +24,7 @@ class Loop(BaseLoop):
 class Captions(BaseDataset):
     """A dataset of captions alone, one item each."""
 
-    def __init__(self, transforms, captions=('a red circle', ), caption_mode='all'):
+    def __init__(self, transforms, captions=('a red circle',), caption_mode='all'):
         self.captions, self.caption_mode = captions, caption_mode
         super().__init__(pipeline=transforms)
 
@@ -37,7 +38,9 @@ def dataset(transforms, **kwargs):
 
 def run(model, train=None, val=None, test=None, bank=None):
     """Put a run together; a bank is that of the evaluation loop."""
-    loops = {f'_{name}_loop': {} if part is None else Loop(part, query_bank=bank)
-             for name, part in dict(train=train, val=val, test=test).items()}
+    loops = {
+        f'_{name}_loop': {} if part is None else Loop(part, query_bank=bank)
+        for name, part in dict(train=train, val=val, test=test).items()
+    }
     loader = None if train is None else SimpleNamespace(dataset=train)
     return SimpleNamespace(model=model, train_dataloader=loader, _load_from='c.pth', **loops)

@@ -19,8 +19,9 @@ class Loop(BaseLoop):
 
 
 def check(model, weights, training=False, resume=False):
-    runner = SimpleNamespace(model=model, _train_loop=Loop() if training else {}, _resume=resume,
-                             _load_from='c.pth')
+    runner = SimpleNamespace(
+        model=model, _train_loop=Loop() if training else {}, _resume=resume, _load_from='c.pth'
+    )
     ArchitectureCheckHook().after_load_checkpoint(runner, dict(state_dict=weights))
 
 
@@ -38,8 +39,11 @@ def test_the_models_own_weights_pass(model, training, resume):
 @pytest.mark.parametrize('training', [True, False])
 def test_wrong_shapes_are_always_refused(model, training):
     weights = dict(model.state_dict(), **{'0.weight': torch.zeros(4, 2)})
-    with pytest.raises(RuntimeError, match=r'(?s)c.pth does not fit .*1 keys of wrong shape.*'
-                       r'0.weight: \(4, 2\) instead of \(3, 2\)'):
+    with pytest.raises(
+        RuntimeError,
+        match=r'(?s)c.pth does not fit .*1 keys of wrong shape.*'
+        r'0.weight: \(4, 2\) instead of \(3, 2\)',
+    ):
         check(model, weights, training)
 
 
@@ -61,21 +65,30 @@ class Parts(torch.nn.Module):
         self.backbone = torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(layers)))
         self.backbone.pretrained = pretrained
         self.adapter = torch.nn.ModuleDict(
-            dict(transformer=torch.nn.Linear(2, 2), score=torch.nn.Linear(2, 1)))
+            dict(transformer=torch.nn.Linear(2, 2), score=torch.nn.Linear(2, 1))
+        )
         self.decoder = torch.nn.Linear(3, 3)
 
 
 @pytest.fixture
 def log(monkeypatch):
     log = []
-    monkeypatch.setattr(architecture_check_hook, 'print_log', lambda message, **kwargs: log.append(
-        (kwargs.get('level', logging.INFO), message)))
+    monkeypatch.setattr(
+        architecture_check_hook,
+        'print_log',
+        lambda message, **kwargs: log.append((kwargs.get('level', logging.INFO), message)),
+    )
     return log
 
 
-@pytest.mark.parametrize('part, key', [
-    ('backbone', 'backbone.1.bias'), ('adapter.transformer', 'adapter.transformer.weight'),
-    ('decoder', 'decoder.bias')])
+@pytest.mark.parametrize(
+    'part, key',
+    [
+        ('backbone', 'backbone.1.bias'),
+        ('adapter.transformer', 'adapter.transformer.weight'),
+        ('decoder', 'decoder.bias'),
+    ],
+)
 def test_training_from_part_of_a_component_is_refused(log, part, key):
     weights = dict(Parts().state_dict())
     value = weights.pop(key)
@@ -83,15 +96,19 @@ def test_training_from_part_of_a_component_is_refused(log, part, key):
         check(Parts(), weights, training=True)
     with pytest.raises(RuntimeError, match=rf'1 unexpected keys; the first ones:\n  {part}.9.weight \(unex'):
         check(Parts(), {**weights, key: value, f'{part}.9.weight': value}, training=True)
-    check(Parts(), {k: v for k, v in weights.items() if not k.startswith(f'{part}.')} | (
-        {k: v for k, v in Parts().state_dict().items() if k.startswith('backbone')}), training=True)
+    check(
+        Parts(),
+        {k: v for k, v in weights.items() if not k.startswith(f'{part}.')}
+        | ({k: v for k, v in Parts().state_dict().items() if k.startswith('backbone')}),
+        training=True,
+    )
 
 
 def test_what_starts_fresh_and_what_is_not_used_is_one_warning(log):
     weights = {k: v for k, v in Parts().state_dict().items() if 'score' not in k and 'decoder' not in k}
     check(Parts(), weights | {'adapter.lstm.bias': torch.zeros(1)}, training=True)
     assert log[0] == (logging.INFO, '6 of the 10 tensors of the model are loaded from c.pth')
-    (level, message), = log[1:]
+    ((level, message),) = log[1:]
     assert level == logging.WARNING
     assert 'adapter.score (2 tensors), decoder (2 tensors). Not in the model' in message
     assert message.endswith('not used: adapter.lstm (1 tensors)')

@@ -22,8 +22,12 @@ def batch(*replaced, **metainfo) -> dict:
 def runner(tmp_path, caplog):
     logger = logging.getLogger('bad-videos')
     caplog.set_level(logging.INFO, logger='bad-videos')
-    return SimpleNamespace(work_dir=str(tmp_path), logger=logger, iter=0,
-                           train_dataloader=SimpleNamespace(dataset=SimpleNamespace(num_videos=40)))
+    return SimpleNamespace(
+        work_dir=str(tmp_path),
+        logger=logger,
+        iter=0,
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(num_videos=40)),
+    )
 
 
 def train(hook, runner, *batches):
@@ -119,8 +123,10 @@ def test_videos_are_counted_through_wrappers():
     assert count_videos(joined) == 7
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(max_share=5), 'max_share must lie between 0 and 1, got 5'), (dict(interval=0), 'interval')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [(dict(max_share=5), 'max_share must lie between 0 and 1, got 5'), (dict(interval=0), 'interval')],
+)
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BadVideoHook(**arguments)
@@ -135,9 +141,13 @@ def joined(tmp_path) -> SimpleNamespace:
 
 
 def replaced(*videos) -> dict:
-    sample = ActionDataSample(metainfo=dict(
-        video_id='v', replaced=[(name, f'{key} is broken') for name, key in videos],
-        replaced_keys=[key for _, key in videos]))
+    sample = ActionDataSample(
+        metainfo=dict(
+            video_id='v',
+            replaced=[(name, f'{key} is broken') for name, key in videos],
+            replaced_keys=[key for _, key in videos],
+        )
+    )
     return dict(data_samples=[sample])
 
 
@@ -146,8 +156,11 @@ def test_videos_of_one_name_in_two_datasets_are_counted_and_listed_apart(runner,
     assert count_videos(runner.train_dataloader.dataset) == 20
     hook = BadVideoHook(max_share=0.15, interval=1)
     train(hook, runner, replaced(('v1', '/one/v1'), ('v9', '/one/v9')), replaced(('v1', '/two/v1')))
-    assert lines(runner, tmp_path) == ['/one/v1\t/one/v1 is broken', 'v9\t/one/v9 is broken',
-                                       '/two/v1\t/two/v1 is broken']
+    assert lines(runner, tmp_path) == [
+        '/one/v1\t/one/v1 is broken',
+        'v9\t/one/v9 is broken',
+        '/two/v1\t/two/v1 is broken',
+    ]
     assert '3 videos could not be read, 2 samples' in caplog.text
     again = BadVideoHook(max_share=0.15, interval=1)  # of a resumed run
     train(again, runner, replaced(('v1', '/two/v1'), ('v9', '/one/v9')))

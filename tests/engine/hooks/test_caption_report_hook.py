@@ -24,8 +24,16 @@ def runner(shapes, tmp_path, caplog):
     """A runner that has tested a captioner which repeats the first reference of all but two videos."""
     caplog.set_level(logging.INFO, logger='captions')
     entries = json.loads((shapes / 'test.json').read_text())
-    samples = [dict(video_id=e['video'], filename=str(shapes / 'videos' / e['video']), captions=e['captions'],
-                    generated=e['captions'][0], start=0.) for e in entries]
+    samples = [
+        dict(
+            video_id=e['video'],
+            filename=str(shapes / 'videos' / e['video']),
+            captions=e['captions'],
+            generated=e['captions'][0],
+            start=0.0,
+        )
+        for e in entries
+    ]
     samples[1].update(generated='<b>nothing</b>', filename=str(tmp_path / 'none.mp4'), unreadable='is empty')
     samples[2]['generated'] = 'ein Würfel'
     metric = METRICS.build(dict(type='VideoCaptionMetric', java=False))
@@ -46,7 +54,7 @@ def test_list_page_and_picture_are_written(runner, tmp_path, caplog):
     listed = json.loads((folder / 'test.json').read_text(encoding='utf-8'))
     assert len(listed) == 16
     assert set(listed[0]) == {'video_id', 'window', 'references', 'generated', 'CIDEr'}
-    assert listed[2]['generated'] == 'ein Würfel' and listed[2]['window'] == [0., None]
+    assert listed[2]['generated'] == 'ein Würfel' and listed[2]['window'] == [0.0, None]
     assert listed[1]['generated'] == '' and listed[1]['CIDEr'] == 0 and listed[1]['unreadable'] == 'is empty'
     assert listed[0]['generated'] == listed[0]['references'][0] and listed[0]['CIDEr'] > 100
     mean = sum(video['CIDEr'] for video in listed) / 16
@@ -76,7 +84,7 @@ def test_a_report_of_nothing_is_refused(name):
 
 
 def test_the_table_is_of_the_metrics_own_prefix_and_only_of_what_has_run(runner, caplog):
-    metric, = runner.test_loop.evaluator.metrics
+    (metric,) = runner.test_loop.evaluator.metrics
     metric.prefix = 'mine'
     other = METRICS.build(dict(type='VideoCaptionMetric', java=False, prefix='caption'))
     runner.test_loop.evaluator.metrics = [other, metric]
@@ -89,7 +97,7 @@ def test_the_table_is_of_the_metrics_own_prefix_and_only_of_what_has_run(runner,
 def test_frames_are_of_the_window(runner, monkeypatch):
     seen = []
     monkeypatch.setattr(caption_report_hook, 'read_strip', lambda *args: seen.append(args))
-    video = dict(filename='a.mp4', window=(1., 2.))
+    video = dict(filename='a.mp4', window=(1.0, 2.0))
     read_frames(video)
-    assert seen == [('a.mp4', (1., 2.))]
+    assert seen == [('a.mp4', (1.0, 2.0))]
     assert read_frames(dict(video, unreadable='broken')) is None and len(seen) == 1

@@ -14,8 +14,9 @@ from .runs import dataset, run
 @pytest.fixture
 def log(monkeypatch):
     lines = []
-    monkeypatch.setattr(input_check_hook, 'print_log',
-                        lambda text, level=20, **kwargs: lines.append((level, text)))
+    monkeypatch.setattr(
+        input_check_hook, 'print_log', lambda text, level=20, **kwargs: lines.append((level, text))
+    )
     return lines
 
 
@@ -24,10 +25,13 @@ def transforms(shapes):
     """Build a pipeline that fits the model, but for what is given."""
 
     def transforms(max_words=24, frames=8, crop=64, folder=shapes / 'tokenizer', **others):
-        steps = [dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', max_frames=frames)),
-                 dict(type='Resize', scale=(-1, 80)), dict(type='CenterCrop', crop_size=crop),
-                 dict(type='FormatShape', input_format='NCHW'),
-                 dict(type='TokenizeCaptions', tokenizer=str(folder), max_words=max_words)]
+        steps = [
+            dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', max_frames=frames)),
+            dict(type='Resize', scale=(-1, 80)),
+            dict(type='CenterCrop', crop_size=crop),
+            dict(type='FormatShape', input_format='NCHW'),
+            dict(type='TokenizeCaptions', tokenizer=str(folder), max_words=max_words),
+        ]
         steps += [dict(type=name, **arguments) for name, arguments in others.items()]
         return [TRANSFORMS.build(step) for step in steps]
 
@@ -43,8 +47,13 @@ def model(tiny_clip):
         adapter = dict(type=adapter)
         if adapter['type'] != 'MeanAdapter':
             adapter.update(width=32, num_layers=1, num_heads=2, max_frames=max_frames, start='random')
-        return MODELS.build(dict(type='CLIP4ClipRetriever', adapter=adapter,
-                                 backbone=dict(type='CLIPBackbone', config=tiny_clip)))
+        return MODELS.build(
+            dict(
+                type='CLIP4ClipRetriever',
+                adapter=adapter,
+                backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            )
+        )
 
     return model
 
@@ -53,22 +62,39 @@ def model(tiny_clip):
 def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, log, stage):
     parts = {stage: dataset(transforms(max_words=6), captions=['red ' * 5, 'red', 'red', 'red'])}
     InputCheckHook().before_run(run(model(), **parts))
-    assert log == [(30, f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are cut; the '
-                    'longest has 7 tokens, start and end included')]
+    assert log == [
+        (
+            30,
+            f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are cut; the '
+            'longest has 7 tokens, start and end included',
+        )
+    ]
     log.clear()
     InputCheckHook().before_run(run(model(), **{stage: dataset(transforms())}))
     assert [level for level, _ in log] == [20]
 
 
-@pytest.mark.parametrize('adapter, change, message', [
-    ('MeanAdapter', dict(max_words=25), 'max_words=25 of TokenizeCaptions exceeds the 24 text positions of '
-     r'model.backbone \(text_config.max_position_embeddings\)'),
-    ('SeqTransformerAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
-    ('TightAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
-    ('WTIAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
-    ('MeanAdapter', dict(crop=72), r'frames of \(H, W\) = \(72, 72\), model.backbone takes \(64, 64\) '
-     r'\(vision_config.image_size\)'),
-    ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)')])
+@pytest.mark.parametrize(
+    'adapter, change, message',
+    [
+        (
+            'MeanAdapter',
+            dict(max_words=25),
+            'max_words=25 of TokenizeCaptions exceeds the 24 text positions of '
+            r'model.backbone \(text_config.max_position_embeddings\)',
+        ),
+        ('SeqTransformerAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+        ('TightAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+        ('WTIAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+        (
+            'MeanAdapter',
+            dict(crop=72),
+            r'frames of \(H, W\) = \(72, 72\), model.backbone takes \(64, 64\) '
+            r'\(vision_config.image_size\)',
+        ),
+        ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)'),
+    ],
+)
 def test_what_the_model_cannot_take_is_refused_at_the_start(model, transforms, adapter, change, message):
     joined = ConcatDataset([dataset(transforms()), dataset(transforms(**change))])
     with pytest.raises(ValueError, match=f'train_dataloader: .*{message}'):
@@ -96,8 +122,11 @@ def test_a_vocabulary_beyond_the_embedding_is_refused(model, transforms, log, tm
     size = len(train_tokenizer(['a red circle'] * 3, tmp_path))
     InputCheckHook().before_run(run(model(vocab_size=size), train=dataset(transforms(folder=tmp_path))))
     small = run(model(vocab_size=size - 1), train=dataset(transforms(folder=tmp_path)))
-    with pytest.raises(ValueError, match=rf'has ids up to {size - 1}, the embedding of model.backbone '
-                       rf'{size - 1} rows \(text_config.vocab_size\)'):
+    with pytest.raises(
+        ValueError,
+        match=rf'has ids up to {size - 1}, the embedding of model.backbone '
+        rf'{size - 1} rows \(text_config.vocab_size\)',
+    ):
         InputCheckHook().before_run(small)
 
 

@@ -26,10 +26,9 @@ from mmclip4clip.engine.finite import (
 
 from ...tools.conftest import free_port
 
-GOOD = [('v0', 1., 'good'), ('v1', 2., 'good'), ('v2', -1., 'good'), ('v3', .5, 'good')]
+GOOD = [('v0', 1.0, 'good'), ('v1', 2.0, 'good'), ('v2', -1.0, 'good'), ('v3', 0.5, 'good')]
 # What goes wrong in a step: a loss that is not finite, or a finite one with a gradient that is not, or both.
-FAULTS = {'nan': 'loss = nan', 'inf': 'inf', 'loss alone': 'loss = nan',
-          'gradient alone': 'the gradient of'}
+FAULTS = {'nan': 'loss = nan', 'inf': 'inf', 'loss alone': 'loss = nan', 'gradient alone': 'the gradient of'}
 
 
 class Line(BaseModel):
@@ -39,7 +38,7 @@ class Line(BaseModel):
         super().__init__()
         torch.manual_seed(1)
         self.layer = torch.nn.Linear(3, 1)
-        self.register_buffer('mask', torch.full((2, ), -torch.inf))
+        self.register_buffer('mask', torch.full((2,), -torch.inf))
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         value = self.layer(torch.tensor([[x, 1 - x, x * x] for x, _ in inputs])).float().sin().mean()
@@ -79,12 +78,14 @@ def same(a, b):
 
 
 def collate(items):
-    return dict(inputs=[(x, fault) for _, x, fault in items],
-                data_samples=[ActionDataSample(metainfo=dict(video_id=video)) for video, _, _ in items])
+    return dict(
+        inputs=[(x, fault) for _, x, fault in items],
+        data_samples=[ActionDataSample(metainfo=dict(video_id=video)) for video, _, _ in items],
+    )
 
 
 def sgd(model):
-    return torch.optim.SGD(model.parameters(), lr=.1, momentum=.9, weight_decay=.01)
+    return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
 
 
 @pytest.fixture
@@ -98,10 +99,16 @@ def train(tmp_path, monkeypatch):
         wrapper = optimizer(model) if wrap is None else wrap(optimizer=optimizer(model), **options)
         loader = torch.utils.data.DataLoader(items, batch_size=1, collate_fn=collate)
         runner = Runner(
-            model, str(tmp_path / 'work'), loader, optim_wrapper=wrapper,
-            train_cfg=dict(by_epoch=True, max_epochs=epochs), custom_hooks=[*guards, *hooks],
-            default_hooks=dict(checkpoint=None, logger=None, timer=None), randomness=dict(seed=1),
-            experiment_name=f'guard-{os.urandom(8).hex()}')
+            model,
+            str(tmp_path / 'work'),
+            loader,
+            optim_wrapper=wrapper,
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            custom_hooks=[*guards, *hooks],
+            default_hooks=dict(checkpoint=None, logger=None, timer=None),
+            randomness=dict(seed=1),
+            experiment_name=f'guard-{os.urandom(8).hex()}',
+        )
         runner.train()
         return runner
 
@@ -118,11 +125,17 @@ def log(caplog, monkeypatch):
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-@pytest.mark.parametrize('optimizer', [
-    sgd, lambda model: torch.optim.AdamW(model.parameters(), lr=.1),
-    lambda model: BertAdam(model.parameters(), lr=.1, weight_decay=.2)], ids=['SGD', 'AdamW', 'BertAdam'])
+@pytest.mark.parametrize(
+    'optimizer',
+    [
+        sgd,
+        lambda model: torch.optim.AdamW(model.parameters(), lr=0.1),
+        lambda model: BertAdam(model.parameters(), lr=0.1, weight_decay=0.2),
+    ],
+    ids=['SGD', 'AdamW', 'BertAdam'],
+)
 def test_a_step_that_is_not_finite_is_as_if_it_had_not_been(train, fault, optimizer, log):
-    runner = train([*GOOD[:2], ('bad', 1., fault), *GOOD[2:]], optimizer=optimizer)
+    runner = train([*GOOD[:2], ('bad', 1.0, fault), *GOOD[2:]], optimizer=optimizer)
     assert same(state(runner), state(train(GOOD, optimizer=optimizer)))
     said = [line for line in log if 'The step is skipped' in line]
     assert len(said) == 1 and 'epoch 1, iteration 3: not finite: ' in said[0] and FAULTS[fault] in said[0]
@@ -131,7 +144,7 @@ def test_a_step_that_is_not_finite_is_as_if_it_had_not_been(train, fault, optimi
 
 @pytest.mark.parametrize('fault', FAULTS)
 def test_without_the_hook_the_weights_are_lost(train, fault):
-    runner = train([GOOD[0], ('bad', 1., fault), GOOD[1]], guard=False)
+    runner = train([GOOD[0], ('bad', 1.0, fault), GOOD[1]], guard=False)
     lost = not all(value.isfinite().all() for value in state(runner).values())
     assert lost or fault == 'loss alone'
 
@@ -146,7 +159,7 @@ def test_a_healthy_training_is_the_same_bit_by_bit(train):
 @pytest.mark.parametrize('max_skipped', [0, 2])
 def test_too_many_in_a_row_end_the_training_by_name(train, max_skipped, tmp_path):
     saved = CheckpointHook(interval=1, by_epoch=False)
-    items = [*GOOD, *[(f'bad{i}', 1., 'nan') for i in range(5)]]
+    items = [*GOOD, *[(f'bad{i}', 1.0, 'nan') for i in range(5)]]
     with pytest.raises(NonFiniteError) as error:
         train(items, guard=dict(max_skipped=max_skipped), hooks=[saved])
     text = str(error.value)
@@ -158,13 +171,13 @@ def test_too_many_in_a_row_end_the_training_by_name(train, max_skipped, tmp_path
 
 
 def test_steps_that_are_not_in_a_row_are_counted_but_end_nothing(train, log):
-    items = [item for good in GOOD for item in (('bad', 1., 'inf'), good)]
+    items = [item for good in GOOD for item in (('bad', 1.0, 'inf'), good)]
     train(items, guard=dict(max_skipped=1))
     assert '1 in a row, 4 in all' in ''.join(log)
 
 
 def test_an_accumulated_gradient_is_left_out_as_a_whole(train, log):
-    items = [GOOD[0], ('bad', 1., 'nan'), *GOOD[1:3]]
+    items = [GOOD[0], ('bad', 1.0, 'nan'), *GOOD[1:3]]
     runner = train(items, accumulative_counts=2)
     assert same(state(runner), state(train(GOOD[1:3], accumulative_counts=2)))
     assert 'iteration 2: not finite' in ''.join(log) and 'Its videos: v0, bad' in ''.join(log)
@@ -172,8 +185,8 @@ def test_an_accumulated_gradient_is_left_out_as_a_whole(train, log):
 
 @pytest.mark.parametrize('fault', FAULTS)
 def test_clipping_hides_nothing(train, fault):
-    runner = train([*GOOD[:2], ('bad', 1., fault)], clip_grad=dict(max_norm=.1))
-    assert same(state(runner), state(train(GOOD[:2], clip_grad=dict(max_norm=.1))))
+    runner = train([*GOOD[:2], ('bad', 1.0, fault)], clip_grad=dict(max_norm=0.1))
+    assert same(state(runner), state(train(GOOD[:2], clip_grad=dict(max_norm=0.1))))
 
 
 def test_each_of_several_optimizers_is_watched(train, log):
@@ -187,10 +200,11 @@ def test_each_of_several_optimizers_is_watched(train, log):
 
     def two(model):
         return OptimWrapperDict(
-            weight=OptimWrapper(torch.optim.AdamW([model.layer.weight], lr=.1)),
-            bias=OptimWrapper(torch.optim.SGD([model.layer.bias], lr=.1, momentum=.9)))
+            weight=OptimWrapper(torch.optim.AdamW([model.layer.weight], lr=0.1)),
+            bias=OptimWrapper(torch.optim.SGD([model.layer.bias], lr=0.1, momentum=0.9)),
+        )
 
-    runner = train([GOOD[0], ('bad', 1., 'nan'), GOOD[1]], model=Two(), optimizer=two, wrap=None)
+    runner = train([GOOD[0], ('bad', 1.0, 'nan'), GOOD[1]], model=Two(), optimizer=two, wrap=None)
     assert same(state(runner), state(train(GOOD[:2], model=Two(), optimizer=two, wrap=None)))
     assert sum('The step is skipped' in line for line in log) == 1
 
@@ -219,10 +233,13 @@ class Poison(Hook):
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_no_checkpoint_is_saved_or_removed_for_one_that_is_not_finite(train, tmp_path, kind, name, by_epoch):
     saved = CheckpointHook(interval=1 if by_epoch else 4, by_epoch=by_epoch, max_keep_ckpts=1)
-    with pytest.raises(NonFiniteError, match=f'not finite .*: {name}.* No checkpoint is saved or removed. '
-                       r'The last good checkpoint is .*/(epoch_1|iter_4)\.pth') as error:
+    with pytest.raises(
+        NonFiniteError,
+        match=f'not finite .*: {name}.* No checkpoint is saved or removed. '
+        r'The last good checkpoint is .*/(epoch_1|iter_4)\.pth',
+    ) as error:
         train(GOOD, hooks=[saved, Poison(kind, at=8)], epochs=3)
-    (path, ) = (tmp_path / 'work').glob('*.pth')
+    (path,) = (tmp_path / 'work').glob('*.pth')
     assert str(path) in str(error.value)
     assert all(v.isfinite().all() for k, v in torch.load(path)['state_dict'].items() if k != 'mask')
 
@@ -257,35 +274,45 @@ def mixed(monkeypatch):
 
 
 def test_what_the_loss_scaler_skips_does_not_count_while_it_can_lower_its_scale(train, mixed, log):
-    items = [('bad', 1., 'gradient alone')] * 8
-    train(items, guard=dict(max_skipped=0), wrap=mixed, loss_scale=dict(init_scale=256.))
+    items = [('bad', 1.0, 'gradient alone')] * 8
+    train(items, guard=dict(max_skipped=0), wrap=mixed, loss_scale=dict(init_scale=256.0))
     assert sum('mixed precision lowers its loss scale' in line for line in log) == 8
     with pytest.raises(NonFiniteError, match='iteration 9'):
-        train([('bad', 1., 'gradient alone')] * 10, guard=dict(max_skipped=0), wrap=mixed,
-              loss_scale=dict(init_scale=256.))
+        train(
+            [('bad', 1.0, 'gradient alone')] * 10,
+            guard=dict(max_skipped=0),
+            wrap=mixed,
+            loss_scale=dict(init_scale=256.0),
+        )
 
 
 def test_a_loss_that_is_not_finite_counts_in_mixed_precision_too(train, mixed):
     with pytest.raises(NonFiniteError, match='iteration 2: not finite: loss = nan'):
-        train([GOOD[0], ('bad', 1., 'nan')], guard=dict(max_skipped=0), wrap=mixed,
-              loss_scale=dict(init_scale=256.))
+        train(
+            [GOOD[0], ('bad', 1.0, 'nan')],
+            guard=dict(max_skipped=0),
+            wrap=mixed,
+            loss_scale=dict(init_scale=256.0),
+        )
 
 
 def test_mixed_precision_is_healthy_bit_by_bit(train, mixed):
-    runs = [state(train(GOOD, guard=guard, wrap=mixed, loss_scale=dict(init_scale=2.**126), epochs=20))
-            for guard in (True, False)]
+    runs = [
+        state(train(GOOD, guard=guard, wrap=mixed, loss_scale=dict(init_scale=2.0**126), epochs=20))
+        for guard in (True, False)
+    ]
     assert same(*runs)
 
 
 def test_large_finite_values_are_finite():
-    assert largest([torch.tensor([3e38, -1.]), torch.ones(4, dtype=torch.half) * 6e4]).isfinite()
+    assert largest([torch.tensor([3e38, -1.0]), torch.ones(4, dtype=torch.half) * 6e4]).isfinite()
     assert largest([torch.ones(2, dtype=torch.long), torch.ones(0)]) == 0
     assert not largest([torch.ones(3), torch.tensor([-torch.inf])]).isfinite()
 
 
 def test_the_last_good_checkpoint_is_whole_and_finite(tmp_path):
-    for age, (name, value) in enumerate([('a', torch.nan), ('b', 1.), ('c', torch.inf), ('d', 2.)]):
-        torch.save(dict(state_dict=dict(w=torch.full((9, ), value))), tmp_path / f'{name}.pth')
+    for age, (name, value) in enumerate([('a', torch.nan), ('b', 1.0), ('c', torch.inf), ('d', 2.0)]):
+        torch.save(dict(state_dict=dict(w=torch.full((9,), value))), tmp_path / f'{name}.pth')
         os.utime(tmp_path / f'{name}.pth', (age, age))
     (tmp_path / 'd.pth').write_bytes((tmp_path / 'd.pth').read_bytes()[:300])
     (tmp_path / 'out').mkdir()
@@ -309,20 +336,31 @@ def test_the_default_runtime_has_the_hook():
 
 
 def train_one_of_two(rank, port, folder):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
-                      MASTER_PORT=port)
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port
+    )
     torch.set_num_threads(1)
     # Only the second process meets the fault, whose gradient is finite: nothing but the loss tells.
-    items = [*GOOD[:2], (f'bad{rank}', 1., 'loss alone' if rank else 'good'), GOOD[2],
-             *[(f'end{rank}', 1., 'loss alone' if rank else 'good')] * 2]
+    items = [
+        *GOOD[:2],
+        (f'bad{rank}', 1.0, 'loss alone' if rank else 'good'),
+        GOOD[2],
+        *[(f'end{rank}', 1.0, 'loss alone' if rank else 'good')] * 2,
+    ]
     model = Line()
     saved = Save()
     runner = Runner(
-        model, folder, torch.utils.data.DataLoader(items, batch_size=1, collate_fn=collate),
-        optim_wrapper=OptimWrapper(sgd(model)), train_cfg=dict(by_epoch=True, max_epochs=1),
-        launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='gloo')),
+        model,
+        folder,
+        torch.utils.data.DataLoader(items, batch_size=1, collate_fn=collate),
+        optim_wrapper=OptimWrapper(sgd(model)),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        launcher='pytorch',
+        env_cfg=dict(dist_cfg=dict(backend='gloo')),
         custom_hooks=[NonFiniteGuardHook(max_skipped=1), saved],
-        default_hooks=dict(checkpoint=None, logger=None, timer=None), randomness=dict(seed=1))
+        default_hooks=dict(checkpoint=None, logger=None, timer=None),
+        randomness=dict(seed=1),
+    )
     error = None
     try:
         runner.train()

@@ -1,4 +1,5 @@
 """Tokenizers with equal start and end tokens, whose ids nothing else tells apart."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +19,11 @@ from .runs import dataset, run
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp('tokenizers')
-    for name, caption in (('shapes', 'a red circle grows'), ('again', 'a red circle grows'),
-                          ('pets', 'my dog eats much food')):
+    for name, caption in (
+        ('shapes', 'a red circle grows'),
+        ('again', 'a red circle grows'),
+        ('pets', 'my dog eats much food'),
+    ):
         train_tokenizer([caption] * 3, root / name)
     return root
 
@@ -110,8 +114,11 @@ def test_training_and_evaluation_must_share_a_tokenizer(folders, log):
     PreprocessingCheckHook().before_run(run(model, captions(folders, 'shapes'), captions(folders, 'again')))
     joined = ConcatDataset([captions(folders, 'shapes'), captions(folders, 'pets')])
     for parts in (dict(train=captions(folders, 'shapes'), val=captions(folders, 'pets')), dict(test=joined)):
-        with pytest.raises(ValueError, match='the .* pipeline has tokenizer=.*shapes.*, the evaluation '
-                           'pipeline tokenizer=.*pets.*, other tokens or ids'):
+        with pytest.raises(
+            ValueError,
+            match='the .* pipeline has tokenizer=.*shapes.*, the evaluation '
+            'pipeline tokenizer=.*pets.*, other tokens or ids',
+        ):
             PreprocessingCheckHook().before_run(run(model, **parts))
     assert not log
 
@@ -120,7 +127,8 @@ def test_a_query_bank_is_compared_with_the_test(folders, log):
     def check(name, mode='all', max_words=32):
         bank = SimpleNamespace(tokenize=TokenizeCaptions(str(folders / name), max_words), caption_mode=mode)
         PreprocessingCheckHook().before_run(
-            run(SimpleNamespace(), test=captions(folders, 'shapes'), bank=bank))
+            run(SimpleNamespace(), test=captions(folders, 'shapes'), bank=bank)
+        )
 
     check('again')
     assert not log
@@ -129,13 +137,15 @@ def test_a_query_bank_is_compared_with_the_test(folders, log):
     check('shapes', 'paragraph', 16)
     assert [line.split(':')[0] for line in log] == [
         'query_bank.max_words=16 and max_words=32 of the dataset',
-        'query_bank.caption_mode=paragraph and caption_mode=all of the dataset']
+        'query_bank.caption_mode=paragraph and caption_mode=all of the dataset',
+    ]
 
 
 def saved(folders, **kwargs):
     checkpoint = {}
     PreprocessingCheckHook().before_save_checkpoint(
-        run(SimpleNamespace(), captions(folders, 'shapes', caption_mode='each', **kwargs)), checkpoint)
+        run(SimpleNamespace(), captions(folders, 'shapes', caption_mode='each', **kwargs)), checkpoint
+    )
     return checkpoint
 
 
@@ -155,19 +165,24 @@ def test_any_of_several_pipelines_of_the_checkpoint_will_do(folders, log):
     assert not log
 
 
-@pytest.mark.parametrize('entry', [dict(mean='x', captions=3), dict(training=[4], evaluation=['x']),
-                                   dict(captions=['a'])])
+@pytest.mark.parametrize(
+    'entry', [dict(mean='x', captions=3), dict(training=[4], evaluation=['x']), dict(captions=['a'])]
+)
 def test_an_entry_that_is_damaged_is_named(folders, entry):
-    test = run(SimpleNamespace(data_preprocessor=SimpleNamespace(mean=torch.zeros(3))),
-               test=captions(folders, 'shapes'))
+    test = run(
+        SimpleNamespace(data_preprocessor=SimpleNamespace(mean=torch.zeros(3))),
+        test=captions(folders, 'shapes'),
+    )
     with pytest.raises(RuntimeError, match="c.pth has a meta.'mmclip4clip'. that cannot be read"):
         PreprocessingCheckHook().after_load_checkpoint(
-            test, dict(meta=dict(mmclip4clip=dict(preprocessing=entry))))
+            test, dict(meta=dict(mmclip4clip=dict(preprocessing=entry)))
+        )
 
 
 def test_a_checkpoint_that_tells_nothing_is_said_once(folders, log):
     PreprocessingCheckHook().after_load_checkpoint(
-        run(SimpleNamespace(), test=captions(folders, 'shapes')), dict(meta={}, state_dict={}))
+        run(SimpleNamespace(), test=captions(folders, 'shapes')), dict(meta={}, state_dict={})
+    )
     assert len(log) == 1 and 'c.pth does not tell its tokenizer and preprocessing' in log[0]
 
 

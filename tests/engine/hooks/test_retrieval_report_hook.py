@@ -17,6 +17,7 @@ def test_best_and_worst_queries_come_from_different_videos():
 def test_the_protocol_names_split_queries_and_answers():
     paragraphs = SimpleNamespace(ann_file='a/val_1.json', caption_mode='paragraph')
     assert describe_protocol(paragraphs, VideoTextRetrievalMetric()).startswith(
-        'protocol: a/val_1.json; all captions of a video are one query; video to text by caption_groups: ')
+        'protocol: a/val_1.json; all captions of a video are one query; video to text by caption_groups: '
+    )
     other = describe_protocol(object(), VideoTextRetrievalMetric(v2t_protocol='best_caption'))
     assert 'without ann_file; every caption of an item' in other and 'the best placed right one' in other

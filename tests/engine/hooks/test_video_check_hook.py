@@ -31,9 +31,19 @@ def build(shapes, tmp_path):
             (tmp_path / f'{name}/bad{number}.mp4').touch()
             entries.append(dict(video=f'bad{number}.mp4', captions=['lost', 'gone']))
         (tmp_path / f'{name}.json').write_text(json.dumps(entries + list(extra)))
-        return DATASETS.build(dict(dict(
-            type='VideoCaptionDataset', ann_file=f'{name}.json', data_root=str(tmp_path),
-            data_prefix=dict(video=name), pipeline=[DECODE], test_mode=True), **kwargs))
+        return DATASETS.build(
+            dict(
+                dict(
+                    type='VideoCaptionDataset',
+                    ann_file=f'{name}.json',
+                    data_root=str(tmp_path),
+                    data_prefix=dict(video=name),
+                    pipeline=[DECODE],
+                    test_mode=True,
+                ),
+                **kwargs,
+            )
+        )
 
     return build
 
@@ -47,11 +57,17 @@ def run(tmp_path, caplog):
     def run(hook=None, train=None, val=None, test=None):
         caplog.clear()
         hook = hook or VideoCheckHook(processes=2)
-        loops = {name: None if data is None else SimpleNamespace(dataloader=SimpleNamespace(dataset=data))
-                 for name, data in dict(val=val, test=test).items()}
-        runner = SimpleNamespace(work_dir=str(tmp_path), logger=logger, val_loop=loops['val'],
-                                 test_loop=loops['test'],
-                                 train_dataloader=SimpleNamespace(dataset=train if train is not None else []))
+        loops = {
+            name: None if data is None else SimpleNamespace(dataloader=SimpleNamespace(dataset=data))
+            for name, data in dict(val=val, test=test).items()
+        }
+        runner = SimpleNamespace(
+            work_dir=str(tmp_path),
+            logger=logger,
+            val_loop=loops['val'],
+            test_loop=loops['test'],
+            train_dataloader=SimpleNamespace(dataset=train if train is not None else []),
+        )
         stage = 'test' if test is not None else 'val' if train is None else 'train'
         getattr(hook, f'before_{stage}')(runner)
         return caplog.text
@@ -104,21 +120,28 @@ def test_the_training_data_is_found_in_its_wrapper(build, run):
 
 
 def test_a_window_after_the_end_is_found_though_the_file_opens(build, run):
-    extra = [dict(video='good0.mp4', captions=['x'], start=9., end=10.)]
+    extra = [dict(video='good0.mp4', captions=['x'], start=9.0, end=10.0)]
     with pytest.raises(VideoReadError, match='1 of 5 videos.*\n  good0.mp4@9.0-10.0: .*starts at 9.0 s'):
         run(test=build(bad=0, extra=extra))
 
 
 def test_only_the_decoder_itself_says_that_a_video_cannot_be_read(build, run, monkeypatch):
     """A first frame that does not decode is no fault where other frames do."""
-    monkeypatch.setattr(video_check_hook, 'open_videos',
-                        lambda files, *args: {file: Opening('no first frame') for file in files})
+    monkeypatch.setattr(
+        video_check_hook,
+        'open_videos',
+        lambda files, *args: {file: Opening('no first frame') for file in files},
+    )
     assert '4 videos' in run(test=build(bad=0))
 
 
-@pytest.mark.parametrize('hook, pipeline, why', [
-    (dict(check_videos=False), [DECODE], 'before the run; one that cannot be read ends the run'),
-    ({}, [dict(type='DecordInit')], 'its decoder does not tell')])
+@pytest.mark.parametrize(
+    'hook, pipeline, why',
+    [
+        (dict(check_videos=False), [DECODE], 'before the run; one that cannot be read ends the run'),
+        ({}, [dict(type='DecordInit')], 'its decoder does not tell'),
+    ],
+)
 def test_where_nothing_is_checked_the_log_says_the_policy(build, run, hook, pipeline, why):
     log = run(VideoCheckHook(**hook), test=build(pipeline=pipeline))
     assert 'test_dataloader: videos are not checked' in log and why in log and "bad_videos='error'" in log
@@ -131,17 +154,21 @@ def test_validation_is_checked_once_in_a_training(build, run, monkeypatch):
     assert run(hook, val=data) == ''
 
 
-@pytest.mark.parametrize('decode', [
-    dict(min_frames=1000), dict(backends=['decord'], min_frames=1000),
-    dict(sampling=dict(type='SampleAtRate', fps=60, reference_times=True))])
+@pytest.mark.parametrize(
+    'decode',
+    [
+        dict(min_frames=1000),
+        dict(backends=['decord'], min_frames=1000),
+        dict(sampling=dict(type='SampleAtRate', fps=60, reference_times=True)),
+    ],
+)
 def test_what_the_decoder_would_refuse_is_found_though_the_first_frame_decodes(build, run, decode):
     with pytest.raises(VideoReadError, match='4 of 4 videos'):
         run(test=build(bad=0, pipeline=[dict(DECODE, **decode)]))
 
 
 def test_what_is_not_reached_in_time_is_said(build, run, monkeypatch):
-    monkeypatch.setattr(video_check_hook, 'open_videos',
-                        lambda files, *args: {files[0]: Opening(None, 2.)})
+    monkeypatch.setattr(video_check_hook, 'open_videos', lambda files, *args: {files[0]: Opening(None, 2.0)})
     log = run(test=build(bad=0))
     assert '3 of 4 videos' in log and 'were not reached in total_time=300 s' in log and '1 videos' in log
 
@@ -151,9 +178,10 @@ def test_what_the_storage_does_not_give_is_not_listed(build, run, monkeypatch, t
         raise VideoUnavailableError('the mount is gone')
 
     monkeypatch.setattr(DecodeVideo, 'transform', decode)
-    monkeypatch.setattr(video_check_hook, 'open_videos',
-                        lambda files, *args: {file: Opening('no answer') for file in files})
-    log = run(test=build(bad=0, storage_wait=0.))
+    monkeypatch.setattr(
+        video_check_hook, 'open_videos', lambda files, *args: {file: Opening('no answer') for file in files}
+    )
+    log = run(test=build(bad=0, storage_wait=0.0))
     assert 'the storage did not give 4 of 4 videos' in log and 'the mount is gone' in log
     assert '0 videos of' in log and not (tmp_path / 'bad_videos.txt').exists()
 
@@ -173,10 +201,12 @@ def test_processes_share_the_files_and_end_together(build, run, monkeypatch):
     monkeypatch.setattr(video_check_hook, 'get_world_size', lambda: 2)
     monkeypatch.setattr(video_check_hook, 'get_rank', lambda: 1)
     original = video_check_hook.open_videos
-    monkeypatch.setattr(video_check_hook, 'open_videos',
-                        lambda files, *args: opened.extend(files) or original(files, *args))
-    monkeypatch.setattr(video_check_hook, 'all_gather_object',
-                        lambda mine: [mine, ({'theirs.mp4': 'empty'}, [], 1)])
+    monkeypatch.setattr(
+        video_check_hook, 'open_videos', lambda files, *args: opened.extend(files) or original(files, *args)
+    )
+    monkeypatch.setattr(
+        video_check_hook, 'all_gather_object', lambda mine: [mine, ({'theirs.mp4': 'empty'}, [], 1)]
+    )
     with pytest.raises(VideoReadError, match='2 of 6 videos') as error:
         run(test=build(bad=2))
     assert len(opened) == 3 and 'theirs.mp4: empty' in str(error.value)

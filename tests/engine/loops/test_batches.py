@@ -18,7 +18,7 @@ SAMPLING = dict(type='SampleAtRate')
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     """torch gives workers that hang some seconds before it ends them."""
-    monkeypatch.setattr('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', .2)
+    monkeypatch.setattr('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', 0.2)
 
 
 class Items(list):
@@ -61,27 +61,34 @@ def test_batches_come_in_order_and_as_often_as_asked_for():
 
 def test_a_worker_that_stops_answering_is_noticed():
     begin = time.monotonic()
-    with pytest.raises(RuntimeError, match=r'val_dataloader: its 2 workers \(processes \d+ \d+\) have given '
-                       'no batch for 0.5 s.*val_dataloader.timeout=SECONDS'):
-        load(Items(0, 1, hang, 3), timeout=.5)
+    with pytest.raises(
+        RuntimeError,
+        match=r'val_dataloader: its 2 workers \(processes \d+ \d+\) have given '
+        'no batch for 0.5 s.*val_dataloader.timeout=SECONDS',
+    ):
+        load(Items(0, 1, hang, 3), timeout=0.5)
     assert time.monotonic() - begin < 60
 
 
 def test_a_worker_that_is_killed_is_noticed_and_the_loader_named():
-    with pytest.raises(RuntimeError, match='val_dataloader: DataLoader worker .*(killed by signal: '
-                       'Killed|exited unexpectedly).*no memory left.*val_dataloader.num_workers'):
+    with pytest.raises(
+        RuntimeError,
+        match='val_dataloader: DataLoader worker .*(killed by signal: '
+        'Killed|exited unexpectedly).*no memory left.*val_dataloader.num_workers',
+    ):
         load(Items(0, 1, kill, 3))
 
 
 def test_errors_of_items_stay_what_they_are():
     def fail():
         raise RuntimeError('of a transform')
+
     with pytest.raises(RuntimeError, match='of a transform') as error:
         load(Items(0, fail))
     assert 'val_dataloader' not in str(error.value)
 
 
-@pytest.mark.parametrize('timeout', [0, 7.])
+@pytest.mark.parametrize('timeout', [0, 7.0])
 def test_what_the_config_says_holds(timeout):
     loader = DataLoader(Items(0), batch_size=1, num_workers=1, timeout=timeout)
     list(load_batches(runner(timeout=timeout), loader, 'val_dataloader'))
@@ -93,8 +100,9 @@ def test_without_workers_there_is_nothing_to_wait_for():
     assert len(list(load_batches(runner(), loader, 'val_dataloader'))) == 1 and loader.timeout == 0
 
 
-@pytest.mark.parametrize('limit, size, seconds', [
-    (60, 16, 2400), (60, 1, 600), (None, 16, 2400), (300, 4, 2520)])
+@pytest.mark.parametrize(
+    'limit, size, seconds', [(60, 16, 2400), (60, 1, 600), (None, 16, 2400), (300, 4, 2520)]
+)
 def test_the_wait_allows_for_two_time_limits_and_the_storage_for_each_video_of_a_batch(limit, size, seconds):
     decode = DecodeVideo(SAMPLING, time_limit=limit, **({} if limit else dict(max_bytes=None)))
     joined = ConcatDataset([Items(0, pipeline=[]), Items(0, pipeline=[decode])])
@@ -115,18 +123,26 @@ def test_a_process_that_was_itself_stopped_waits_once_more(monkeypatch):
             if isinstance(answer, Exception):
                 raise answer
             return answer
+
     assert module._next_batch(Late(), SimpleNamespace(timeout=1)) == 'batch'
 
 
-@pytest.mark.parametrize('kind, name, run', [
-    (ResumableTrainLoop, 'train', 'run_epoch'), (VideoTextValLoop, 'val', 'run'),
-    (VideoTextTestLoop, 'test', 'run')])
+@pytest.mark.parametrize(
+    'kind, name, run',
+    [
+        (ResumableTrainLoop, 'train', 'run_epoch'),
+        (VideoTextValLoop, 'val', 'run'),
+        (VideoTextTestLoop, 'test', 'run'),
+    ],
+)
 def test_every_loop_notices(kind, name, run):
     runner = SimpleNamespace(
-        model=SimpleNamespace(train=list, eval=list), call_hook=lambda *args, **kwargs: None,
-        cfg={f'{name}_dataloader': dict(timeout=.5)})
+        model=SimpleNamespace(train=list, eval=list),
+        call_hook=lambda *args, **kwargs: None,
+        cfg={f'{name}_dataloader': dict(timeout=0.5)},
+    )
     loop = kind.__new__(kind)
     loop._runner, loop._iter, loop._epoch = runner, 0, 0
-    loop.dataloader = DataLoader(Items(hang), num_workers=1, timeout=.5)
+    loop.dataloader = DataLoader(Items(hang), num_workers=1, timeout=0.5)
     with pytest.raises(RuntimeError, match=f'{name}_dataloader: its 1 workers'):
         getattr(loop, run)()

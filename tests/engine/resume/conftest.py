@@ -5,9 +5,14 @@ import pytest
 from ...tools.conftest import CONFIG, ROOT
 from .kill_harness import KilledTraining
 
-SMALL = ['train_dataloader.dataset.indices=8', 'train_dataloader.batch_size=4',
-         'train_dataloader.num_workers=0', 'val_dataloader.dataset.indices=8', 'train_cfg.max_epochs=3',
-         'default_hooks.checkpoint.max_keep_ckpts=1']
+SMALL = [
+    'train_dataloader.dataset.indices=8',
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'val_dataloader.dataset.indices=8',
+    'train_cfg.max_epochs=3',
+    'default_hooks.checkpoint.max_keep_ckpts=1',
+]
 
 
 @pytest.fixture
@@ -15,8 +20,9 @@ def warned(monkeypatch):
     """Check that what was logged matches a pattern, and with nothing to match, return it."""
     lines = []
     for module in ('checkpoint_search', 'best_checkpoint', 'run_check'):
-        monkeypatch.setattr(f'mmclip4clip.engine.resume.{module}.print_log',
-                            lambda message, **kwargs: lines.append(message))
+        monkeypatch.setattr(
+            f'mmclip4clip.engine.resume.{module}.print_log', lambda message, **kwargs: lines.append(message)
+        )
 
     def warned(pattern: str) -> None:
         assert any(re.search(pattern, line) for line in lines), lines

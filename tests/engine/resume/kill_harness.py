@@ -1,20 +1,21 @@
 """Trainings in forked processes, killed at chosen or random places, and the comparison with a whole one.
 
-    run = KilledTraining(config, tmp_path, 'model.adapter.type=TightAdapter', processes=2)
-    run.train('whole')
-    run.train('killed', Kill('replace', 'epoch_1.pth'))
-    run.train('killed', resume=True)
-    assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
+run = KilledTraining(config, tmp_path, 'model.adapter.type=TightAdapter', processes=2)
+run.train('whole')
+run.train('killed', Kill('replace', 'epoch_1.pth'))
+run.train('killed', resume=True)
+assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
 """
+
 import fnmatch
 import json
 import os
 import signal
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Optional, Union
 
 import torch
 from mmengine.hooks import Hook
@@ -61,11 +62,18 @@ class KilledTraining:
 
     config: str
     folder: Path
-    options: List[str]
+    options: list[str]
     processes: int = 1
 
-    def train(self, name: str, kill: Optional[Kill] = None, resume: Union[bool, str] = False,
-              after: float = 0., options: List[str] = (), check: bool = True) -> List[int]:
+    def train(
+        self,
+        name: str,
+        kill: Kill | None = None,
+        resume: bool | str = False,
+        after: float = 0.0,
+        options: list[str] = (),
+        check: bool = True,
+    ) -> list[int]:
         """Train, and return how the processes ended, minus the signal where they were killed.
 
         Args:
@@ -82,10 +90,21 @@ class KilledTraining:
             args += ['--launcher', 'pytorch']
         args += ['--cfg-options', *self.options, *options]
         log, port = self.folder / f'{name}.log', free_port()
-        ends = wait_for([
-            fork_tool(ROOT / 'tools/train.py', args, log, rank, self.processes, port,
-                      prepare=(lambda: _set_trap(kill)) if kill and rank == 0 else (lambda: None))
-            for rank in range(self.processes)], after)
+        ends = wait_for(
+            [
+                fork_tool(
+                    ROOT / 'tools/train.py',
+                    args,
+                    log,
+                    rank,
+                    self.processes,
+                    port,
+                    prepare=(lambda: _set_trap(kill)) if kill and rank == 0 else (lambda: None),
+                )
+                for rank in range(self.processes)
+            ],
+            after,
+        )
         if check and not after:
             expected = -signal.SIGKILL if kill else 0
             assert ends[0] == expected, f'{name}: {ends} instead of {expected}\n{log.read_text()[-3000:]}'
@@ -106,8 +125,9 @@ def _set_trap(kill: Kill) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def fsync_or_die(number: int) -> None:
-        if stat.S_ISREG(os.fstat(number).st_mode) and \
-                kill.count(os.readlink(f'/proc/self/fd/{number}').removesuffix('.unfinished')):
+        if stat.S_ISREG(os.fstat(number).st_mode) and kill.count(
+            os.readlink(f'/proc/self/fd/{number}').removesuffix('.unfinished')
+        ):
             os.ftruncate(number, os.fstat(number).st_size // 2)
             die()
         fsync(number)
@@ -193,5 +213,6 @@ def _figures(folder: Path) -> list:
     """Return the entries of ``metrics.json`` without what names the run."""
     path = folder / 'metrics.json'
     entries = json.loads(path.read_text()) if path.exists() else []
-    return [{key: value for key, value in entry.items() if key not in ('run', 'checkpoint')}
-            for entry in entries]
+    return [
+        {key: value for key, value in entry.items() if key not in ('run', 'checkpoint')} for entry in entries
+    ]

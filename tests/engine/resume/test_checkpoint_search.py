@@ -37,14 +37,18 @@ def test_a_copied_run_goes_on_from_its_own_folder(run, tmp_path):
     assert found(copy) == 'epoch_3.pth'
 
 
-@pytest.mark.parametrize('damage, reason', [
-    (flip_bit, 'epoch_3.pth is damaged: wrong checksum'),
-    (cut_short, 'epoch_3.pth is damaged: '),
-    (lambda path: path.write_bytes(b''), 'epoch_3.pth is damaged: it is empty'),
-    (lambda path: path.write_bytes(bytes(3000)), 'epoch_3.pth is damaged: .*zero'),
-    (lambda path: path.unlink(), 'last_checkpoint names epoch_3.pth, which is not in'),
-    (lambda path: torch.save([1], path), 'epoch_3.pth holds a list, expected a dict'),
-], ids=['bit', 'short', 'empty', 'zeros', 'missing', 'foreign'])
+@pytest.mark.parametrize(
+    'damage, reason',
+    [
+        (flip_bit, 'epoch_3.pth is damaged: wrong checksum'),
+        (cut_short, 'epoch_3.pth is damaged: '),
+        (lambda path: path.write_bytes(b''), 'epoch_3.pth is damaged: it is empty'),
+        (lambda path: path.write_bytes(bytes(3000)), 'epoch_3.pth is damaged: .*zero'),
+        (lambda path: path.unlink(), 'last_checkpoint names epoch_3.pth, which is not in'),
+        (lambda path: torch.save([1], path), 'epoch_3.pth holds a list, expected a dict'),
+    ],
+    ids=['bit', 'short', 'empty', 'zeros', 'missing', 'foreign'],
+)
 def test_one_that_is_not_whole_is_named_and_the_one_before_is_taken(run, warned, damage, reason):
     damage(run / 'epoch_3.pth')
     assert found(run) == 'epoch_2.pth'

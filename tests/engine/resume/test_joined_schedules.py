@@ -1,4 +1,5 @@
 """Trainings that began with a list of two schedulers and go on with one."""
+
 import copy
 
 import pytest
@@ -13,7 +14,7 @@ from mmclip4clip.engine.resume import check_resumable, describe_run, join_schedu
 from ..schedulers.test_warm_up_cosine import one, rates, two
 
 LENGTH, EPOCHS = 7, 4
-NUMBERS = (.5, 1.5, EPOCHS, .1)  # warm-up, begin and end of the cosine, first factor
+NUMBERS = (0.5, 1.5, EPOCHS, 0.1)  # warm-up, begin and end of the cosine, first factor
 
 
 class Training:
@@ -25,18 +26,26 @@ class Training:
         self.train_dataloader = DataLoader(range(LENGTH))
         self.train_loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
         self.train_loop._max_epochs, self.train_loop._max_iters = EPOCHS, LENGTH * EPOCHS
-        self.param_schedulers = [PARAM_SCHEDULERS.build(dict(part), default_args=dict(
-            optimizer=self.optim_wrapper, epoch_length=LENGTH)) for part in schedule]
+        self.param_schedulers = [
+            PARAM_SCHEDULERS.build(
+                dict(part), default_args=dict(optimizer=self.optim_wrapper, epoch_length=LENGTH)
+            )
+            for part in schedule
+        ]
         self.run = describe_run(self)
 
     def train(self, steps) -> list:
         return rates(self.optim_wrapper, self.param_schedulers, steps)
 
     def save(self, done) -> dict:
-        return copy.deepcopy(dict(
-            meta=dict(epoch=done // LENGTH, iter=done, mmclip4clip=dict(run=self.run)), message_hub={},
-            optimizer=self.optim_wrapper.state_dict(),
-            param_schedulers=[scheduler.state_dict() for scheduler in self.param_schedulers]))
+        return copy.deepcopy(
+            dict(
+                meta=dict(epoch=done // LENGTH, iter=done, mmclip4clip=dict(run=self.run)),
+                message_hub={},
+                optimizer=self.optim_wrapper.state_dict(),
+                param_schedulers=[scheduler.state_dict() for scheduler in self.param_schedulers],
+            )
+        )
 
     def resume(self, checkpoint) -> None:
         join_schedules(self.param_schedulers, checkpoint, 'epoch_1.pth')
@@ -76,18 +85,31 @@ def test_mmengines_own_pair_goes_on_too():
     assert begun + new.train(LENGTH * EPOCHS - 9) == Training(pair).train(LENGTH * EPOCHS)
 
 
-@pytest.mark.parametrize('numbers, message', [
-    ((1, 1.5, EPOCHS, .1), r'param_scheduler\[0\].warmup \(WarmUpCosineLR\): 3 in the checkpoint, 7 now'),
-    ((.5, 1, EPOCHS, .1), r'param_scheduler\[0\].cosine_begin .*: 10.5 in the checkpoint, 7 now'),
-    ((.5, 1.5, 3, .1), r'param_scheduler\[0\].end .*: 28 in the checkpoint, 21 now'),
-    ((.5, 1.5, EPOCHS, .2), r'param_scheduler\[0\].start_factor .*: 0.1 in the checkpoint, 0.2 now')])
+@pytest.mark.parametrize(
+    'numbers, message',
+    [
+        (
+            (1, 1.5, EPOCHS, 0.1),
+            r'param_scheduler\[0\].warmup \(WarmUpCosineLR\): 3 in the checkpoint, 7 now',
+        ),
+        ((0.5, 1, EPOCHS, 0.1), r'param_scheduler\[0\].cosine_begin .*: 10.5 in the checkpoint, 7 now'),
+        ((0.5, 1.5, 3, 0.1), r'param_scheduler\[0\].end .*: 28 in the checkpoint, 21 now'),
+        ((0.5, 1.5, EPOCHS, 0.2), r'param_scheduler\[0\].start_factor .*: 0.1 in the checkpoint, 0.2 now'),
+    ],
+)
 def test_other_numbers_are_refused_by_name(numbers, message):
     with pytest.raises(RuntimeError, match=message):
         Training(one(*numbers)).resume(Training(two(*NUMBERS)).save(0))
 
 
-@pytest.mark.parametrize('change', [
-    [dict(eta_min=1e-6)], [dict(T_max=9)], [dict(type='ExponentialLR', gamma=.9, T_max=None, eta_min=None)]])
+@pytest.mark.parametrize(
+    'change',
+    [
+        [dict(eta_min=1e-6)],
+        [dict(T_max=9)],
+        [dict(type='ExponentialLR', gamma=0.9, T_max=None, eta_min=None)],
+    ],
+)
 def test_two_schedulers_that_one_cannot_follow_are_refused(change):
     warm_up, cosine = two(*NUMBERS)
     cosine = {key: value for key, value in {**cosine, **change[0]}.items() if value is not None}

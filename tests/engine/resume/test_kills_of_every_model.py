@@ -2,6 +2,7 @@
 
 ``KILLS=20 python -m pytest -m long tests/engine/resume/test_kills_of_every_model.py`` kills each 20 times.
 """
+
 import os
 import random
 import shutil
@@ -15,20 +16,35 @@ from .kill_harness import KilledTraining, assert_same_run
 KILLS = int(os.environ.get('KILLS', 2))
 MODELS = dict(
     seq=[],
-    tight=['model.adapter._delete_=True', 'model.adapter.type=TightAdapter', 'model.adapter.width=32',
-           'model.adapter.num_layers=1', 'model.adapter.num_heads=2', 'model.adapter.max_frames=8',
-           'model.adapter.start=random', 'model.adapter.dropout=0.3'],
-    captioner=['model.type=CLIP4ClipCaptioner', 'model.decoder.type=CaptionDecoder',
-               'model.decoder.num_layers=1', 'model.decoder.num_heads=2', 'model.decoder.dropout=0.3',
-               'model.generation.method=greedy', 'model.generation.max_new_tokens=4'])
+    tight=[
+        'model.adapter._delete_=True',
+        'model.adapter.type=TightAdapter',
+        'model.adapter.width=32',
+        'model.adapter.num_layers=1',
+        'model.adapter.num_heads=2',
+        'model.adapter.max_frames=8',
+        'model.adapter.start=random',
+        'model.adapter.dropout=0.3',
+    ],
+    captioner=[
+        'model.type=CLIP4ClipCaptioner',
+        'model.decoder.type=CaptionDecoder',
+        'model.decoder.num_layers=1',
+        'model.decoder.num_heads=2',
+        'model.decoder.dropout=0.3',
+        'model.generation.method=greedy',
+        'model.generation.max_new_tokens=4',
+    ],
+)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize('processes', [1, 2])
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('model', MODELS)
-def test_a_run_that_is_killed_again_and_again_ends_as_a_whole_one(module_config, shapes, tmp_path, model,
-                                                                  workers, processes):
+def test_a_run_that_is_killed_again_and_again_ends_as_a_whole_one(
+    module_config, shapes, tmp_path, model, workers, processes
+):
     options = [*SMALL, *MODELS[model], f'train_dataloader.num_workers={workers}']
     if workers:
         options.append('train_dataloader.persistent_workers=True')

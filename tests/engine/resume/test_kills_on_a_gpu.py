@@ -2,6 +2,7 @@
 
 They begin in processes of their own: CUDA does not go on in a fork.
 """
+
 import os
 import signal
 import subprocess
@@ -42,9 +43,24 @@ def test_a_run_that_is_killed_on_a_gpu_ends_as_a_whole_one(module_config, shapes
     def train(name, *args, killed=None):
         before = [sys.executable, *(['-c', KILLED, *map(str, killed)] if killed else [])]
         done = subprocess.run(
-            [*before, str(ROOT / 'tools/train.py'), module_config, '--work-dir', str(tmp_path / name),
-             '--deterministic', *precision, *args, '--cfg-options', *options],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ), timeout=300)
+            [
+                *before,
+                str(ROOT / 'tools/train.py'),
+                module_config,
+                '--work-dir',
+                str(tmp_path / name),
+                '--deterministic',
+                *precision,
+                *args,
+                '--cfg-options',
+                *options,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=dict(os.environ),
+            timeout=300,
+        )
         assert done.returncode == (-signal.SIGKILL if killed else 0), done.stdout[-4000:]
 
     train('whole')

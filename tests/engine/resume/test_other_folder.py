@@ -1,4 +1,5 @@
 """Runs that go on in another folder than they began in."""
+
 import shutil
 
 import pytest
@@ -44,8 +45,11 @@ def test_a_run_resumed_in_another_folder_leaves_the_first_as_it_is(training, fir
     (tmp_path / 'other/epoch_2.pth').write_text("another run's")  # of which the first run kept one, too
 
     # A better score comes in the third epoch by this rule: the best checkpoint is replaced.
-    training.train('other', resume=str(first / 'epoch_2.pth'), options=[
-        'default_hooks.checkpoint.rule=less', 'default_hooks.checkpoint.save_best=retrieval/MnR'])
+    training.train(
+        'other',
+        resume=str(first / 'epoch_2.pth'),
+        options=['default_hooks.checkpoint.rule=less', 'default_hooks.checkpoint.save_best=retrieval/MnR'],
+    )
     assert content(first) == before
     assert (tmp_path / 'other/epoch_2.pth').read_text() == "another run's"
     (tmp_path / 'other/epoch_2.pth').unlink()

@@ -1,4 +1,5 @@
 """What the command line says of trainings that cannot go on."""
+
 import shutil
 
 import pytest
@@ -6,16 +7,28 @@ import pytest
 from .checkpoints import flip_bit
 
 
-@pytest.mark.parametrize('resume, options, message', [
-    ('epoch_3.pth', ['train_cfg.max_epochs=6'],
-     'param_scheduler[0].end (CosineAnnealingLR): 3 in the checkpoint, 6 now'),
-    ('epoch_3.pth', ['train_dataloader.batch_size=2'],
-     'train_dataloader.batch_size: 4 in the checkpoint, 2 now'),
-    ('epoch_3.pth', ['train_dataloader.dataset.ann_file=test.json'],  # as many videos
-     'training data (digest of its videos and captions): ['),
-    ('epoch_3.pth', ['randomness.seed=4'], 'seed: 3 in the checkpoint, 4 now'),
-    ('best_retrieval_R1_epoch_2.pth', [], 'cannot be resumed: it has no optimizer state'),
-])
+@pytest.mark.parametrize(
+    'resume, options, message',
+    [
+        (
+            'epoch_3.pth',
+            ['train_cfg.max_epochs=6'],
+            'param_scheduler[0].end (CosineAnnealingLR): 3 in the checkpoint, 6 now',
+        ),
+        (
+            'epoch_3.pth',
+            ['train_dataloader.batch_size=2'],
+            'train_dataloader.batch_size: 4 in the checkpoint, 2 now',
+        ),
+        (
+            'epoch_3.pth',
+            ['train_dataloader.dataset.ann_file=test.json'],  # as many videos
+            'training data (digest of its videos and captions): [',
+        ),
+        ('epoch_3.pth', ['randomness.seed=4'], 'seed: 3 in the checkpoint, 4 now'),
+        ('best_retrieval_R1_epoch_2.pth', [], 'cannot be resumed: it has no optimizer state'),
+    ],
+)
 def test_a_training_that_would_be_another_is_refused(training, whole, tmp_path, resume, options, message):
     ends = training.train('other', resume=str(whole / resume), options=options, check=False)
     log = (tmp_path / 'other.log').read_text()

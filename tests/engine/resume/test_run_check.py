@@ -1,4 +1,5 @@
 """What a checkpoint and a training must have in common, seen with real optimizers and schedules."""
+
 import copy
 from types import SimpleNamespace
 
@@ -13,25 +14,43 @@ from mmclip4clip.engine.resume import check_resumable, describe_run
 from mmclip4clip.engine.schedulers import RawCosineLR
 
 
-def build(loop='epochs', items=8, batch_size=4, max_epochs=4, optimizer=torch.optim.AdamW, lr=1e-3, groups=1,
-          accumulative_counts=1, schedule='cosine', seed=None, sampler='DefaultSampler', **settings):
+def build(
+    loop='epochs',
+    items=8,
+    batch_size=4,
+    max_epochs=4,
+    optimizer=torch.optim.AdamW,
+    lr=1e-3,
+    groups=1,
+    accumulative_counts=1,
+    schedule='cosine',
+    seed=None,
+    sampler='DefaultSampler',
+    **settings,
+):
     """Build a runner as far as describe_run and check_resumable look at it."""
     weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(groups)]
     optimizer = optimizer([dict(params=[w]) for w in weights], lr=lr, **settings)
     length = -(-items // batch_size)
     schedules = dict(
         cosine=lambda: [RawCosineLR(optimizer, by_epoch=False, end=length * max_epochs)],
-        none=lambda: None, fixed=lambda: [CosineAnnealingLR(optimizer, T_max=4, by_epoch=True, end=4)],
-        steps=lambda: [StepLR(optimizer, step_size=2, gamma=.1)],
-        two=lambda: [LinearLR(optimizer, start_factor=.1, end=2), StepLR(optimizer, step_size=2, gamma=.1)])
+        none=lambda: None,
+        fixed=lambda: [CosineAnnealingLR(optimizer, T_max=4, by_epoch=True, end=4)],
+        steps=lambda: [StepLR(optimizer, step_size=2, gamma=0.1)],
+        two=lambda: [LinearLR(optimizer, start_factor=0.1, end=2), StepLR(optimizer, step_size=2, gamma=0.1)],
+    )
     schedulers = schedules[schedule]()
     kind = EpochBasedTrainLoop if loop == 'epochs' else IterBasedTrainLoop
     loop = kind.__new__(kind)
     loop._max_epochs, loop._max_iters = max_epochs, length * max_epochs
     return SimpleNamespace(
-        train_loop=loop, train_dataloader=DataLoader(range(items), batch_size), param_schedulers=schedulers,
-        optim_wrapper=OptimWrapper(optimizer, accumulative_counts), _randomness_cfg=dict(seed=seed),
-        cfg=dict(train_dataloader=dict(sampler=dict(type=sampler))))
+        train_loop=loop,
+        train_dataloader=DataLoader(range(items), batch_size),
+        param_schedulers=schedulers,
+        optim_wrapper=OptimWrapper(optimizer, accumulative_counts),
+        _randomness_cfg=dict(seed=seed),
+        cfg=dict(train_dataloader=dict(sampler=dict(type=sampler))),
+    )
 
 
 def saved(runner, epoch=2, record=True) -> dict:
@@ -41,11 +60,18 @@ def saved(runner, epoch=2, record=True) -> dict:
         runner.optim_wrapper.optimizer.step()
         for scheduler in runner.param_schedulers or []:
             scheduler.step()
-    parts = {} if runner.param_schedulers is None else dict(
-        param_schedulers=[scheduler.state_dict() for scheduler in runner.param_schedulers])
+    parts = (
+        {}
+        if runner.param_schedulers is None
+        else dict(param_schedulers=[scheduler.state_dict() for scheduler in runner.param_schedulers])
+    )
     return dict(
         meta=dict(epoch=epoch, iter=2 * epoch, seed=3, **(dict(mmclip4clip=dict(run=run)) if record else {})),
-        message_hub={}, state_dict={}, optimizer=copy.deepcopy(runner.optim_wrapper.state_dict()), **parts)
+        message_hub={},
+        state_dict={},
+        optimizer=copy.deepcopy(runner.optim_wrapper.state_dict()),
+        **parts,
+    )
 
 
 def check(runner, checkpoint) -> None:
@@ -53,10 +79,20 @@ def check(runner, checkpoint) -> None:
 
 
 @pytest.mark.parametrize('record', [True, False])
-@pytest.mark.parametrize('settings', [
-    {}, dict(schedule='none'), dict(schedule='fixed'), dict(schedule='two'), dict(seed=3),
-    dict(loop='iterations'), dict(groups=3), dict(optimizer=BertAdam),
-    dict(optimizer=torch.optim.SGD, momentum=.9)])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {},
+        dict(schedule='none'),
+        dict(schedule='fixed'),
+        dict(schedule='two'),
+        dict(seed=3),
+        dict(loop='iterations'),
+        dict(groups=3),
+        dict(optimizer=BertAdam),
+        dict(optimizer=torch.optim.SGD, momentum=0.9),
+    ],
+)
 def test_the_same_training_goes_on(record, settings):
     check(build(**settings), saved(build(**settings), record=record))
 
@@ -72,7 +108,7 @@ DIFFERENT = [  # what differs now, what is said of it, and whether it can be inf
     (dict(optimizer=torch.optim.Adam), 'weight_decay of the optimizer: 0.01 in the checkpoint, 0 now', True),
     (dict(lr=1e-4), 'learning rates: .0.001. in the checkpoint, .0.0001. now', False),
     (dict(lr=1e-4), 'initial_lr of the optimizer: 0.001 in the checkpoint, 0.0001 now', True),
-    (dict(weight_decay=.5), 'weight_decay of the optimizer: 0.01 in the checkpoint, 0.5 now', True),
+    (dict(weight_decay=0.5), 'weight_decay of the optimizer: 0.01 in the checkpoint, 0.5 now', True),
     (dict(groups=2), 'parameter groups of the optimizer: 1 with 1 parameters .*, 2 with 2', True),
     (dict(accumulative_counts=2), 'optim_wrapper.accumulative_counts: 1 in the checkpoint, 2 now', False),
     (dict(schedule='none'), 'param_scheduler: 1 schedulers in the checkpoint, 0 now', True),
@@ -125,9 +161,15 @@ def test_an_epoch_that_had_begun_can_be_told_from_other_data_by_the_record():
         check(build(), checkpoint)
 
 
-@pytest.mark.parametrize('part, name', [
-    ('optimizer', 'optimizer state'), ('param_schedulers', 'state of the schedule'),
-    ('message_hub', 'message_hub'), ('meta', r'record of its steps \(meta\)')])
+@pytest.mark.parametrize(
+    'part, name',
+    [
+        ('optimizer', 'optimizer state'),
+        ('param_schedulers', 'state of the schedule'),
+        ('message_hub', 'message_hub'),
+        ('meta', r'record of its steps \(meta\)'),
+    ],
+)
 def test_what_lacks_a_part_is_refused_by_its_name(part, name):
     checkpoint = saved(build())
     del checkpoint[part]
@@ -154,5 +196,5 @@ def test_mixed_precision_is_not_mixed():
 
 def test_several_faults_are_named_at_once():
     with pytest.raises(RuntimeError) as error:
-        check(build(batch_size=8, lr=1., seed=4), saved(build()))
+        check(build(batch_size=8, lr=1.0, seed=4), saved(build()))
     assert all(part in str(error.value) for part in ('batch_size', 'iterations in an epoch', 'rates', 'seed'))

@@ -9,11 +9,32 @@ from mmclip4clip.evaluation import plain_tokens, ptb_tokens
 
 from ..java import fake_java, needs_java
 
-HARD = ['', 'A man\'s dog, doesn\'t run (fast).', '', 'one\rtwo\u2028three\x85four\x0bfive\nsix', '...', '  ',
-        'caf\xe9 \u65e5\u672c \u201cquoted\u201d \u2013 dash\u2026', 'a ||| b',
-        'can\'t, cannot: 1,000 at 3:30?!', '', '']
-TOKENS = ['', "a man 's dog does n't run -lrb- fast -rrb-", '', 'one two three four five six', '', '',
-          'caf\xe9 \u65e5\u672c quoted dash', 'a | | | b', "ca n't can not 1,000 at 3:30 ?!", '', '']
+HARD = [
+    '',
+    "A man's dog, doesn't run (fast).",
+    '',
+    'one\rtwo\u2028three\x85four\x0bfive\nsix',
+    '...',
+    '  ',
+    'caf\xe9 \u65e5\u672c \u201cquoted\u201d \u2013 dash\u2026',
+    'a ||| b',
+    "can't, cannot: 1,000 at 3:30?!",
+    '',
+    '',
+]
+TOKENS = [
+    '',
+    "a man 's dog does n't run -lrb- fast -rrb-",
+    '',
+    'one two three four five six',
+    '',
+    '',
+    'caf\xe9 \u65e5\u672c quoted dash',
+    'a | | | b',
+    "ca n't can not 1,000 at 3:30 ?!",
+    '',
+    '',
+]
 
 
 @needs_java
@@ -31,15 +52,18 @@ def test_the_plain_tokenizer_agrees_on_the_same_captions():
 @needs_java
 def test_the_ptb_tokenizer_is_pycocoevalcaps():
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
     lines = [caption for caption in HARD if caption.isprintable()]
-    lines += ['gonna go to http://a.com/x :-) at 5 o\'clock', 'Mr. T-shirt']
+    lines += ["gonna go to http://a.com/x :-) at 5 o'clock", 'Mr. T-shirt']
     theirs = PTBTokenizer().tokenize({i: [dict(caption=c)] for i, c in enumerate(lines)})
     assert [[tokens] for tokens in ptb_tokens(lines)] == [*theirs.values()]
 
 
 @needs_java
-@pytest.mark.parametrize('dataset, count, different', [
-    ('msvd', 80827, 0), ('msrvtt', 1000, 0), ('didemo', 4021, 0), ('activitynet', 17505, 7)])
+@pytest.mark.parametrize(
+    'dataset, count, different',
+    [('msvd', 80827, 0), ('msrvtt', 1000, 0), ('didemo', 4021, 0), ('activitynet', 17505, 7)],
+)
 def test_both_tokenizers_agree_on_real_captions(data, dataset, count, different):
     folder = data / 'annotations' / dataset
     if dataset == 'msvd':

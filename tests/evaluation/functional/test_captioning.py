@@ -17,10 +17,16 @@ from ..java import PASSES_FOR_JAVA, fake_java, needs_java
 
 REFERENCES = {
     'cook': ['a man is cooking in a kitchen', 'Someone cooks pasta.', "it's a chef (cooking)"],
-    'dog': ['a dog runs on the beach', 'the dog is running'], 'cat': ['a cat plays the piano in a room'],
-    'odd': ['caf\xe9 \u2013 na\xefve ||| \u65e5\u672c', '...']}
-GENERATED = {'cook': 'A man is cooking pasta!', 'dog': 'a dog is\nrunning on a beach', 'cat': '',
-             'odd': 'a ||| caf\xe9'}
+    'dog': ['a dog runs on the beach', 'the dog is running'],
+    'cat': ['a cat plays the piano in a room'],
+    'odd': ['caf\xe9 \u2013 na\xefve ||| \u65e5\u672c', '...'],
+}
+GENERATED = {
+    'cook': 'A man is cooking pasta!',
+    'dog': 'a dog is\nrunning on a beach',
+    'cat': '',
+    'odd': 'a ||| caf\xe9',
+}
 
 
 def by_hand(references, generated, meteor=None):
@@ -29,6 +35,7 @@ def by_hand(references, generated, meteor=None):
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
     right = PTBTokenizer().tokenize({v: [dict(caption=c) for c in cs] for v, cs in references.items()})
     made = PTBTokenizer().tokenize({v: [dict(caption=c)] for v, c in generated.items()})
     bleu, _ = Bleu(4).compute_score(right, made)
@@ -76,14 +83,16 @@ def test_figures_are_pycocoevalcaps_on_msvd(msvd, meteor):
 
 def grams(text, n):
     words = text.split()
-    return Counter(tuple(words[i:i + n]) for i in range(len(words) - n + 1))
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
 
 
 def plain_bleu(references, generated, order):
     """BLEU of a corpus (Papineni et al. 2002), the closest reference's length counting, in percent."""
     length = sum(len(c.split()) for c in generated.values())
-    closest = sum(min((abs(len(r.split()) - len(c.split())), len(r.split())) for r in references[v])[1]
-                  for v, c in generated.items())
+    closest = sum(
+        min((abs(len(r.split()) - len(c.split())), len(r.split())) for r in references[v])[1]
+        for v, c in generated.items()
+    )
     logs = 0
     for n in range(1, order + 1):
         right = total = 0
@@ -99,6 +108,7 @@ def plain_bleu(references, generated, order):
 
 def plain_rouge(references, generated):
     """ROUGE-L with beta 1.2, best precision and best recall over the references, in percent."""
+
     def common(a, b):
         if not a or not b:
             return 0
@@ -117,10 +127,13 @@ def plain_rouge(references, generated):
 
 def plain_cider(references, generated):
     """CIDEr-D (arXiv:1411.5726, appendix) with sigma 6, times 100, of each video."""
+
     def vector(text, n):
         videos = [set().union(*(grams(r, n) for r in rs)) for rs in references.values()]
-        return {g: count * math.log(len(videos) / max(1, sum(g in video for video in videos)))
-                for g, count in grams(text, n).items()}
+        return {
+            g: count * math.log(len(videos) / max(1, sum(g in video for video in videos)))
+            for g, count in grams(text, n).items()
+        }
 
     scores = {}
     for video, caption in generated.items():
@@ -131,14 +144,17 @@ def plain_cider(references, generated):
                 norms = math.hypot(*a.values()) * math.hypot(*b.values())
                 product = sum(min(a[g], b[g]) * b[g] for g in a if g in b)
                 gap = len(caption.split()) - len(reference.split())
-                total += product / norms * math.exp(-gap**2 / 72) / 4 if norms else 0
+                total += product / norms * math.exp(-(gap**2) / 72) / 4 if norms else 0
         scores[video] = 1000 * total / len(references[video])
     return scores
 
 
 def test_bleu_rouge_and_cider_equal_a_plain_computation():
-    references = {'a': ['a man is cooking in a kitchen', 'someone cooks pasta'],
-                  'b': ['a dog runs on the beach today', 'the dog is running'], 'c': ['a cat plays']}
+    references = {
+        'a': ['a man is cooking in a kitchen', 'someone cooks pasta'],
+        'b': ['a dog runs on the beach today', 'the dog is running'],
+        'c': ['a cat plays'],
+    }
     generated = {'a': 'a man cooks in a kitchen', 'b': 'a dog runs on the sand', 'c': 'the cat plays a song'}
     figures, cider = caption_figures(references, generated, java=False)
     for n in (1, 2, 3, 4):
@@ -171,15 +187,19 @@ def test_cider_of_one_video_is_announced_as_meaningless(monkeypatch):
     assert figures['CIDEr'] == 0 and said[0].startswith('CIDEr is 0 whatever the caption')
 
 
-@pytest.mark.parametrize('references, generated, message', [
-    (dict(a=['x'], b=[]), dict(a='x', b='y'), r"video 'b': expected at least one reference .*got \[\]"),
-    (dict(a=['x', ' ']), dict(a='x'), r"video 'a': .* no empty one, got \['x', ' '\]"),
-    (dict(a='text'), dict(a='x'), "video 'a': .*got 'text'"),
-    (dict(a=['x', None]), dict(a='x'), r"video 'a': .* no empty one, got \['x', None\]"),
-    (dict(a=None), dict(a='x'), "video 'a': .*got None"),
-    (dict(a=['x']), dict(a=None), "video 'a': expected a string for the generated caption, got None"),
-    (dict(a=['x'], b=['y']), dict(a='x', c='z'), r"each of 2 videos, .*got 2; .*: \['b', 'c'\]"),
-    ({}, {}, 'each of 0 videos, at least one')])
+@pytest.mark.parametrize(
+    'references, generated, message',
+    [
+        (dict(a=['x'], b=[]), dict(a='x', b='y'), r"video 'b': expected at least one reference .*got \[\]"),
+        (dict(a=['x', ' ']), dict(a='x'), r"video 'a': .* no empty one, got \['x', ' '\]"),
+        (dict(a='text'), dict(a='x'), "video 'a': .*got 'text'"),
+        (dict(a=['x', None]), dict(a='x'), r"video 'a': .* no empty one, got \['x', None\]"),
+        (dict(a=None), dict(a='x'), "video 'a': .*got None"),
+        (dict(a=['x']), dict(a=None), "video 'a': expected a string for the generated caption, got None"),
+        (dict(a=['x'], b=['y']), dict(a='x', c='z'), r"each of 2 videos, .*got 2; .*: \['b', 'c'\]"),
+        ({}, {}, 'each of 0 videos, at least one'),
+    ],
+)
 def test_captions_that_cannot_be_scored_are_named(references, generated, message):
     with pytest.raises(ValueError, match=message):
         caption_figures(references, generated, java=False)
@@ -200,9 +220,14 @@ def test_without_java_it_is_said_what_to_install_or_to_do_without(tmp_path, monk
     check_scorers(java=False)
 
 
-@pytest.mark.parametrize('meteor', [
-    'echo no heap >&2; exit 1', 'read line; echo 1; read line; echo no heap >&2; exit 1',
-    'while read line; do head -c 200000 /dev/zero | tr "\\0" x >&2; echo; done; echo no heap >&2'])
+@pytest.mark.parametrize(
+    'meteor',
+    [
+        'echo no heap >&2; exit 1',
+        'read line; echo 1; read line; echo no heap >&2; exit 1',
+        'while read line; do head -c 200000 /dev/zero | tr "\\0" x >&2; echo; done; echo no heap >&2',
+    ],
+)
 def test_a_meteor_that_fails_is_an_error_that_ends_at_once(tmp_path, monkeypatch, meteor):
     folder = fake_java(tmp_path, PASSES_FOR_JAVA.format(meteor=meteor))
     monkeypatch.setenv('PATH', f'{folder}{os.pathsep}/usr/bin:/bin')
@@ -221,8 +246,10 @@ def test_a_meteor_that_fails_is_an_error_that_ends_at_once(tmp_path, monkeypatch
 
 
 def test_a_meteor_that_complains_at_length_does_not_hang(tmp_path, monkeypatch):
-    meteor = ('while read line; do head -c 200000 /dev/zero | tr "\\0" x >&2; '
-              'case $line in SCORE*) echo 1 2;; EVAL*) echo 0.5; echo 0.5; echo 0.25;; esac; done')
+    meteor = (
+        'while read line; do head -c 200000 /dev/zero | tr "\\0" x >&2; '
+        'case $line in SCORE*) echo 1 2;; EVAL*) echo 0.5; echo 0.5; echo 0.25;; esac; done'
+    )
     folder = fake_java(tmp_path, PASSES_FOR_JAVA.format(meteor=meteor))
     monkeypatch.setenv('PATH', f'{folder}{os.pathsep}/usr/bin:/bin')
     assert caption_figures(dict(a=['x y'], b=['z']), dict(a='x', b='z')).figures['METEOR'] == 25

@@ -13,7 +13,7 @@ from mmclip4clip.evaluation import (
 )
 
 # Captions 0 and 1 describe video 0, caption 2 video 1, caption 3 video 2.
-SIMILARITY = np.array([[.9, .1, .2], [.3, .8, .4], [.5, .5, .1], [.2, .3, .6]])
+SIMILARITY = np.array([[0.9, 0.1, 0.2], [0.3, 0.8, 0.4], [0.5, 0.5, 0.1], [0.2, 0.3, 0.6]])
 OWNER = np.array([0, 0, 1, 2])
 
 
@@ -23,14 +23,14 @@ def test_text_to_video_by_hand():
 
 
 def test_video_to_text_by_hand():
-    groups = np.array([[.9, .8, .4], [.5, .5, .1], [.2, .3, .6]])
+    groups = np.array([[0.9, 0.8, 0.4], [0.5, 0.5, 0.1], [0.2, 0.3, 0.6]])
     assert np.array_equal(caption_group_scores(SIMILARITY, OWNER), groups)
     assert ranks_of_captions(SIMILARITY, OWNER).tolist() == [1, 2, 1]
     assert ranks_of_captions(SIMILARITY, OWNER, 'best_caption').tolist() == [1, 2, 1]
 
 
 def test_the_two_protocols_differ_when_one_video_has_two_captions_that_beat_the_right_one():
-    similarity = np.array([[.9, .8], [.9, .7], [.1, .5]])
+    similarity = np.array([[0.9, 0.8], [0.9, 0.7], [0.1, 0.5]])
     video_index = np.array([0, 0, 1])
     assert ranks_of_captions(similarity, video_index).tolist() == [1, 2]
     assert ranks_of_captions(similarity, video_index, 'best_caption').tolist() == [1, 3]
@@ -66,13 +66,21 @@ def test_group_ranks_are_those_of_each_caption_compared_singly():
     rng = np.random.default_rng(0)
     groups = [None if g == 0 else f'g{g}' for g in rng.integers(0, 6, 20)]
     video_index, scores = rng.integers(0, 20, 50), rng.integers(0, 9, (50, 20)).astype(float)  # with ties
-    expected = [sum(scores[n, v] >= scores[n, video_index[n]] for v in range(20) if groups[v] == groups[video_index[n]])
-                for n in range(50) if groups[video_index[n]] is not None and groups.count(groups[video_index[n]]) > 1]
+    expected = [
+        sum(
+            scores[n, v] >= scores[n, video_index[n]]
+            for v in range(20)
+            if groups[v] == groups[video_index[n]]
+        )
+        for n in range(50)
+        if groups[video_index[n]] is not None and groups.count(groups[video_index[n]]) > 1
+    ]
     assert group_ranks(scores, video_index, groups).tolist() == expected
 
 
 def test_many_grouped_videos_are_ranked_group_by_group():
     """8,000 videos in pairs, each of one array's row: as many comparisons as captions times group size."""
+
     class Counted(np.ndarray):
         compared = 0
 
@@ -93,7 +101,7 @@ def test_group_ranks_compare_within_the_group_only():
 
 
 def test_figures_by_hand():
-    assert recall_figures(np.array([1, 2, 3, 10]), (1, 3)) == dict(R1=25., R3=75., MdR=2.5, MnR=4.)
+    assert recall_figures(np.array([1, 2, 3, 10]), (1, 3)) == dict(R1=25.0, R3=75.0, MdR=2.5, MnR=4.0)
     with pytest.raises(ValueError, match='no ranks'):
         recall_figures(np.array([]))
 
@@ -101,16 +109,23 @@ def test_figures_by_hand():
 @given(st.data())
 def test_ranks_equal_a_count_by_loops(data):
     captions, videos = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 6))
-    values = st.sampled_from([0., .25, .5, 1.])  # few values, so that ties are common
+    values = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # few values, so that ties are common
     similarity = data.draw(npst.arrays(float, (captions + videos, videos), elements=values))
-    video_index = np.array([*range(videos), *data.draw(st.lists(st.integers(0, videos - 1), min_size=captions,
-                                                          max_size=captions))])
+    video_index = np.array(
+        [
+            *range(videos),
+            *data.draw(st.lists(st.integers(0, videos - 1), min_size=captions, max_size=captions)),
+        ]
+    )
     for n, rank in enumerate(ranks_of_videos(similarity, video_index)):
         others = [similarity[n, v] for v in range(videos) if v != video_index[n]]
         assert rank == 1 + sum(s >= similarity[n, video_index[n]] for s in others)
     groups = ranks_of_captions(similarity, video_index)
     for v, rank in enumerate(groups):
-        best = [max(similarity[n, v] for n in range(len(video_index)) if video_index[n] == g) for g in range(videos)]
+        best = [
+            max(similarity[n, v] for n in range(len(video_index)) if video_index[n] == g)
+            for g in range(videos)
+        ]
         assert rank == 1 + sum(best[g] >= best[v] for g in range(videos) if g != v)
 
 
@@ -118,7 +133,9 @@ def test_one_caption_a_video_makes_both_directions_transposes():
     square = np.random.default_rng(0).random((5, 5))
     video_index = np.arange(5)
     assert np.array_equal(ranks_of_captions(square, video_index), ranks_of_videos(square.T, video_index))
-    assert np.array_equal(ranks_of_captions(square, video_index, 'best_caption'), ranks_of_captions(square, video_index))
+    assert np.array_equal(
+        ranks_of_captions(square, video_index, 'best_caption'), ranks_of_captions(square, video_index)
+    )
 
 
 def test_the_lower_median_is_the_lower_of_the_two_in_the_middle():

@@ -8,14 +8,27 @@ from mmclip4clip.evaluation import caption_figures
 
 from ..java import METEOR_OF_A_QUARTER, fake_java
 
-REFERENCES = dict(a=['a man runs away', 'someone runs'], b=['a dog eats food', 'the dog is eating'],
-                  c=['a cat'])
+REFERENCES = dict(
+    a=['a man runs away', 'someone runs'], b=['a dog eats food', 'the dog is eating'], c=['a cat']
+)
 GENERATED = dict(a='a man runs', b='the dog eats', c='a cat')
 
 
 def samples(**changes):
-    return [dict(dict(video_id=v, filename=f'{v}.mp4', captions=REFERENCES[v], start=1., end=2.,
-                      generated=GENERATED[v]), **changes.get(v, {})) for v in REFERENCES]
+    return [
+        dict(
+            dict(
+                video_id=v,
+                filename=f'{v}.mp4',
+                captions=REFERENCES[v],
+                start=1.0,
+                end=2.0,
+                generated=GENERATED[v],
+            ),
+            **changes.get(v, {}),
+        )
+        for v in REFERENCES
+    ]
 
 
 def evaluate(data, **kwargs):
@@ -29,9 +42,10 @@ def test_figures_and_records_are_those_of_the_function():
     figures, metric = evaluate(samples())
     expected = caption_figures(REFERENCES, GENERATED, java=False)
     assert figures == {f'caption/{key}': value for key, value in expected.figures.items()} | {
-        'caption/unreadable_videos': 0}
+        'caption/unreadable_videos': 0
+    }
     assert [r['cider'] for r in metric.records] == [*expected.cider.values()]
-    assert metric.records[1]['generated'] == 'the dog eats' and metric.records[1]['window'] == (1., 2.)
+    assert metric.records[1]['generated'] == 'the dog eats' and metric.records[1]['window'] == (1.0, 2.0)
     assert 'mine/CIDEr' in evaluate(samples(), prefix='mine')[0]
 
 
@@ -58,10 +72,14 @@ def test_a_model_that_generates_nothing_is_named_as_the_cause():
         evaluate(data)
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(c=dict(video_id='a')), "1 videos come more than once, such as 'a'"),
-    (dict(b=dict(captions=[])), r"video 'b': expected at least one reference caption .*got \[\]"),
-    (dict(b=dict(captions=['x', ''])), "video 'b': .*no empty one")])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(c=dict(video_id='a')), "1 videos come more than once, such as 'a'"),
+        (dict(b=dict(captions=[])), r"video 'b': expected at least one reference caption .*got \[\]"),
+        (dict(b=dict(captions=['x', ''])), "video 'b': .*no empty one"),
+    ],
+)
 def test_videos_that_cannot_be_scored_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         evaluate(samples(**changes))

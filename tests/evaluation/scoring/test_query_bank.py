@@ -17,8 +17,12 @@ def bank(shapes):
     """Build a bank of the moving shapes' captions."""
 
     def bank(**kwargs):
-        return QueryBank(**dict(dict(ann_file=str(shapes / 'train.json'), tokenizer=str(shapes / 'tokenizer'),
-                                     max_words=24), **kwargs))
+        return QueryBank(
+            **dict(
+                dict(ann_file=str(shapes / 'train.json'), tokenizer=str(shapes / 'tokenizer'), max_words=24),
+                **kwargs,
+            )
+        )
 
     return bank
 
@@ -48,9 +52,16 @@ def test_a_draw_takes_so_many_without_repetition_and_repeats_with_its_seed(bank,
 
 
 def test_what_is_not_given_is_as_the_dataset_has_it(shapes, pipeline):
-    data = DATASETS.build(dict(type='VideoCaptionDataset', ann_file=str(shapes / 'test.json'), test_mode=True,
-                               data_prefix=dict(video=str(shapes / 'videos')), pipeline=pipeline,
-                               caption_mode='paragraph'))
+    data = DATASETS.build(
+        dict(
+            type='VideoCaptionDataset',
+            ann_file=str(shapes / 'test.json'),
+            test_mode=True,
+            data_prefix=dict(video=str(shapes / 'videos')),
+            pipeline=pipeline,
+            caption_mode='paragraph',
+        )
+    )
     built = build_query_bank(dict(ann_file=str(shapes / 'train.json')), [], ConcatDataset([data]))
     assert (built.tokenize.name, built.tokenize.max_words) == (str(shapes / 'tokenizer'), 24)
     assert built.caption_mode == 'paragraph' and len(built.captions) == 16
@@ -61,13 +72,20 @@ def test_what_is_not_given_is_as_the_dataset_has_it(shapes, pipeline):
 
 
 def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, captions, tiny_clip):
-    model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=dict(type='MeanAdapter'),
-                              backbone=dict(type='CLIPBackbone', config=tiny_clip))).eval()
+    model = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            adapter=dict(type='MeanAdapter'),
+            backbone=dict(type='CLIPBackbone', config=tiny_clip),
+        )
+    ).eval()
     videos = torch.nn.functional.normalize(torch.randn(3, 32), dim=1)
     tokenize = bank().tokenize.tokenizer
     with torch.no_grad():
-        text = [model.encode_text(torch.tensor([ids]), torch.ones(1, len(ids)))[0]
-                for ids in (tokenize(c)['input_ids'] for c in captions)]
+        text = [
+            model.encode_text(torch.tensor([ids]), torch.ones(1, len(ids)))[0]
+            for ids in (tokenize(c)['input_ids'] for c in captions)
+        ]
     cosines = torch.stack([torch.stack([(t @ v) / t.norm() for v in videos]) for t in text])
     for size in (7, 48, 1000):
         scores = bank(batch_size=size).scores(model, videos, torch.device('cpu'))
@@ -77,8 +95,9 @@ def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, c
 
 def test_features_of_several_parts_are_scored_as_those_of_the_test_are(bank, captions, tiny_clip):
     adapter = dict(type='WTIAdapter', width=32, num_layers=1, num_heads=2, max_frames=8, start='random')
-    model = MODELS.build(dict(type='CLIP4ClipRetriever', adapter=adapter,
-                              backbone=dict(type='CLIPBackbone', config=tiny_clip))).eval()
+    model = MODELS.build(
+        dict(type='CLIP4ClipRetriever', adapter=adapter, backbone=dict(type='CLIPBackbone', config=tiny_clip))
+    ).eval()
     with torch.no_grad():
         clips = [model.adapter.encode(torch.randn(1, n, 32), torch.ones(1, n)) for n in (2, 4)]
         batch = bank().tokenize(dict(captions=captions))
@@ -102,11 +121,15 @@ def test_the_message_comes_before_the_run_if_there_is_no_bank(bank, shapes):
     assert len(build_query_bank(cfg, [metric]).captions) == 5
 
 
-@pytest.mark.parametrize('kwargs, error, message', [
-    (dict(ann_file='none.json'), FileNotFoundError, 'none.json'),
-    (dict(max_captions=0), ValueError, 'max_captions of the query bank must be at least 1, got 0'),
-    (dict(batch_size=-1), ValueError, 'batch_size of the query bank must be at least 1, got -1'),
-    (dict(caption_mode='each'), ValueError, "must be 'all' or 'paragraph', got 'each'")])
+@pytest.mark.parametrize(
+    'kwargs, error, message',
+    [
+        (dict(ann_file='none.json'), FileNotFoundError, 'none.json'),
+        (dict(max_captions=0), ValueError, 'max_captions of the query bank must be at least 1, got 0'),
+        (dict(batch_size=-1), ValueError, 'batch_size of the query bank must be at least 1, got -1'),
+        (dict(caption_mode='each'), ValueError, "must be 'all' or 'paragraph', got 'each'"),
+    ],
+)
 def test_bad_arguments_are_refused(bank, kwargs, error, message):
     with pytest.raises(error, match=message):
         bank(**kwargs)

@@ -11,7 +11,7 @@ from mmclip4clip.evaluation.scoring.rerank import report_rerank, rerank, shortli
 from mmclip4clip.models import MeanAdapter, TightAdapter
 
 ALL = torch.ones(3, dtype=torch.bool)
-CHEAP = torch.tensor([[.9, .8, .1], [.7, .2, .3], [.6, .5, .4]])
+CHEAP = torch.tensor([[0.9, 0.8, 0.1], [0.7, 0.2, 0.3], [0.6, 0.5, 0.4]])
 
 
 def test_the_shortlist_has_the_best_videos_of_captions_and_the_best_captions_of_videos():
@@ -21,7 +21,7 @@ def test_the_shortlist_has_the_best_videos_of_captions_and_the_best_captions_of_
 
 
 def test_captions_of_all_processes_compete_for_a_video(monkeypatch):
-    monkeypatch.setattr(module, 'all_gather', lambda best: [best, torch.tensor([[.0, .95, .35]])])
+    monkeypatch.setattr(module, 'all_gather', lambda best: [best, torch.tensor([[0.0, 0.95, 0.35]])])
     listed = shortlist(CHEAP, 1, ALL)  # another process's caption is better for videos 1 and none other
     assert listed.tolist() == [[True, False, False], [True, False, False], [True, False, True]]
 
@@ -36,7 +36,7 @@ def test_a_caption_that_two_processes_have_competes_once():
 def pairs():
     adapter = TightAdapter(width=16, num_layers=2, num_heads=2, max_frames=4, start='random').eval()
     for parameter in adapter.parameters():
-        torch.nn.init.normal_(parameter, std=.3)
+        torch.nn.init.normal_(parameter, std=0.3)
     return adapter, torch.randn(5, 16), dict(frames=torch.randn(4, 3, 16), frame_mask=torch.ones(4, 3))
 
 
@@ -73,7 +73,7 @@ def make_samples(text, videos):
     for i in range(4):
         sample = ActionDataSample()
         sample.set_field({k: v[i] for k, v in videos.items()}, 'video_features')
-        sample.set_field(text[i:i + 1] if i else text[[0, 4]], 'text_features')
+        sample.set_field(text[i : i + 1] if i else text[[0, 4]], 'text_features')
         samples.append(sample)
     return samples
 
@@ -104,4 +104,5 @@ def test_an_adapter_that_scores_all_pairs_at_once_is_refused(pairs):
 def test_a_shortlist_of_nothing_is_refused():
     with pytest.raises(ValueError, match='rerank_top must be at least 1, got 0'):
         LOOPS.get('VideoTextTestLoop')(
-            SimpleNamespace(), torch.utils.data.DataLoader([0]), SimpleNamespace(), rerank_top=0)
+            SimpleNamespace(), torch.utils.data.DataLoader([0]), SimpleNamespace(), rerank_top=0
+        )

@@ -29,24 +29,30 @@ def model():
     return model
 
 
-SAMPLES = (([1., 0.], [[1., 0.], [0., 2.]]), ([0., 1.], [[3., 4.]]), ([1., 1.], [[1., -1.]]))
+SAMPLES = (([1.0, 0.0], [[1.0, 0.0], [0.0, 2.0]]), ([0.0, 1.0], [[3.0, 4.0]]), ([1.0, 1.0], [[1.0, -1.0]]))
 
 
 def test_each_caption_is_scored_with_every_video(model):
     samples = [sample(*s) for s in SAMPLES]
     score_videos(model, samples)
-    half = .5**.5
-    torch.testing.assert_close(samples[0].scores, torch.tensor([[1., 0., half], [0., 1., half]]))
-    torch.testing.assert_close(samples[1].scores, torch.tensor([[.6, .8, 1.4 * half]]))
-    torch.testing.assert_close(samples[2].scores, torch.tensor([[half, -half, 0.]]))
+    half = 0.5**0.5
+    torch.testing.assert_close(samples[0].scores, torch.tensor([[1.0, 0.0, half], [0.0, 1.0, half]]))
+    torch.testing.assert_close(samples[1].scores, torch.tensor([[0.6, 0.8, 1.4 * half]]))
+    torch.testing.assert_close(samples[2].scores, torch.tensor([[half, -half, 0.0]]))
 
 
 def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_order(model, monkeypatch):
     # Three videos on two processes: 0 and 2 here, 1 and again 0 (the sampler's padding) there.
     here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
     monkeypatch.setattr(module, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
-        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
+    monkeypatch.setattr(
+        module,
+        'all_gather_object',
+        lambda pieces: [
+            pieces,
+            ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there],
+        ],
+    )
     score_videos(model, here, 3)
     alone = [sample(*s) for s in SAMPLES]
     monkeypatch.undo()
@@ -67,26 +73,37 @@ class TwoCaptions:
     add_scores = QueryBank.add_scores
 
     def scores(self, model, videos, device, fp16):
-        return model.similarity(torch.tensor([[1., 0.], [0., 1.]]), videos)
+        return model.similarity(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), videos)
 
 
 def test_each_process_scores_its_own_videos_with_the_whole_bank(model, monkeypatch):
     here, there = [sample(*SAMPLES[i]) for i in (2, 0)], [sample(*SAMPLES[i]) for i in (1, 2)]
     monkeypatch.setattr(module, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
-        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
+    monkeypatch.setattr(
+        module,
+        'all_gather_object',
+        lambda pieces: [
+            pieces,
+            ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there],
+        ],
+    )
     score_videos(model, here, 3, query_bank=TwoCaptions())
-    half = .5**.5
+    half = 0.5**0.5
     torch.testing.assert_close(here[0].bank_scores, torch.tensor([half, half]))
-    torch.testing.assert_close(here[1].bank_scores, torch.tensor([1., 0.]))
+    torch.testing.assert_close(here[1].bank_scores, torch.tensor([1.0, 0.0]))
     assert here[0].scores.shape == (1, 3)
 
 
 def test_a_bank_and_a_shortlist_are_refused_together():
     kind = LOOPS.get('VideoTextTestLoop')
     with pytest.raises(ValueError, match='rerank_top=5 is there to avoid'):
-        kind(SimpleNamespace(), torch.utils.data.DataLoader([0]), Evaluator([]), rerank_top=5,
-             query_bank=dict(ann_file='train.json'))
+        kind(
+            SimpleNamespace(),
+            torch.utils.data.DataLoader([0]),
+            Evaluator([]),
+            rerank_top=5,
+            query_bank=dict(ann_file='train.json'),
+        )
 
 
 def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(model):
@@ -108,9 +125,16 @@ def test_an_unreadable_video_of_another_process_is_last_here_too(model, monkeypa
     here, there = [sample(*SAMPLES[i]) for i in (0, 2)], [sample(*SAMPLES[i]) for i in (1, 0)]
     there[0].set_metainfo(dict(unreadable='empty'))
     monkeypatch.setattr(module, 'get_world_size', lambda: 2)
-    monkeypatch.setattr(module, 'all_gather_object', lambda pieces: [
-        pieces, ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there]])
-    monkeypatch.setattr(module, 'all_reduce',
-                        lambda value, op='sum': value.clamp_(max=-3.) if op == 'min' else None)
+    monkeypatch.setattr(
+        module,
+        'all_gather_object',
+        lambda pieces: [
+            pieces,
+            ['unreadable' in s if isinstance(pieces[0], bool) else s.video_features for s in there],
+        ],
+    )
+    monkeypatch.setattr(
+        module, 'all_reduce', lambda value, op='sum': value.clamp_(max=-3.0) if op == 'min' else None
+    )
     score_videos(model, here, 3)
-    assert torch.cat([s.scores for s in here])[:, 1].tolist() == [-4.] * 3  # one less than the lowest of all
+    assert torch.cat([s.scores for s in here])[:, 1].tolist() == [-4.0] * 3  # one less than the lowest of all

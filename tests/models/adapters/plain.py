@@ -3,6 +3,7 @@
 Parameters come as a dict of float64 tensors under the adapter's own names;
 ``text`` is (D,) or, for tokens, (L, D); ``frames`` is (T, D), without padding.
 """
+
 import torch
 
 
@@ -72,8 +73,12 @@ def seq_lstm(w, text, frames, heads):
     h = c = torch.zeros(frames.shape[1], dtype=torch.float64)
     outputs = []
     for x in frames:
-        gates = (w['lstm.weight_ih_l0'] @ x + w['lstm.bias_ih_l0']
-                 + w['lstm.weight_hh_l0'] @ h + w['lstm.bias_hh_l0'])
+        gates = (
+            w['lstm.weight_ih_l0'] @ x
+            + w['lstm.bias_ih_l0']
+            + w['lstm.weight_hh_l0'] @ h
+            + w['lstm.bias_hh_l0']
+        )
         i, f, g, o = gates.chunk(4)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
@@ -121,7 +126,7 @@ def xpool(w, text, frames, heads):
 
 def loss(similarity, scale):
     """The symmetric cross-entropy of CLIP4Clip, one caption a video, on the diagonal."""
-    logits, total = scale * similarity, 0.
+    logits, total = scale * similarity, 0.0
     for i in range(len(logits)):
         total = total - torch.log(softmax(list(logits[i]))[i]) - torch.log(softmax(list(logits[:, i]))[i])
     return total / len(logits) / 2

@@ -3,6 +3,7 @@
 Scores and loss in both precisions; gradients in double, where an error of the
 formula cannot hide in the rounding of sums that nearly cancel.
 """
+
 import pytest
 import torch
 
@@ -24,29 +25,29 @@ CASES = {
     'Mean': (MeanAdapter, {}, plain.mean),
     'SeqLSTM': (SeqLSTMAdapter, dict(width=D), plain.seq_lstm),
     'SeqTransformer': (SeqTransformerAdapter, dict(BLOCKS, num_layers=2), plain.seq_transformer),
-    'Tight, 1 block': (TightAdapter, dict(BLOCKS, num_layers=1, dropout=0.), plain.tight),
-    'Tight, 2 blocks': (TightAdapter, dict(BLOCKS, num_layers=2, dropout=0.), plain.tight),
-    'Tight, 3 blocks': (TightAdapter, dict(BLOCKS, num_layers=3, dropout=0., pairs_at_once=4), plain.tight),
+    'Tight, 1 block': (TightAdapter, dict(BLOCKS, num_layers=1, dropout=0.0), plain.tight),
+    'Tight, 2 blocks': (TightAdapter, dict(BLOCKS, num_layers=2, dropout=0.0), plain.tight),
+    'Tight, 3 blocks': (TightAdapter, dict(BLOCKS, num_layers=3, dropout=0.0, pairs_at_once=4), plain.tight),
     'WTI': (WTIAdapter, dict(BLOCKS, num_layers=2, pairs_at_once=4), plain.wti),
     'WTI, no blocks': (WTIAdapter, dict(width=D, num_layers=0), plain.wti),
-    'XPool': (XPoolAdapter, dict(width=D, dropout=0., pairs_at_once=4), plain.xpool),
-    'XPool, 2 heads': (XPoolAdapter, dict(width=D, dropout=0., num_heads=HEADS), plain.xpool),
+    'XPool': (XPoolAdapter, dict(width=D, dropout=0.0, pairs_at_once=4), plain.xpool),
+    'XPool, 2 heads': (XPoolAdapter, dict(width=D, dropout=0.0, num_heads=HEADS), plain.xpool),
 }
 LENGTHS = {'full': (3, 3, 3), 'padded': (3, 1, 2), 'one frame': (1, 1, 1)}
-SCALE = 3.
+SCALE = 3.0
 
 
 def draw(adapter, lengths, dtype):
     """Draw all parameters, three captions and three videos, what is padded with rubbish."""
     for parameter in adapter.parameters():
-        torch.nn.init.normal_(parameter, std=.3)
+        torch.nn.init.normal_(parameter, std=0.3)
     frames, longest = torch.randn(3, max(lengths), D), max(lengths)
     mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
-    frames = torch.where(mask.bool()[..., None], frames, torch.tensor(50.)).to(dtype).requires_grad_()
+    frames = torch.where(mask.bool()[..., None], frames, torch.tensor(50.0)).to(dtype).requires_grad_()
     if not adapter.uses_tokens:
         return torch.randn(3, D).to(dtype).requires_grad_(), None, frames, mask
     text_mask = (torch.arange(4) < torch.tensor([4, 1, 3])[:, None]).long()
-    tokens = torch.where(text_mask.bool()[..., None], torch.randn(3, 4, D), torch.tensor(50.))
+    tokens = torch.where(text_mask.bool()[..., None], torch.randn(3, 4, D), torch.tensor(50.0))
     return tokens.to(dtype).requires_grad_(), text_mask, frames, mask
 
 
@@ -60,10 +61,22 @@ def ours(adapter, text, text_mask, frames, mask):
 
 def theirs(formula, weights, text, text_mask, frames, mask):
     lengths = None if text_mask is None else text_mask.sum(1)
-    similarity = torch.stack([torch.stack([
-        formula(weights, text[n] if lengths is None else text[n, :lengths[n]],
-                frames[v, :mask[v].sum()], HEADS)
-        for v in range(3)]) for n in range(3)])
+    similarity = torch.stack(
+        [
+            torch.stack(
+                [
+                    formula(
+                        weights,
+                        text[n] if lengths is None else text[n, : lengths[n]],
+                        frames[v, : mask[v].sum()],
+                        HEADS,
+                    )
+                    for v in range(3)
+                ]
+            )
+            for n in range(3)
+        ]
+    )
     loss = plain.loss(similarity, SCALE)
     loss.backward()
     return similarity, loss
@@ -110,14 +123,15 @@ def test_a_padded_batch_equals_the_clips_one_by_one(case):
         features = text if text_mask is None else dict(tokens=text, text_mask=text_mask)
         together = adapter.similarity(features, adapter.encode(frames, mask))
         for v, length in enumerate(LENGTHS['padded']):
-            alone = adapter.encode(frames[v:v + 1, :length], mask[v:v + 1, :length])
+            alone = adapter.encode(frames[v : v + 1, :length], mask[v : v + 1, :length])
             for n in range(3):
-                one = text[n:n + 1]
+                one = text[n : n + 1]
                 if text_mask is not None:
                     kept = text_mask[n].sum()
-                    one = dict(tokens=one[:, :kept], text_mask=text_mask[n:n + 1, :kept])
+                    one = dict(tokens=one[:, :kept], text_mask=text_mask[n : n + 1, :kept])
                 torch.testing.assert_close(
-                    adapter.similarity(one, alone)[0, 0], together[n, v], rtol=1e-5, atol=1e-5)
+                    adapter.similarity(one, alone)[0, 0], together[n, v], rtol=1e-5, atol=1e-5
+                )
 
 
 @pytest.mark.parametrize('width, heads', [(512, 8), (768, 12)])
@@ -132,6 +146,7 @@ def test_padding_changes_nothing_at_clips_own_widths_and_64_frames(build, width,
     with torch.no_grad():
         together = adapter.similarity(text, adapter.encode(frames, mask))
         for v, length in enumerate(lengths):
-            alone = adapter.encode(frames[v:v + 1, :length], mask[v:v + 1, :length])
-            torch.testing.assert_close(adapter.similarity(text, alone)[0, 0], together[0, v],
-                                       rtol=1e-5, atol=1e-5)
+            alone = adapter.encode(frames[v : v + 1, :length], mask[v : v + 1, :length])
+            torch.testing.assert_close(
+                adapter.similarity(text, alone)[0, 0], together[0, v], rtol=1e-5, atol=1e-5
+            )

@@ -26,8 +26,9 @@ def test_equals_a_plain_computation_however_the_batch_is_padded(lengths):
     mask = (torch.arange(5) < torch.tensor(lengths)[:, None]).long()
     videos = adapter.encode(frames * mask[..., None] + 50 * (1 - mask[..., None]), mask)
     for video, clip, length in zip(videos, frames, lengths):
-        torch.testing.assert_close(video.double(), plain_seq_lstm(adapter, clip[:length]),
-                                   rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            video.double(), plain_seq_lstm(adapter, clip[:length]), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_order_matters():

@@ -8,7 +8,7 @@ from mmclip4clip.models import CLIPBackbone, MeanAdapter, SeqTransformerAdapter
 def plain_seq_transformer(adapter, frames, heads):
     """Compute seqTransf for one unpadded video (T, D) in float64, attention written out."""
     x = frames.double()
-    h = x + adapter.transformer.positions.weight[:len(x)].double()
+    h = x + adapter.transformer.positions.weight[: len(x)].double()
     width = h.shape[1]
     for block in adapter.transformer.blocks:
         w = {k: v.double() for k, v in block.state_dict().items()}
@@ -26,7 +26,7 @@ def plain_seq_transformer(adapter, frames, heads):
         size, parts = width // heads, []
         for i in range(heads):
             part = slice(i * size, (i + 1) * size)
-            weights = torch.softmax(q[:, part] @ k[:, part].T / size**.5, dim=1)
+            weights = torch.softmax(q[:, part] @ k[:, part].T / size**0.5, dim=1)
             parts.append(weights @ v[:, part])
         h = h + linear(torch.cat(parts, 1), 'self_attn.out_proj')
         m = linear(norm(h, 'layer_norm2'), 'mlp.fc1')
@@ -39,7 +39,7 @@ def plain_seq_transformer(adapter, frames, heads):
 def adapter():
     adapter = SeqTransformerAdapter(width=32, num_layers=2, num_heads=2, max_frames=8, start='random')
     for parameter in adapter.parameters():
-        torch.nn.init.normal_(parameter, std=.2)
+        torch.nn.init.normal_(parameter, std=0.2)
     return adapter
 
 
@@ -56,8 +56,7 @@ def test_equals_a_plain_computation_however_the_batch_is_padded(adapter, lengths
 def test_order_matters_and_the_mean_does_not_see_it(adapter):
     frames, mask = torch.randn(1, 4, 32), torch.ones(1, 4)
     assert not torch.allclose(adapter.encode(frames, mask), adapter.encode(frames.flip(1), mask), atol=1e-3)
-    torch.testing.assert_close(MeanAdapter().encode(frames, mask),
-                               MeanAdapter().encode(frames.flip(1), mask))
+    torch.testing.assert_close(MeanAdapter().encode(frames, mask), MeanAdapter().encode(frames.flip(1), mask))
 
 
 def test_padding_gets_no_gradient(adapter):
@@ -78,8 +77,9 @@ def test_starts_from_the_lowest_text_blocks_and_positions(tiny_clip):
     assert adapter.transformer.blocks[0].layer_norm1.eps == 1e-12
 
 
-@pytest.mark.parametrize('wrong', [dict(width=64), dict(num_layers=3), dict(num_heads=4),
-                                   dict(max_frames=25)])
+@pytest.mark.parametrize(
+    'wrong', [dict(width=64), dict(num_layers=3), dict(num_heads=4), dict(max_frames=25)]
+)
 def test_says_what_does_not_fit_the_text_tower(tiny_clip, wrong):
     arguments = dict(dict(width=32, num_layers=2, num_heads=2, max_frames=24), **wrong)
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -36,7 +36,7 @@ def test_single_pairs_are_those_of_the_whole_matrix():
 def test_order_matters():
     adapter, text = TightAdapter(num_layers=2, **BLOCKS).eval(), torch.randn(1, 16)
     for parameter in adapter.parameters():
-        torch.nn.init.normal_(parameter, std=.3)
+        torch.nn.init.normal_(parameter, std=0.3)
     frames, mask = torch.randn(1, 4, 16), torch.ones(1, 4)
     forward, backward = (adapter.similarity(text, adapter.encode(f, mask)) for f in (frames, frames.flip(1)))
     assert (forward - backward).abs().item() > 1e-4

@@ -16,8 +16,7 @@ def test_equals_transformers_own_features(backbone):
     expected = backbone.clip(input_ids=tokens, pixel_values=frames.flatten(0, 1))
     ours = torch.nn.functional.normalize(backbone.encode_frames(frames, ones), dim=-1)
     torch.testing.assert_close(ours.flatten(0, 1), expected.image_embeds)
-    ours = torch.nn.functional.normalize(
-        backbone.encode_text(tokens, torch.ones_like(tokens)), dim=-1)
+    ours = torch.nn.functional.normalize(backbone.encode_text(tokens, torch.ones_like(tokens)), dim=-1)
     torch.testing.assert_close(ours, expected.text_embeds)
 
 
@@ -25,7 +24,8 @@ def test_padded_frames_are_not_encoded_and_change_nothing(backbone):
     frames, mask = torch.randn(2, 3, 3, 64, 64), torch.tensor([[1, 0, 0], [1, 1, 1]])
     seen = []
     backbone.clip.vision_model.register_forward_pre_hook(
-        lambda module, args, kwargs: seen.append(len(kwargs['pixel_values'])), with_kwargs=True)
+        lambda module, args, kwargs: seen.append(len(kwargs['pixel_values'])), with_kwargs=True
+    )
     features = backbone.encode_frames(frames, mask)
     assert seen == [4]
     assert features[0, 1:].abs().sum() == 0
@@ -60,9 +60,15 @@ def test_refuses_pretrained_together_with_config(tiny_clip):
         CLIPBackbone(pretrained='x', config=tiny_clip)
 
 
-TOP = {'logit_scale', 'text_projection.weight', 'visual_projection.weight',
-       'text_model.final_layer_norm.weight', 'text_model.final_layer_norm.bias',
-       'vision_model.post_layernorm.weight', 'vision_model.post_layernorm.bias'}
+TOP = {
+    'logit_scale',
+    'text_projection.weight',
+    'visual_projection.weight',
+    'text_model.final_layer_norm.weight',
+    'text_model.final_layer_norm.bias',
+    'vision_model.post_layernorm.weight',
+    'vision_model.post_layernorm.bias',
+}
 
 
 @pytest.mark.parametrize('frozen', [-1, 0, 1, 2])
@@ -90,13 +96,13 @@ def test_refuses_to_freeze_more_than_there_is(tiny_clip):
 
 
 def test_embedding_std_redraws_what_it_names(tiny_clip):
-    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=.5)).clip
-    assert .45 < clip.text_model.embeddings.token_embedding.weight.std() < .55
-    assert .45 < clip.text_model.embeddings.position_embedding.weight.std() < .55
-    assert clip.vision_model.embeddings.position_embedding.weight.std() < .05
-    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(vision=.5)).clip
-    assert clip.vision_model.embeddings.position_embedding.weight.std() > .3
-    assert clip.text_model.embeddings.token_embedding.weight.std() < .05
+    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=0.5)).clip
+    assert 0.45 < clip.text_model.embeddings.token_embedding.weight.std() < 0.55
+    assert 0.45 < clip.text_model.embeddings.position_embedding.weight.std() < 0.55
+    assert clip.vision_model.embeddings.position_embedding.weight.std() < 0.05
+    clip = CLIPBackbone(config=tiny_clip, embedding_std=dict(vision=0.5)).clip
+    assert clip.vision_model.embeddings.position_embedding.weight.std() > 0.3
+    assert clip.text_model.embeddings.token_embedding.weight.std() < 0.05
 
 
 def test_per_token_features_hold_the_captions_own_at_its_last_token(tiny_clip):

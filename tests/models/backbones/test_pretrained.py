@@ -1,4 +1,5 @@
 """Folders of transformers, whole and not."""
+
 import json
 import os
 
@@ -45,23 +46,33 @@ def change_config(folder, **changes):
 def test_the_log_tells_from_where_how_much_and_in_which_precision(folder, log):
     change_weights(folder, lambda w: {k: v.half() for k, v in w.items()})
     CLIPBackbone(pretrained=str(folder))
-    message, = log
+    (message,) = log
     assert message == f'CLIP from {folder}: all 78 tensors, none missing, none left over, stored in float16'
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda w: {k: v for k, v in w.items() if not k.startswith('text_model.')},
-     r'36 missing keys; the first ones:\n  text_model.embeddings.token_embedding.weight \(missing\)'),
-    (lambda w: {k: v for k, v in w.items() if k != 'logit_scale'}, r'1 missing keys.*\n  logit_scale '),
-    (lambda w: w | {'classifier.weight': torch.zeros(2)}, r'1 unexpected keys.*\n  classifier.weight'),
-    (lambda w: w | {'visual_projection.weight': torch.zeros(16, 32)},
-     r'1 keys of wrong shape.*\n  visual_projection.weight: \(16, 32\) instead of \(32, 32\)'),
-    (lambda w: {f'module.{k}': v for k, v in w.items()}, "78 missing keys, 78 (.|\n)*begin with 'module.'"),
-    (lambda w: {f'model.{k}': v for k, v in w.items()}, "78 missing keys, 78 (.|\n)*begin with 'model.'"),
-    (lambda w: {f'backbone.clip.{k}': v for k, v in w.items()}, "begin with 'backbone.clip.'"),
-    (lambda w: {k: v.to(torch.int8) for k, v in w.items()}, 'no floating-point tensors: .*int8'),
-    (lambda w: {k: v for k, v in w.items() if 'layers.1.' not in k}, '32 missing keys'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            lambda w: {k: v for k, v in w.items() if not k.startswith('text_model.')},
+            r'36 missing keys; the first ones:\n  text_model.embeddings.token_embedding.weight \(missing\)',
+        ),
+        (lambda w: {k: v for k, v in w.items() if k != 'logit_scale'}, r'1 missing keys.*\n  logit_scale '),
+        (lambda w: w | {'classifier.weight': torch.zeros(2)}, r'1 unexpected keys.*\n  classifier.weight'),
+        (
+            lambda w: w | {'visual_projection.weight': torch.zeros(16, 32)},
+            r'1 keys of wrong shape.*\n  visual_projection.weight: \(16, 32\) instead of \(32, 32\)',
+        ),
+        (
+            lambda w: {f'module.{k}': v for k, v in w.items()},
+            "78 missing keys, 78 (.|\n)*begin with 'module.'",
+        ),
+        (lambda w: {f'model.{k}': v for k, v in w.items()}, "78 missing keys, 78 (.|\n)*begin with 'model.'"),
+        (lambda w: {f'backbone.clip.{k}': v for k, v in w.items()}, "begin with 'backbone.clip.'"),
+        (lambda w: {k: v.to(torch.int8) for k, v in w.items()}, 'no floating-point tensors: .*int8'),
+        (lambda w: {k: v for k, v in w.items() if 'layers.1.' not in k}, '32 missing keys'),
+    ],
+)
 @pytest.mark.parametrize('name', ['model.safetensors', 'pytorch_model.bin'])
 def test_weights_that_are_not_those_of_the_config_are_refused(folder, change, message, name):
     change_weights(folder, change, name)
@@ -74,8 +85,14 @@ def test_every_form_of_the_weights_is_loaded(folder):
     expected = load_file(folder / 'model.safetensors')
     CLIPModel.from_pretrained(folder).save_pretrained(folder.parent / 'parts', max_shard_size='100KB')
     assert len(list(folder.parent.glob('parts/model-*'))) > 1
-    change_weights(folder, lambda w: {f'clip.{k}': v for k, v in w.items()} | {
-        'clip.text_model.embeddings.position_ids': torch.arange(24)[None]}, 'pytorch_model.bin')
+    change_weights(
+        folder,
+        lambda w: (
+            {f'clip.{k}': v for k, v in w.items()}
+            | {'clip.text_model.embeddings.position_ids': torch.arange(24)[None]}
+        ),
+        'pytorch_model.bin',
+    )
     for path in (folder, folder.parent / 'parts'):
         state = CLIPBackbone(pretrained=str(path)).clip.state_dict()
         assert state.keys() == expected.keys() and all(torch.equal(state[k], v) for k, v in expected.items())
@@ -102,7 +119,7 @@ def test_a_part_that_is_absent_or_elsewhere_is_named(folder):
 
 class RunsAFunction:
     def __reduce__(self):
-        return os.mkdir, ('harmed', )
+        return os.mkdir, ('harmed',)
 
 
 def test_code_in_the_weights_is_not_run(folder, monkeypatch):
@@ -120,8 +137,16 @@ def test_another_model_type_is_named(folder, kind):
         CLIPBackbone(pretrained=str(folder))
 
 
-@pytest.mark.parametrize('content', ['', '[]', '{"model_type": "clip", "text_config": 3}', '{' * 9999,
-                                     '{"model_type": "clip", "vision_config": {"hidden_size": -5}}'])
+@pytest.mark.parametrize(
+    'content',
+    [
+        '',
+        '[]',
+        '{"model_type": "clip", "text_config": 3}',
+        '{' * 9999,
+        '{"model_type": "clip", "vision_config": {"hidden_size": -5}}',
+    ],
+)
 def test_a_config_that_describes_no_clip_is_named(folder, content):
     (folder / 'config.json').write_text(content)
     with pytest.raises(OSError, match='clip/config.json'):
@@ -130,8 +155,12 @@ def test_a_config_that_describes_no_clip_is_named(folder, content):
 
 @pytest.mark.parametrize('where', [None, 'text_config', 'vision_config'])
 def test_a_folder_cannot_ask_for_code_of_the_hub(folder, log, where):
-    requests = dict(attn_implementation='someone/kernel', auto_map=dict(AutoModel='code.Model'),
-                    fusion_config=dict(x=1), transformers_weights='../x.safetensors')
+    requests = dict(
+        attn_implementation='someone/kernel',
+        auto_map=dict(AutoModel='code.Model'),
+        fusion_config=dict(x=1),
+        transformers_weights='../x.safetensors',
+    )
     config = json.loads((folder / 'config.json').read_text())
     change_config(folder, **(requests if where is None else {where: config[where] | requests}))
     loaded = CLIPBackbone(pretrained=str(folder)).clip
@@ -175,8 +204,9 @@ def test_a_name_on_the_hub_is_read_as_a_folder(folder, monkeypatch):
         CLIPBackbone(pretrained='someone/clip')
 
 
-@pytest.mark.parametrize('drop, add', [
-    ('.logit_scale', None), (None, 'backbone.clip.more'), ('backbone.', None)])
+@pytest.mark.parametrize(
+    'drop, add', [('.logit_scale', None), (None, 'backbone.clip.more'), ('backbone.', None)]
+)
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_part_of_a_backbone_is_refused_by_loaders_that_are_not_strict(tiny_clip, tmp_path, drop, add, prefix):
     model = torch.nn.Module()
@@ -199,19 +229,28 @@ def test_a_pretrained_backbone_may_be_left_alone_by_a_checkpoint(folder):
 
 
 def recognizer(backbone):
-    return Config(dict(model=dict(type='CLIP4ClipRetriever', backbone=dict(type='CLIPBackbone', **backbone),
-                                  adapter=dict(type='MeanAdapter'))))
+    return Config(
+        dict(
+            model=dict(
+                type='CLIP4ClipRetriever',
+                backbone=dict(type='CLIPBackbone', **backbone),
+                adapter=dict(type='MeanAdapter'),
+            )
+        )
+    )
 
 
 def test_mmaction2s_init_recognizer_gives_the_model_or_an_error(folder, tiny_clip, tmp_path):
     from mmaction.apis import init_recognizer
+
     trained = init_recognizer(recognizer(dict(config=tiny_clip)), device='cpu')
     torch.save(dict(state_dict=trained.state_dict()), tmp_path / 'trained.pth')
     with pytest.raises(ValueError, match='pretrained=None and no config.* init_recognizer sets'):
         init_recognizer(recognizer(dict(pretrained=str(folder))), str(tmp_path / 'trained.pth'), 'cpu')
     with pytest.raises(RuntimeError, match='keys of wrong shape'):
-        init_recognizer(recognizer(dict(config=tiny_clip | dict(projection_dim=16))),
-                        str(tmp_path / 'trained.pth'), 'cpu')
+        init_recognizer(
+            recognizer(dict(config=tiny_clip | dict(projection_dim=16))), str(tmp_path / 'trained.pth'), 'cpu'
+        )
     again = init_recognizer(recognizer(dict(config=tiny_clip)), str(tmp_path / 'trained.pth'), 'cpu')
     for key, value in trained.state_dict().items():
         assert torch.equal(again.state_dict()[key], value)
@@ -227,8 +266,9 @@ def test_init_cfg_needs_the_whole_backbone_and_says_what_it_loads(tiny_clip, tmp
 
     def init(content, **kwargs):
         torch.save(content, tmp_path / 'c.pth')
-        backbone = CLIPBackbone(config=tiny_clip, init_cfg=dict(
-            type='Pretrained', checkpoint=str(tmp_path / 'c.pth'), **kwargs))
+        backbone = CLIPBackbone(
+            config=tiny_clip, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'c.pth'), **kwargs)
+        )
         backbone.init_weights()
         return backbone
 

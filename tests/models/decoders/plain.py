@@ -1,4 +1,5 @@
 """Languages with known probabilities, and searches through them written out in plain Python."""
+
 import itertools
 import math
 
@@ -29,16 +30,24 @@ class TableModel(GPT2PreTrainedModel, GenerationMixin):
     def forward(self, input_ids, rows, attention_mask=None, return_dict=True):
         assert input_ids.dtype == torch.int64
         self.steps.append(len(rows))
-        logits = [self.logits(row, tuple(prefix))
-                  for row, prefix in zip(rows.tolist(), input_ids.tolist(), strict=True)]
+        logits = [
+            self.logits(row, tuple(prefix))
+            for row, prefix in zip(rows.tolist(), input_ids.tolist(), strict=True)
+        ]
         return CausalLMOutput(logits=torch.from_numpy(np.stack(logits))[:, None])
 
 
 def run(rows, logits=logits_after, start=0, end=1, seeds=None, model=None, **options):
     """Generate captions of rows of a table."""
     first = torch.full((len(rows),), start) if isinstance(start, int) else torch.tensor(start)
-    return generate(model or TableModel(logits), dict(rows=torch.tensor(list(rows))), first, end,
-                    GenerationOptions(**options), seeds)
+    return generate(
+        model or TableModel(logits),
+        dict(rows=torch.tensor(list(rows))),
+        first,
+        end,
+        GenerationOptions(**options),
+        seeds,
+    )
 
 
 def log_probs_after(row, prefix, logits=logits_after):
@@ -63,22 +72,29 @@ def score_every_caption(row, start, end, most, least, penalty, vocabulary, logit
     for length in range(least, most + 1):
         for tokens in itertools.product(others, repeat=length):
             whole = tokens if length == most else (*tokens, end)
-            total = sum(log_probs_after(row, (start, *whole[:i]), logits)[token]
-                        for i, token in enumerate(whole))
+            total = sum(
+                log_probs_after(row, (start, *whole[:i]), logits)[token] for i, token in enumerate(whole)
+            )
             scores[tokens] = total / len(whole) ** penalty
     return scores
 
 
-def search(row, start, end, beams, most, least=0, penalty=1., ngram=0, logits=logits_after):
+def search(row, start, end, beams, most, least=0, penalty=1.0, ngram=0, logits=logits_after):
     """Follow ``beams`` prefixes until as many captions are finished; return the best one and its score."""
-    running, finished = [(0., ())], []
+    running, finished = [(0.0, ())], []
     for length in range(1, most + 1):
-        candidates = sorted(((total + log_prob, tokens, token) for total, tokens in running
-                             for token, log_prob in enumerate(log_probs_after(row, (start, *tokens), logits))
-                             if allowed(tokens, token, end, least, ngram)), reverse=True)
+        candidates = sorted(
+            (
+                (total + log_prob, tokens, token)
+                for total, tokens in running
+                for token, log_prob in enumerate(log_probs_after(row, (start, *tokens), logits))
+                if allowed(tokens, token, end, least, ngram)
+            ),
+            reverse=True,
+        )
         for total, tokens, token in candidates[:beams]:
             if token == end or length == most:
-                finished.append((total / length ** penalty, tokens if token == end else (*tokens, token)))
+                finished.append((total / length**penalty, tokens if token == end else (*tokens, token)))
         running = [(total, (*tokens, token)) for total, tokens, token in candidates if token != end][:beams]
         if len(finished) >= beams:
             break

@@ -3,6 +3,7 @@
 Parameters come as a dict of float64 tensors under the decoder's own names, beside them the
 ``words`` (K, W) and ``positions`` (P, W) that it embeds by. Nothing here is padded.
 """
+
 import math
 
 import torch
@@ -39,12 +40,16 @@ def block(w, name, hidden, frames, heads):
     shown = [linear(w, f'{name}.crossattention.c_attn', f).split(width) for f in frames]
     outputs = []
     for i, x in enumerate(hidden):
-        query, past = mixed[i][0], mixed[:i + 1]  # a word sees itself and those before it
-        x = x + linear(w, f'{name}.attn.c_proj', attend(
-            query, [k for _, k, _ in past], [v for _, _, v in past], heads))
+        query, past = mixed[i][0], mixed[: i + 1]  # a word sees itself and those before it
+        x = x + linear(
+            w, f'{name}.attn.c_proj', attend(query, [k for _, k, _ in past], [v for _, _, v in past], heads)
+        )
         query = linear(w, f'{name}.crossattention.q_attn', norm(w, f'{name}.ln_cross_attn', x))
-        x = x + linear(w, f'{name}.crossattention.c_proj', attend(
-            query, [k for k, _ in shown], [v for _, v in shown], heads))
+        x = x + linear(
+            w,
+            f'{name}.crossattention.c_proj',
+            attend(query, [k for k, _ in shown], [v for _, v in shown], heads),
+        )
         inner = gelu(linear(w, f'{name}.mlp.c_fc', norm(w, f'{name}.ln_2', x)))
         outputs.append(x + linear(w, f'{name}.mlp.c_proj', inner))
     return outputs

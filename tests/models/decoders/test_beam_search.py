@@ -13,11 +13,17 @@ TINY = partial(logits_after, vocabulary=4)
 @pytest.mark.parametrize('least, most', [(0, 4), (2, 4), (0, 1), (1, 2), (3, 3)])
 def test_a_wide_beam_is_an_exhaustive_search(penalty, least, most):
     rows = range(6)
-    found = run(rows, TINY, beam_size=4 * 3 ** (most - 1), length_penalty=penalty, max_new_tokens=most,
-                min_new_tokens=least)
+    found = run(
+        rows,
+        TINY,
+        beam_size=4 * 3 ** (most - 1),
+        length_penalty=penalty,
+        max_new_tokens=most,
+        min_new_tokens=least,
+    )
     for row, tokens, score in zip(rows, captions(found), found.scores.tolist()):
         every = score_every_caption(row, 0, 1, most, least, penalty, 4, TINY)
-        assert len(every) == sum(3 ** n for n in range(least, most + 1))
+        assert len(every) == sum(3**n for n in range(least, most + 1))
         assert tokens == max(every, key=every.get)
         assert score == pytest.approx(every[tokens], rel=1e-5)
 
@@ -27,8 +33,14 @@ def test_a_wide_beam_is_an_exhaustive_search(penalty, least, most):
 @pytest.mark.parametrize('least, ngram', [(0, 0), (3, 0), (2, 1), (5, 2)])
 def test_a_narrow_beam_is_the_plain_search(penalty, beams, least, ngram):
     rows = range(12)
-    found = run(rows, beam_size=beams, length_penalty=penalty, max_new_tokens=5, min_new_tokens=least,
-                no_repeat_ngram=ngram)
+    found = run(
+        rows,
+        beam_size=beams,
+        length_penalty=penalty,
+        max_new_tokens=5,
+        min_new_tokens=least,
+        no_repeat_ngram=ngram,
+    )
     plain = [search(row, 0, 1, beams, 5, least, penalty, ngram) for row in rows]
     assert captions(found) == [tokens for tokens, _ in plain]
     assert found.scores.tolist() == pytest.approx([score for _, score in plain], rel=1e-5)
@@ -49,7 +61,7 @@ def test_one_beam_is_greedy_search(penalty):
     greedy = run(rows, method='greedy', **options)
     assert captions(beam) == captions(greedy)
     lengths = torch.tensor([min(len(tokens) + 1, 7) for tokens in captions(greedy)])
-    torch.testing.assert_close(beam.scores, greedy.scores / lengths ** penalty)
+    torch.testing.assert_close(beam.scores, greedy.scores / lengths**penalty)
 
 
 def test_a_batch_of_32_finds_what_32_batches_of_one_find():
@@ -121,6 +133,9 @@ def test_rules_that_leave_no_caption_are_refused():
     def no_word_but_two(row, prefix):
         return np.float32([-np.inf, 0, 0, 0, -np.inf, -np.inf])
 
-    with pytest.raises(ValueError, match=r'no caption keeps the rules in rows \[0, 1\]: min_new_tokens=4 and '
-                                         'no_repeat_ngram=1'):
+    with pytest.raises(
+        ValueError,
+        match=r'no caption keeps the rules in rows \[0, 1\]: min_new_tokens=4 and '
+        'no_repeat_ngram=1',
+    ):
         run(range(2), no_word_but_two, beam_size=2, max_new_tokens=5, min_new_tokens=4, no_repeat_ngram=1)

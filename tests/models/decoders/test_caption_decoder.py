@@ -13,8 +13,10 @@ from . import plain_decoder
 
 HEADS = 4
 WAYS = dict(
-    tied=dict(), shorter_vocabulary=dict(vocab_size=400),
-    free=dict(tie_embeddings=False, vocab_size=50, max_positions=9, width=24, num_layers=1))
+    tied=dict(),
+    shorter_vocabulary=dict(vocab_size=400),
+    free=dict(tie_embeddings=False, vocab_size=50, max_positions=9, width=24, num_layers=1),
+)
 TOKENS = torch.tensor([[0, 7, 30, 2, 1], [0, 9, 1, 1, 1], [0, 4, 4, 1, 0]])
 WORDS, FRAMES = [5, 3, 4], [3, 1, 2]
 
@@ -26,9 +28,11 @@ def mask(lengths):
 def build(tiny_clip, **kwargs):
     tiny_clip['projection_dim'] = kwargs.pop('frame_width', 32)
     model = nn.Module()
-    model.backbone = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=.3))
-    model.decoder = MODELS.build(dict(dict(type='CaptionDecoder', num_layers=2, num_heads=HEADS), **kwargs),
-                                 default_args=dict(backbone=model.backbone))
+    model.backbone = CLIPBackbone(config=tiny_clip, embedding_std=dict(text=0.3))
+    model.decoder = MODELS.build(
+        dict(dict(type='CaptionDecoder', num_layers=2, num_heads=HEADS), **kwargs),
+        default_args=dict(backbone=model.backbone),
+    )
     return model.eval()
 
 
@@ -47,7 +51,7 @@ def test_logits_and_gradients_equal_the_formula_in_float64(tiny_clip, way, frame
     model = build(tiny_clip, frame_width=frame_width, **WAYS[way]).double()
     decoder = model.decoder
     for parameter in decoder.parameters():
-        nn.init.normal_(parameter, std=.3)
+        nn.init.normal_(parameter, std=0.3)
     tokens, text_mask, frames, frame_mask = inputs(frame_width, torch.float64)
     weights = {k: v.detach().clone().requires_grad_() for k, v in decoder.state_dict().items()}
     if way == 'free':
@@ -57,9 +61,15 @@ def test_logits_and_gradients_equal_the_formula_in_float64(tiny_clip, way, frame
     logits = decoder(tokens, text_mask, frames, frame_mask)
     real, total = text_mask.bool(), 0
     for n in range(3):
-        expected = plain_decoder.decode(weights, words[:decoder.vocab_size], positions, tokens[n, :WORDS[n]],
-                                frames[n, :FRAMES[n]], HEADS)
-        torch.testing.assert_close(logits[n, :WORDS[n]], expected)
+        expected = plain_decoder.decode(
+            weights,
+            words[: decoder.vocab_size],
+            positions,
+            tokens[n, : WORDS[n]],
+            frames[n, : FRAMES[n]],
+            HEADS,
+        )
+        torch.testing.assert_close(logits[n, : WORDS[n]], expected)
         total = total + (expected * expected.detach().cos()).sum()
     total.backward()
     (logits[real] * logits[real].detach().cos()).sum().backward()
@@ -76,7 +86,7 @@ def test_padding_of_words_and_frames_changes_nothing(tiny_clip):
     decoder = build(tiny_clip).decoder
     tokens, text_mask, frames, frame_mask = inputs()
     expected = decoder(tokens, text_mask, frames, frame_mask)[text_mask.bool()]
-    noisy = torch.where(frame_mask.bool()[..., None], frames, torch.tensor(50.))
+    noisy = torch.where(frame_mask.bool()[..., None], frames, torch.tensor(50.0))
     noisy = torch.cat([noisy, torch.randn(3, 2, 32)], dim=1)
     more = torch.cat([torch.where(text_mask.bool(), tokens, 99), torch.full((3, 4), 98)], dim=1)
     out = decoder(more, nn.functional.pad(text_mask, (0, 4)), noisy, nn.functional.pad(frame_mask, (0, 2)))
@@ -88,7 +98,7 @@ def test_padding_of_words_and_frames_changes_nothing(tiny_clip):
 def test_generation_with_a_cache_gives_what_the_whole_caption_gives(tiny_clip, way, method):
     decoder = build(tiny_clip, **WAYS[way]).decoder
     for parameter in decoder.parameters():
-        nn.init.normal_(parameter, std=.3)
+        nn.init.normal_(parameter, std=0.3)
     frames, frame_mask = torch.randn(8, 3, 32), mask(FRAMES * 2 + [3, 1])
     options = GenerationOptions(7, method=method, beam_size=3)
     found = decoder.generate(frames, frame_mask, 0, 1, options)
@@ -97,7 +107,8 @@ def test_generation_with_a_cache_gives_what_the_whole_caption_gives(tiny_clip, w
         one, whole = slice(v, v + 1), caption.shape[1] - 1
         logits = decoder(caption, torch.ones_like(caption), frames[one], frame_mask[one])[0, :whole]
         score = logits.log_softmax(dim=1).gather(1, caption[0, 1:, None]).sum() / (
-            whole if method == 'beam' else 1)
+            whole if method == 'beam' else 1
+        )
         assert found.scores[v].item() == pytest.approx(score.item(), rel=1e-4)
         if method == 'greedy':
             assert logits.argmax(dim=1).tolist() == caption[0, 1:].tolist()
@@ -150,17 +161,24 @@ def test_embeddings_stay_tied_in_a_copy_and_in_another_precision(tiny_clip):
     assert model.decoder(tokens, text_mask, frames, frame_mask).ne(0).any()
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(width=64), 'width=64 of CaptionDecoder does not fit .* 1000 tokens and 24 positions of width 32'),
-    (dict(vocab_size=1001), 'vocab_size=1001 of CaptionDecoder does not fit .* 1000 tokens'),
-    (dict(max_positions=77), 'max_positions=77 of CaptionDecoder does not fit .* 24 positions'),
-    (dict(tie_embeddings=False), 'needs vocab_size'),
-    (dict(num_heads=5), 'num_heads=5 of CaptionDecoder does not divide its width=32'),
-    (dict(num_heads=0), 'num_heads of CaptionDecoder must be an integer from 1 on, got 0'),
-    (dict(num_layers=0), 'num_layers of CaptionDecoder must be an integer from 1 on, got 0'),
-    (dict(width=0), 'width of CaptionDecoder must be an integer from 1 on, got 0'),
-    (dict(max_positions=-1), 'max_positions of CaptionDecoder must be an integer from 1 on, got -1'),
-    (dict(vocab_size='9'), "vocab_size of CaptionDecoder must be an integer from 1 on, got '9'")])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (
+            dict(width=64),
+            'width=64 of CaptionDecoder does not fit .* 1000 tokens and 24 positions of width 32',
+        ),
+        (dict(vocab_size=1001), 'vocab_size=1001 of CaptionDecoder does not fit .* 1000 tokens'),
+        (dict(max_positions=77), 'max_positions=77 of CaptionDecoder does not fit .* 24 positions'),
+        (dict(tie_embeddings=False), 'needs vocab_size'),
+        (dict(num_heads=5), 'num_heads=5 of CaptionDecoder does not divide its width=32'),
+        (dict(num_heads=0), 'num_heads of CaptionDecoder must be an integer from 1 on, got 0'),
+        (dict(num_layers=0), 'num_layers of CaptionDecoder must be an integer from 1 on, got 0'),
+        (dict(width=0), 'width of CaptionDecoder must be an integer from 1 on, got 0'),
+        (dict(max_positions=-1), 'max_positions of CaptionDecoder must be an integer from 1 on, got -1'),
+        (dict(vocab_size='9'), "vocab_size of CaptionDecoder must be an integer from 1 on, got '9'"),
+    ],
+)
 def test_arguments_that_do_not_fit_are_refused(tiny_clip, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(tiny_clip, **kwargs)
@@ -175,7 +193,7 @@ def test_captions_that_do_not_fit_are_refused(tiny_clip):
         decoder(tokens.repeat(1, 2), text_mask.repeat(1, 2), frames, frame_mask)
 
 
-@pytest.mark.parametrize('dropout', [0., .5])
+@pytest.mark.parametrize('dropout', [0.0, 0.5])
 def test_dropout_is_random_in_training_only(tiny_clip, dropout):
     decoder = build(tiny_clip, dropout=dropout).decoder
     once, twice = (decoder(*inputs_) for inputs_ in [inputs()] * 2)
@@ -189,6 +207,7 @@ def test_dropout_is_random_in_training_only(tiny_clip, dropout):
 
 def test_three_layers_are_the_default(tiny_clip):
     torch.manual_seed(0)
-    decoder = MODELS.build(dict(type='CaptionDecoder'),
-                           default_args=dict(backbone=CLIPBackbone(config=tiny_clip)))
+    decoder = MODELS.build(
+        dict(type='CaptionDecoder'), default_args=dict(backbone=CLIPBackbone(config=tiny_clip))
+    )
     assert len(decoder.transformer.h) == 3

@@ -62,7 +62,7 @@ def test_no_ngram_comes_twice(method, ngram):
         return logits
 
     def repeats(caption):
-        grams = [caption[i:i + ngram] for i in range(len(caption) - ngram + 1)]
+        grams = [caption[i : i + ngram] for i in range(len(caption) - ngram + 1)]
         return len(grams) - len(set(grams))
 
     repeated = run(method, counts_round, start=(4, 4), max_new_tokens=9)
@@ -72,9 +72,9 @@ def test_no_ngram_comes_twice(method, ngram):
     for caption in captions(found):
         assert len(caption) == most and repeats(caption) == 0
         if method['method'] != 'beam':  # which finds a better caption than one that begins like this
-            assert caption[:2 + ngram] == (2, 3, 4, 2, 3)[:2 + ngram]
+            assert caption[: 2 + ngram] == (2, 3, 4, 2, 3)[: 2 + ngram]
     if method['method'] == 'beam':
-        best = [plain.search(row, 4, 1, 2, most, 0, 1., ngram, counts_round)[0] for row in range(2)]
+        best = [plain.search(row, 4, 1, 2, most, 0, 1.0, ngram, counts_round)[0] for row in range(2)]
         assert captions(found) == best
 
 
@@ -114,13 +114,20 @@ def test_tokens_that_the_decoder_rules_out_are_never_taken(method):
 
 
 @each_method
-@pytest.mark.parametrize('options, message', [
-    (dict(end=-1), 'end must be from 0 on and below 6, the size of the vocabulary, got -1'),
-    (dict(end=6), 'end must be from 0 on and below 6, the size of the vocabulary, got 6'),
-    (dict(start=(0, 6)), 'a token of start must be from 0 on and below 6, .*, got 6'),
-    (dict(start=(-2, 0)), 'a token of start must be from 0 on and below 6, .*, got -2'),
-    (dict(start=((0, 0), (0, 0))), r'start must be one token a row, \(B,\) int64, got \(2, 2\) torch.int64'),
-    (dict(start=(0., 1.)), r'start must be one token a row, \(B,\) int64, got \(2,\) torch.float32')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(end=-1), 'end must be from 0 on and below 6, the size of the vocabulary, got -1'),
+        (dict(end=6), 'end must be from 0 on and below 6, the size of the vocabulary, got 6'),
+        (dict(start=(0, 6)), 'a token of start must be from 0 on and below 6, .*, got 6'),
+        (dict(start=(-2, 0)), 'a token of start must be from 0 on and below 6, .*, got -2'),
+        (
+            dict(start=((0, 0), (0, 0))),
+            r'start must be one token a row, \(B,\) int64, got \(2, 2\) torch.int64',
+        ),
+        (dict(start=(0.0, 1.0)), r'start must be one token a row, \(B,\) int64, got \(2,\) torch.float32'),
+    ],
+)
 def test_arguments_out_of_range_are_refused(method, options, message):
     with pytest.raises(ValueError, match=message):
         run(method, **options)

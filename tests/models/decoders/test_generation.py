@@ -14,9 +14,18 @@ from .plain import TableModel, captions, log_probs_after, logits_after, run, sea
 @pytest.fixture(scope='module')
 def gpt2():
     torch.manual_seed(2)
-    model = GPT2LMHeadModel(GPT2Config(
-        vocab_size=24, n_positions=24, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=1,
-        initializer_range=0.3)).eval()
+    model = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=24,
+            n_positions=24,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            bos_token_id=0,
+            eos_token_id=1,
+            initializer_range=0.3,
+        )
+    ).eval()
     model.transformer.wte.weight.data[1] *= 2  # so that captions end, and at different times
     model.generation_config.pad_token_id = 1
     return model
@@ -29,7 +38,7 @@ def strip(sequences, end=1):
     """Read transformers' sequences as captions."""
     read = []
     for tokens in sequences[:, 1:].tolist():
-        read.append(tuple(tokens[:tokens.index(end)] if end in tokens else tokens))
+        read.append(tuple(tokens[: tokens.index(end)] if end in tokens else tokens))
     return read
 
 
@@ -82,14 +91,15 @@ def test_a_sample_depends_on_its_seed_alone():
 
 def test_a_samples_score_is_its_log_probability_before_temperature_and_cuts():
     rows = range(12)
-    found = run(rows, seeds=rows, method='sample', temperature=2, top_k=4, top_p=.9, max_new_tokens=6)
+    found = run(rows, seeds=rows, method='sample', temperature=2, top_k=4, top_p=0.9, max_new_tokens=6)
     for row, tokens, score in zip(rows, captions(found), found.scores.tolist()):
         whole = tokens if len(tokens) == 6 else (*tokens, 1)
         assert score == pytest.approx(
-            sum(log_probs_after(row, (0, *whole[:i]))[token] for i, token in enumerate(whole)), rel=1e-5)
+            sum(log_probs_after(row, (0, *whole[:i]))[token] for i, token in enumerate(whole)), rel=1e-5
+        )
 
 
-def cut(probs, temperature=1., top_k=6, top_p=1.):
+def cut(probs, temperature=1.0, top_k=6, top_p=1.0):
     """Change a distribution as asked, in plain Python."""
     probs = [math.exp(math.log(p) / temperature) for p in probs]
     ranked = sorted(range(6), key=lambda token: -probs[token])[:top_k]
@@ -102,9 +112,18 @@ def cut(probs, temperature=1., top_k=6, top_p=1.):
     return [probs[token] / total if token in kept else 0 for token in range(6)]
 
 
-@pytest.mark.parametrize('options', [
-    {}, dict(temperature=2.), dict(temperature=.5), dict(top_k=3), dict(top_p=.8), dict(top_p=.1),
-    dict(temperature=3, top_k=5, top_p=.9)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        dict(temperature=2.0),
+        dict(temperature=0.5),
+        dict(top_k=3),
+        dict(top_p=0.8),
+        dict(top_p=0.1),
+        dict(temperature=3, top_k=5, top_p=0.9),
+    ],
+)
 def test_tokens_are_drawn_with_their_probabilities(options):
     draws = 3000
     rows = [1] * draws
@@ -134,8 +153,8 @@ def test_sampling_needs_a_seed_a_row(seeds):
 
 def test_a_way_is_chosen_by_its_name():
     write = partial(run, range(4), max_new_tokens=5)
-    plain = [search(row, 0, 1, 3, 5, penalty=.5)[0] for row in range(4)]
-    assert captions(write(beam_size=3, length_penalty=.5)) == plain
+    plain = [search(row, 0, 1, 3, 5, penalty=0.5)[0] for row in range(4)]
+    assert captions(write(beam_size=3, length_penalty=0.5)) == plain
     assert captions(write(method='greedy')) == [search(row, 0, 1, 1, 5)[0] for row in range(4)]
     with pytest.raises(ValueError, match="method must be one of .* got 'best'"):
         write(method='best')
@@ -148,8 +167,8 @@ def test_logits_of_the_tables_differ_from_prefix_to_prefix():
 
 def test_a_share_is_cut_from_what_the_most_probable_tokens_leave():
     def logits(row, prefix):  # of the two best, 0.4 alone holds 0.6; of all tokens only both do
-        return np.log(np.float32([.02, 1e-6, .4, .2, .19, .19]))
+        return np.log(np.float32([0.02, 1e-6, 0.4, 0.2, 0.19, 0.19]))
 
     rows = range(200)
-    found = run(rows, logits, seeds=list(rows), method='sample', top_k=2, top_p=.6, max_new_tokens=1)
-    assert set(captions(found)) == {(2, )}
+    found = run(rows, logits, seeds=list(rows), method='sample', top_k=2, top_p=0.6, max_new_tokens=1)
+    assert set(captions(found)) == {(2,)}

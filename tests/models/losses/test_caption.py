@@ -13,7 +13,7 @@ TOKENS = torch.tensor([[0, 3, 4, 1], [0, 2, 1, 0], [0, 4, 2, 1], [0, 1, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 0, 0]])
 
 
-def plain(logits, smoothing=0.):
+def plain(logits, smoothing=0.0):
     """The mean over what follows each real token, one token at a time."""
     terms = []
     for row, tokens, mask in zip(logits.double().tolist(), TOKENS.tolist(), MASK.tolist()):
@@ -25,10 +25,10 @@ def plain(logits, smoothing=0.):
     return sum(terms) / len(terms)
 
 
-@pytest.mark.parametrize('smoothing', [0., .1])
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
 def test_the_loss_is_the_mean_over_real_next_tokens(smoothing):
     logits = torch.randn(4, 4, 5)
-    loss, = CaptionCrossEntropy(smoothing)(logits, TOKENS, MASK).values()
+    (loss,) = CaptionCrossEntropy(smoothing)(logits, TOKENS, MASK).values()
     assert loss.item() == pytest.approx(plain(logits, smoothing), rel=1e-5)
 
 
@@ -52,7 +52,7 @@ def test_a_share_that_is_none_is_refused():
 
 def loss_and_gradient(model, layer, share):
     hidden = torch.randn(4, 4, 3, generator=torch.Generator().manual_seed(0))
-    loss, = CaptionCrossEntropy()(model(hidden[share]), TOKENS[share], MASK[share]).values()
+    (loss,) = CaptionCrossEntropy()(model(hidden[share]), TOKENS[share], MASK[share]).values()
     loss.backward()
     return loss.detach(), layer.weight.grad
 
@@ -67,8 +67,9 @@ def worker(rank, port, out):
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
     layer = make_layer()
-    out[rank] = loss_and_gradient(torch.nn.parallel.DistributedDataParallel(layer), layer,
-                                  slice(0, 3) if rank == 0 else slice(3, 4))
+    out[rank] = loss_and_gradient(
+        torch.nn.parallel.DistributedDataParallel(layer), layer, slice(0, 3) if rank == 0 else slice(3, 4)
+    )
     dist.destroy_process_group()
 
 

@@ -15,7 +15,7 @@ def plain_loss(logits, video_index):
         return values[i] - math.log(sum(math.exp(v) for v in values))
 
     t2v = -sum(log_softmax(logits[n], video_index[n]) for n in captions) / len(captions)
-    v2t = 0.
+    v2t = 0.0
     for v in videos:
         own = [n for n in captions if video_index[n] == v]
         column = [logits[n][v] for n in captions]
@@ -40,7 +40,10 @@ def test_several_captions_share_the_target_of_their_video():
 
 def test_weight_scales_both_terms():
     logits, video_index = torch.randn(3, 3), torch.arange(3)
-    once, twice = SymmetricContrastiveLoss()(logits, video_index), SymmetricContrastiveLoss(2.)(logits, video_index)
+    once, twice = (
+        SymmetricContrastiveLoss()(logits, video_index),
+        SymmetricContrastiveLoss(2.0)(logits, video_index),
+    )
     torch.testing.assert_close(2 * once['loss_t2v'], twice['loss_t2v'])
     torch.testing.assert_close(2 * once['loss_v2t'], twice['loss_v2t'])
 
@@ -49,7 +52,7 @@ def test_two_items_of_one_video_are_right_answers_to_each_other():
     logits, video_index = torch.randn(3, 3), torch.arange(3)
     losses = SymmetricContrastiveLoss()(logits, video_index, video_key=torch.tensor([7, 5, 7]))
     rows, columns = logits.double().log_softmax(1), logits.double().log_softmax(0)
-    half = torch.tensor([[.5, 0, .5], [0, 1, 0], [.5, 0, .5]]).double()
+    half = torch.tensor([[0.5, 0, 0.5], [0, 1, 0], [0.5, 0, 0.5]]).double()
     torch.testing.assert_close(losses['loss_t2v'].double(), -(half * rows).sum() / 3 / 2)
     torch.testing.assert_close(losses['loss_v2t'].double(), -(half * columns).sum() / 3 / 2)
 

@@ -28,7 +28,7 @@ def unequal(rank, port):
     text = torch.full((3 + rank, 2), float(rank), requires_grad=True)
     gathered = gather_with_grad(text)
     assert gathered[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1]
-    (gathered * torch.arange(7.)[:, None]).sum().backward()
+    (gathered * torch.arange(7.0)[:, None]).sum().backward()
     assert text.grad[:, 0].tolist() == ([0, 2, 4] if rank == 0 else [6, 8, 10, 12])
     video_index = torch.tensor([0, 0, 1] if rank == 0 else [0, 1, 2, 2])
     assert gather_video_index(video_index, 2 + rank).tolist() == [0, 0, 1, 2, 3, 4, 4]
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 def test_processes_may_hold_different_numbers_of_captions_and_frames():
-    mp.start_processes(unequal, (free_port(), ), nprocs=2, start_method='fork')
+    mp.start_processes(unequal, (free_port(),), nprocs=2, start_method='fork')
 
 
 def test_two_processes_give_the_gradient_of_one():

@@ -8,7 +8,7 @@ from mmclip4clip.models import MILNCELoss
 
 def plain_loss(logits, video_index):
     """The formula of the paper, pair by pair."""
-    logits, video_index, total = logits.tolist(), video_index.tolist(), 0.
+    logits, video_index, total = logits.tolist(), video_index.tolist(), 0.0
     videos = range(len(logits[0]))
     for v in videos:
         bag = [n for n, video in enumerate(video_index) if video == v]
@@ -23,7 +23,7 @@ def plain_loss(logits, video_index):
 def test_it_is_the_formula(video_index):
     video_index = torch.tensor(video_index)
     logits = (3 * torch.randn(len(video_index), 3, dtype=torch.float64)).requires_grad_()
-    loss, = MILNCELoss(2.)(logits, video_index).values()
+    (loss,) = MILNCELoss(2.0)(logits, video_index).values()
     assert loss.item() == pytest.approx(2 * plain_loss(logits, video_index), rel=1e-12)
     loss.backward()
     assert torch.isfinite(logits.grad).all() and logits.grad.abs().sum() > 0
@@ -32,7 +32,7 @@ def test_it_is_the_formula(video_index):
 def test_two_items_of_one_video_share_their_bag():
     logits, video_index = torch.randn(3, 3), torch.arange(3)
     right = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 0, 1]]).bool()
-    total = 0.
+    total = 0.0
     for v in range(3):
         bag = [n for n in range(3) if right[n, v]]
         pairs = {(n, v) for n in range(3)} | {(n, w) for n in bag for w in range(3) if not right[n, w]}

@@ -12,18 +12,33 @@ def write(path, content):
 
 
 def test_a_video_has_all_its_sentences_from_0_to_the_duration_rounded_up(tmp_path):
-    path = write(tmp_path / 'val_1.json', {
-        'v_a': dict(duration=55.15, timestamps=[[0.28, 55.15], [0, 4]], sentences=['One.', '  Two.']),
-        'v_b': dict(duration=60.0, timestamps=[[0, 60]], sentences=['Three.'])})
-    assert read(path).entries == [dict(video='v_a', captions=['One.', 'Two.'], start=0, end=56),
-                                  dict(video='v_b', captions=['Three.'], start=0, end=60)]
+    path = write(
+        tmp_path / 'val_1.json',
+        {
+            'v_a': dict(duration=55.15, timestamps=[[0.28, 55.15], [0, 4]], sentences=['One.', '  Two.']),
+            'v_b': dict(duration=60.0, timestamps=[[0, 60]], sentences=['Three.']),
+        },
+    )
+    assert read(path).entries == [
+        dict(video='v_a', captions=['One.', 'Two.'], start=0, end=56),
+        dict(video='v_b', captions=['Three.'], start=0, end=60),
+    ]
 
 
-@pytest.mark.parametrize('content', [
-    [1], {'v_a': {}}, {'v_a': dict(sentences=['x'])}, {'v_a': dict(duration='long', sentences=['x'])},
-    {'v_a': dict(duration=float('nan'), sentences=['x'])}, {'v_a': dict(duration=True, sentences=['x'])},
-    {'v_a': dict(duration=9, sentences='letters')}, {'v_a': dict(duration=10**400, sentences=['x'])},
-    {'v_a': dict(duration=9, sentences={'x': 1})}])
+@pytest.mark.parametrize(
+    'content',
+    [
+        [1],
+        {'v_a': {}},
+        {'v_a': dict(sentences=['x'])},
+        {'v_a': dict(duration='long', sentences=['x'])},
+        {'v_a': dict(duration=float('nan'), sentences=['x'])},
+        {'v_a': dict(duration=True, sentences=['x'])},
+        {'v_a': dict(duration=9, sentences='letters')},
+        {'v_a': dict(duration=10**400, sentences=['x'])},
+        {'v_a': dict(duration=9, sentences={'x': 1})},
+    ],
+)
 def test_another_file_is_refused(tmp_path, content):
     with pytest.raises(ValueError, match=r'a.json is not of the form \{video: \{"duration"'):
         read(write(tmp_path / 'a.json', content))

@@ -11,7 +11,8 @@ ITEMS = [
     dict(video='1@N00_2_f.mov', description='a dog.', times=[[0, 0], [0, 0], [1, 1], [0, 0]]),
     dict(video='3@N00_4_e.', description='a cat', times=[[5, 5]] * 4),
     dict(video='1@N00_2_f.mp4', description='it runs', times=[[0, 0]] * 4),
-    dict(video='1@N00_2_f.mov', description='it sits', times=[[1, 4]] * 4)]
+    dict(video='1@N00_2_f.mov', description='it sits', times=[[1, 4]] * 4),
+]
 
 
 def write(path, content):
@@ -22,21 +23,27 @@ def write(path, content):
 def test_two_names_of_one_video_make_one_paragraph_of_its_first_31_seconds(tmp_path):
     assert read_paragraphs(write(tmp_path / 'a.json', ITEMS)).entries == [
         dict(video='1@N00_2_f.mov', captions=['a dog.', 'it runs', 'it sits'], start=0, end=31),
-        dict(video='3@N00_4_e.', captions=['a cat'], start=0, end=31)]
+        dict(video='3@N00_4_e.', captions=['a cat'], start=0, end=31),
+    ]
 
 
 def test_moments_are_windows_of_whole_chunks(tmp_path):
     assert read_moments(write(tmp_path / 'a.json', ITEMS)).entries == [
         dict(video='1@N00_2_f.mov', captions=['a dog.', 'it runs'], start=0, end=5),
         dict(video='3@N00_4_e.', captions=['a cat'], start=25, end=30),
-        dict(video='1@N00_2_f.mov', captions=['it sits'], start=5, end=25)]
+        dict(video='1@N00_2_f.mov', captions=['it sits'], start=5, end=25),
+    ]
 
 
-@pytest.mark.parametrize('times, window', [
-    ([[3, 3]], (15, 20)),  # the publisher's own example
-    ([[1, 4]], (5, 25)),
-    ([[4, 4], [0, 0], [0, 0], [4, 4], [4, 4]], (20, 25)),
-    ([[1, 2], [0, 0]], (5, 15))])  # the first of a tie
+@pytest.mark.parametrize(
+    'times, window',
+    [
+        ([[3, 3]], (15, 20)),  # the publisher's own example
+        ([[1, 4]], (5, 25)),
+        ([[4, 4], [0, 0], [0, 0], [4, 4], [4, 4]], (20, 25)),
+        ([[1, 2], [0, 0]], (5, 15)),
+    ],
+)  # the first of a tie
 def test_a_table_of_times_gives_the_window_most_annotators_chose(times, window):
     assert moment(times) == window
 
@@ -55,13 +62,22 @@ def test_names_that_are_not_listed_are_left_out_and_noted(tmp_path, read):
     assert captions.skipped == {'name not in names.txt': ['1@N00_2_f.mov'] * 2}
 
 
-@pytest.mark.parametrize('content', [
-    {'a': 1}, [1], [dict(video='a', times=[[0, 0]])], [dict(video='a', description='x', times=[])],
-    [dict(video='a', description='x', times=[['0', '0']])],
-    [dict(video='a', description='x', times=[[0.5, 1]])],
-    [dict(video='a', description='x', times=[[0, True]])],
-    [dict(video='a', description='x', times='0')], [dict(video='a', description='x', times=[[0, 10**400]])],
-    [dict(video=5, description='x', times=[[0, 0]])], {'video': 'a'}])
+@pytest.mark.parametrize(
+    'content',
+    [
+        {'a': 1},
+        [1],
+        [dict(video='a', times=[[0, 0]])],
+        [dict(video='a', description='x', times=[])],
+        [dict(video='a', description='x', times=[['0', '0']])],
+        [dict(video='a', description='x', times=[[0.5, 1]])],
+        [dict(video='a', description='x', times=[[0, True]])],
+        [dict(video='a', description='x', times='0')],
+        [dict(video='a', description='x', times=[[0, 10**400]])],
+        [dict(video=5, description='x', times=[[0, 0]])],
+        {'video': 'a'},
+    ],
+)
 def test_another_file_is_refused(tmp_path, content):
     path = write(tmp_path / 'a.json', content)
     with pytest.raises(ValueError, match=r'a.json is not of the form \[\{"video": name'):
@@ -87,8 +103,11 @@ def test_the_lists_are_needed_only_if_asked_for(tmp_path):
 
 def test_the_official_files_have_the_published_counts(data, tmp_path):
     reports = convert(splits(data / 'annotations/didemo'), tmp_path, tmp_path, ending='.mp4', strict=True)
-    counts = {r.split.name: (len({e['video'] for e in r.entries}), sum(len(e['captions']) for e in r.entries))
-              for r in reports if not r.absent}
+    counts = {
+        r.split.name: (len({e['video'] for e in r.entries}), sum(len(e['captions']) for e in r.entries))
+        for r in reports
+        if not r.absent
+    }
     assert counts['val'] == counts['moments_val'] == (1065, 4180)
     assert counts['test'] == counts['moments_test'] == (1004, 4021) and len(counts) == 4
     assert len(reports[1].entries) == 1065  # a paragraph a video

@@ -8,7 +8,8 @@ from mmclip4clip.preparation.converters.howto100m import read, read_ids, splits
 NARRATIONS = {
     'Z8xhli297v8': dict(start=[0.08, 7.37], end=[9.96, 16.98], text=['cut the onion', 'stir']),
     '-b': dict(start=[5], end=[4.5], text=['backwards']),
-    'c': dict(start=[1], end=[2], text=['fry'])}
+    'c': dict(start=[1], end=[2], text=['fry']),
+}
 
 
 def write(path, content):
@@ -21,7 +22,8 @@ def test_every_narration_has_its_window_inside_the_long_video(tmp_path):
     assert captions.entries == [
         dict(video='Z8xhli297v8', captions=['cut the onion'], start=0.08, end=9.96),
         dict(video='Z8xhli297v8', captions=['stir'], start=7.37, end=16.98),
-        dict(video='c', captions=['fry'], start=1, end=2)]
+        dict(video='c', captions=['fry'], start=1, end=2),
+    ]
     assert captions.skipped == {'a start that is not before the end': ['-b 5.0-4.5']}
 
 
@@ -36,8 +38,9 @@ def test_a_folder_of_tables_gives_the_same(tmp_path):
     assert sorted(one, key=str) == sorted(other, key=str) and len(one) == 3
 
 
-@pytest.mark.parametrize('content', [
-    'c\nno\n', 'video_id,category_1,rank\nc,Food and Entertaining,3\nno,Food,1\n'])
+@pytest.mark.parametrize(
+    'content', ['c\nno\n', 'video_id,category_1,rank\nc,Food and Entertaining,3\nno,Food,1\n']
+)
 def test_only_listed_videos_are_taken(tmp_path, content):
     source, ids = write(tmp_path / 'a.json', NARRATIONS), write(tmp_path / 'ids.csv', content)
     assert read_ids(ids) == ['c', 'no']
@@ -46,14 +49,18 @@ def test_only_listed_videos_are_taken(tmp_path, content):
     assert captions.skipped == {'listed in ids.csv, without narrations': ['no']}
 
 
-@pytest.mark.parametrize('content, message', [
-    ([1], 'AttributeError'),
-    ({'a': dict(start=[0], end=[1])}, "KeyError\\('text'\\)"),
-    ({'a': dict(start=[0, 1], end=[1, 2], text=['x'])}, 'a has 2 starts, 2 ends and 1 texts'),
-    ({'a': dict(start=['soon'], end=[1], text=['x'])}, 'could not convert string to float'),
-    ({'a': dict(start=[None], end=[1], text=['x'])}, 'TypeError'),
-    ({'a': dict(start='12', end='34', text='ab')}, "at 'a' TypeError.*expected list, got '12'"),
-    ({'a': dict(start=[0], end=[1], text={'x': 1})}, "at 'a' TypeError.*expected list")])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ([1], 'AttributeError'),
+        ({'a': dict(start=[0], end=[1])}, "KeyError\\('text'\\)"),
+        ({'a': dict(start=[0, 1], end=[1, 2], text=['x'])}, 'a has 2 starts, 2 ends and 1 texts'),
+        ({'a': dict(start=['soon'], end=[1], text=['x'])}, 'could not convert string to float'),
+        ({'a': dict(start=[None], end=[1], text=['x'])}, 'TypeError'),
+        ({'a': dict(start='12', end='34', text='ab')}, "at 'a' TypeError.*expected list, got '12'"),
+        ({'a': dict(start=[0], end=[1], text={'x': 1})}, "at 'a' TypeError.*expected list"),
+    ],
+)
 def test_another_file_is_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=rf'a.json is not of the form \{{video: \{{"start".*{message}'):
         read(write(tmp_path / 'a.json', content))
@@ -62,9 +69,11 @@ def test_another_file_is_refused(tmp_path, content, message):
 def test_a_long_video_is_one_file_of_many_windows(tmp_path):
     source = write(tmp_path / 'a.json', NARRATIONS)
     (tmp_path / 'Z8xhli297v8.webm').touch()
-    train, = convert(splits(source), tmp_path / 'out', tmp_path)
+    (train,) = convert(splits(source), tmp_path / 'out', tmp_path)
     assert [(e['video'], e['start']) for e in train.entries] == [
-        ('Z8xhli297v8.webm', .08), ('Z8xhli297v8.webm', 7.37)]
+        ('Z8xhli297v8.webm', 0.08),
+        ('Z8xhli297v8.webm', 7.37),
+    ]
     assert (tmp_path / 'out/train_missing.txt').read_text() == 'c\n'
 
 
@@ -72,8 +81,12 @@ def test_neighbours_in_time_join_the_captions_of_a_window(tmp_path):
     times, texts = [0, 2, 3, 9], ['a', 'b', 'c', 'd']
     source = write(tmp_path / 'a.json', {'v': dict(start=times, end=[t + 1 for t in times], text=texts)})
     assert [e['captions'] for e in read(source, neighbours=2).entries] == [
-        ['a', 'b', 'c'], ['b', 'c', 'a'], ['c', 'b', 'a'], ['d', 'c', 'b']]
-    split, = splits(source, neighbours=1)
+        ['a', 'b', 'c'],
+        ['b', 'c', 'a'],
+        ['c', 'b', 'a'],
+        ['d', 'c', 'b'],
+    ]
+    (split,) = splits(source, neighbours=1)
     assert [e['captions'] for e in split.read(*split.sources).entries][0] == ['a', 'b']
     with pytest.raises(ValueError, match='neighbours must not be negative, got -1'):
         splits(source, neighbours=-1)

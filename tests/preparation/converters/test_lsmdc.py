@@ -14,10 +14,13 @@ def line(clip, sentence):
 def test_sentences_of_one_clip_are_gathered_and_quotes_are_plain_text(tmp_path):
     path = tmp_path / 'a.csv'
     path.write_text(
-        line(CLIP, 'SOMEONE says, "Hi.') + line(OTHER, 'It\'s "over".') + line(CLIP, 'SOMEONE nods.'))
+        line(CLIP, 'SOMEONE says, "Hi.') + line(OTHER, 'It\'s "over".') + line(CLIP, 'SOMEONE nods.')
+    )
     captions = read(path)
-    assert captions.entries == [dict(video=CLIP, captions=['SOMEONE says, "Hi.', 'SOMEONE nods.']),
-                                dict(video=OTHER, captions=['It\'s "over".'])]
+    assert captions.entries == [
+        dict(video=CLIP, captions=['SOMEONE says, "Hi.', 'SOMEONE nods.']),
+        dict(video=OTHER, captions=['It\'s "over".']),
+    ]
 
 
 def test_dotted_names_are_found_in_the_folders_of_the_movies(tmp_path):
@@ -31,8 +34,9 @@ def test_dotted_names_are_found_in_the_folders_of_the_movies(tmp_path):
     assert not (tmp_path / 'out/train.json').exists()
 
 
-@pytest.mark.parametrize('content', [
-    'video_id,sentence\nvideo0,x\n', 'a\tb\tc\td\te\tf\tg\n', line('a', 'x') + 'b\ty\n'])
+@pytest.mark.parametrize(
+    'content', ['video_id,sentence\nvideo0,x\n', 'a\tb\tc\td\te\tf\tg\n', line('a', 'x') + 'b\ty\n']
+)
 def test_other_columns_are_refused(tmp_path, content):
     (tmp_path / 'a.csv').write_text(content)
     with pytest.raises(ValueError, match=r'a.csv is not of the form clip name.*: \d columns in '):

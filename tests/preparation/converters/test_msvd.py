@@ -19,19 +19,22 @@ def official(tmp_path):
 
 def test_words_are_joined_and_the_list_gives_the_order(official):
     captions = read(*official({'-a_3_4': [['a', 'dog']], 'b_1_2': [['two', 'men'], ['x']], 'c': [['y']]}))
-    assert captions.entries == [dict(video='b_1_2', captions=['two men', 'x']),
-                                dict(video='-a_3_4', captions=['a dog'])]
+    assert captions.entries == [
+        dict(video='b_1_2', captions=['two men', 'x']),
+        dict(video='-a_3_4', captions=['a dog']),
+    ]
     assert captions.skipped == {}
 
 
 def test_a_listed_video_without_a_caption_is_noted(official):
     captions = read(*official({'b_1_2': [['x'], []], '-a_3_4': []}))
     assert captions.skipped == {
-        'no text': ['b_1_2'], 'listed in train_list.txt, without a caption in raw-captions.pkl': ['-a_3_4']}
+        'no text': ['b_1_2'],
+        'listed in train_list.txt, without a caption in raw-captions.pkl': ['-a_3_4'],
+    }
 
 
-@pytest.mark.parametrize('captions', [
-    [['x']], {'b_1_2': ['a dog']}, {'b_1_2': [[1]]}, {'b_1_2': 5}, 'text'])
+@pytest.mark.parametrize('captions', [[['x']], {'b_1_2': ['a dog']}, {'b_1_2': [[1]]}, {'b_1_2': 5}, 'text'])
 def test_a_pickle_of_something_else_is_refused(official, captions):
     with pytest.raises(ValueError, match=r'raw-captions.pkl is not of the form \{video: \[\[word'):
         read(*official(captions))
@@ -58,8 +61,11 @@ def test_the_official_files_have_the_published_counts(data, tmp_path):
 def test_the_captions_of_real_clips_are_those_of_mmaction2s_form(data, tmp_path):
     clips = data / 'clips/msvd'
     reports = convert(splits(data / 'annotations/msvd'), tmp_path, clips)
-    converted = {k: v for name in ('train', 'val', 'test')
-                 for k, v in json.loads((tmp_path / f'{name}.json').read_text()).items()}
+    converted = {
+        k: v
+        for name in ('train', 'val', 'test')
+        for k, v in json.loads((tmp_path / f'{name}.json').read_text()).items()
+    }
     assert converted == json.loads((clips / 'captions.json').read_text())
     assert [len(r.missing) + len(r.entries) for r in reports] == [1200, 100, 670]
     assert len((tmp_path / 'test_missing.txt').read_text().splitlines()) == 668

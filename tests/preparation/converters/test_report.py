@@ -9,12 +9,22 @@ def test_counts_stand_beside_the_expected_ones_and_everything_left_out_is_said()
         captions.add(video, 'x')
     captions.add('a', '')
     train = Report(
-        Split('train', (), None, videos=1200), [], captions, entries=captions.entries[:2], missing=['c', 'd'],
-        several=[['a.mp4', 'a.avi', 'a.mov']])
+        Split('train', (), None, videos=1200),
+        [],
+        captions,
+        entries=captions.entries[:2],
+        missing=['c', 'd'],
+        several=[['a.mp4', 'a.avi', 'a.mov']],
+    )
     val = Report(Split('val', (), None, 1, 1), [Path('official/val.csv')])
     table, notes = format_reports([train, val]).split('┘\n')
     assert [cell.strip() for cell in table.splitlines()[3].strip('│').split('│')] == [
-        'train', '4 / 4', '1,200 / ?', '2 / 2', '2']
+        'train',
+        '4 / 4',
+        '1,200 / ?',
+        '2 / 2',
+        '2',
+    ]
     assert 'val' not in table
     assert notes.splitlines() == [
         'train: 1 left out, no text: a',
@@ -23,7 +33,8 @@ def test_counts_stand_beside_the_expected_ones_and_everything_left_out_is_said()
         'val: not converted, there is no official/val.csv',
         'WARNING: train: 1,200 videos are expected, but the official files have 4',
         'WARNING: train: 2 of 4 videos were not found, first c; what is measured without them does not '
-        'compare with figures of others']
+        'compare with figures of others',
+    ]
 
 
 def test_only_the_first_of_many_are_named():

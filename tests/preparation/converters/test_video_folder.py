@@ -14,10 +14,22 @@ def make(folder, *names):
     return VideoFolder(folder)
 
 
-@pytest.mark.parametrize('name, stem', [
-    ('video0', 'video0'), ('video0.mp4', 'video0'), ('a.MOV', 'a'), ('a.mov.mp4', 'a'), ('a/b.avi', 'a/b'),
-    (LSMDC, LSMDC), (LSMDC + '.avi', LSMDC), ('12@N07_3.', '12@N07_3'), ('12@N07_3..mp4', '12@N07_3'),
-    ('v.1', 'v.1'), ('.mp4', '.mp4')])
+@pytest.mark.parametrize(
+    'name, stem',
+    [
+        ('video0', 'video0'),
+        ('video0.mp4', 'video0'),
+        ('a.MOV', 'a'),
+        ('a.mov.mp4', 'a'),
+        ('a/b.avi', 'a/b'),
+        (LSMDC, LSMDC),
+        (LSMDC + '.avi', LSMDC),
+        ('12@N07_3.', '12@N07_3'),
+        ('12@N07_3..mp4', '12@N07_3'),
+        ('v.1', 'v.1'),
+        ('.mp4', '.mp4'),
+    ],
+)
 def test_only_endings_of_videos_are_stripped(name, stem):
     assert stem_of(name) == stem
 

@@ -19,7 +19,7 @@ def folder(tmp_path):
     (folder / 'empty.mp4').touch()
     write_sound(folder / 'song.mp4')
     whole = write_frames(tmp_path / 'whole.mp4', at_rate(30, 90), movflags='faststart')
-    cut(whole, folder / 'over.mp4', .7)
+    cut(whole, folder / 'over.mp4', 0.7)
     (folder / 'notes.txt').write_text('no video')
     return folder
 
@@ -33,8 +33,12 @@ def test_every_problem_is_reported_with_its_file(tool, folder, capsys):
     report = run(tool)
     assert report['videos'] == 7 and report['folder'] == 'videos'
     assert {kind: list(found) for kind, found in report.items() if isinstance(found, dict)} == {
-        'unreadable': ['empty.mp4'], 'frameless': ['song.mp4'], 'short': ['brief.mkv'],
-        'over-reporting': ['over.mp4'], 'duplicate': ['deeper/again.MP4']}
+        'unreadable': ['empty.mp4'],
+        'frameless': ['song.mp4'],
+        'short': ['brief.mkv'],
+        'over-reporting': ['over.mp4'],
+        'duplicate': ['deeper/again.MP4'],
+    }
     assert report['duplicate'] == {'deeper/again.MP4': 'the same as a.mp4'}
     assert '2 of 7 videos have no fault' in capsys.readouterr().out
 
@@ -82,11 +86,15 @@ def test_videos_in_linked_folders_are_checked_too(tool, folder, tmp_path):
     assert report['videos'] == 7 and list(report['duplicate']) == ['deeper/again.MP4']
 
 
-@pytest.mark.parametrize('name, content, message', [
-    ('report.json', '[1]', 'report.json exists and is no report on videos'),
-    ('report.json', 'notes', 'report.json exists and is no report on videos'),
-    ('report.jsonl', '{"caption": "mine"}\n', 'report.jsonl exists and holds no findings of a check'),
-    ('report.jsonl', 'notes', 'report.jsonl exists and holds no findings of a check')])
+@pytest.mark.parametrize(
+    'name, content, message',
+    [
+        ('report.json', '[1]', 'report.json exists and is no report on videos'),
+        ('report.json', 'notes', 'report.json exists and is no report on videos'),
+        ('report.jsonl', '{"caption": "mine"}\n', 'report.jsonl exists and holds no findings of a check'),
+        ('report.jsonl', 'notes', 'report.jsonl exists and holds no findings of a check'),
+    ],
+)
 def test_no_file_of_others_is_replaced(tool, folder, tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(SystemExit, match=message):
@@ -94,10 +102,14 @@ def test_no_file_of_others_is_replaced(tool, folder, tmp_path, name, content, me
     assert (tmp_path / name).read_text() == content
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('--samples', 0), 'num_frames must be at least 1, got 0'),
-    (('--backends', 'foo'), 'backends must be a list of one or more of'),
-    (('--workers', 0), '--workers must be at least 1, got 0')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('--samples', 0), 'num_frames must be at least 1, got 0'),
+        (('--backends', 'foo'), 'backends must be a list of one or more of'),
+        (('--workers', 0), '--workers must be at least 1, got 0'),
+    ],
+)
 def test_bad_arguments_are_named_before_anything_is_checked(tool, folder, capsys, arguments, message):
     with pytest.raises(SystemExit):
         run(tool, *arguments)

@@ -6,15 +6,17 @@ from ...videos import at_rate, write_frames
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / 'in/deep').mkdir(parents=True)
-    write_frames(tmp_path / 'in/a.mp4', at_rate(12., 24))
-    write_frames(tmp_path / 'in/deep/b.mkv', at_rate(12., 24))
+    write_frames(tmp_path / 'in/a.mp4', at_rate(12.0, 24))
+    write_frames(tmp_path / 'in/deep/b.mkv', at_rate(12.0, 24))
     return tmp_path
 
 
 def test_a_folder_is_compressed_once_and_names_stay(tool, folder, capsys):
     tool('dataset_converters/compress.py', 'in', 'out', '--workers', 2)
     assert {p.relative_to(folder / 'out').as_posix() for p in (folder / 'out').rglob('*.mp4')} == {
-        'a.mp4', 'deep/b.mp4'}
+        'a.mp4',
+        'deep/b.mp4',
+    }
     out = capsys.readouterr().out
     assert '2 compressed, 0 were there, 0 failed' in out and 'MiB became' in out
     (folder / 'out/a.mp4').unlink()
@@ -37,7 +39,7 @@ def test_suffixes_match_in_upper_and_lower_case(tool, folder, capsys):
 
 
 def test_two_videos_of_one_name_are_refused(tool, folder):
-    write_frames(folder / 'in/a.avi', at_rate(4., 8))
+    write_frames(folder / 'in/a.avi', at_rate(4.0, 8))
     with pytest.raises(SystemExit, match='would both become out/a.mp4'):
         tool('dataset_converters/compress.py', 'in', 'out')
 

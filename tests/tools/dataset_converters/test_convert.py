@@ -47,12 +47,17 @@ def test_a_second_run_needs_force(tool, table, tmp_path):
     assert json.loads((tmp_path / 'out/train.json').read_text()) == {'a.avi': ['a dog'], 'b.avi': ['a cat']}
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('msvd', '.'), 'msvd: none of the official files is there:\n  raw-captions.pkl'),
-    (('csv', 'train.csv', '--out', 'out'), 'csv: the folder of the videos, out/videos, does not exist'),
-    (('csv', 'train.csv', '--out', 'out', '--videos', 'clips', '--strict'),
-     'nothing was written, because of --strict'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('msvd', '.'), 'msvd: none of the official files is there:\n  raw-captions.pkl'),
+        (('csv', 'train.csv', '--out', 'out'), 'csv: the folder of the videos, out/videos, does not exist'),
+        (
+            ('csv', 'train.csv', '--out', 'out', '--videos', 'clips', '--strict'),
+            'nothing was written, because of --strict',
+        ),
+    ],
+)
 def test_errors_are_messages_without_a_traceback(tool, table, tmp_path, arguments, message):
     with pytest.raises(SystemExit, match=message):
         tool(CONVERT, *arguments)
@@ -70,12 +75,12 @@ def test_didemo_and_howto100m_have_their_own_options(tool, tmp_path):
     (tmp_path / 'val_data.json').write_text(json.dumps(items))
     (tmp_path / 'val_list.txt').write_text('a.mp4\n')
     tool(CONVERT, 'didemo', '.', '--assume-ending', '.mp4', '--listed')
-    entry, = json.loads((tmp_path / 'data/video_retrieval/didemo/val.json').read_text())
+    (entry,) = json.loads((tmp_path / 'data/video_retrieval/didemo/val.json').read_text())
     assert entry == dict(video='a.mp4', captions=['x'], start=0, end=31)
     (tmp_path / 'c.json').write_text(json.dumps({v: dict(start=[0], end=[1], text=['x']) for v in 'ab'}))
     (tmp_path / 'ids.txt').write_text('b\n')
     tool(CONVERT, 'howto100m', 'c.json', '--ids', 'ids.txt', '--assume-ending', '.mp4')
-    entry, = json.loads((tmp_path / 'data/video_retrieval/howto100m/train.json').read_text())
+    (entry,) = json.loads((tmp_path / 'data/video_retrieval/howto100m/train.json').read_text())
     assert entry == dict(video='b.mp4', captions=['x'], start=0, end=1)
 
 
@@ -87,14 +92,19 @@ def test_the_help_of_each_dataset_names_its_files(tool, dataset, capsys):
     assert CONVERTERS[dataset].__doc__.splitlines()[0] in said and '--force' in said
 
 
-@pytest.mark.parametrize('name, videos, captions, frames', [
-    ('msvd', 2, range(20, 81), 12),  # two of the clips are of the test split
-    ('activitynet', 1, [1], 64)])  # a paragraph
+@pytest.mark.parametrize(
+    'name, videos, captions, frames',
+    [
+        ('msvd', 2, range(20, 81), 12),  # two of the clips are of the test split
+        ('activitynet', 1, [1], 64),
+    ],
+)  # a paragraph
 def test_what_is_converted_from_real_files_is_what_the_config_reads(
-        tool, data, shapes, tmp_path, name, videos, captions, frames):
+    tool, data, shapes, tmp_path, name, videos, captions, frames
+):
     tool(CONVERT, name, data / 'annotations' / name, '--videos', data / 'clips' / name)
     (tmp_path / 'data/video_retrieval' / name / 'videos').symlink_to(data / 'clips' / name)
-    config, = (ROOT / 'configs/retrieval/clip4clip').glob(f'clip4clip_*_{name}-rgb.py')
+    (config,) = (ROOT / 'configs/retrieval/clip4clip').glob(f'clip4clip_*_{name}-rgb.py')
     dataset = Config.fromfile(config).test_dataloader.dataset
     dataset.pipeline[-2].tokenizer = str(shapes / 'tokenizer')
     dataset = DATASETS.build(dataset)
@@ -112,16 +122,23 @@ def test_a_converted_clip_with_dots_in_its_name_is_decoded(tool, shapes, pipelin
     shutil.copy(next((shapes / 'videos/test').iterdir()), video)
     (tmp_path / 'LSMDC16_challenge_1000_publictect.csv').write_text(f'{clip}\t0\t1\t0\t1\tSOMEONE nods.\n')
     tool(CONVERT, 'lsmdc', '.')
-    dataset = DATASETS.build(dict(
-        type='VideoCaptionDataset', ann_file='test.json', data_root='data/video_retrieval/lsmdc',
-        data_prefix=dict(video='videos'), test_mode=True, pipeline=pipeline))
+    dataset = DATASETS.build(
+        dict(
+            type='VideoCaptionDataset',
+            ann_file='test.json',
+            data_root='data/video_retrieval/lsmdc',
+            data_prefix=dict(video='videos'),
+            test_mode=True,
+            pipeline=pipeline,
+        )
+    )
     assert dataset[0]['data_samples'].captions == ['SOMEONE nods.'] and len(dataset[0]['inputs']['imgs']) == 4
 
 
 @pytest.mark.parametrize('dataset', CONVERTERS)
 def test_the_readme_has_every_dataset_with_its_files_and_counts(dataset):
     readme = (ROOT / 'tools/dataset_converters/README.md').read_text()
-    row, = (line for line in readme.splitlines() if line.startswith('| ') and f'| `{dataset}' in line)
+    (row,) = (line for line in readme.splitlines() if line.startswith('| ') and f'| `{dataset}' in line)
     if dataset not in ('csv', 'folder', 'howto100m'):
         for split in CONVERTERS[dataset](Path('')):
             assert f'`{split.name}.json`' in row

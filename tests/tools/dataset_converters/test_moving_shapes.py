@@ -9,9 +9,11 @@ FEW = ('--train-clips', 1, '--num-val', 30, '--num-test', 60)
 def few_combinations(monkeypatch):
     """Keep two combinations a split, so that the tool is quick."""
     from mmclip4clip.moving_shapes import generator
+
     split = generator.split_combinations
-    monkeypatch.setattr(generator, 'split_combinations',
-                        lambda *args: {k: v[:2] for k, v in split(*args).items()})
+    monkeypatch.setattr(
+        generator, 'split_combinations', lambda *args: {k: v[:2] for k, v in split(*args).items()}
+    )
 
 
 def test_the_dataset_is_written_once_and_then_reused(tool, tmp_path, capsys):
@@ -36,8 +38,9 @@ def test_a_folder_of_something_else_is_kept_unless_forced(tool, tmp_path):
     assert not (tmp_path / 'data/mine.txt').exists()
 
 
-@pytest.mark.parametrize('recipe', [b'{"seed": 0', b'[' * 100_000, b'\xff\xfe', b'[1]'],
-                         ids=['cut', 'deep', 'encoding', 'list'])
+@pytest.mark.parametrize(
+    'recipe', [b'{"seed": 0', b'[' * 100_000, b'\xff\xfe', b'[1]'], ids=['cut', 'deep', 'encoding', 'list']
+)
 def test_a_damaged_recipe_is_that_of_something_else(tool, tmp_path, recipe):
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/recipe.json').write_bytes(recipe)

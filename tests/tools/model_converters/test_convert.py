@@ -11,6 +11,7 @@ TOOL = 'model_converters/convert.py'
 @pytest.fixture
 def run(tool, capsys):
     """Run the converter and return what it prints."""
+
     def run(*args):
         tool(TOOL, *args)
         return capsys.readouterr().out
@@ -21,8 +22,10 @@ def run(tool, capsys):
 def test_it_says_what_it_read_wrote_and_kept_and_prints_a_config_that_fits(run, saved_reference):
     out = run('pytorch_model.bin', 'ours.pth')
     assert "read   pytorch_model.bin: the reference's pytorch_model.bin\n" in out
-    assert 'ViT with 3d patches of 8 at 16 pixels; vision 2 x 192 with 3 heads; text 2 x 128 with 2 heads; ' \
+    assert (
+        'ViT with 3d patches of 8 at 16 pixels; vision 2 x 192 with 3 heads; text 2 x 128 with 2 heads; '
         '60 tokens; D 128; SeqLSTMAdapter(width=128)' in out
+    )
     assert 'wrote  ours.pth: a checkpoint of mmclip4clip, 82 tensors' in out
     assert 'kept   2 tensors that our model has no use for, for the way back: clip.visual.conv1.' in out
     config = Config.fromstring(out.split('use    ')[1], '.py')
@@ -42,7 +45,18 @@ def test_it_refuses_in_one_line(run, saved_reference):
 
 def test_heads_target_and_head_can_be_given(run, saved_reference):
     torch.save(plain.draw_reference('meanP', loose=False), 'mean.bin')
-    run('mean.bin', 'mean.pth', '--head', 'meanP', '--text-heads', '4', '--vision-heads', '6', '--to', 'mmclip4clip')
+    run(
+        'mean.bin',
+        'mean.pth',
+        '--head',
+        'meanP',
+        '--text-heads',
+        '4',
+        '--vision-heads',
+        '6',
+        '--to',
+        'mmclip4clip',
+    )
     kind, checkpoint = read(saved_reference.parent / 'mean.pth')
     config = checkpoint.clip_config()
     assert (kind, checkpoint.adapter) == ('mmclip4clip', 'MeanAdapter')
