@@ -1,0 +1,1 @@
+from ..datasets.conftest import files  # noqa: F401  the fixture
