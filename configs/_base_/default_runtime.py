@@ -18,8 +18,7 @@ default_hooks = dict(
     architecture_check=dict(type='ArchitectureCheckHook'),
     input_check=dict(type='InputCheckHook'),
     preprocessing_check=dict(type='PreprocessingCheckHook'),
-    report=dict(type='RetrievalReportHook'),
-    caption_report=dict(type='CaptionReportHook'),
+    report=dict(type='EvaluationReportHook'),
 )
 
 env_cfg = dict(

@@ -14,7 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from ..checkpoint_file import verify_checkpoint
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
-from .old_names import read_config, rename_options
+from .old_names import join_report_hooks, read_config, rename_options
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
@@ -68,6 +68,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = read_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(rename_options(cfg, args.cfg_options))
+    join_report_hooks(cfg)
     cfg.launcher = args.launcher
     use_resumable_parts(cfg)
     use_guards(cfg)

@@ -18,6 +18,7 @@ SCHEDULE = {
     'param_scheduler.1.end': 'param_scheduler.end',
 }
 LENGTH = 'param_scheduler.1.T_max'
+REPORTS = ('RetrievalReportHook', 'EvaluationReportHook')
 
 
 def read_config(path: str) -> Config:
@@ -91,6 +92,36 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
                 f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of others'
             )
     return renamed
+
+
+def join_report_hooks(cfg: Config) -> None:
+    """Make one ``EvaluationReportHook`` of the two report hooks that configs had in ``default_hooks``.
+
+    ``report`` was a ``RetrievalReportHook`` and ``caption_report`` a ``CaptionReportHook``. A config or
+    ``--cfg-options`` may still set arguments of either.
+
+    Examples:
+        >>> cfg = Config(dict(default_hooks=dict(
+        ...     report=dict(type='RetrievalReportHook', top=5), caption_report=dict(page=9))))
+        >>> join_report_hooks(cfg)
+        >>> cfg.default_hooks
+        {'report': {'type': 'EvaluationReportHook', 'top': 5, 'page': 9}}
+    """
+    hooks = cfg.get('default_hooks') or {}
+    report = hooks.get('report')
+    if not report or report.get('type') not in REPORTS:
+        return  # one that is switched off, or the user's own
+    if report['type'] == REPORTS[1] and 'caption_report' not in hooks:
+        return
+    captions = hooks.pop('caption_report', {})
+    report['type'] = REPORTS[1]
+    report.update({'page': None} if captions is None else {k: captions[k] for k in captions if k != 'type'})
+    print_log(
+        'default_hooks.report and caption_report are one hook now: default_hooks.report=dict(type='
+        "'EvaluationReportHook', gallery=..., top=..., page=..., picture=...)",
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def _check_length(schedule: dict, length: float) -> None:

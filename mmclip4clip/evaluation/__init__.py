@@ -20,18 +20,24 @@ from .metrics import (
     retrieval_figures,
     score_captions,
 )
+from .records import VideoRecord, as_record, make_record, stack_scores
+from .report_context import ReportContext
 from .scoring import QueryBank, score_videos
 
 __all__ = [
     'CaptionScores',
     'QueryBank',
+    'ReportContext',
     'RetrievalDump',
     'VideoCaptionMetric',
+    'VideoRecord',
     'VideoTextRetrievalMetric',
+    'as_record',
     'caption_figures',
     'caption_group_scores',
     'dual_softmax',
     'group_ranks',
+    'make_record',
     'plain_tokens',
     'post_processed_figures',
     'ptb_tokens',
@@ -43,4 +49,5 @@ __all__ = [
     'retrieval_figures',
     'score_captions',
     'score_videos',
+    'stack_scores',
 ]

@@ -129,8 +129,6 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
     def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
         """Give each data sample also ``generated`` (str) and ``generated_score`` (float).
 
-        They are '' and -inf for a video that could not be read.
-
         Args:
             inputs (dict[str, Tensor]): As for :meth:`forward`.
             data_samples (list[BaseDataElement]): One a video.
@@ -139,9 +137,8 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         self.add_features(*self.extract(inputs, frames), inputs['video_index'], data_samples)
         generated = self.generate(frames, inputs['frame_mask'], inputs.get('id_number', inputs['video_key']))
         for item, caption, score in zip(data_samples, *generated):
-            unreadable = 'unreadable' in item  # it was encoded from the frames of another
-            item.set_field('' if unreadable else caption, 'generated')
-            item.set_field(float('-inf') if unreadable else score, 'generated_score')
+            item.set_field(caption, 'generated')
+            item.set_field(score, 'generated_score')
         return data_samples
 
     def decoder_loss(self, frames: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from .features import Features, split_features, take_features
+from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
 
@@ -82,14 +82,27 @@ class CLIP4ClipRetriever(BaseModel):
 
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""
-        return self.adapter.pool(self.encode_frames(frames, frame_mask), frame_mask)
+        return self.pool(self.encode_frames(frames, frame_mask), frame_mask)
+
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
+        """Let the adapter make the features of videos of what :meth:`encode_frames` returned, (V, T, D)."""
+        return as_features(self.adapter.pool(frames, frame_mask), type(self.adapter).__name__)
 
     def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
-        """Encode token ids (N, L) with their mask (N, L) into what the adapter compares."""
-        return self.backbone.encode_text(tokens, text_mask, per_token=self.adapter.uses_tokens)
+        """Encode token ids (N, L) with their mask (N, L) into what the adapter compares.
+
+        Returns:
+            dict[str, Tensor]: ``text`` (N, D), or ``tokens`` (N, L, D) and ``text_mask`` (N, L) for an
+            adapter that uses them.
+        """
+        text = self.backbone.encode_text(tokens, text_mask, per_token=self.adapter.uses_tokens)
+        return text if isinstance(text, dict) else dict(text=text)
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video; see :meth:`BaseAdapter.similarity`."""
+        if BARE in videos:  # an adapter whose pool returns a tensor also compares tensors
+            text = text if self.adapter.uses_tokens else vectors(text)
+            return self.adapter.similarity(text, videos[BARE])
         return self.adapter.similarity(text, videos)
 
     def forward(
@@ -130,7 +143,7 @@ class CLIP4ClipRetriever(BaseModel):
         """
         mask = inputs['frame_mask']
         frames = self.encode_frames(inputs['frames'], mask) if frames is None else frames
-        videos = self.adapter.pool(frames, mask)
+        videos = self.pool(frames, mask)
         return self.encode_text(inputs['tokens'], inputs['text_mask']), videos
 
     def loss(self, inputs: Inputs) -> dict[str, Tensor]:
@@ -168,8 +181,8 @@ class CLIP4ClipRetriever(BaseModel):
         """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
 
         Args:
-            text (Tensor | dict[str, Tensor]): Features of this process's N captions.
-            videos (Tensor | dict[str, Tensor]): Features of its V videos.
+            text (dict[str, Tensor]): Features of this process's N captions.
+            videos (dict[str, Tensor]): Features of its V videos.
             video_index (Tensor): The video of each caption, (N,).
             video_key (Tensor): A number a video, equal for items of the same one, (V,).
         """

@@ -3,7 +3,8 @@ from collections.abc import Sequence
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..evaluation.metrics.caption import describe_captioned
+from ..evaluation.metrics.caption import captioned_record
+from ..evaluation.records import VideoRecord
 from .captions import SaidOfShape, parse_caption
 
 
@@ -26,8 +27,8 @@ class MovingShapesCaptionMetric(BaseMetric):
             ValueError: If the references are not of moving shapes.
         """
         for sample in data_samples:
-            record = describe_captioned(sample, self)
-            truth, said = read_references(record), parse_caption(record['generated'])
+            record = captioned_record(sample, self)
+            truth, said = read_references(record), parse_caption(record.generated)
             self.results.append([a == b for a, b in zip(said, truth)])
 
     def compute_metrics(self, results: list[list[bool]]) -> dict[str, float]:
@@ -38,16 +39,16 @@ class MovingShapesCaptionMetric(BaseMetric):
         return dict(figures, all_right=100 * sum(map(all, results)) / len(results))
 
 
-def read_references(record: dict) -> SaidOfShape:
+def read_references(record: VideoRecord) -> SaidOfShape:
     """Read what the references of a video agree on.
 
     Raises:
         ValueError: If one of them does not say all, or two say different things.
     """
-    said = {parse_caption(caption) for caption in record['captions']}
+    said = {parse_caption(caption) for caption in record.captions}
     if len(said) != 1 or None in next(iter(said)):
         raise ValueError(
-            f'video {record["video_id"]!r}: expected references that name one colour, shape and '
-            f'motion of moving shapes, got {record["captions"]!r:.200}'
+            f'video {record.video_id!r}: expected references that name one colour, shape and '
+            f'motion of moving shapes, got {record.captions!r:.200}'
         )
     return said.pop()

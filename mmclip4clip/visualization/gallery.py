@@ -1,6 +1,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,13 +11,16 @@ from matplotlib.figure import Figure
 from ..datasets import DecodeVideo, SampleEvenly
 from ..datasets.video_readers import VideoReadError
 
+if TYPE_CHECKING:
+    from ..evaluation.records import VideoRecord
+
 STRIP_HEIGHT = 96  # pixels
 RIGHT, WRONG = '#1a9850', '#b0b0b0'
 
 
 def draw_gallery(
     path: Path,
-    records: list[dict],
+    records: list['VideoRecord'],
     queries: Sequence[tuple[int, int]],
     ranks: Sequence[int],
     top: int = 3,
@@ -26,7 +30,7 @@ def draw_gallery(
 
     Args:
         path (Path): The picture to write.
-        records (list[dict]): The evaluated videos, see :func:`make_record`.
+        records (list[VideoRecord]): The evaluated videos, with ``scores``.
         queries (Sequence[tuple[int, int]]): The captions to show, each as its
             video and its number among that video's captions.
         ranks (Sequence[int]): Rank of the right video for each of them.
@@ -41,7 +45,7 @@ def draw_gallery(
 
     def show(axis, video: int, text: str, own: int) -> None:
         if video not in strips:
-            strips[video] = read_strip(records[video]['filename'], records[video]['window'])
+            strips[video] = read_strip(records[video].filename, records[video].window)
         if strips[video] is None:
             axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
         else:
@@ -54,7 +58,7 @@ def draw_gallery(
         for axis in row:
             axis.set(xticks=[], yticks=[])
         row[0].axis('off')
-        caption = textwrap.shorten(records[own]['captions'][number], 140)
+        caption = textwrap.shorten(records[own].captions[number], 140)
         row[0].text(
             0,
             0.5,
@@ -63,7 +67,7 @@ def draw_gallery(
             fontsize=9,
             parse_math=False,
         )  # a $ is a $
-        scores = records[own]['scores'][number]
+        scores = records[own].scores[number]
         show(row[1], own, f'right video, {scores[own]:.3f}', own)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
             show(axis, int(video), f'answer {place + 1}, {scores[video]:.3f}', own)

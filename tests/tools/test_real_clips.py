@@ -154,8 +154,8 @@ def test_a_small_captioner_learns_the_captions_of_each_real_clip(clips, tool, tm
         't',
         '--cfg-options',
         'default_hooks.report.gallery=0',
-        'default_hooks.caption_report.page=3',
-        'default_hooks.caption_report.picture=3',
+        'default_hooks.report.page=3',
+        'default_hooks.report.picture=3',
     )
     written = json.loads((tmp_path / 't/captions/test.json').read_text())
     assert {entry['video_id'] for entry in written} == set(annotations) and len(written) == 14

@@ -5,8 +5,9 @@ import json
 import sys
 
 from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
-from mmclip4clip.evaluation.records import stack_scores
+from mmclip4clip.evaluation.records import as_record, stack_scores
 from mmclip4clip.evaluation.table import format_caption_table, format_table
+from mmclip4clip.evaluation.unreadable import count_unreadable
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     )
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
-    records = read_dump(args.dump)
+    records = [as_record(entry) for entry in read_dump(args.dump)]
     scores = stack_scores(records)
     figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol, args.lower_median)
     figures.update(
@@ -54,9 +55,9 @@ def main() -> None:
             qb_k=args.qb_k,
         )
     )
-    figures['unreadable_videos'] = float(sum('unreadable' in record for record in records))
+    figures['unreadable_videos'] = count_unreadable(records)
     captions, failure = {}, None
-    if any('generated' in record for record in records):
+    if any(record.generated is not None for record in records):
         try:
             captions = score_captions(records, not args.no_java).figures
         except (ImportError, RuntimeError) as error:

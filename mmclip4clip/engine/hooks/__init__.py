@@ -1,11 +1,10 @@
 from .architecture_check_hook import ArchitectureCheckHook
 from .bad_video_hook import BadVideoHook
-from .caption_report_hook import CaptionReportHook
+from .evaluation_report_hook import CaptionReportHook, EvaluationReportHook, RetrievalReportHook
 from .input_check_hook import InputCheckHook
 from .non_finite_guard_hook import NonFiniteGuardHook
 from .preprocessing_check_hook import PreprocessingCheckHook, TokenizerCheckHook
 from .random_state_hook import RandomStateHook
-from .retrieval_report_hook import RetrievalReportHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
 from .video_check_hook import VideoCheckHook
@@ -15,6 +14,7 @@ __all__ = [
     'ArchitectureCheckHook',
     'BadVideoHook',
     'CaptionReportHook',
+    'EvaluationReportHook',
     'InputCheckHook',
     'NonFiniteGuardHook',
     'PreprocessingCheckHook',

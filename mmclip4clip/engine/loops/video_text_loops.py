@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement
 
 from ...evaluation.scoring import QueryBank, score_videos
 from ...evaluation.scoring.query_bank import build_query_bank
-from ...models.features import move_features
+from ...models.features import as_features, move_features
 from .batches import load_batches
 
 
@@ -78,7 +78,8 @@ class _EncodeOnceLoop:
         samples = [sample.cpu() for sample in outputs]
         for sample in samples:
             for key in ('video_features', 'text_features'):  # cpu() leaves dicts where they are
-                sample.set_field(move_features(sample.get(key), 'cpu'), key)
+                features = as_features(sample.get(key), f'the model, in {key},')
+                sample.set_field(move_features(features, 'cpu'), key)
         return samples
 
     def score(self, samples: list[BaseDataElement]) -> dict[str, int]:

@@ -1,10 +1,13 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
 from ..functional.captioning import CaptionScores, caption_figures, check_scorers
-from ..records import describe_video, name_videos
+from ..records import RecordSource, VideoRecord, as_record, name_videos
+from ..report_context import ReportContext
+from ..unreadable import count_unreadable
 
 NO_CAPTION = (
     "the data samples carry no 'generated' caption, as the model is not a captioner: test a "
@@ -40,7 +43,7 @@ class VideoCaptionMetric(BaseMetric):
         check_scorers(java)
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.java = java
-        self.records: list[dict] = []  # of the last evaluation, on the main process
+        self.records: list[VideoRecord] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep the captions of a batch of videos, generated and right ones.
@@ -48,9 +51,9 @@ class VideoCaptionMetric(BaseMetric):
         Raises:
             KeyError: If the model generated none.
         """
-        self.results.extend(describe_captioned(sample, self) for sample in data_samples)
+        self.results.extend(captioned_record(sample, self) for sample in data_samples)
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+    def compute_metrics(self, results: list[VideoRecord]) -> dict[str, float]:
         """Compute the figures from the records of all videos, and give each its ``cider``.
 
         Raises:
@@ -58,16 +61,24 @@ class VideoCaptionMetric(BaseMetric):
         """
         scores = score_captions(results, self.java)
         self.records = [
-            dict(record, cider=scores.cider[name]) for record, name in zip(results, name_videos(results))
+            replace(record, cider=scores.cider[name]) for record, name in zip(results, name_videos(results))
         ]
         return scores.figures
 
+    def report(self, context: ReportContext) -> None:
+        """Log a table of the figures and show generated captions beside their videos."""
+        from ..reporting.captions import report_captions  # it draws: matplotlib is imported when needed
 
-def score_captions(records: Sequence[dict], java: bool = True) -> CaptionScores:
+        if self.records and context.page is not None:
+            report_captions(context, self.records, str(self.prefix))
+
+
+def score_captions(records: Sequence[RecordSource], java: bool = True) -> CaptionScores:
     """Score the generated captions of an evaluation, or of a dump of one.
 
     Args:
-        records (Sequence[dict]): One a video, as :func:`describe_video` makes them of a captioner.
+        records (Sequence[VideoRecord | Mapping]): One a video, with ``generated``; also as
+            :func:`read_dump` returns them.
         java (bool): As for :func:`mmclip4clip.evaluation.caption_figures`.
 
     Returns:
@@ -78,24 +89,30 @@ def score_captions(records: Sequence[dict], java: bool = True) -> CaptionScores:
         RuntimeError: If Java is needed and fails.
         ValueError: If a video comes twice, or has no or an empty reference.
     """
-    names = name_videos(records)
+    videos = [as_record(record) for record in records]
+    names = name_videos(videos)
     figures, cider = caption_figures(
-        {name: r['captions'] for name, r in zip(names, records)},
-        {name: r['generated'] for name, r in zip(names, records)},
+        {name: video.captions for name, video in zip(names, videos)},
+        {name: video.generated for name, video in zip(names, videos)},
         java,
     )
-    unreadable = float(sum('unreadable' in record for record in records))
+    unreadable = count_unreadable(videos)
     return CaptionScores(
         dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable), cider
     )
 
 
-def describe_captioned(sample: dict, metric: BaseMetric) -> dict:
-    """Make the record of a video that has a generated caption.
+def captioned_record(source: RecordSource, metric: BaseMetric) -> VideoRecord:
+    """Return the record of a video that has a generated caption, without features and scores.
+
+    Args:
+        source (VideoRecord | Mapping): As for :func:`as_record`.
+        metric (BaseMetric): Who needs the caption.
 
     Raises:
-        KeyError: If it has none; ``metric`` is who needs it.
+        KeyError: If it has none.
     """
-    if 'generated' not in sample:
+    record = as_record(source)
+    if record.generated is None:
         raise KeyError(NO_CAPTION.format(type(metric).__name__))
-    return describe_video(sample)
+    return replace(record.without_features(), scores=None, bank_scores=None)

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from ...safe_pickle import PlainUnpickler
 from ..functional import ranks_of_videos
-from ..records import make_record, stack_scores
+from ..records import VideoRecord, make_record, stack_scores
 
 
 @METRICS.register_module()
@@ -40,20 +40,19 @@ class RetrievalDump(BaseMetric):
         """Keep what a batch of evaluated videos leaves."""
         self.results.extend(make_record(sample) for sample in data_samples)
 
-    def compute_metrics(self, results: list[dict]) -> dict:
+    def compute_metrics(self, results: list[VideoRecord]) -> dict:
         """Write the file; there are no figures."""
         scores = stack_scores(results)
         ranks = ranks_of_videos(scores.similarity, scores.video_index)
+        entries = []
         for video, record in enumerate(results):
-            best = np.argsort(-record['scores'], axis=1, kind='stable')[:, : self.top]
-            record['ranks'] = ranks[scores.video_index == video]
-            record['top'] = [
-                [(results[v]['video_id'], float(row[v])) for v in order]
-                for order, row in zip(best, record['scores'])
-            ]
+            rows = scores.similarity[scores.video_index == video]
+            best = np.argsort(-rows, axis=1, kind='stable')[:, : self.top]
+            top = [[(results[v].video_id, float(row[v])) for v in order] for order, row in zip(best, rows)]
+            entries.append(dict(record.to_dict(), ranks=ranks[scores.video_index == video], top=top))
         temporary = self.path.with_suffix('.tmp')
         with temporary.open('wb') as file:
-            pickle.dump(results, file, protocol=4)  # 5 writes names that read_dump does not know
+            pickle.dump(entries, file, protocol=4)  # 5 writes names that read_dump does not know
         os.replace(temporary, self.path)
         print_log(f'wrote {len(results)} videos to {self.path}', logger='current')
         return {}
@@ -75,9 +74,9 @@ def read_dump(path: str | Path) -> list[dict]:
     """Read what :class:`RetrievalDump` wrote, without running anything in the file.
 
     Returns:
-        list[dict]: A record a video, see :func:`make_record`, with ``ranks``
+        list[dict]: An entry a video, see :meth:`VideoRecord.to_dict`, with ``ranks``
         (N_i,), the rank of the video for each caption, and ``top``, for each
-        caption the ids and scores of the best videos.
+        caption the ids and scores of the best videos. :func:`as_record` makes a :class:`VideoRecord` of one.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -12,7 +12,9 @@ from ..functional import (
     recall_figures,
 )
 from ..functional.post_processing import check_positive
-from ..records import Scores, make_record, stack_scores
+from ..records import Scores, VideoRecord, make_record, stack_scores
+from ..report_context import ReportContext
+from ..unreadable import count_unreadable
 
 POST_PROCESSING = ('dual_softmax', 'qb_norm')
 NO_BANK = (
@@ -160,16 +162,13 @@ class VideoTextRetrievalMetric(BaseMetric):
         self.recall_at, self.v2t_protocol, self.lower_median = tuple(recall_at), v2t_protocol, lower_median
         self.post_processing = tuple(post_processing)
         self.post_options = dict(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
-        self.records: list[dict] = []  # of the last evaluation, on the main process
+        self.records: list[VideoRecord] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Keep what a batch of evaluated videos leaves, but for the features."""
-        for sample in data_samples:
-            self.results.append(
-                {key: value for key, value in make_record(sample).items() if not key.endswith('_features')}
-            )
+        self.results.extend(make_record(sample).without_features() for sample in data_samples)
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+    def compute_metrics(self, results: list[VideoRecord]) -> dict[str, float]:
         """Compute the figures from the records of all videos."""
         self.records = results
         scores = stack_scores(results)
@@ -179,4 +178,11 @@ class VideoTextRetrievalMetric(BaseMetric):
                 scores, self.post_processing, self.recall_at, self.v2t_protocol, **self.post_options
             )
         )
-        return dict(figures, unreadable_videos=float(sum('unreadable' in record for record in results)))
+        return dict(figures, unreadable_videos=count_unreadable(results))
+
+    def report(self, context: ReportContext) -> None:
+        """Log a table of the figures and draw the best and worst queries."""
+        from ..reporting.retrieval import report_retrieval  # it draws: matplotlib is imported when needed
+
+        if self.records and context.gallery is not None:
+            report_retrieval(context, self.records, str(self.prefix), self.v2t_protocol)

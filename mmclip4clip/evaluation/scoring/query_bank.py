@@ -77,7 +77,7 @@ class QueryBank:
 
         Args:
             model (nn.Module): With ``encode_text`` and ``similarity``, not wrapped.
-            videos (Tensor | dict[str, Tensor]): Features of V videos, on the device.
+            videos (dict[str, Tensor]): Features of V videos, on the device.
             device (torch.device): Where the model is.
             fp16 (bool): Whether to encode in mixed precision, as the loop encodes the test.
 

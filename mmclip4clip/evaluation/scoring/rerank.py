@@ -15,8 +15,8 @@ def rerank(
 
     Args:
         adapter (RerankableAdapter): Scores the pairs.
-        text (Tensor | dict[str, Tensor]): Features of this process's N captions.
-        videos (Tensor | dict[str, Tensor]): Features of all V videos.
+        text (dict[str, Tensor]): Features of this process's N captions.
+        videos (dict[str, Tensor]): Features of all V videos.
         top (int): Length k of the shortlists, see :func:`shortlist`.
         counted (Tensor): As for :func:`shortlist`, (N,).
 

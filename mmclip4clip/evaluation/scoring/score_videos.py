@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from ...models.adapters import RerankableAdapter
 from ...models.features import (
     Features,
+    as_features,
     cat_features,
     count_features,
     join_features,
     move_features,
-    zero_features,
 )
+from ..records import VideoRecord
+from ..unreadable import blank_fields, is_unreadable, rank_last
 from .query_bank import QueryBank
 from .rerank import report_rerank, rerank
 
@@ -33,8 +35,9 @@ def score_videos(
     """Give each video the ``scores`` (N_i, V) of its captions with all videos.
 
     Every process scores the captions of its own videos. With a query bank, each video also gets the
-    ``bank_scores`` (B,) of the bank's captions with it. A video that says that it is ``unreadable`` loses its
-    features, and no caption finds it.
+    ``bank_scores`` (B,) of the bank's captions with it. Videos that say that they are ``unreadable``
+    are treated as :mod:`mmclip4clip.evaluation.unreadable` says. At the end each sample gets its ``record``,
+    a :class:`VideoRecord`.
 
     Args:
         model (nn.Module): With ``similarity``, on its device, not wrapped. ``rerank_top`` needs its
@@ -52,20 +55,23 @@ def score_videos(
     Raises:
         ValueError: If a score is NaN or infinite, or the adapter cannot re-rank.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from mmaction.structures import ActionDataSample
         >>> from mmclip4clip.evaluation.scoring import score_videos
         >>> model = torch.nn.Linear(1, 1)
-        >>> model.similarity = lambda text, videos: text @ videos.T
+        >>> model.similarity = lambda text, videos: text['text'] @ videos['video'].T
         >>> video = ActionDataSample()
-        >>> video.set_field(torch.tensor([1., 0.]), 'video_features')
-        >>> video.set_field(torch.tensor([[3., 4.]]), 'text_features')
+        >>> video.set_field(dict(video=torch.tensor([1., 0.])), 'video_features')
+        >>> video.set_field(dict(text=torch.tensor([[3., 4.]])), 'text_features')
         >>> score_videos(model, [video]), video.scores
         ({}, tensor([[3.]]))
+        >>> video.record.scores
+        array([[3.]], dtype=float32)
     """
     total = len(samples) if total is None else total
     device = next(model.parameters()).device
+    _wrap_features(samples)
     videos = _gather_in_order([sample.video_features for sample in samples], total)
     videos = move_features(join_features(videos), device)
     text = move_features(cat_features([sample.text_features for sample in samples]), device)
@@ -83,21 +89,27 @@ def score_videos(
         sample.set_field(rows, 'scores')
     if query_bank is not None:
         query_bank.add_scores(samples, model, device, fp16)
+    for sample in samples:
+        sample.set_field(VideoRecord.from_fields(sample), 'record')
     return extra
 
 
-def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total: int) -> Tensor:
-    """Let no caption find a video that could not be read, not even its own captions.
+def _wrap_features(samples: list[BaseDataElement]) -> None:
+    """Let features of samples that a model of its own made be dicts, as ours are."""
+    for sample in samples:
+        for key in ('video_features', 'text_features'):
+            sample.set_field(as_features(sample.get(key), f'the model, in {key},'), key)
 
-    Such videos were encoded from other frames, see :class:`VideoCaptionDataset`, and lose these features.
-    """
-    mine = ['unreadable' in sample for sample in samples]
-    for sample in (sample for sample, bad in zip(samples, mine) if bad):
-        sample.set_field(zero_features(sample.video_features), 'video_features')
-    unreadable = torch.tensor(_gather_in_order(mine, total))
+
+def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total: int) -> Tensor:
+    """Blank the videos of this process that could not be read, and rank those of all processes last."""
+    for sample in samples:
+        for key, value in blank_fields(sample).items():
+            sample.set_field(value, key)
+    unreadable = torch.tensor(_gather_in_order([is_unreadable(sample) for sample in samples], total))
     lowest = scores.min() if scores.numel() else torch.tensor(float('inf'))
     all_reduce(lowest, 'min')
-    return torch.where(unreadable, lowest - 1, scores)
+    return rank_last(scores, unreadable, lowest)
 
 
 def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[int], total: int, top: int):

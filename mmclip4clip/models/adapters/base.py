@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..features import Features
+from ..features import Features, as_features, vectors
 
 
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
@@ -16,8 +16,18 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
     caption decoder can read the frames between them, and :meth:`similarity`.
     ``uses_logit_scale`` says whether the model multiplies the similarity by
     CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
-    captions come as the features of all their tokens, a dict of ``tokens``
-    (N, L, D) and ``text_mask`` (N, L), instead of one vector each, (N, D).
+    captions come as the features of all their tokens, ``tokens`` (N, L, D) and ``text_mask``
+    (N, L), instead of one vector each, ``text`` (N, D). Features are always dicts of tensors.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.models import MeanAdapter
+        >>> adapter = MeanAdapter()
+        >>> videos = adapter.encode(torch.tensor([[[3., 0.], [0., 9.]]]), torch.tensor([[1, 0]]))
+        >>> videos
+        {'video': tensor([[1., 0.]])}
+        >>> adapter.similarity(dict(text=torch.tensor([[3., 4.]])), videos)
+        tensor([[0.6000]])
     """
 
     uses_logit_scale = True
@@ -55,18 +65,19 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
 
         Returns:
-            Tensor | dict[str, Tensor]: Video features, with V first in each.
+            dict[str, Tensor]: Video features, with V first in each.
         """
-        return self.pool(self.contextualise(frames, frame_mask), frame_mask)
+        pooled = self.pool(self.contextualise(frames, frame_mask), frame_mask)
+        return as_features(pooled, type(self).__name__)
 
     @abstractmethod
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video, in memory that does not grow with N x V x D.
 
         Args:
-            text (Tensor | dict[str, Tensor]): Caption features, not normalised,
+            text (dict[str, Tensor]): Caption features, not normalised: ``text``
                 (N, D), or those of all tokens where ``uses_tokens``.
-            videos (Tensor | dict[str, Tensor]): What :meth:`encode` returned for V videos.
+            videos (dict[str, Tensor]): What :meth:`encode` returned for V videos.
 
         Returns:
             Tensor: Similarity, without the logit scale, (N, V).
@@ -85,8 +96,8 @@ class RerankableAdapter(BaseAdapter):
         """Score every caption with every video roughly, to make shortlists by.
 
         Args:
-            text (Tensor | dict[str, Tensor]): As for :meth:`similarity`.
-            videos (Tensor | dict[str, Tensor]): Likewise.
+            text (dict[str, Tensor]): As for :meth:`similarity`.
+            videos (dict[str, Tensor]): Likewise.
 
         Returns:
             Tensor: Scores in [-1, 1], (N, V).
@@ -97,8 +108,8 @@ class RerankableAdapter(BaseAdapter):
         """Score some pairs of captions and videos as :meth:`similarity` does.
 
         Args:
-            text (Tensor | dict[str, Tensor]): As for :meth:`similarity`.
-            videos (Tensor | dict[str, Tensor]): Likewise.
+            text (dict[str, Tensor]): As for :meth:`similarity`.
+            videos (dict[str, Tensor]): Likewise.
             pairs (Tensor): The pairs, as indices n * V + v, (P,).
 
         Returns:
@@ -113,13 +124,13 @@ class PooledAdapter(BaseAdapter):
         """Return all parameters: the mean has none."""
         return self.parameters()
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Average the frames (V, T, D) of each video into one vector of unit length, (V, D)."""
-        return mean_of_frames(frames, frame_mask)
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
+        """Average the frames (V, T, D) of each video into one vector of unit length, ``video`` (V, D)."""
+        return dict(video=mean_of_frames(frames, frame_mask))
 
-    def similarity(self, text: Tensor, videos: Tensor) -> Tensor:
-        """Return the cosine of each caption (N, D) with each video (V, D), (N, V)."""
-        return cosine(text, videos)
+    def similarity(self, text: Features, videos: Features) -> Tensor:
+        """Return the cosine of each caption, ``text`` (N, D), with each video, ``video`` (V, D), (N, V)."""
+        return cosine(vectors(text), vectors(videos))
 
 
 def mean_of_frames(frames: Tensor, frame_mask: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
-from ..features import take_features
+from ..features import Features, take_features, vectors
 from .base import RerankableAdapter, cosine, mean_of_frames
 from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .sequence_transformer import SequenceTransformer
@@ -74,26 +74,26 @@ class TightAdapter(RerankableAdapter):
         """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         self.transformer.init_from_clip(backbone)
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""
         self.transformer.check_length(frames.shape[1], others=1)
         return dict(frames=frames, frame_mask=frame_mask)
 
-    def cheap_similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
+    def cheap_similarity(self, text: Features, videos: Features) -> Tensor:
         """Return the cosine with the mean of the frames, to make shortlists by, (N, V)."""
-        return cosine(text, mean_of_frames(**videos))
+        return cosine(vectors(text), mean_of_frames(**videos))
 
-    def similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
-        """Score every caption (N, D) with every video (V, T, D), (N, V)."""
-        num_videos = len(videos['frames'])
-        pairs = torch.arange(len(text) * num_videos, device=text.device)
-        return self.pair_similarity(text, videos, pairs).view(len(text), num_videos)
+    def similarity(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption, ``text`` (N, D), with every video, ``frames`` (V, T, D), (N, V)."""
+        num_captions, num_videos = len(vectors(text)), len(videos['frames'])
+        pairs = torch.arange(num_captions * num_videos, device=videos['frames'].device)
+        return self.pair_similarity(text, videos, pairs).view(num_captions, num_videos)
 
-    def pair_similarity(self, text: Tensor, videos: dict[str, Tensor], pairs: Tensor) -> Tensor:
+    def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
         """Score some pairs of captions and videos.
 
         Args:
-            text (Tensor): Caption features, not normalised, (N, D).
+            text (dict[str, Tensor]): Caption features, not normalised, ``text`` (N, D).
             videos (dict[str, Tensor]): ``frames`` (V, T, D), ``frame_mask`` (V, T).
             pairs (Tensor): The pairs, as indices n * V + v, (P,).
 
@@ -102,9 +102,10 @@ class TightAdapter(RerankableAdapter):
         """
         block, positions = self.transformer.blocks[0], self.transformer.positions.weight
         frames, num_videos = videos['frames'], len(videos['frames'])
-        text = self.dropout(text + positions[0])
+        with_position = self.dropout(vectors(text) + positions[0])
         frames = self.dropout(frames + positions[1 : 1 + frames.shape[1]])
-        captions, clips = prepare_captions(block, text), prepare_videos(block, frames, videos['frame_mask'])
+        captions = prepare_captions(block, with_position)
+        clips = prepare_videos(block, frames, videos['frame_mask'])
         parts = pairs.split(self.pairs_at_once)
         again = torch.is_grad_enabled() and len(parts) > 1
         return torch.cat(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
+from ..features import Features
 from .base import BaseAdapter
 from .sequence_transformer import SequenceTransformer
 
@@ -74,7 +75,7 @@ class WTIAdapter(BaseAdapter):
         """Return the parameters of the blocks."""
         return () if self.transformer is None else self.transformer.parameters()
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Weigh the frames (V, T, D) of each video.
 
         Returns:
@@ -84,7 +85,7 @@ class WTIAdapter(BaseAdapter):
         weights = _weigh(self.frame_weight, frames, frame_mask)
         return dict(frames=F.normalize(frames, dim=-1), weights=weights, frame_mask=frame_mask)
 
-    def similarity(self, text: dict[str, Tensor], videos: dict[str, Tensor]) -> Tensor:
+    def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption, ``tokens`` (N, L, D) and ``text_mask`` (N, L), with every video, (N, V)."""
         tokens, mask = text['tokens'], text['text_mask']
         weights = _weigh(self.token_weight, tokens, mask)

@@ -4,6 +4,7 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..features import Features, vectors
 from .base import BaseAdapter
 
 
@@ -41,7 +42,7 @@ class XPoolAdapter(BaseAdapter):
         self.input_norm, self.attended_norm, self.output_norm = (nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def pool(self, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
+    def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Keep of each frame (V, T, D) what captions look for and what they find.
 
         Returns:
@@ -50,11 +51,12 @@ class XPoolAdapter(BaseAdapter):
         normed = self.input_norm(frames)
         return dict(keys=self.k_proj(normed), values=self.v_proj(normed), frame_mask=frame_mask)
 
-    def similarity(self, text: Tensor, videos: dict[str, Tensor]) -> Tensor:
-        """Score every caption (N, D) with every video by the cosine, (N, V)."""
-        query = self.q_proj(self.input_norm(text))
-        captions = max(1, self.pairs_at_once // len(videos['keys']))
-        parts = list(zip(text.split(captions), query.split(captions)))
+    def similarity(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption, ``text`` (N, D), with every video by the cosine, (N, V)."""
+        captions = vectors(text)
+        query = self.q_proj(self.input_norm(captions))
+        at_once = max(1, self.pairs_at_once // len(videos['keys']))
+        parts = list(zip(captions.split(at_once), query.split(at_once)))
         if torch.is_grad_enabled() and len(parts) > 1:
             return torch.cat([checkpoint(self._score, *part, videos, use_reentrant=False) for part in parts])
         return torch.cat([self._score(*part, videos) for part in parts])

@@ -178,7 +178,7 @@ class CLIPBackbone(BaseModule):
         features[keep] = real
         return features
 
-    def encode_text(self, tokens: Tensor, text_mask: Tensor, per_token: bool = False) -> Features:
+    def encode_text(self, tokens: Tensor, text_mask: Tensor, per_token: bool = False) -> Tensor | Features:
         """Encode captions by the projected hidden state of their last real token, or of all.
 
         The text tower is causal, so padding after that token changes nothing.

@@ -1,3 +1,5 @@
+from typing import TypeVar
+
 import torch
 import torch.distributed.nn.functional as dist_nn
 from mmengine.dist import all_gather, get_rank, get_world_size
@@ -5,8 +7,10 @@ from torch import Tensor
 
 from ..features import Features, pad_features
 
+TensorOrFeatures = TypeVar('TensorOrFeatures', Tensor, Features)
 
-def gather_with_grad(features: Features, exact: bool = True) -> Features:
+
+def gather_with_grad(features: TensorOrFeatures, exact: bool = True) -> TensorOrFeatures:
     """Concatenate the features of all processes, with gradients.
 
     The processes may hold different numbers of captions, frames or tokens; what is

@@ -1,0 +1,139 @@
+import json
+import logging
+import uuid
+import warnings
+from pathlib import Path
+
+from mmaction.registry import HOOKS
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner.base_loop import BaseLoop
+
+from ...evaluation.report_context import ReportContext
+from ..metrics_file import METRICS, append_entry
+from ..resume.evaluations import RUN_ID
+
+
+@HOOKS.register_module()
+class EvaluationReportHook(Hook):
+    """Report each evaluation where people look for it.
+
+    Writes the figures to the visualizer's backends and to ``metrics.json`` in the work dir, a list with one
+    entry an evaluation. Then every metric that has a method ``report`` is called with a
+    :class:`ReportContext`, to log a table, or to write pictures and pages.
+
+    Args:
+        gallery (int, optional): Queries in the picture of retrieval; half of them the best, half the
+            worst, no two of one video. 0 draws none. None: no report of retrieval.
+        top (int): Answers to show a query.
+        page (int, optional): Videos on the page of captions, a third each of the best, the middle and the
+            worst. None: no report of captions.
+        picture (int): Videos in the picture of captions, likewise.
+
+    Raises:
+        ValueError: If ``page`` or ``picture`` is below 1.
+
+    Examples:
+        >>> EvaluationReportHook(gallery=0).report_options
+        {'gallery': 0, 'top': 3, 'page': 24, 'picture': 6}
+    """
+
+    priority = 'LOW'
+    keeps_figures = True
+
+    def __init__(
+        self, gallery: int | None = 8, top: int = 3, page: int | None = 24, picture: int = 6
+    ) -> None:
+        for name, number in (('page', page), ('picture', picture)):
+            if number is not None and number < 1:
+                raise ValueError(f'{name} must be at least 1, got {number}')
+        self.report_options = dict(gallery=gallery, top=top, page=page, picture=picture)
+        self._run = uuid.uuid4().hex  # tells what several runs in one work dir report apart
+
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Report a validation; mmengine's LoggerHook sends its figures to the visualizer."""
+        self._report(runner, 'val', metrics or {})
+
+    def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Report a test, to the visualizer too, which LoggerHook does for validations only."""
+        if self.keeps_figures:
+            runner.visualizer.add_scalars({k: v for k, v in (metrics or {}).items() if isinstance(v, float)})
+        self._report(runner, 'test', metrics or {})
+
+    @master_only
+    def _report(self, runner, stage: str, metrics: dict[str, float]) -> None:
+        loop = getattr(runner, f'{stage}_loop')
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        if self.keeps_figures:
+            self._keep_figures(runner, stage, metrics, dataset)
+        context = ReportContext(
+            stage, Path(runner.work_dir), metrics, dataset, logger=runner.logger, **self.report_options
+        )
+        for metric in loop.evaluator.metrics:
+            report = getattr(metric, 'report', None)
+            if callable(report):
+                report(context)
+
+    def _keep_figures(self, runner, stage: str, metrics: dict[str, float], dataset) -> None:
+        trained = isinstance(runner._train_loop, BaseLoop)
+        run = runner.message_hub.runtime_info.get(RUN_ID, self._run) if trained else self._run
+        entry = dict(
+            run=run,
+            stage=stage,
+            epoch=runner.epoch if trained else None,
+            iter=runner.iter if trained else None,
+            checkpoint=runner._load_from,
+            ann_file=getattr(dataset, 'ann_file', None),
+            **metrics,
+        )
+        path = Path(runner.work_dir) / METRICS
+        try:
+            append_entry(path, entry)
+        except OSError as error:  # such as a full disk, which must not end a training of days
+            runner.logger.log(
+                logging.ERROR, f'{path} could not be written: {error}. What it lacks: {json.dumps(entry)}'
+            )
+        else:
+            runner.logger.info(f'{stage}: the figures are in {path}')
+
+
+@HOOKS.register_module()
+class RetrievalReportHook(EvaluationReportHook):
+    """The former name of :class:`EvaluationReportHook` without the report of captions.
+
+    Args:
+        gallery (int): As there.
+        top (int): As there.
+    """
+
+    def __init__(self, gallery: int = 8, top: int = 3) -> None:
+        _warn_of_name(type(self).__name__, 'gallery and top')
+        super().__init__(gallery, top, page=None)
+
+
+@HOOKS.register_module()
+class CaptionReportHook(EvaluationReportHook):
+    """The former name of the part of :class:`EvaluationReportHook` that reports captions.
+
+    Args:
+        page (int): As there.
+        picture (int): As there.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
+
+    keeps_figures = False
+
+    def __init__(self, page: int = 24, picture: int = 6) -> None:
+        _warn_of_name(type(self).__name__, 'page and picture')
+        super().__init__(gallery=None, page=page, picture=picture)
+
+
+def _warn_of_name(name: str, arguments: str) -> None:
+    warnings.warn(
+        f'{name} has become EvaluationReportHook, which takes {arguments}: write dict(type='
+        "'EvaluationReportHook', ...) in default_hooks.report, without caption_report",
+        FutureWarning,
+        stacklevel=3,
+    )

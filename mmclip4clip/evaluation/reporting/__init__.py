@@ -1,0 +1,1 @@
+"""Reports of metrics: tables in the log, pictures and pages in the work dir."""

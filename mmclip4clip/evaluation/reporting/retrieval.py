@@ -1,0 +1,96 @@
+"""The report of retrieval: a table, and a picture of the best and worst queries."""
+
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+
+from ...visualization import draw_gallery
+from ..functional import ranks_of_videos
+from ..records import VideoRecord, stack_scores
+from ..report_context import ReportContext
+from ..table import format_table
+
+
+def report_retrieval(
+    context: ReportContext, records: list[VideoRecord], prefix: str, v2t_protocol: str
+) -> None:
+    """Log the table and draw ``gallery/{stage}.png``, unless ``context.gallery`` is 0.
+
+    Args:
+        context (ReportContext): The evaluation.
+        records (list[VideoRecord]): Its videos, scored.
+        prefix (str): That of the metric's figures.
+        v2t_protocol (str): That of the metric.
+    """
+    count = sum(len(record.captions) for record in records)
+    print_log(
+        f'{context.stage}: {count} captions, {len(records)} videos\n'
+        f'{describe_protocol(context.dataset, v2t_protocol)}\n{format_table(context.figures_of(prefix))}',
+        logger=context.logger,
+    )
+    if context.gallery:
+        _draw(context, records)
+
+
+def _draw(context: ReportContext, records: list[VideoRecord]) -> None:
+    scores = stack_scores(records)
+    ranks = ranks_of_videos(scores.similarity, scores.video_index)
+    chosen = choose_queries(ranks, scores.video_index, context.gallery or 0)
+    numbers = np.arange(len(ranks)) - np.searchsorted(scores.video_index, scores.video_index)
+    path = context.work_dir / 'gallery' / f'{context.stage}.png'
+    path.parent.mkdir(exist_ok=True)
+    draw_gallery(
+        path,
+        records,
+        [(int(scores.video_index[q]), int(numbers[q])) for q in chosen],
+        ranks[chosen].tolist(),
+        context.top,
+        f'{context.stage}: best and worst queries',
+    )
+    print_log(f'{context.stage}: best and worst queries drawn in {path}', logger=context.logger)
+
+
+def describe_protocol(dataset: Any, v2t_protocol: str) -> str:
+    """Say of what the figures are: the split, what a query is, and how several captions are counted.
+
+    Examples:
+        >>> describe_protocol(None, 'caption_groups')[:67]
+        'protocol: a dataset without ann_file; every caption of an item is a'
+    """
+    queries = dict(all='every caption is a query', paragraph='all captions of a video are one query')
+    answers = dict(
+        caption_groups='the captions of a video are one answer, as good as the best of them',
+        best_caption='every caption is an answer, and the best placed right one counts',
+    )
+    return 'protocol: {}; {}; video to text by {}: {}'.format(
+        getattr(dataset, 'ann_file', 'a dataset without ann_file'),
+        queries.get(getattr(dataset, 'caption_mode', None), 'every caption of an item is a query'),
+        v2t_protocol,
+        answers[v2t_protocol],
+    )
+
+
+def choose_queries(ranks: np.ndarray, video_index: np.ndarray, count: int) -> np.ndarray:
+    """Choose the best and the worst ranked captions, one a video, best first.
+
+    Args:
+        ranks (np.ndarray): Rank of each caption's video, (N,).
+        video_index (np.ndarray): The video of each caption, (N,).
+        count (int): Captions to choose.
+
+    Returns:
+        np.ndarray: At most ``count`` indices into the captions.
+
+    Examples:
+        >>> choose_queries(np.array([1, 7, 2]), np.array([0, 1, 2]), 2)
+        array([0, 1])
+    """
+    order = np.argsort(ranks, kind='stable')
+    chosen: list[int] = []
+    for direction, share in ((order, count - count // 2), (order[::-1], count // 2)):
+        for query in direction:
+            if share and video_index[query] not in video_index[chosen]:
+                chosen.append(int(query))
+                share -= 1
+    return np.array(sorted(chosen, key=lambda q: ranks[q]), dtype=int)
