@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmclip4clip.evaluation.records import make_record, name_videos, stack_scores
+from mmclip4clip.evaluation.records import VideoRecord, as_record, make_record, name_videos, stack_scores
 
 
 def sample(**kwargs):
@@ -21,21 +21,22 @@ def sample(**kwargs):
 
 def test_a_record_is_plain_data():
     record = make_record(sample(video_features=dict(frames=torch.ones(5, 4)), start=1.0, end=2.0))
-    assert record['window'] == (1.0, 2.0)
-    assert isinstance(record['video_features']['frames'], np.ndarray)
-    assert record['scores'].dtype == np.float32
+    assert record.window == (1.0, 2.0)
+    assert isinstance(record.video_features['frames'], np.ndarray)
+    assert record.scores.dtype == np.float32
 
 
 def test_a_record_says_why_a_video_could_not_be_read():
-    assert make_record(sample(unreadable='empty'))['unreadable'] == 'empty'
-    assert 'unreadable' not in make_record(sample())
+    assert make_record(sample(unreadable='empty')).unreadable == 'empty'
+    assert make_record(sample()).unreadable is None
 
 
 def test_what_a_captioner_generated_is_kept_but_not_of_other_frames():
-    assert 'generated' not in make_record(sample())
+    assert make_record(sample()).generated is None
     record = make_record(sample(generated='a man', generated_score=-0.5))
-    assert (record['generated'], record['generated_score']) == ('a man', -0.5)
-    assert make_record(sample(generated='a man', unreadable='empty'))['generated'] == ''
+    assert (record.generated, record.generated_score) == ('a man', -0.5)
+    blank = make_record(sample(generated='a man', generated_score=-0.5, unreadable='empty'))
+    assert (blank.generated, blank.generated_score) == ('', float('-inf'))
 
 
 def test_another_loop_is_named_as_the_cause():
@@ -54,7 +55,7 @@ def test_scores_are_stacked_with_their_owners():
     assert scores.similarity.tolist() == [[1, 1], [1, 1], [0, 0]]
     assert scores.video_index.tolist() == [0, 0, 1]
     assert scores.groups is None
-    records[1]['group'] = 'g'
+    records[1].group = 'g'
     assert stack_scores(records).groups == [None, 'g']
 
 
@@ -65,7 +66,7 @@ def test_bank_scores_become_a_matrix_with_a_column_a_video():
     ]
     assert stack_scores(records).bank.tolist() == [[1, 4], [2, 5], [3, 6]]
     plain = make_record(sample())
-    assert 'bank_scores' not in plain and stack_scores([plain]).bank is None
+    assert plain.bank_scores is None and stack_scores([plain]).bank is None
 
 
 def test_groups_of_two_annotation_files_stay_apart():
@@ -74,6 +75,32 @@ def test_groups_of_two_annotation_files_stay_apart():
         for file in 'ab'
     ]
     assert stack_scores(records).groups == ['a.json#g', 'b.json#g']
-    assert name_videos(records) == ['/a/v.mp4', '/b/v.mp4'] and [r['video_id'] for r in records] == ['v', 'v']
+    assert name_videos(records) == ['/a/v.mp4', '/b/v.mp4'] and [r.video_id for r in records] == ['v', 'v']
     assert name_videos([dict(video_id='a'), dict(video_id='b', video_key='/b')]) == ['a', 'b']
     assert name_videos([]) == []
+
+
+def test_a_dump_holds_one_array_for_features_of_one_part_and_gives_the_record_back():
+    record = make_record(sample(video_features=dict(video=torch.ones(4)), group='g'))
+    entry = record.to_dict()
+    assert list(entry) == [
+        'video_id', 'filename', 'captions', 'group', 'window', 'video_features', 'text_features', 'scores'
+    ]  # fmt: skip
+    assert entry['video_features'].tolist() == [1, 1, 1, 1]
+    again = as_record(dict(entry, ranks=[1], top=[]))
+    assert isinstance(again, VideoRecord) and list(again.video_features) == ['video']
+    np.testing.assert_equal(again.to_dict(), entry)
+    parts = dict(frames=torch.ones(5, 4), frame_mask=torch.ones(5))
+    assert set(make_record(sample(video_features=parts)).to_dict()['video_features']) == set(parts)
+
+
+def test_a_record_is_made_once():
+    record = make_record(sample())
+    assert make_record(record) is record and make_record(sample(record=record)) is record
+
+
+def test_a_record_is_read_by_key_as_before_with_a_warning():
+    record = make_record(sample(unreadable='empty'))
+    with pytest.warns(FutureWarning, match='record.video_id now'):
+        assert record['video_id'] == 'v'
+    assert 'unreadable' in record and 'generated' not in record and record.get('group', 1) is None

@@ -5,6 +5,7 @@ import torch
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.dataset import pseudo_collate
 
+from mmclip4clip.evaluation import score_videos
 from mmclip4clip.models import CaptionCrossEntropy
 
 from ..datasets.transforms.test_text import save_tokenizer
@@ -118,7 +119,10 @@ def test_features_for_retrieval_are_those_of_a_retriever(build, tiny_clip, batch
 
 def test_a_video_that_could_not_be_read_gets_no_caption(build, batch):
     batch['data_samples'][1].set_metainfo(dict(unreadable='broken'))
-    first, second, _ = build().val_step(batch)
+    model = build()
+    samples = model.val_step(batch)
+    score_videos(model, samples)
+    first, second, _ = (sample.record for sample in samples)
     assert first.generated != '' and second.generated == ''
     assert second.generated_score == float('-inf')
 

@@ -1,12 +1,14 @@
+import pytest
 import torch
 
 from mmclip4clip.models.features import (
+    as_features,
     cat_features,
     count_features,
     join_features,
     move_features,
     split_features,
-    zero_features,
+    vectors,
 )
 
 
@@ -14,8 +16,6 @@ def test_joining_what_was_split_gives_the_same_tensors():
     features = dict(frames=torch.randn(3, 5, 4), frame_mask=torch.ones(3, 5, dtype=torch.long))
     joined = join_features(split_features(features))
     assert all(torch.equal(joined[key], features[key]) for key in features)
-    vectors = torch.randn(3, 4)
-    assert torch.equal(join_features(split_features(vectors)), vectors)
 
 
 def test_joining_pads_shorter_videos_with_zeros():
@@ -47,8 +47,15 @@ def test_moving_keeps_whole_numbers_and_lifts_half_precision():
     assert (moved['a'].dtype, moved['b'].dtype) == (torch.float32, torch.int64)
 
 
-def test_zero_features_keep_the_form():
-    features = dict(frames=torch.randn(3, 5, 4), frame_mask=torch.ones(3, 5, dtype=torch.long))
-    zeros = zero_features(features)
-    assert all(zeros[key].shape == features[key].shape and not zeros[key].any() for key in features)
-    assert zeros['frame_mask'].dtype == torch.long and not zero_features(torch.ones(2)).any()
+def test_a_tensor_becomes_a_dict_with_a_warning_that_says_whose_it_is():
+    with pytest.warns(FutureWarning, match='MyAdapter gave features as a tensor'):
+        features = as_features(torch.ones(2, 3), 'MyAdapter')
+    assert list(features) == ['tensor'] and features['tensor'].shape == (2, 3)
+    assert as_features(features, 'MyAdapter') is features
+
+
+def test_vectors_are_the_one_part_that_there_is():
+    text = torch.ones(2, 3)
+    assert vectors(dict(text=text)) is text and vectors(text) is text
+    with pytest.raises(ValueError, match=r"one vector each, got the parts \['text_mask', 'tokens'\]"):
+        vectors(dict(tokens=text, text_mask=text))

@@ -7,7 +7,9 @@ from mmaction.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import load_checkpoint
 
-from mmclip4clip.models.features import join_features
+from mmclip4clip.evaluation import score_videos
+from mmclip4clip.models import BaseAdapter
+from mmclip4clip.models.features import cat_features, join_features
 
 
 @pytest.fixture
@@ -41,7 +43,10 @@ def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
     losses = model(**data, mode='loss')
     text, videos = model(**data, mode='tensor')
     scale = model.backbone.logit_scale.exp()
-    logits, video_index = scale * F.normalize(text, dim=1) @ videos.T, data['inputs']['video_index']
+    logits, video_index = (
+        scale * F.normalize(text['text'], dim=1) @ videos['video'].T,
+        data['inputs']['video_index'],
+    )
     torch.testing.assert_close(losses['loss_t2v'], F.cross_entropy(logits, video_index) / 2)
     torch.testing.assert_close(losses['logit_scale'], scale.detach())
 
@@ -49,11 +54,11 @@ def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
 def test_predict_gives_each_video_its_features_and_those_of_its_captions(tiny_clip, batch):
     model = build(tiny_clip)
     samples = model.val_step(batch)
-    assert [s.text_features.shape for s in samples] == [(3, 32)] * 3
+    assert [s.text_features['text'].shape for s in samples] == [(3, 32)] * 3
     with torch.no_grad():
         text, videos = model(**model.data_preprocessor(batch), mode='tensor')
-    torch.testing.assert_close(torch.stack([s.video_features for s in samples]), videos)
-    torch.testing.assert_close(torch.cat([s.text_features for s in samples]), text)
+    torch.testing.assert_close(join_features([s.video_features for s in samples]), videos)
+    torch.testing.assert_close(cat_features([s.text_features for s in samples]), text)
 
 
 def test_logit_scale_is_held_at_log_100_and_can_come_down_again(tiny_clip, batch):
@@ -188,3 +193,43 @@ def test_part_of_an_adapter_is_refused_by_loaders_that_are_not_strict(tiny_clip,
     torch.save(dict(state_dict=build(layers).state_dict()), tmp_path / 'other.pth')
     with pytest.raises(RuntimeError, match=f'only part of what this CLIP4ClipRetriever needs: {message}'):
         load_checkpoint(build(2), str(tmp_path / 'other.pth'))
+
+
+class BareMean(BaseAdapter):
+    """An adapter as users wrote them when features could be a tensor."""
+
+    def pool(self, frames, frame_mask):
+        """Average all frames."""
+        return F.normalize(frames.mean(dim=1), dim=-1)
+
+    def similarity(self, text, videos):
+        """Compare tensors."""
+        return F.normalize(text, dim=-1) @ videos.T
+
+
+def test_an_adapter_that_returns_tensors_still_compares_tensors(tiny_clip, batch):
+    model = build(tiny_clip)
+    data = model.data_preprocessor(batch)
+    model.adapter = BareMean()
+    with pytest.warns(FutureWarning, match='BareMean gave features as a tensor'):
+        text, videos = model(**data, mode='tensor')
+    assert list(videos) == ['tensor'] and list(text) == ['text']
+    expected = F.normalize(text['text'], dim=-1) @ videos['tensor'].T
+    torch.testing.assert_close(model.similarity(text, videos), expected)
+    samples = model.val_step(batch)
+    assert score_videos(model, samples) == {}
+    torch.testing.assert_close(torch.cat([s.scores for s in samples]), expected)
+    with pytest.warns(FutureWarning, match='BareMean'):
+        assert list(model.adapter.encode(torch.ones(1, 2, 4), torch.ones(1, 2))) == ['tensor']
+
+
+@pytest.mark.parametrize('adapter', ADAPTERS, ids=lambda a: a['type'])
+def test_features_are_dicts_of_tensors_for_every_head(tiny_clip, batch, adapter):
+    model = build(tiny_clip, **adapter)
+    data = model.data_preprocessor(batch)
+    text, videos = model(**data, mode='tensor')
+    captions = len(data['inputs']['tokens'])
+    for features, count in ((text, captions), (videos, 3)):
+        assert isinstance(features, dict) and all(len(part) == count for part in features.values())
+    for sample in model(**data, mode='predict'):
+        assert isinstance(sample.video_features, dict) and isinstance(sample.text_features, dict)

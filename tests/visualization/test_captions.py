@@ -1,31 +1,27 @@
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
 
+from mmclip4clip.evaluation import VideoRecord
 from mmclip4clip.visualization import draw_captions, write_caption_page
 
 BLUE = np.zeros((96, 384, 3), np.uint8) + np.array([40, 70, 235], np.uint8)  # RGB
 RECORDS = [
-    dict(
-        video_id='a <b>.mp4',
-        captions=['<i>one</i>', 'pays $5 $'],
+    VideoRecord(
+        'a <b>.mp4',
+        'a.mp4',
+        ['<i>one</i>', 'pays $5 $'],
         generated='<script>alert(1)</script>',
         cider=12.345,
-        note='place 1 of 2',
     ),
-    dict(
-        video_id='c.mp4',
-        captions=['two'],
-        generated='',
-        cider=0.0,
-        note='place 2 of 2',
-        unreadable='no <moov>',
-    ),
+    VideoRecord('c.mp4', 'c.mp4', ['two'], generated='', cider=0.0, unreadable='no <moov>'),
 ]
+NOTES = ['place 1 of 2', 'place 2 of 2']
 
 
 class Page(HTMLParser):
@@ -44,7 +40,7 @@ class Page(HTMLParser):
 
 
 def test_a_page_holds_frames_and_captions_and_runs_nothing(tmp_path):
-    write_caption_page(tmp_path / 'p.html', RECORDS, [BLUE, None], 'test: captions', 'CIDEr < 5')
+    write_caption_page(tmp_path / 'p.html', RECORDS, [BLUE, None], NOTES, 'test: captions', 'CIDEr < 5')
     page = Page(tmp_path / 'p.html')
     for text in (
         '<script>alert(1)</script>',
@@ -66,7 +62,7 @@ def test_a_page_holds_frames_and_captions_and_runs_nothing(tmp_path):
 
 
 def test_a_picture_shows_the_frames_in_their_colours(tmp_path):
-    draw_captions(tmp_path / 'p.png', RECORDS, [BLUE, None], 'test: captions')
+    draw_captions(tmp_path / 'p.png', RECORDS, [BLUE, None], NOTES, 'test: captions')
     picture = cv2.imread(str(tmp_path / 'p.png'))[..., ::-1].astype(int)
     blue = np.abs(picture - BLUE[0, 0]).max(axis=2) < 8
     rows, columns = np.nonzero(blue)
@@ -78,8 +74,8 @@ def test_a_picture_shows_the_frames_in_their_colours(tmp_path):
 def test_references_and_long_captions_are_drawn_as_they_are_and_shortened(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(Axes, 'text', lambda self, x, y, text, **kwargs: drawn.append((text, kwargs)))
-    record = dict(RECORDS[0], captions=['one', 'pays $5 $', 'three', 'four'], generated='word ' * 99)
-    draw_captions(tmp_path / 'p.png', [record], [BLUE], 'test: captions')
+    record = replace(RECORDS[0], captions=['one', 'pays $5 $', 'three', 'four'], generated='word ' * 99)
+    draw_captions(tmp_path / 'p.png', [record], [BLUE], NOTES[:1], 'test: captions')
     (generated, _), (below, _) = drawn
     assert generated.endswith(' …') and len(generated) <= 130 and len(generated.splitlines()) == 2
     assert below.splitlines() == ['a <b>.mp4 · CIDEr 12.3 · place 1 of 2', '“one”', '“pays $5 $”', '“three”']

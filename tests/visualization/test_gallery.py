@@ -3,6 +3,7 @@ import json
 import cv2
 import numpy as np
 
+from mmclip4clip.evaluation import VideoRecord
 from mmclip4clip.visualization import draw_gallery
 from mmclip4clip.visualization.gallery import read_strip
 
@@ -13,19 +14,14 @@ def records(shapes, count=3):
     entries = json.loads((shapes / 'test.json').read_text())[:count]
     scores = np.random.default_rng(0).random((len(entries), 3, count))
     return [
-        dict(
-            filename=str(shapes / 'videos' / e['video']),
-            captions=e['captions'],
-            scores=s,
-            window=(None, None),
-        )
+        VideoRecord(e['video'], str(shapes / 'videos' / e['video']), e['captions'], scores=s)
         for e, s in zip(entries, scores)
     ]
 
 
 def test_a_picture_is_drawn_with_right_answers_framed_in_green(shapes, tmp_path):
     shown = records(shapes)
-    shown[0]['captions'][0] = r'pays $\foo$ and gets $'  # no formula
+    shown[0].captions[0] = r'pays $\foo$ and gets $'  # no formula
     draw_gallery(tmp_path / 'g.png', shown, [(0, 0), (2, 1)], [1, 3], top=2)
     picture = cv2.imread(str(tmp_path / 'g.png'))[..., ::-1].astype(int)
     assert picture.shape[0] > 100 and picture.shape[1] > 400
@@ -35,11 +31,11 @@ def test_a_picture_is_drawn_with_right_answers_framed_in_green(shapes, tmp_path)
 
 def test_a_strip_shows_frames_from_first_to_last(shapes):
     record = records(shapes)[0]
-    strip = read_strip(record['filename'], num_frames=2)
+    strip = read_strip(record.filename, num_frames=2)
     assert strip.shape == (96, 192, 3)
     assert not np.array_equal(strip[:, :94], strip[:, 96:190])
     assert (strip[:, 94:96] == 255).all()
-    window = read_strip(record['filename'], window=(0, 0.1), num_frames=2)
+    window = read_strip(record.filename, window=(0, 0.1), num_frames=2)
     assert np.array_equal(window[:, :94], window[:, 96:190])
 
 
@@ -53,7 +49,7 @@ def test_a_strip_ends_with_its_window_also_where_decord_cannot_seek(tmp_path):
 def test_an_unreadable_video_does_not_cost_the_picture(shapes, tmp_path):
     broken = records(shapes)
     (tmp_path / 'empty.mp4').touch()
-    broken[0]['filename'] = str(tmp_path / 'empty.mp4')
-    assert read_strip(broken[0]['filename']) is None
+    broken[0].filename = str(tmp_path / 'empty.mp4')
+    assert read_strip(broken[0].filename) is None
     draw_gallery(tmp_path / 'g.png', broken, [(0, 0)], [1])
     assert (tmp_path / 'g.png').stat().st_size > 0

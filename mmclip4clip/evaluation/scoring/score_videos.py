@@ -105,7 +105,8 @@ def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total:
     """Blank the videos of this process that could not be read, and rank those of all processes last."""
     for sample in samples:
         for key, value in blank_fields(sample).items():
-            sample.set_field(value, key)
+            kind = 'metainfo' if key in sample.metainfo_keys() else 'data'
+            sample.set_field(value, key, field_type=kind)
     unreadable = torch.tensor(_gather_in_order([is_unreadable(sample) for sample in samples], total))
     lowest = scores.min() if scores.numel() else torch.tensor(float('inf'))
     all_reduce(lowest, 'min')

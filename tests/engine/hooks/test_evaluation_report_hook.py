@@ -4,19 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 from mmaction.registry import HOOKS, METRICS
+from mmengine.evaluator import BaseMetric
 
-from mmclip4clip.engine.hooks import caption_report_hook
-from mmclip4clip.engine.hooks.caption_report_hook import choose_examples, read_frames
-
-
-def test_examples_come_from_top_middle_and_bottom():
-    scores = [5, 0, 9, 3, 3, 7, 1, 8, 2, 6, 4]  # best first: 2 7 5 9 0 10 3 4 8 6 1
-    assert choose_examples(scores, 3) == [2, 10, 1]
-    assert choose_examples(scores, 6) == [2, 7, 0, 10, 6, 1]
-    assert choose_examples(scores, 8) == [2, 7, 5, 9, 10, 3, 6, 1]
-    assert choose_examples(scores, 2) == [2, 7]
-    assert choose_examples(scores, 30) == [2, 7, 5, 9, 0, 10, 3, 4, 8, 6, 1]
-    assert choose_examples([], 3) == []
+from mmclip4clip.evaluation import ReportContext
 
 
 @pytest.fixture
@@ -40,7 +30,9 @@ def runner(shapes, tmp_path, caplog):
     metric.process(None, samples)
     runner = SimpleNamespace(work_dir=str(tmp_path), logger=logging.getLogger('captions'))
     runner.metrics = metric.evaluate(len(samples))
-    runner.test_loop = runner.val_loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric]))
+    loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric]))
+    loop.dataloader = SimpleNamespace(dataset=SimpleNamespace(ann_file='test.json'))
+    runner.test_loop = runner.val_loop = loop
     return runner
 
 
@@ -94,10 +86,46 @@ def test_the_table_is_of_the_metrics_own_prefix_and_only_of_what_has_run(runner,
     assert caplog.text.count('generated captions, shown in') == 1
 
 
-def test_frames_are_of_the_window(runner, monkeypatch):
-    seen = []
-    monkeypatch.setattr(caption_report_hook, 'read_strip', lambda *args: seen.append(args))
-    video = dict(filename='a.mp4', window=(1.0, 2.0))
-    read_frames(video)
-    assert seen == [('a.mp4', (1.0, 2.0))]
-    assert read_frames(dict(video, unreadable='broken')) is None and len(seen) == 1
+class Counted(BaseMetric):
+    """A user's metric with a report, which no part of the package knows."""
+
+    def process(self, data_batch, data_samples):
+        """Keep nothing."""
+
+    def compute_metrics(self, results):
+        """Compute nothing."""
+        return {}
+
+    def report(self, context):
+        """Keep what came."""
+        self.context = context
+
+
+def test_every_metric_that_has_a_report_is_asked_for_it_and_others_are_not(runner, tmp_path):
+    mine = Counted()
+    runner.test_loop.evaluator.metrics = [SimpleNamespace(), mine]
+    runner._train_loop, runner._load_from = None, 'c.pth'
+    runner.visualizer = SimpleNamespace(add_scalars=lambda figures: None)
+    HOOKS.build(dict(type='EvaluationReportHook', gallery=2, page=5)).after_test_epoch(runner, {'a/b': 1.0})
+    dataset = runner.test_loop.dataloader.dataset
+    assert mine.context == ReportContext(
+        'test', tmp_path, {'a/b': 1.0}, dataset, gallery=2, page=5, logger=runner.logger
+    )
+    (entry,) = json.loads((tmp_path / 'metrics.json').read_text())
+    assert (entry['a/b'], entry['checkpoint'], entry['ann_file']) == (1.0, 'c.pth', 'test.json')
+
+
+def test_the_two_former_hooks_each_do_their_part_and_name_the_new_one(runner, tmp_path):
+    mine = Counted()
+    runner.test_loop.evaluator.metrics = [mine]
+    with pytest.warns(FutureWarning, match='CaptionReportHook has become EvaluationReportHook'):
+        captions = HOOKS.build(dict(type='CaptionReportHook', page=9, picture=4))
+    captions.after_test_epoch(runner, {'a/b': 1.0})
+    assert (mine.context.gallery, mine.context.page, mine.context.picture) == (None, 9, 4)
+    assert not (tmp_path / 'metrics.json').exists()
+    with pytest.warns(FutureWarning, match='RetrievalReportHook has become EvaluationReportHook'):
+        retrieval = HOOKS.build(dict(type='RetrievalReportHook', gallery=0, top=2))
+    runner._train_loop = runner._load_from = None
+    retrieval.after_val_epoch(runner, {'a/b': 1.0})
+    assert (mine.context.gallery, mine.context.top, mine.context.page) == (0, 2, None)
+    assert (tmp_path / 'metrics.json').exists()

@@ -4,7 +4,7 @@ import pytest
 from mmaction.registry import METRICS
 from mmengine.structures import BaseDataElement
 
-from mmclip4clip.evaluation import caption_figures
+from mmclip4clip.evaluation import as_record, caption_figures, score_captions
 
 from ..java import METEOR_OF_A_QUARTER, fake_java
 
@@ -44,8 +44,8 @@ def test_figures_and_records_are_those_of_the_function():
     assert figures == {f'caption/{key}': value for key, value in expected.figures.items()} | {
         'caption/unreadable_videos': 0
     }
-    assert [r['cider'] for r in metric.records] == [*expected.cider.values()]
-    assert metric.records[1]['generated'] == 'the dog eats' and metric.records[1]['window'] == (1.0, 2.0)
+    assert [r.cider for r in metric.records] == [*expected.cider.values()]
+    assert metric.records[1].generated == 'the dog eats' and metric.records[1].window == (1.0, 2.0)
     assert 'mine/CIDEr' in evaluate(samples(), prefix='mine')[0]
 
 
@@ -58,7 +58,7 @@ def test_data_samples_need_no_scores_of_retrieval():
 def test_videos_without_frames_or_words_score_nothing_and_are_counted():
     figures, metric = evaluate(samples(a=dict(generated='...'), b=dict(unreadable='no frames')))
     assert figures['caption/empty'] == 1 and figures['caption/unreadable_videos'] == 1
-    assert [r['generated'] for r in metric.records] == ['...', '', 'a cat']
+    assert [r.generated for r in metric.records] == ['...', '', 'a cat']
     expected = caption_figures(REFERENCES, dict(GENERATED, a='', b=''), java=False).figures
     assert figures['caption/ROUGE_L'] == expected['ROUGE_L'] == pytest.approx(100 / 3)
     none = evaluate(samples())[0]  # else mmengine's log repeats what was before
@@ -109,10 +109,17 @@ def test_videos_of_one_name_in_two_datasets_are_scored_apart():
     figures, metric = evaluate(joined)
     plain = evaluate(samples())
     assert figures == plain[0]
-    assert [r['cider'] for r in metric.records] == [r['cider'] for r in plain[1].records]
-    assert [r['video_id'] for r in metric.records] == ['a', 'a', 'c']
+    assert [r.cider for r in metric.records] == [r.cider for r in plain[1].records]
+    assert [r.video_id for r in metric.records] == ['a', 'a', 'c']
 
 
 def test_one_file_under_two_names_is_refused():
     with pytest.raises(ValueError, match="1 videos come more than once, such as '/one/v'"):
         evaluate(samples(a=dict(video_key='/one/v'), b=dict(video_key='/one/v')))
+
+
+def test_records_and_dumps_are_scored_without_a_metric():
+    expected = evaluate(samples())[1]
+    entries = [as_record(sample).to_dict() for sample in samples()]
+    for source in (samples(), entries, [as_record(entry) for entry in entries]):
+        assert score_captions(source, java=False).cider == {r.video_id: r.cider for r in expected.records}

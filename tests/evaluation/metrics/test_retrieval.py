@@ -43,8 +43,8 @@ def test_keys_are_mmactions_and_their_reverse():
         'retrieval/v2t_MnR': pytest.approx(4 / 3),
         'retrieval/unreadable_videos': 0.0,
     }
-    assert [r['video_id'] for r in metric.records] == ['0', '1', '2']
-    assert 'text_features' not in metric.records[0]
+    assert [r.video_id for r in metric.records] == ['0', '1', '2']
+    assert metric.records[0].text_features is None
 
 
 def test_the_references_lower_median_is_of_text_to_video_alone():
@@ -58,7 +58,7 @@ def test_videos_that_could_not_be_read_are_counted():
     data[1]['unreadable'] = 'empty'
     figures, metric = evaluate(data)
     assert figures['retrieval/unreadable_videos'] == 1.0
-    assert metric.records[1]['unreadable'] == 'empty'
+    assert metric.records[1].unreadable == 'empty'
 
 
 def test_groups_add_their_own_figure():

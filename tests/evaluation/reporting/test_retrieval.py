@@ -2,8 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mmclip4clip.engine.hooks.retrieval_report_hook import choose_queries, describe_protocol
-from mmclip4clip.evaluation import VideoTextRetrievalMetric
+from mmclip4clip.evaluation.reporting.retrieval import choose_queries, describe_protocol
 
 
 def test_best_and_worst_queries_come_from_different_videos():
@@ -16,8 +15,8 @@ def test_best_and_worst_queries_come_from_different_videos():
 
 def test_the_protocol_names_split_queries_and_answers():
     paragraphs = SimpleNamespace(ann_file='a/val_1.json', caption_mode='paragraph')
-    assert describe_protocol(paragraphs, VideoTextRetrievalMetric()).startswith(
+    assert describe_protocol(paragraphs, 'caption_groups').startswith(
         'protocol: a/val_1.json; all captions of a video are one query; video to text by caption_groups: '
     )
-    other = describe_protocol(object(), VideoTextRetrievalMetric(v2t_protocol='best_caption'))
+    other = describe_protocol(object(), 'best_caption')
     assert 'without ann_file; every caption of an item' in other and 'the best placed right one' in other

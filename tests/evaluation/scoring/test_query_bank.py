@@ -83,12 +83,12 @@ def test_scores_are_the_cosines_of_each_caption_alone_whatever_the_batch(bank, c
     tokenize = bank().tokenize.tokenizer
     with torch.no_grad():
         text = [
-            model.encode_text(torch.tensor([ids]), torch.ones(1, len(ids)))[0]
+            model.encode_text(torch.tensor([ids]), torch.ones(1, len(ids)))['text'][0]
             for ids in (tokenize(c)['input_ids'] for c in captions)
         ]
     cosines = torch.stack([torch.stack([(t @ v) / t.norm() for v in videos]) for t in text])
     for size in (7, 48, 1000):
-        scores = bank(batch_size=size).scores(model, videos, torch.device('cpu'))
+        scores = bank(batch_size=size).scores(model, dict(video=videos), torch.device('cpu'))
         torch.testing.assert_close(scores, cosines)
     assert not scores.requires_grad
 

@@ -73,7 +73,7 @@ def make_samples(text, videos):
     for i in range(4):
         sample = ActionDataSample()
         sample.set_field({k: v[i] for k, v in videos.items()}, 'video_features')
-        sample.set_field(text[i : i + 1] if i else text[[0, 4]], 'text_features')
+        sample.set_field(dict(text=text[i : i + 1] if i else text[[0, 4]]), 'text_features')
         samples.append(sample)
     return samples
 
@@ -96,7 +96,7 @@ def test_videos_are_reranked_and_it_is_said_how_much_is_missed(pairs, caplog):
 def test_an_adapter_that_scores_all_pairs_at_once_is_refused(pairs):
     samples = make_samples(pairs[1], dict(frames=torch.randn(4, 16)))
     for sample in samples:
-        sample.set_field(sample.video_features['frames'], 'video_features')
+        sample.set_field(dict(video=sample.video_features['frames']), 'video_features')
     with pytest.raises(ValueError, match='rerank_top=1 needs .* MeanAdapter scores all at once'):
         score_videos(model_of(MeanAdapter()), samples, rerank_top=1)
 

@@ -8,7 +8,14 @@ from mmaction.registry import LOOPS
 from mmaction.structures import ActionDataSample
 from mmengine.evaluator import Evaluator
 
-from mmclip4clip.evaluation import QueryBank, ranks_of_captions, ranks_of_videos, score_videos
+from mmclip4clip.evaluation import (
+    QueryBank,
+    VideoRecord,
+    make_record,
+    ranks_of_captions,
+    ranks_of_videos,
+    score_videos,
+)
 from mmclip4clip.models import MeanAdapter
 
 module = sys.modules[score_videos.__module__]
@@ -16,8 +23,9 @@ module = sys.modules[score_videos.__module__]
 
 def sample(video, captions):
     result = ActionDataSample()
-    result.set_field(torch.nn.functional.normalize(torch.tensor(video), dim=0), 'video_features')
-    result.set_field(torch.tensor(captions), 'text_features')
+    unit = torch.nn.functional.normalize(torch.tensor(video), dim=0)
+    result.set_field(dict(video=unit), 'video_features')
+    result.set_field(dict(text=torch.tensor(captions)), 'text_features')
     return result
 
 
@@ -73,7 +81,7 @@ class TwoCaptions:
     add_scores = QueryBank.add_scores
 
     def scores(self, model, videos, device, fp16):
-        return model.similarity(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), videos)
+        return model.similarity(dict(text=torch.eye(2)), videos)
 
 
 def test_each_process_scores_its_own_videos_with_the_whole_bank(model, monkeypatch):
@@ -115,7 +123,7 @@ def test_an_unreadable_video_is_last_for_every_caption_and_found_by_none(model):
     assert own.max() < others.min() and len(set(own.tolist())) == 1
     assert ranks_of_videos(scores.numpy(), np.array([0, 0, 1, 2])).tolist()[2] == 3
     assert ranks_of_captions(scores.numpy(), np.array([0, 0, 1, 2])).tolist()[1] == 3
-    assert not samples[1].video_features.any()
+    assert not samples[1].video_features['video'].any()
     sound = [sample(*s) for s in SAMPLES]
     score_videos(model, sound)
     assert torch.equal(others, torch.cat([s.scores for s in sound])[:, [0, 2]])
@@ -138,3 +146,29 @@ def test_an_unreadable_video_of_another_process_is_last_here_too(model, monkeypa
     )
     score_videos(model, here, 3)
     assert torch.cat([s.scores for s in here])[:, 1].tolist() == [-4.0] * 3  # one less than the lowest of all
+
+
+def test_each_sample_gets_its_record_once_scored(model):
+    samples = [sample(*s) for s in SAMPLES]
+    samples[0].set_metainfo(dict(video_id='v', filename='v.mp4', captions=['a', 'b'], start=1.0, end=None))
+    samples[1].set_metainfo(dict(unreadable='empty', generated='what another video shows'))
+    score_videos(model, samples, query_bank=TwoCaptions())
+    record = samples[0].record
+    assert isinstance(record, VideoRecord) and record.window == (1.0, None) and record.captions == ['a', 'b']
+    assert np.array_equal(record.scores, samples[0].scores.numpy())
+    assert record.text_features['text'].tolist() == SAMPLES[0][1] and record.bank_scores.shape == (2,)
+    # What an unreadable video means is the same for the sample and for its record.
+    assert samples[1].generated == samples[1].record.generated == ''
+    assert samples[1].record.unreadable == 'empty' and not samples[1].record.video_features['video'].any()
+    assert make_record(samples[0].to_dict()) is record
+
+
+def test_features_of_a_model_that_gives_tensors_are_taken_with_a_warning(model):
+    samples, ours = [sample(*s) for s in SAMPLES], [sample(*s) for s in SAMPLES]
+    for one in samples:
+        one.set_field(one.video_features['video'], 'video_features')
+        one.set_field(one.text_features['text'], 'text_features')
+    with pytest.warns(FutureWarning, match='the model, in video_features, gave features as a tensor'):
+        score_videos(model, samples)
+    score_videos(model, ours)
+    assert all(torch.equal(a.scores, b.scores) for a, b in zip(samples, ours))

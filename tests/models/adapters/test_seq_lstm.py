@@ -24,7 +24,7 @@ def plain_seq_lstm(adapter, frames):
 def test_equals_a_plain_computation_however_the_batch_is_padded(lengths):
     adapter, frames = SeqLSTMAdapter(width=8), torch.randn(2, 5, 8)
     mask = (torch.arange(5) < torch.tensor(lengths)[:, None]).long()
-    videos = adapter.encode(frames * mask[..., None] + 50 * (1 - mask[..., None]), mask)
+    videos = adapter.encode(frames * mask[..., None] + 50 * (1 - mask[..., None]), mask)['video']
     for video, clip, length in zip(videos, frames, lengths):
         torch.testing.assert_close(
             video.double(), plain_seq_lstm(adapter, clip[:length]), rtol=1e-5, atol=1e-6
@@ -33,4 +33,6 @@ def test_equals_a_plain_computation_however_the_batch_is_padded(lengths):
 
 def test_order_matters():
     adapter, frames, mask = SeqLSTMAdapter(width=8), torch.randn(1, 4, 8), torch.ones(1, 4)
-    assert not torch.allclose(adapter.encode(frames, mask), adapter.encode(frames.flip(1), mask), atol=1e-3)
+    assert not torch.allclose(
+        adapter.encode(frames, mask)['video'], adapter.encode(frames.flip(1), mask)['video'], atol=1e-3
+    )

@@ -47,7 +47,7 @@ def adapter():
 def test_equals_a_plain_computation_however_the_batch_is_padded(adapter, lengths):
     frames = torch.randn(2, 6, 32)
     mask = (torch.arange(6) < torch.tensor(lengths)[:, None]).long()
-    videos = adapter.encode(frames * mask[..., None] + 50 * (1 - mask[..., None]), mask)
+    videos = adapter.encode(frames * mask[..., None] + 50 * (1 - mask[..., None]), mask)['video']
     for video, clip, length in zip(videos, frames, lengths):
         expected = plain_seq_transformer(adapter, clip[:length], heads=2)
         torch.testing.assert_close(video.double(), expected, rtol=1e-5, atol=1e-5)
@@ -55,13 +55,15 @@ def test_equals_a_plain_computation_however_the_batch_is_padded(adapter, lengths
 
 def test_order_matters_and_the_mean_does_not_see_it(adapter):
     frames, mask = torch.randn(1, 4, 32), torch.ones(1, 4)
-    assert not torch.allclose(adapter.encode(frames, mask), adapter.encode(frames.flip(1), mask), atol=1e-3)
+    assert not torch.allclose(
+        adapter.encode(frames, mask)['video'], adapter.encode(frames.flip(1), mask)['video'], atol=1e-3
+    )
     torch.testing.assert_close(MeanAdapter().encode(frames, mask), MeanAdapter().encode(frames.flip(1), mask))
 
 
 def test_padding_gets_no_gradient(adapter):
     frames = torch.randn(1, 4, 32, requires_grad=True)
-    adapter.encode(frames, torch.tensor([[1, 1, 1, 0]])).sum().backward()
+    adapter.encode(frames, torch.tensor([[1, 1, 1, 0]]))['video'].sum().backward()
     assert frames.grad[0, 3].abs().sum() == 0
     assert frames.grad[0, :3].abs().sum() > 0
 

@@ -22,13 +22,13 @@ def test_autocast_that_takes_logarithms_in_single_precision_can_train_it(monkeyp
 def test_the_size_of_the_blocks_changes_nothing():
     whole, parts = (TightAdapter(num_layers=2, pairs_at_once=n, **BLOCKS).eval() for n in (100, 5))
     parts.load_state_dict(whole.state_dict())
-    text, videos = torch.randn(4, 16), whole.encode(torch.randn(3, 4, 16), torch.ones(3, 4))
+    text, videos = dict(text=torch.randn(4, 16)), whole.encode(torch.randn(3, 4, 16), torch.ones(3, 4))
     torch.testing.assert_close(parts.similarity(text, videos), whole.similarity(text, videos))
 
 
 def test_single_pairs_are_those_of_the_whole_matrix():
     adapter = TightAdapter(num_layers=2, **BLOCKS).eval()
-    text, videos = torch.randn(4, 16), adapter.encode(torch.randn(3, 4, 16), torch.ones(3, 4))
+    text, videos = dict(text=torch.randn(4, 16)), adapter.encode(torch.randn(3, 4, 16), torch.ones(3, 4))
     some = adapter.pair_similarity(text, videos, torch.tensor([11, 0, 5]))  # n * 3 + v
     torch.testing.assert_close(some, adapter.similarity(text, videos)[[3, 0, 1], [2, 0, 2]])
 
