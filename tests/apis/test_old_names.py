@@ -107,3 +107,27 @@ def test_a_config_of_before_that_inherits_a_recipe_keeps_its_own_two_schedulers(
 def test_the_new_keys_are_those_of_the_class():
     known = inspect.signature(WarmUpCosineLR).parameters
     assert {name.removeprefix('param_scheduler.') for name in SCHEDULE.values()} <= set(known)
+
+
+RUNTIME = f"_base_ = '{ROOT}/configs/_base_/default_runtime.py'\n"
+
+
+@pytest.mark.parametrize(
+    'hooks, expected',
+    [
+        ('', {}),
+        ("report=dict(type='RetrievalReportHook', gallery=0)", dict(gallery=0)),
+        ('caption_report=dict(page=9)', dict(page=9)),
+        (
+            "report=dict(top=5), caption_report=dict(type='CaptionReportHook', picture=2)",
+            dict(top=5, picture=2),
+        ),
+        ('caption_report=None', dict(page=None)),
+    ],
+)
+def test_the_two_report_hooks_of_before_become_one(load, warnings, hooks, expected):  # noqa: F811
+    found = load(f'{RUNTIME}default_hooks = dict({hooks})').default_hooks
+    assert found.report == dict(expected, type='EvaluationReportHook') and 'caption_report' not in found
+    assert len(warnings) == bool(hooks)
+    by_option = load(RUNTIME, '--cfg-options', 'default_hooks.caption_report.page=3').default_hooks
+    assert by_option.report.page == 3
