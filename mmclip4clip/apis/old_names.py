@@ -99,13 +99,6 @@ def join_report_hooks(cfg: Config) -> None:
 
     ``report`` was a ``RetrievalReportHook`` and ``caption_report`` a ``CaptionReportHook``. A config or
     ``--cfg-options`` may still set arguments of either.
-
-    Examples:
-        >>> cfg = Config(dict(default_hooks=dict(
-        ...     report=dict(type='RetrievalReportHook', top=5), caption_report=dict(page=9))))
-        >>> join_report_hooks(cfg)
-        >>> cfg.default_hooks
-        {'report': {'type': 'EvaluationReportHook', 'top': 5, 'page': 9}}
     """
     hooks = cfg.get('default_hooks') or {}
     report = hooks.get('report')
