@@ -64,7 +64,7 @@ def apply_patches() -> None:
 
     Called where a run starts: by ``apis``, when a model or dataset of ours is made, and with the first
     lookup of a class in ``mmaction.registry``. Importing ``mmclip4clip`` alone patches nothing, so call this
-    first where a checkpoint is loaded by other means, such as an inferencer that is given nothing but weights.
+    first where a checkpoint is loaded by other means, as by an inferencer that is given nothing but weights.
     """
     guard_checkpoints()
     distribute_without_gpu()
