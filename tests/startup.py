@@ -4,6 +4,7 @@ Run as a module. Each start has a fork of its own, whose imports are shared: imp
 """
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -85,12 +86,12 @@ def lookups() -> dict[str, bool]:
 
 def lookup_before() -> bool:
     """Import the package after a registry has had its first lookup."""
-    from mmaction.registry import MODELS
+    from mmaction.registry import METRICS
 
-    before = MODELS.get('Recognizer3D') is not None and 'mmclip4clip' not in sys.modules
+    before = METRICS.get('AccMetric') is not None and 'mmclip4clip' not in sys.modules
     import mmclip4clip  # noqa: F401
 
-    return before and MODELS.get('CLIP4ClipRetriever') is not None
+    return before and METRICS.get('VideoTextRetrievalMetric') is not None
 
 
 def build_backbone() -> None:
@@ -154,7 +155,8 @@ def read_to_convert() -> None:
     read_file(Path(os.environ['TORCH_HOME'], 'hub/checkpoints/bad.pth'))
 
 
-def what_changed(start: Callable[[], None], before: dict[str, int]) -> list[str]:
+def what_changed(before: dict[str, int], start: Callable[[], None] = lambda: None) -> list[str]:
+    """Name the attributes that are others than before, after a start."""
     start()
     now = attributes()
     return sorted(name for name in before if now.get(name) != before[name])
@@ -168,20 +170,24 @@ def main() -> None:
     import mmengine.infer
     import mmengine.runner  # noqa: F401
     import torch
-    from transformers import CLIPModel, GenerationMixin  # noqa: F401  what the starts have in common
 
     report['lookup_before'] = in_fork(lookup_before)
     before, allowed = attributes(), torch.serialization.get_safe_globals()
 
-    import mmclip4clip  # noqa: F401
+    import mmclip4clip
 
-    now = attributes()
-    report['changed'] = [name for name in before if now.get(name) != before[name]]
-    report['counted'] = len(before)
+    report['changed'], report['counted'] = what_changed(before), len(before)
     report['allowed'] = torch.serialization.get_safe_globals() == allowed
+
+    import mmclip4clip.apis
+    import mmclip4clip.checkpoints
+    import mmclip4clip.moving_shapes  # noqa: F401
+
+    report['changed_by_subpackages'] = what_changed(before)
+    gc.freeze()  # forks copy no memory to look through it
     report['lookups'] = in_fork(lookups)
     starts = (build_backbone, look_up_a_hook, unpickle_a_dataset, read_a_config, launch)
-    report['starts'] = {s.__name__: in_fork(lambda s=s: what_changed(s, before)) for s in starts}
+    report['starts'] = {s.__name__: in_fork(lambda s=s: what_changed(before, s)) for s in starts}
     loads = (load_by_a_recognizer, load_by_an_inferencer, load_by_the_backbone, read_to_convert)
     report['loads'] = {load.__name__: in_fork(load) for load in loads}
     Path('report.json').write_text(json.dumps(report))
