@@ -1,18 +1,31 @@
 """CLIP4Clip for OpenMMLab: find videos by text, end to end.
 
-Importing the package registers its modules in ``mmaction.registry``.
+Importing the package tells ``mmaction.registry`` where its classes are. They are imported when the first one
+is looked up, and other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
 """
+
+from importlib import import_module
+from types import ModuleType
 
 from . import compat
 
-compat.check_versions()
-compat.allow_mmengine_checkpoints()
-compat.guard_checkpoints()
-compat.distribute_without_gpu()
-compat.repair_color_jitter()
-compat.save_atomically()
+compat.check_versions()  # before what does not fit is imported
 
-from . import datasets, engine, evaluation, models, moving_shapes, visualization  # noqa: E402
+from .registration import register_lazily  # noqa: E402
 from .version import __version__  # noqa: E402
 
+register_lazily()
+
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
+SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'tokenizers')
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a subpackage when it is first used."""
+    if name in SUBPACKAGES:
+        return import_module(f'{__name__}.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *SUBPACKAGES})

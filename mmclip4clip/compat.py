@@ -1,7 +1,8 @@
 """The only home of workarounds for upstream packages.
 
 Every workaround says what goes wrong without it, in which versions, and why it
-is safe. Nothing outside this file patches another package.
+is safe. Nothing outside this file patches another package, and nothing in it does so
+on import: :func:`apply_patches` runs where a run starts.
 """
 
 import functools
@@ -57,6 +58,20 @@ def check_versions() -> None:
         raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
 
 
+@functools.cache
+def apply_patches() -> None:
+    """Patch the packages below once, for the rest of the process.
+
+    Called where a run starts: by ``apis``, when a model or dataset of ours is made, and with the first
+    lookup of a class in ``mmaction.registry``. Importing ``mmclip4clip`` alone patches nothing, so call this
+    first where a checkpoint is loaded by other means, as by an inferencer that is given nothing but weights.
+    """
+    guard_checkpoints()
+    distribute_without_gpu()
+    repair_color_jitter()
+    save_atomically()
+
+
 def history_buffer_method(cls: type, name: str):
     """Stand in for ``getattr`` in mmengine's checkpoints, for four methods of one class.
 
@@ -101,6 +116,7 @@ def guard_checkpoints() -> None:
     ``weights_only=False``, which would run the code in the file. mmengine <= 0.10.7 downloads through
     ``torch.hub``, whose default is still ``weights_only=False``; ``Runner.resume`` evaluates
     ``meta['config']`` as Python, and ``BaseInferencer`` the config in the checkpoint where it is given none.
+    What mmengine itself saves can be read afterwards, see :func:`allow_mmengine_checkpoints`.
 
     Safe because all replacements only narrow what is loaded.
     """
@@ -109,6 +125,7 @@ def guard_checkpoints() -> None:
 
     from . import checkpoint_guard as guard
 
+    allow_mmengine_checkpoints()
     loader = checkpoint.CheckpointLoader
     loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
     checkpoint.torch = guard.VerifiedTorch('torch')

@@ -4,7 +4,7 @@ from mmengine.fileio import backends
 from mmengine.infer import BaseInferencer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmclip4clip import checkpoint_guard
+from mmclip4clip import checkpoint_guard, compat
 from mmclip4clip.checkpoint_file import CheckpointFileError, DamagedCheckpointError, NotACheckpointError
 from mmclip4clip.checkpoints.io import read_file
 from mmclip4clip.models.backbones import CLIPBackbone
@@ -16,6 +16,11 @@ TEXTS = dict(
     imports='x = 1\nimport antigravity\n',
     base="_base_ = './evil.py'\nx = 1\n",
 )
+
+
+@pytest.fixture(autouse=True)
+def _patched():
+    compat.apply_patches()
 
 
 @pytest.fixture

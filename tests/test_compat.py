@@ -16,6 +16,11 @@ from mmclip4clip import compat
 from mmclip4clip.checkpoint_file import CheckpointFileError
 
 
+@pytest.fixture(autouse=True)
+def _patched():
+    compat.apply_patches()
+
+
 def test_what_is_installed_fits():
     compat.check_versions()
 

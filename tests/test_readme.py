@@ -15,6 +15,8 @@ import yaml
 from mmengine.config import Config, DictAction
 from mmengine.registry import Registry
 
+from mmclip4clip.registration import LOCATIONS
+
 from .tools.conftest import config, tool  # noqa: F401  the fixtures
 
 ROOT = Path(__file__).parents[1]
@@ -194,6 +196,8 @@ def test_every_class_that_a_page_names_exists(page):
         for r in vars(module).values()
         if isinstance(r, Registry)
     ]
+    for name in LOCATIONS:
+        getattr(mmaction.registry, name).import_from_location()
     known = {name for registry in registries for name in registry.module_dict}
     known |= {
         name

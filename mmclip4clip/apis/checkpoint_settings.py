@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from transformers import CLIPConfig, CLIPModel
 
 from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_settings, known_settings
+from ..compat import apply_patches, guard_checkpoints
 from ..tokenizers.saved_tokenizer import offer_tokenizers
 
 CLIP = 'backbone.clip.'  # how the keys of CLIP's weights begin
@@ -28,6 +29,7 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         ValueError: If the checkpoint contradicts the folder ``model.backbone.pretrained``.
         OSError: If the pretrained CLIP is needed and cannot be loaded.
     """
+    apply_patches()
     note = use_checkpoint_settings(cfg, training)
     try:
         runner = Runner.from_cfg(cfg)
@@ -94,6 +96,7 @@ def read_entry(path: object) -> tuple[dict, list[str]]:
     """
     if not path or not Path(str(path)).expanduser().is_file():
         return {}, []
+    guard_checkpoints()  # what mmengine saves is not refused
     try:
         content = torch.load(Path(str(path)).expanduser(), map_location='cpu', weights_only=True, mmap=True)
         entry = dict(content['meta']['mmclip4clip'])

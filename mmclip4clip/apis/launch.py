@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop
 
 from ..checkpoint_file import verify_checkpoint
+from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 from .old_names import join_report_hooks, read_config, rename_options
@@ -64,6 +65,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: If an option belongs to a list of schedulers that the config does not have any more.
         OSError: If the work dir cannot be written.
     """
+    apply_patches()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     if args.cfg_options:

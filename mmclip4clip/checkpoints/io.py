@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..checkpoint_file import verify_checkpoint
+from ..compat import guard_checkpoints
 
 
 def is_torchscript(path: Path) -> bool:
@@ -46,6 +47,7 @@ def read_file(path: Path) -> object:
         except SafetensorError as error:
             raise RuntimeError(f'{path} is broken: {error}') from error
     verify_checkpoint(path)
+    guard_checkpoints()
     if not is_torchscript(path):
         return CheckpointLoader.load_checkpoint(str(path.resolve()), map_location='cpu', logger='silent')
     with warnings.catch_warnings():

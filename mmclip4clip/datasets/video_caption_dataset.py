@@ -9,6 +9,7 @@ from mmaction.datasets import BaseActionDataset
 from mmaction.datasets.transforms import DecordInit
 from mmaction.registry import DATASETS
 
+from ..compat import apply_patches
 from .annotations import load_annotations, paragraph
 from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
@@ -74,6 +75,7 @@ class VideoCaptionDataset(BaseActionDataset):
         storage_wait: float = 60.0,
         **kwargs,
     ) -> None:
+        apply_patches()
         caption_mode = caption_mode or ('all' if test_mode else 'each')
         if caption_mode not in CAPTION_MODES:
             raise ValueError(f'caption_mode must be one of {CAPTION_MODES}, got {caption_mode!r}')
@@ -97,6 +99,11 @@ class VideoCaptionDataset(BaseActionDataset):
         self.known_bad: dict[str, str] = {}  # why this process could not read a video, by its id
         self.known_since: dict[str, float] = {}  # and when that was
         super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
+
+    def __setstate__(self, state: dict) -> None:
+        """Restore a pickled dataset, in a data worker that may begin with nothing patched."""
+        apply_patches()
+        self.__dict__.update(state)
 
     def load_data_list(self) -> list[dict]:
         """Read and check the annotations, and make one item a video, or one a caption."""

@@ -11,6 +11,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from ..compat import guard_checkpoints
+
 
 class NonFiniteError(RuntimeError):
     """A training whose loss, gradients or weights are no longer numbers."""
@@ -66,6 +68,7 @@ def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = (
         folders (Iterable[Path]): Where a run saves.
         constants (Sequence[str]): Buffers that are meant to be infinite.
     """
+    guard_checkpoints()
     files = {path for folder in folders for path in folder.glob('*.pth') if path.is_file()}
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         try:

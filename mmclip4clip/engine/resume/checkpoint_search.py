@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import print_log
 
 from ...checkpoint_file import CheckpointFileError, verify_checkpoint
+from ...compat import guard_checkpoints
 
 LAST = 'last_checkpoint'  # file in the work dir that names the newest checkpoint
 TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
@@ -80,6 +81,7 @@ def read_meta(path: str | Path) -> dict:
 
 def _read_keys(path: str | Path) -> dict:
     """Read a checkpoint with its tensors left in the file."""
+    guard_checkpoints()  # what mmengine saves is not refused
     try:
         content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except (

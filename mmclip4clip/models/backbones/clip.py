@@ -9,6 +9,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from ...compat import apply_patches
 from ..features import Features
 from ..weight_check import compare_weights
 from .patch3d import Patch3d, with_neighbours
@@ -71,6 +72,7 @@ class CLIPBackbone(BaseModule):
         embedding_std: dict[str, float] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        apply_patches()  # a checkpoint may be loaded into the model next
         if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
             raise ValueError(
                 "init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
