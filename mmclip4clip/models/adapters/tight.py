@@ -4,7 +4,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
-from ..features import take_features
 from .base import RerankableAdapter, cosine, mean_of_frames
 from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .sequence_transformer import SequenceTransformer
@@ -100,7 +99,7 @@ class TightAdapter(RerankableAdapter):
         Returns:
             Tensor: Similarity of each pair, (P,).
         """
-        block, positions = self.transformer.blocks[0], self.transformer.positions.weight
+        block, positions = self.transformer.layers[0], self.transformer.positions.weight
         frames, num_videos = videos['frames'], len(videos['frames'])
         text = self.dropout(text + positions[0])
         frames = self.dropout(frames + positions[1 : 1 + frames.shape[1]])
@@ -122,8 +121,9 @@ class TightAdapter(RerankableAdapter):
         self, captions: dict[str, Tensor], clips: dict[str, Tensor], rows: Tensor, columns: Tensor
     ) -> Tensor:
         """Score the pairs of prepared captions ``rows`` and prepared videos ``columns``, (P,)."""
-        first, *middle = self.transformer.blocks
-        text, video = take_features(captions, rows), take_features(clips, columns)
+        first, *middle = self.transformer.layers
+        text = {key: value[rows] for key, value in captions.items()}
+        video = {key: value[columns] for key, value in clips.items()}
         mask = torch.cat([video['mask'].new_ones(len(rows), 1), video['mask']], dim=1)  # (P, 1 + T)
         if not middle:
             pooled = last_block(first, torch.cat([text['hidden'][:, None], video['hidden']], dim=1), mask)

@@ -8,6 +8,7 @@ import functools
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
@@ -162,15 +163,16 @@ def read_config(folder: Path) -> CLIPConfig:
         )
     try:
         given = CLIPConfig.from_dict(content)  # it knows the names that old versions wrote
-        return CLIPConfig(
+        described: dict[str, Any] = {
+            tower: {key: getattr(getattr(given, tower), key) for key in keys}
+            for tower, keys in DESCRIBED.items()
+        }
+        described.update(
             projection_dim=given.projection_dim,
             logit_scale_init_value=given.logit_scale_init_value,
             attn_implementation='sdpa',
-            **{
-                tower: {key: getattr(getattr(given, tower), key) for key in keys}
-                for tower, keys in DESCRIBED.items()
-            },
         )
+        return CLIPConfig(**described)
     except Exception as error:  # odd values fail in many ways; the cause is reported
         raise FolderError(f'{path} describes no CLIP: {error!r}') from error
 
