@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         raise FileNotFoundError(f'{path} does not exist')
     if path.is_dir():
         return 'transformers', transformers_folder.to_native(path)
-    content = read_file(path)
+    content: Any = read_file(path)
     wrapped = isinstance(content, dict) and isinstance(content.get('state_dict'), dict)
     tensors = content['state_dict'] if wrapped else content
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
