@@ -96,6 +96,7 @@ test-long: $(VENV)/installed-test
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # Writes to site/. A warning, such as a link to nowhere, is an error.
 docs: $(VENV)/installed-dev
