@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from . import mmaction, native, open_clip, openai, reference, transformers_folder
+from .assumptions import list_assumptions
 from .checkpoint import OPENAI_BUILT, Checkpoint
 from .description import adapter_config, summary
 from .formats import KINDS, current_name, kind_by_name, recognise
@@ -135,7 +136,7 @@ def settle(checkpoint: Checkpoint, source: str, src: Path) -> None:
     Raises:
         ValueError: Saying what is to be told, and how.
     """
-    untold = checkpoint.untold()
+    untold = list_assumptions(checkpoint)
     if checkpoint.origin in OPENAI_BUILT:
         untold = [item for item in untold if checkpoint.origin == 'mmaction' and 'adapter' in item.what]
     if source == 'openai' and untold:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from .generator import COLOURS, PHRASES, SHAPES, SUBJECTS
+from .generator import COLOURS, SHAPES
+from .grammar import PHRASES, SUBJECTS
 
 
 class SaidOfShape(NamedTuple):
