@@ -1,4 +1,4 @@
-# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones).  make lint: the style.  make docs: the documentation.
+# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones; make coverage: the lines and branches they run).  make lint: the style.  make docs: the documentation.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ export MOVING_SHAPES = $(DATA)
 DATA_FLAGS ?=
 TRAIN_OPTIONS ?=
 
-.PHONY: demo seeds captions test test-long lint docs clean
+.PHONY: demo seeds captions test test-long coverage lint docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -93,10 +93,17 @@ test: $(VENV)/installed-test
 test-long: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(TEST_FLAGS)
 
+# Lines and branches that the tests run, in forks and other processes too: files under 90 % and the total.
+coverage: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= $(TEST_FLAGS)
+	@$(BIN)/coverage report --format=total | sed 's/^/total, in percent: /'
+	@$(BIN)/coverage report | awk '$$NF ~ /%$$/ && $$NF + 0 < 90 && $$1 != "TOTAL"'
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 # Writes to site/. A warning, such as a link to nowhere, is an error.
 docs: $(VENV)/installed-dev

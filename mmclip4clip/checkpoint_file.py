@@ -110,7 +110,8 @@ def _wrong(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with an entry, if anything is."""
     if entry.external_attr & FOLDER:
         return f'its entry {entry.filename} is marked as a folder'  # torch would give memory as it found it
-    expected, entry.CRC, crc = entry.CRC, None, 0  # zipfile would compare it too, but not tell both
+    expected, crc = entry.CRC, 0
+    entry.CRC = None  # type: ignore[assignment]  # zipfile then compares nothing; it would not tell both
     with archive.open(entry) as data:
         while chunk := data.read(CHUNK):
             crc = zlib.crc32(chunk, crc)

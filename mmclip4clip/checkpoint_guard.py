@@ -80,7 +80,8 @@ def leave_out_config_code(filename: str, checkpoint: object) -> None:
     texts that mmengine saves today, what is more than plain values goes, with a warning, so that it does not
     live on in the checkpoints of the run that loads it.
     """
-    hub, meta = {}, {}
+    hub: object = None
+    meta: object = None
     if isinstance(checkpoint, dict):
         hub, meta = checkpoint.get('message_hub'), checkpoint.get('meta')
     info = hub.get('runtime_info') if isinstance(hub, dict) else None

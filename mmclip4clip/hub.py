@@ -29,6 +29,7 @@ def load_named(
     """
     if Path(name).is_dir():
         return load(name, **kwargs)
+    cause: OSError | ValueError
     try:
         loaded = load(name, local_files_only=True, **kwargs)
         if complete(loaded):

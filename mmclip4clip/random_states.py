@@ -3,6 +3,7 @@
 import contextlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,11 +36,12 @@ def kept_random_states() -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
-def get_random_states() -> dict[str, object]:
+def get_random_states() -> dict[str, Any]:
     """Return the states of all global generators, accelerators' too, as tensors and plain values."""
     version, words, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state()
-    states = dict(
+    state: Any = np.random.get_state(legacy=True)
+    kind, keys, *rest = state
+    states: dict[str, Any] = dict(
         python=[version, list(words), gauss],
         torch=torch.get_rng_state(),
         numpy=[kind, torch.from_numpy(keys.astype(np.int64)), *rest],
@@ -49,7 +51,7 @@ def get_random_states() -> dict[str, object]:
     return states
 
 
-def set_random_states(states: dict[str, object]) -> None:
+def set_random_states(states: dict[str, Any]) -> None:
     """Put all global generators into the states of :func:`get_random_states`."""
     version, words, gauss = states['python']
     random.setstate((version, tuple(words), gauss))

@@ -21,7 +21,7 @@ def plain_value(node: ast.expr) -> object:
         words = {word.arg: plain_value(word.value) for word in node.keywords}
         return dict(*map(plain_value, node.args)) | words
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return {ast.literal_eval(k): plain_value(v) for k, v in zip(node.keys, node.values)}
+        return {ast.literal_eval(k): plain_value(v) for k, v in zip(node.keys, node.values) if k}
     if isinstance(node, (ast.List, ast.Tuple)):
         return [plain_value(item) for item in node.elts]
     if isinstance(node, ast.Name) and node.id in NUMBERS:
@@ -42,15 +42,21 @@ def plain_assignments(text: str) -> tuple[dict[str, object], str, list[str]]:
         statements = ast.parse(text).body
     except UNREADABLE:
         return {}, '', [str(text)[:60]]
-    values, kept, others = {}, [], []
+    values: dict[str, object] = {}
+    kept: list[str] = []
+    others: list[str] = []
     for statement in statements:
-        source = ast.get_source_segment(text, statement)
+        source = ast.get_source_segment(text, statement) or ''
         try:
+            if not isinstance(statement, ast.Assign):
+                raise ValueError('it is no assignment')
             (target,) = statement.targets
+            if not isinstance(target, ast.Name):
+                raise ValueError('it assigns to no name')
             if target.id == '_base_':
                 raise ValueError('it would read other files')
             values[target.id] = plain_value(statement.value)
             kept.append(source)
-        except (AttributeError, *UNREADABLE):  # no assignment, of several names, or of more than a value
+        except UNREADABLE:  # no assignment, of several names, or of more than a value
             others.append(source.partition('\n')[0][:60])
     return values, '\n'.join(kept) + '\n' if others else text, others

@@ -2,6 +2,7 @@
 
 import json
 import reprlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def _without_repeats(pairs: list[tuple]) -> dict:
     """Make a JSON object, refusing a key that comes twice instead of dropping the first."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        seen = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key in counts if counts[key] > 1)
         raise ValueError(f'the key {shorten(repeated)} comes twice in {shorten(content)}')
     return content

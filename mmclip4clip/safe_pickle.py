@@ -10,6 +10,7 @@ import math
 import pickle
 import pickletools
 import re
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -57,9 +58,10 @@ class PlainArray(np.ndarray):
             and math.prod(shape) * dtype.dtype.itemsize == len(raw)
         ):
             raise pickle.UnpicklingError('the file holds an array whose bytes do not fit its shape')
-        super().__setstate__((1, shape, dtype.dtype, bool(fortran), raw))
+        fits: Any = (1, shape, dtype.dtype, bool(fortran), raw)  # numpy declares its own kind of truth value
+        super().__setstate__(fits)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         """Be pickled as the ordinary array that it holds."""
         return np.asarray(self).view(np.ndarray).__reduce__()
 
@@ -81,7 +83,7 @@ def scalar(dtype: PlainDtype, raw: bytes) -> np.generic:
 
 
 # Full names as numpy 1.x and 2.x write them.
-STAND_INS = {'numpy.dtype': PlainDtype, 'numpy.ndarray': ArrayName}
+STAND_INS: dict[str, Callable] = {'numpy.dtype': PlainDtype, 'numpy.ndarray': ArrayName}
 for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
     STAND_INS |= {f'{_module}._reconstruct': reconstruct, f'{_module}.scalar': scalar}
 
@@ -109,7 +111,11 @@ class PlainUnpickler(pickle.Unpickler):
         begin = self._file.tell()
         # Python's unpickler makes room for any number of remembered objects, 32 GiB for one of 5 bytes.
         for count, (opcode, argument, _) in enumerate(pickletools.genops(self._file)):
-            if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and not 0 <= argument <= count:
+            if (
+                opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT')
+                and isinstance(argument, int)
+                and not 0 <= argument <= count
+            ):
                 raise pickle.UnpicklingError(f'the file has object number {argument:,} after {count:,} steps')
         self._file.seek(begin)
         return super().load()

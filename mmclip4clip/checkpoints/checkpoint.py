@@ -1,6 +1,5 @@
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from torch import Tensor
 from transformers import CLIPConfig
@@ -34,22 +33,6 @@ ADAPTERS = {
 OPENAI_BUILT = ('reference', 'mmaction')
 # Those with attention heads.
 ATTENTIVE = ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter', 'XPoolAdapter')
-
-
-class Assumption(NamedTuple):
-    """What is taken where nobody tells.
-
-    Args:
-        what (str): What is not told.
-        value (str): What is assumed of it, in words.
-        option (str): The converter's option that tells.
-        argument (str): What the option takes to say what is assumed.
-    """
-
-    what: str
-    value: str
-    option: str
-    argument: str
 
 
 @dataclass
@@ -218,32 +201,6 @@ class Checkpoint:
                 f'{known.get("num_heads", "an unknown number of")} heads'
             )
         self.settings['adapter'] = dict(known, num_heads=heads)
-
-    def untold(self) -> list[Assumption]:
-        """List what neither the shapes nor anybody told, and what is taken in its place."""
-        known = {tower: self.settings.get(tower, {}) for tower in NOT_IN_SHAPES}
-        config, adapter = self.clip_config(), self.settings.get('adapter', {})
-        assumed = []
-        for tower in NOT_IN_SHAPES:
-            if 'num_attention_heads' not in known[tower]:
-                name, heads = tower.removesuffix('_config'), config[tower]['num_attention_heads']
-                assumed.append(
-                    Assumption(
-                        f'the attention heads of the {name} tower',
-                        'one every 64 channels',
-                        f'--{name}-heads',
-                        str(heads),
-                    )
-                )
-        if any('hidden_act' not in known[tower] for tower in NOT_IN_SHAPES):
-            assumed.append(Assumption('the activation', "OpenAI's quick_gelu", '--activation', 'quick_gelu'))
-        attentive = self.adapter == 'XPoolAdapter' or any(
-            key.startswith('adapter.') and '.self_attn.' in key for key in self.state_dict
-        )
-        if attentive and not adapter.get('type') and 'num_heads' not in adapter:
-            heads = 'one' if self.adapter == 'XPoolAdapter' else 'one every 64 channels'
-            assumed.append(Assumption('the attention heads of the adapter', heads, '--adapter-heads', 'N'))
-        return assumed
 
     def check_fits_openai(self, target: str, patches: tuple = ('2d',)) -> None:
         """Compare with what OpenAI's code takes for granted.

@@ -1,5 +1,7 @@
 """What a CLIP must be told to be built again, most of which is in none of its weights."""
 
+from typing import Any
+
 from transformers import CLIPConfig
 
 TOWER = (
@@ -26,7 +28,7 @@ SETTINGS = dict(
 FREE = ('attention_dropout', 'bos_token_id', 'eos_token_id', 'pad_token_id')
 
 
-def clip_settings(config: CLIPConfig) -> dict[str, dict]:
+def clip_settings(config: CLIPConfig) -> dict[str, Any]:
     """Return arguments of :class:`transformers.CLIPConfig` that make the same CLIP, as plain data."""
     towers = {
         tower: {key: getattr(getattr(config, tower), key) for key in keys} for tower, keys in SETTINGS.items()
@@ -34,7 +36,7 @@ def clip_settings(config: CLIPConfig) -> dict[str, dict]:
     return dict(projection_dim=config.projection_dim, **towers)
 
 
-def known_settings(settings: dict, name: str) -> dict[str, dict]:
+def known_settings(settings: dict, name: str) -> dict[str, Any]:
     """Keep what :func:`clip_settings` writes, so that a file cannot ask ``transformers`` for anything else.
 
     Args:
@@ -45,11 +47,15 @@ def known_settings(settings: dict, name: str) -> dict[str, dict]:
         ValueError: If something is missing, or of another kind.
     """
     try:
-        found = {tower: {key: settings[tower][key] for key in keys} for tower, keys in SETTINGS.items()}
+        found: dict[str, Any] = {
+            tower: {key: settings[tower][key] for key in keys} for tower, keys in SETTINGS.items()
+        }
         found['projection_dim'] = settings['projection_dim']
         for values in (found, *(found[tower] for tower in SETTINGS)):
             for key, value in values.items():
-                kinds = dict(hidden_act=str, layer_norm_eps=float, attention_dropout=(int, float))
+                kinds: dict[str, Any] = dict(
+                    hidden_act=str, layer_norm_eps=float, attention_dropout=(int, float)
+                )
                 if (
                     key not in SETTINGS
                     and not isinstance(value, kinds.get(key, int))

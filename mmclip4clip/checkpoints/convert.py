@@ -1,10 +1,11 @@
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import mmaction, native, open_clip, openai, reference, transformers_folder
+from .assumptions import list_assumptions
 from .checkpoint import OPENAI_BUILT, Checkpoint
 from .description import adapter_config, summary
 from .formats import KINDS, current_name, kind_by_name, recognise
@@ -49,7 +50,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         raise FileNotFoundError(f'{path} does not exist')
     if path.is_dir():
         return 'transformers', transformers_folder.to_native(path)
-    content = read_file(path)
+    content: Any = read_file(path)
     wrapped = isinstance(content, dict) and isinstance(content.get('state_dict'), dict)
     tensors = content['state_dict'] if wrapped else content
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
@@ -135,7 +136,7 @@ def settle(checkpoint: Checkpoint, source: str, src: Path) -> None:
     Raises:
         ValueError: Saying what is to be told, and how.
     """
-    untold = checkpoint.untold()
+    untold = list_assumptions(checkpoint)
     if checkpoint.origin in OPENAI_BUILT:
         untold = [item for item in untold if checkpoint.origin == 'mmaction' and 'adapter' in item.what]
     if source == 'openai' and untold:

@@ -1,6 +1,7 @@
 """What a checkpoint is, in words and as a config."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from transformers import CLIPConfig
@@ -73,7 +74,7 @@ def model_config(checkpoint: Checkpoint) -> str:
     }
     if config['projection_dim'] != default.projection_dim:
         changed['projection_dim'] = config['projection_dim']
-    backbone = dict(type='CLIPBackbone')
+    backbone: dict[str, Any] = dict(type='CLIPBackbone')
     if any(changed.values()):
         backbone['config'] = {key: value for key, value in changed.items() if value}
     if checkpoint.linear_patch == '3d':

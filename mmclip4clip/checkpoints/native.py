@@ -7,6 +7,7 @@ from transformers import CLIPConfig
 
 from ..safe_config import plain_assignments
 from ..version import __version__
+from .assumptions import list_assumptions
 from .checkpoint import NOT_IN_SHAPES, OPENAI_BUILT, Checkpoint
 from .clip_settings import clip_settings
 from .formats import current_name
@@ -93,7 +94,9 @@ def from_native(checkpoint: Checkpoint) -> dict:
         dtypes=checkpoint.dtypes,
         settings=checkpoint.settings,
     )
-    if checkpoint.origin in OPENAI_BUILT or all('adapter' in item.what for item in checkpoint.untold()):
+    if checkpoint.origin in OPENAI_BUILT or all(
+        'adapter' in item.what for item in list_assumptions(checkpoint)
+    ):
         meta['mmclip4clip'] = dict(clip_config=clip_settings(CLIPConfig(**checkpoint.clip_config())))
     return dict(meta=meta, state_dict=checkpoint.state_dict, unused=checkpoint.unused)
 

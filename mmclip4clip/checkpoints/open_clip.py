@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from transformers import CLIPConfig
 
@@ -81,7 +82,7 @@ def learn_config(checkpoint: Checkpoint, path: Path) -> None:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         model = content.get('model_cfg', content)
-        parts = {
+        parts: dict[str, tuple[Mapping, Mapping]] = {
             '': (TOP, model),
             'vision_cfg.': (VISION, model['vision_cfg']),
             'text_cfg.': (TEXT, model['text_cfg']),
@@ -107,7 +108,7 @@ def learn_config(checkpoint: Checkpoint, path: Path) -> None:
     checkpoint.notes += _preprocessing(content, model)
 
 
-def _plain(key: str, value: object, known: Mapping) -> bool:
+def _plain(key: str, value: Any, known: Mapping) -> bool:
     """Whether a field has a size, is idle, or means what CLIP does."""
     if key in known or IDLE.fullmatch(key) or not value:
         return True

@@ -86,10 +86,9 @@ def check_keys(expected: Collection[str], keys: Collection[str], name: str) -> N
     Raises:
         ValueError: Listing what is missing and what is unknown, and naming the checkpoint.
     """
-    missing, unknown = (
-        list(filter(lambda k, there=there: k not in there, these))
-        for these, there in ((expected, set(keys)), (keys, set(expected)))
-    )
+    present, wanted = set(keys), set(expected)
+    missing = [key for key in expected if key not in present]
+    unknown = [key for key in keys if key not in wanted]
     problems = [
         f'{len(found)} {what} key{"s" * (len(found) > 1)}: {shorten(found)}'
         for what, found in (('missing', missing), ('unknown', unknown))

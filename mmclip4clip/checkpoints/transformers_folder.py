@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPConfig
 
-from ..models.backbones.pretrained import read_config, read_weights
+from ..models.backbones.pretrained_folder import read_config, read_weights
 from .checkpoint import CLIP, NOT_IN_SHAPES, Checkpoint
 from .openai import clip_rules
 from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native

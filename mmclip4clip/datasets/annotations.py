@@ -165,7 +165,7 @@ def _check_entry(entry: Any, where: str, absolute: bool) -> dict:
     if unknown:
         raise ValueError(f'{where}: unknown keys {shorten(sorted(unknown))}; expected {FORMS}')
     _check_captions(entry.get('captions'), where)
-    fault = entry.get('group') is not None and group_fault(entry['group'])
+    fault = None if entry.get('group') is None else group_fault(entry['group'])
     if fault:
         raise ValueError(f'{where}: group {fault}')
     fault = window_fault(entry.get('start'), entry.get('end'))

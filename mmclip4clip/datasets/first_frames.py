@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import av
@@ -72,7 +73,8 @@ def open_videos(
     Returns:
         dict[str, Opening]: What came of it, by file.
     """
-    left, found, end = deque(filenames), {}, time.monotonic() + total_time
+    left, end = deque(filenames), time.monotonic() + total_time
+    found: dict[str, Opening] = {}
     openers = [_Opener(time_limit) for _ in range(min(processes, len(left)))]
     try:
         while True:
@@ -86,7 +88,7 @@ def open_videos(
             wait([opener.connection for opener in busy], max(0, seconds))
             for opener in busy:
                 filename, opening = opener.filename, opener.look()
-                if opening is not None:
+                if opening is not None and filename is not None:
                     found[filename] = opening
     finally:
         for opener in openers:
@@ -97,14 +99,15 @@ class _Opener:
     """A process that opens one file after the other, and is killed and replaced when one takes too long."""
 
     def __init__(self, time_limit: float) -> None:
-        self.time_limit, self.filename, self.deadline = time_limit, None, 0.0
-        self._process: multiprocessing.Process | None = None
+        self.time_limit, self.deadline = time_limit, 0.0
+        self.filename: str | None = None
+        self._process: BaseProcess | None = None
 
     def _start(self) -> None:
         context = multiprocessing.get_context('fork')
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        self._process = process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
         theirs.close()
 
     def begin(self, filename: str) -> None:
@@ -113,6 +116,12 @@ class _Opener:
             self._start()
         self.filename, self.deadline = filename, time.monotonic() + self.time_limit
         self.connection.send(filename)
+
+    def _exit_code(self) -> int | None:
+        if self._process is None:
+            return None
+        self._process.join(1)
+        return self._process.exitcode
 
     def look(self) -> Opening | None:
         """Return what came of the file, or None if it is not done yet."""
@@ -126,8 +135,7 @@ class _Opener:
                 opening = Opening(f'its first frame did not come within {self.time_limit:g} s')
                 self.close()
         except (EOFError, ConnectionError):
-            self._process.join(1)
-            opening = Opening(f'the decoder crashed (exit code {self._process.exitcode})')
+            opening = Opening(f'the decoder crashed (exit code {self._exit_code()})')
             self.close()
         self.filename = None
         return opening

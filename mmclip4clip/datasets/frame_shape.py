@@ -33,7 +33,9 @@ def frame_steps(transforms: list) -> tuple[list, list]:
 
     What opens, decodes, keeps and packs is left out: it changes nothing of what the model sees.
     """
-    sampling, changing, decoded = [], [], False
+    sampling: list = []
+    changing: list = []
+    decoded = False
     for step in transforms:
         name = type(step).__name__
         if isinstance(step, (CacheFrames, DecodeVideo)):
@@ -65,19 +67,19 @@ def find_frame_shape(transforms: list) -> FrameShape:
         shapes = {_shape(changing, size) for size in SIZES}
     count = counts.pop() if len(counts) == 1 else None
     copies, size = shapes.pop() if len(shapes) == 1 else (None, None)
-    return FrameShape(None if None in (count, copies) else count * copies, size)
+    return FrameShape(None if count is None or copies is None else count * copies, size)
 
 
 def _count(sampling: list, length: int) -> int | None:
     """Return the number of frames that are taken of a video of so many, None if nobody says."""
-    results = dict(filename='probe', total_frames=length, start_index=0, avg_fps=1.0, modality='RGB')
-    results = _run(sampling, results)
+    video = dict(filename='probe', total_frames=length, start_index=0, avg_fps=1.0, modality='RGB')
+    results = _run(sampling, video)
     return None if results is None or 'frame_inds' not in results else int(np.size(results['frame_inds']))
 
 
 def _shape(changing: list, size: tuple[int, int]) -> tuple[int | None, tuple[int, int] | None]:
     """Return how many frames become of one, and their (H, W)."""
-    results = dict(
+    frame = dict(
         filename='probe',
         imgs=[np.zeros((*size, 3), np.uint8)],
         img_shape=size,
@@ -87,7 +89,7 @@ def _shape(changing: list, size: tuple[int, int]) -> tuple[int | None, tuple[int
         clip_len=1,
         frame_inds=np.zeros(1, int),
     )
-    results = _run(changing, results) if changing else None
+    results = _run(changing, frame) if changing else None
     if results is None:
         return (None, None) if changing else (1, None)
     sizes = {np.shape(img)[:2] for img in results['imgs']}

@@ -25,7 +25,8 @@ class StorageWait:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self._until, self._pause = seconds, None, PAUSES[0]
+        self.seconds, self._pause = seconds, PAUSES[0]
+        self._until: float | None = None
 
     def __call__(self, prepare: Callable[[], T]) -> T:
         """Run something until it succeeds or the time is over; each time with the same random numbers.

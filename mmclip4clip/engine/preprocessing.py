@@ -34,11 +34,11 @@ def contradictions(saved: dict, current: dict) -> list[str]:
             names = f'{role}: {name_tokenizer(saved[role])} -> {name_tokenizer(current[role])}'
             lines += [f'{names}: {difference}'] if difference else []
     for key in ('mean', 'std'):
-        pair = saved.get(key), current.get(key)
-        if None not in pair and (
-            len(pair[0]) != len(pair[1]) or any(abs(a - b) > 1e-2 for a, b in zip(*pair))
-        ):
-            lines.append(f'model.data_preprocessor.{key}: {pair[0]} -> {pair[1]}')
+        old, new = saved.get(key), current.get(key)
+        if old is None or new is None:
+            continue
+        if len(old) != len(new) or any(abs(a - b) > 1e-2 for a, b in zip(old, new)):
+            lines.append(f'model.data_preprocessor.{key}: {old} -> {new}')
     return lines
 
 

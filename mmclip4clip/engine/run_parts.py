@@ -4,7 +4,6 @@ from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
-from torch import nn
 
 from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
@@ -17,7 +16,9 @@ def loaded_datasets(runner) -> dict[str, Any]:
     loops = {
         f'{stage}_dataloader': built_loops(runner, f'_{stage}_loop') for stage in ('train', 'val', 'test')
     }
-    loaders = {key: getattr(loop[0], 'dataloader', None) for key, loop in loops.items() if loop}
+    loaders: dict[str, Any] = {
+        key: getattr(loop[0], 'dataloader', None) for key, loop in loops.items() if loop
+    }
     return {key: loader.dataset for key, loader in loaders.items() if hasattr(loader, 'dataset')}
 
 
@@ -64,6 +65,6 @@ def captioner_of(runner) -> Any:
     return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
 
 
-def clip_of(runner) -> nn.Module | None:
+def clip_of(runner) -> Any:
     """Return the CLIP of the runner's model, None if it has none."""
     return getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)

@@ -133,6 +133,8 @@ class CLIP4ClipRetriever(BaseModel):
         if mode == 'loss':
             return self.loss(inputs)
         if mode == 'predict':
+            if data_samples is None:
+                raise ValueError("mode='predict' needs data_samples, one for each video")
             return self.predict(inputs, data_samples)
         return self.extract(inputs)
 

@@ -1,10 +1,11 @@
 """Reading captions of moving shapes back into what they say."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
-from .generator import COLOURS, PHRASES, SHAPES, SUBJECTS
+from .generator import COLOURS, SHAPES
+from .grammar import PHRASES, SUBJECTS
 
 
 class SaidOfShape(NamedTuple):
@@ -44,6 +45,6 @@ def parse_caption(caption: str) -> SaidOfShape:
     return SaidOfShape(_only(words, COLOURS), _only(words, SHAPES), motion)
 
 
-def _only(words: list[str], names: Sequence[str]) -> str | None:
+def _only(words: list[str], names: Collection[str]) -> str | None:
     found = [word for word in words if word in names]
     return found[0] if len(found) == 1 else None

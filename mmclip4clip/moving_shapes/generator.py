@@ -16,6 +16,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from .grammar import write_captions
+
 COLOURS = {
     'red': (220, 30, 30), 'green': (30, 180, 50), 'blue': (40, 70, 235),
     'yellow': (240, 225, 30), 'purple': (150, 40, 190), 'cyan': (40, 220, 225),
@@ -32,32 +34,6 @@ MOTION_PAIRS = (
     ('right_then_down', 'up_then_left'),
     ('down_then_right', 'left_then_up'),
 )
-
-SUBJECTS = (
-    'a {colour} {shape}',
-    'the {colour} {shape}',
-    'one {colour} {shape}',
-    'a {shape} that is {colour}',
-    'a {shape} coloured {colour}',
-)
-PHRASES = {
-    'right': ('moves to the right', 'slides from left to right', 'goes right'),
-    'left': ('moves to the left', 'slides from right to left', 'goes left'),
-    'down': ('moves down', 'falls from top to bottom', 'goes downwards'),
-    'up': ('moves up', 'rises from bottom to top', 'goes upwards'),
-    'clockwise': ('circles clockwise', 'goes around clockwise', 'runs around the middle clockwise'),
-    'counterclockwise': (
-        'circles counterclockwise',
-        'goes around counterclockwise',
-        'runs around the middle counterclockwise',
-    ),
-    'grows': ('grows', 'gets bigger', 'becomes larger and larger'),
-    'shrinks': ('shrinks', 'gets smaller', 'becomes smaller and smaller'),
-    'right_then_down': ('moves right and then down', 'first goes right, then down'),
-    'up_then_left': ('moves up and then left', 'first goes up, then left'),
-    'down_then_right': ('moves down and then right', 'first goes down, then right'),
-    'left_then_up': ('moves left and then up', 'first goes left, then up'),
-}
 
 
 class Combination(NamedTuple):
@@ -194,15 +170,6 @@ def draw_clip(
             frame = (frame + (background.astype(float) - frame) * (hole / 255)).astype(np.uint8)
         frames.append(frame)
     return np.stack(frames)
-
-
-def write_captions(rng: np.random.Generator, colour: str, shape: str, motion: str, count: int) -> list[str]:
-    """Write ``count`` different captions of one video."""
-    choices = [
-        f'{subject.format(colour=colour, shape=shape)} {phrase}'
-        for subject, phrase in product(SUBJECTS, PHRASES[motion])
-    ]
-    return [choices[i] for i in rng.choice(len(choices), size=count, replace=False)]
 
 
 def write_video(path: Path, frames: np.ndarray, fps: int = 4) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -118,7 +118,7 @@ def _frames_at(
             yield shown
             number += 1
         shown = frame
-    if shown is not None and shown.time - begin >= number / rate - 1e-6:
+    if shown is not None and begin is not None and shown.time - begin >= number / rate - 1e-6:
         yield shown
 
 
@@ -133,7 +133,8 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
 def fit(width: int, height: int, short_side: int) -> tuple[int, int]:
     """Return even sides of the same shape, the shorter one at most ``short_side``."""
     scale = min(1.0, short_side / min(width, height))
-    return tuple(max(2, round(side * scale / 2) * 2) for side in (width, height))
+    width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+    return width, height
 
 
 def upright(frame: av.VideoFrame) -> av.VideoFrame:
@@ -141,4 +142,5 @@ def upright(frame: av.VideoFrame) -> av.VideoFrame:
     turns = round(frame.rotation / 90)
     if not turns:
         return frame
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(frame.to_ndarray(format='rgb24'), turns)))
+    pixels: np.ndarray[Any, np.dtype[np.uint8]] = np.rot90(frame.to_ndarray(format='rgb24'), turns)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels))

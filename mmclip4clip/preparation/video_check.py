@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from ..datasets.transforms import DecodeVideo
 from ..datasets.video_readers import NoVideoError, VideoReadError, VideoUnavailableError
@@ -30,7 +31,7 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
         return dict(problems=dict(unreadable='it is not a file'), sha256=None)
     try:
         with path.open('rb') as file:
-            record = dict(problems={}, sha256=hashlib.file_digest(file, 'sha256').hexdigest())
+            record: dict[str, Any] = dict(problems={}, sha256=_sha256(file))
     except OSError as error:
         return dict(problems={_kind(read_error(error)): str(error)}, sha256=None)
     try:
@@ -53,6 +54,14 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
         height=int(height),
         backend=video['backend'],
     )
+
+
+def _sha256(file: BinaryIO) -> str:
+    """Return the digest of a file's content; ``hashlib.file_digest`` is of Python 3.11."""
+    digest = hashlib.sha256()
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _kind(error: VideoReadError) -> str:

@@ -4,6 +4,7 @@ import re
 import string
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
@@ -45,7 +46,7 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     def complete(tokenizer: CLIPTokenizer) -> bool:
         return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer, and no error
 
-    tokenizer = _load(CLIPTokenizer, name, complete, CAPTIONS, advice)
+    tokenizer = _load(CLIPTokenizer.from_pretrained, name, complete, CAPTIONS, advice)
     if not complete(tokenizer):
         raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
     return tokenizer
@@ -74,7 +75,7 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
     def words(tokenizer: PreTrainedTokenizerBase) -> int:
         return len(tokenizer) - len(set(tokenizer.all_special_tokens))
 
-    tokenizer = _load(AutoTokenizer, name, lambda loaded: words(loaded) > 0, DECODER, advice)
+    tokenizer = _load(AutoTokenizer.from_pretrained, name, lambda loaded: words(loaded) > 0, DECODER, advice)
     if words(tokenizer) <= 0:  # a folder without vocabulary gives an empty tokenizer, and no error
         raise OSError(
             f'{advice}. Cause: it has {len(tokenizer)} tokens, '
@@ -92,7 +93,7 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
     )
 
 
-def _load(kind: type, name: str, complete: Callable, role: str, advice: str) -> PreTrainedTokenizerBase:
+def _load(load: Callable, name: str, complete: Callable, role: str, advice: str) -> Any:
     """Load a tokenizer, by its name, or the one of the checkpoint that has the role.
 
     Raises:
@@ -103,7 +104,7 @@ def _load(kind: type, name: str, complete: Callable, role: str, advice: str) -> 
         return read_as_clip(unpack_tokenizer(saved))  # no need to ask the hub
     try:
         # Code beside a tokenizer is neither run nor asked about.
-        return read_as_clip(load_named(kind.from_pretrained, name, complete, trust_remote_code=False))
+        return read_as_clip(load_named(load, name, complete, trust_remote_code=False))
     except (OSError, ValueError) as error:
         if saved is None:
             raise OSError(f'{advice}. Cause: {error}') from error
@@ -131,9 +132,9 @@ def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
     Returns:
         str: The caption.
     """
-    caption = tokenizer.decode(ids, skip_special_tokens=True)
+    caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # of one caption it is one text
     probe = 'a, b'
-    if tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids']).strip() == probe:
+    if str(tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids'])).strip() == probe:
         return caption.strip()
     if isinstance(tokenizer, CLIPTokenizer):  # one that was copied or pickled leaves the ends of words in
         caption = caption.replace('</w>', ' ')
@@ -170,6 +171,6 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
     )
     rest = sorted(set(model['vocab']) - set(special) - set(words))
     vocab = {token: i for i, token in enumerate(special + words + rest)}
-    merges = [tuple(merge) for merge in model['merges']]
+    merges: Any = [tuple(merge) for merge in model['merges']]  # pairs, which transformers does not declare
     CLIPTokenizer(vocab=vocab, merges=merges).save_pretrained(folder)
     return load_tokenizer(str(folder))

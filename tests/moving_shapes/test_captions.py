@@ -3,7 +3,8 @@ from itertools import product
 import pytest
 
 from mmclip4clip.moving_shapes import parse_caption
-from mmclip4clip.moving_shapes.generator import COLOURS, PHRASES, SHAPES, SUBJECTS
+from mmclip4clip.moving_shapes.generator import COLOURS, SHAPES
+from mmclip4clip.moving_shapes.grammar import PHRASES, SUBJECTS
 
 
 def test_every_caption_that_the_grammar_can_write_is_understood():

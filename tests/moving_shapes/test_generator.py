@@ -8,13 +8,11 @@ import pytest
 from mmclip4clip.moving_shapes.generator import (
     COLOURS,
     MOTION_PAIRS,
-    PHRASES,
     SHAPES,
     Combination,
     draw_clip,
     group_by_shape,
     split_combinations,
-    write_captions,
     write_split,
 )
 
@@ -85,19 +83,6 @@ def test_corner_motions_take_their_turns():
         centres = np.array([np.mean(np.nonzero(f.min(axis=2) > 200), axis=1) for f in frames])
         first = np.abs(centres[3] - centres[0])  # rows are y, x
         assert first[axis] > 15 and first[1 - axis] < 3
-
-
-def test_captions_name_colour_shape_and_motion_and_differ():
-    captions = write_captions(np.random.default_rng(0), 'red', 'star', 'left_then_up', 8)
-    assert len(set(captions)) == 8
-    for caption in captions:
-        assert 'red' in caption and 'star' in caption and 'left' in caption and 'up' in caption
-
-
-def test_every_motion_has_phrases_of_its_own():
-    phrases = [p for motion in PHRASES for p in PHRASES[motion]]
-    assert len(set(phrases)) == len(phrases)
-    assert {m for pair in MOTION_PAIRS for m in pair} == set(PHRASES)
 
 
 def test_groups_by_shape_differ_in_nothing_else_and_lose_no_video():

@@ -15,7 +15,8 @@ def check():
     return lambda path, **kwargs: check_video(path, decode, **kwargs)
 
 
-def test_a_sound_video_is_described(files, check):
+def test_a_sound_video_is_described(files, check, monkeypatch):
+    monkeypatch.delattr(hashlib, 'file_digest', raising=False)  # Python 3.10 has none
     found = check(files['mp4'])
     assert found == dict(
         problems={},

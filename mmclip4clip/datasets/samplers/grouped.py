@@ -38,7 +38,7 @@ class GroupedSampler(DefaultSampler):
         """Yield the indices of this process for one epoch."""
         if self.shuffle and self.epoch < self.first_epoch:
             return super().__iter__()
-        order = range(len(self.groups))
+        order = list(range(len(self.groups)))
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)
             order = torch.randperm(len(self.groups), generator=generator).tolist()

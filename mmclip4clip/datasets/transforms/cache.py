@@ -15,56 +15,11 @@ from mmengine.logging import print_log
 
 from ...version import __version__
 from ..frame_cache import FrameStore
-from ..frame_cache.entry import to_json
 from ..video_readers import VideoReadError
 from ..video_readers.storage import read_error
+from .frame_keys import FRAME_KEYS, ITEM_KEYS, can_be_kept
 
 CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
-# What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
-FRAME_KEYS = frozenset(
-    (
-        'avg_fps',
-        'backend',
-        'clamped_frames',
-        'clip_len',
-        'crop_bbox',
-        'crop_quadruple',
-        'flip',
-        'flip_direction',
-        'frame_inds',
-        'frame_interval',
-        'frame_times',
-        'img_shape',
-        'input_shape',
-        'keep_ratio',
-        'lazy',
-        'num_clips',
-        'num_crops',
-        'original_shape',
-        'reported_frames',
-        'scale_factor',
-        'start_index',
-        'total_frames',
-    )
-)
-ITEM_KEYS = frozenset(
-    (
-        'caption_mask',
-        'caption_tokens',
-        'captions',
-        'data_samples',
-        'end',
-        'filename',
-        'group',
-        'group_key',
-        'imgs',
-        'start',
-        'text_mask',
-        'tokens',
-        'video_id',
-        'video_key',
-    )
-)
 DECODERS = (
     'av',
     'decord',
@@ -244,15 +199,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def can_be_kept(value: object) -> bool:
-    """Tell whether an entry has a form for a value."""
-    try:
-        to_json(value)
-        return True
-    except TypeError:
-        return False
 
 
 def tell_of_lmdb(folder: Path) -> None:

@@ -95,7 +95,9 @@ class DecodeVideo(BaseTransform):
             )
         self.backends, self.time_limit, self.min_frames = tuple(backends), time_limit, min_frames
         self.max_bytes = max_bytes
-        self._process = None if time_limit is None else ReaderProcess(max_bytes)
+        self._process = None
+        if time_limit is not None and max_bytes is not None:
+            self._process = ReaderProcess(max_bytes)
 
     def transform(self, results: dict) -> dict:
         """Read one video.
@@ -120,7 +122,7 @@ class DecodeVideo(BaseTransform):
         raise kind_of([*errors.values()])(f'{filename} cannot be read; {said}')
 
     def _open(self, backend: str, filename: str) -> VideoReader:
-        if self._process is None:
+        if self._process is None or self.time_limit is None:
             return open_reader(backend, filename, self.max_bytes)
         return self._process.open(backend, filename, self.time_limit, self.time_limit / len(self.backends))
 
@@ -143,7 +145,7 @@ class DecodeVideo(BaseTransform):
             ) from error
         sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
-        frames = reader.read(wanted)
+        frames = reader.read(wanted.tolist())
         check_sides(*frames[0].shape[1::-1])
         if reader.num_frames <= results['start_index']:  # its last frame is of before the window
             raise VideoReadError(

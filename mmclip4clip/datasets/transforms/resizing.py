@@ -48,7 +48,7 @@ class ResizeCenterCrop(BaseTransform):
         results['img_shape'] = self.size, self.size
         return results
 
-    def _resize(self, frame: np.ndarray, filename: str) -> np.ndarray:
+    def _resize(self, frame: np.ndarray, filename: str | None) -> np.ndarray:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
             raise ValueError(
                 f'{filename}: expected frames (H, W, 3) of uint8, got {frame.shape} of '

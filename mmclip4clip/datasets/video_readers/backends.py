@@ -1,6 +1,6 @@
 """Open a video with a backend by its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from .decord_reader import DecordReader
@@ -9,7 +9,9 @@ from .pyav_reader import PyAVReader
 from .reader import VideoReader
 from .storage import explain
 
-BACKENDS: dict[str, type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
+BACKENDS: dict[str, Callable[[str], VideoReader]] = dict(
+    decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader
+)
 PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
 
 

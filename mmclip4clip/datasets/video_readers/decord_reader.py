@@ -48,13 +48,14 @@ class DecordReader(VideoReader):
         if self._can_seek and indices[-1] >= 3 * len(indices):
             self._count(*self._shape, len(indices))
             return dict(zip(indices, self._reader.get_batch(indices).asnumpy()))
-        frames, wanted, frame = {}, set(indices), None
+        frames: dict[int, np.ndarray] = {}
+        wanted, frame = set(indices), None
         for i in range(indices[-1] + 1):
             try:
                 frame = self._reader.next()
             except StopIteration:
                 self.num_frames = i
-                if i:
+                if frame is not None:
                     frames[i - 1] = frame.asnumpy()
                 break
             if i in wanted:

@@ -25,18 +25,18 @@ class OpenCVReader(VideoReader):
         with container:
             check_alike('OpenCV', container, stream)
             is_picture = stream.codec_context.name in PICTURE_CODECS
-        seconds = []
+        stamps = []
         while capture.grab():
-            seconds.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         reported, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
         capture.release()
         refuse_failing_storage(filename)  # OpenCV takes a read that fails for the end of the file
-        if not seconds:
+        if not stamps:
             raise NoVideoError('it has no frame that decodes')
-        if len(seconds) == 1 and (reported < 1 or is_picture):
+        if len(stamps) == 1 and (reported < 1 or is_picture):
             raise NoVideoError('it is a picture')
-        self.num_frames = self.reported_frames = len(seconds)  # OpenCV's own number may be a guess
-        seconds = np.array(seconds) - seconds[0]
+        self.num_frames = self.reported_frames = len(stamps)  # OpenCV's own number may be a guess
+        seconds = np.array(stamps) - stamps[0]
         rising = bool(np.isfinite(seconds).all() and (np.diff(seconds) > 0).all())
         self.fps, self.times = effective_fps(seconds if rising else None, fps)
 

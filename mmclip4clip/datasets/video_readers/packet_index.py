@@ -30,19 +30,20 @@ def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStre
         NoVideoError: If it is a picture or a playlist, or holds no video.
     """
     refuse_playlist(filename)
-    container = av.open(StoredFile(filename), metadata_errors='ignore')
+    container = av.open(StoredFile(filename), mode='r', metadata_errors='ignore')
     if container.format.name in OF_OTHER_FILES:
         raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
         raise NoVideoError(f'it is a picture ({container.format.name})')
     streams = [stream for stream in container.streams.video if not stream.disposition & PICTURES]
     if len(streams) > 1:
-        streams = [container.streams[index] for index in _moving(filename, [s.index for s in streams])]
+        moving = _moving(filename, [stream.index for stream in streams])
+        streams = [stream for stream in streams if stream.index in moving]
     if not streams:
         covers = len(container.streams.video)
         raise NoVideoError('it has no video stream' + (f', only {covers} cover pictures' if covers else ''))
     best = container.streams.best('video')
-    stream = best if best in streams else streams[0]
+    stream = next((stream for stream in streams if stream == best), streams[0])
     stream.codec_context.thread_count = 1  # a data loader's processes are parallel enough
     return container, stream
 
@@ -84,7 +85,7 @@ def check_alike(backend: str, container: av.container.InputContainer, stream: av
         )
     pixels = stream.codec_context.format
     bits = max((part.bits for part in pixels.components), default=8) if pixels else 8
-    if bits > 8:
+    if pixels and bits > 8:
         raise VideoReadError(f'{backend} reads other colors from {pixels.name}, of {bits} bits')
 
 
@@ -137,8 +138,9 @@ class PacketIndex:
         self.closed = self.reliable and self._is_closed()
         self.num_frames = len(shown) or len(self.stamps)
         self.reported_frames = self.num_frames + max(0, stream.frames - len(self.stamps))
-        seconds = (self.order - self.order[0]) * float(stream.time_base) if self.reliable else None
-        self.fps, self.times = effective_fps(seconds, stream.average_rate or stream.guessed_rate)
+        unit, rate = float(stream.time_base or 0), float(stream.average_rate or stream.guessed_rate or 0)
+        seconds = (self.order - self.order[0]) * unit if self.reliable else None
+        self.fps, self.times = effective_fps(seconds, rate)
 
     def _is_closed(self) -> bool:
         shown = np.array([-np.inf if stamp is None else stamp for stamp in self.stamps])

@@ -135,7 +135,11 @@ def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterab
     for first, last in sorted(
         (
             max(
-                (k for k in keys if k <= places[stamp] and stamps[k] is not None and stamps[k] <= stamp),
+                (
+                    k
+                    for k in keys
+                    if k <= places[stamp] and (shown := stamps[k]) is not None and shown <= stamp
+                ),
                 default=0,
             ),
             places[stamp],

@@ -178,7 +178,9 @@ def videos_of(dataset) -> dict[str, str]:
 def name_bad(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
     """Name videos by their ids instead of their keys, but where an id is that of several videos."""
     counts = Counter(ids.values())
-    return {ids[key] if counts[ids.get(key)] == 1 else key: reason for key, reason in found.items()}
+    return {
+        ids[key] if key in ids and counts[ids[key]] == 1 else key: reason for key, reason in found.items()
+    }
 
 
 def count_videos(dataset) -> int:

@@ -89,7 +89,7 @@ class InputCheckHook(Hook):
         """Compare what a decoder learns to write with its positions."""
         step = find_step(transforms, TokenizeTargets) or find_step(transforms, TokenizeCaptions)
         positions = getattr(unwrapped_model(runner).decoder, 'max_positions', None)
-        if None in (step, positions) or step.max_words <= positions:
+        if step is None or positions is None or step.max_words <= positions:
             return []
         return [
             f'{where}max_words={step.max_words} of {type(step).__name__} exceeds the {positions} '
@@ -101,7 +101,7 @@ class InputCheckHook(Hook):
         """Compare number and size of frames with the adapter and CLIP's vision tower."""
         shape, problems = find_frame_shape(transforms), []
         most = getattr(getattr(unwrapped_model(runner), 'adapter', None), 'max_frames', None)
-        if None not in (most, shape.num_frames) and shape.num_frames > most:
+        if most is not None and shape.num_frames is not None and shape.num_frames > most:
             problems.append(
                 f'{where}the pipeline samples up to {shape.num_frames} frames a video, '
                 f'max_frames of model.adapter is {most}'

@@ -23,6 +23,8 @@ class OrderedCheckpointHook(CheckpointHook):
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
     """
 
+    keep_ckpt_ids: deque[int]
+
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._last_step: int | None = None  # of the last regular checkpoint

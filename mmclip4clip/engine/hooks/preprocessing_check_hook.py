@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
@@ -63,7 +64,7 @@ class PreprocessingCheckHook(Hook):
             for step in steps_of(dataset, TokenizeCaptions)
         ]
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
-            bank = getattr(loop, 'query_bank', None)
+            bank: Any = getattr(loop, 'query_bank', None)
             found += [] if bank is None else [('the query_bank', bank.tokenize)]
         described = [(where, describe_tokenizer(step.tokenizer)) for where, step in found]
         for where, description in described[1:]:
@@ -81,7 +82,9 @@ class PreprocessingCheckHook(Hook):
         """Warn of a query bank whose captions are cut or joined in another way than the test's."""
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
             bank = getattr(loop, 'query_bank', None)
-            for dataset, transforms in pipelines(loop.dataloader.dataset) if bank is not None else ():
+            if bank is None:
+                continue
+            for dataset, transforms in pipelines(loop.dataloader.dataset):
                 test, mode = find_step(transforms, TokenizeCaptions), getattr(dataset, 'caption_mode', None)
                 pairs = dict(
                     max_words=(bank.tokenize.max_words, getattr(test, 'max_words', None)),

@@ -55,7 +55,8 @@ class RandomStateHook(Hook):
 
     def after_val(self, runner) -> None:
         """Put them back."""
-        set_random_states(self._before_val)
+        if self._before_val is not None:
+            set_random_states(self._before_val)
 
 
 def _sampler(runner):

@@ -97,8 +97,8 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             for path in [path for folder in folders for path in remove_unfinished(folder, keep=[METRICS])]:
                 runner.logger.info(f'{path} was left by a save that did not end; it is removed')
         if self._resumed is not None:
-            self._take_over(runner, at_home)
-            self._catch_up(runner)
+            self._take_over(runner, self._resumed, at_home)
+            self._catch_up(runner, self._resumed)
         if self._resumed is None or EVALUATED not in hub.runtime_info:
             hub.update_info(EVALUATED, 0)
 
@@ -115,9 +115,9 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         self._remove(runner, self._replaced)  # of a run that has saved nothing yet from which it could go on
         self._replaced = []
 
-    def _take_over(self, runner, at_home: bool) -> None:
+    def _take_over(self, runner, resumed: str, at_home: bool) -> None:
         """Go on with the files of the run that is resumed."""
-        hub, name = runner.message_hub, osp.basename(self._resumed)
+        hub, name = runner.message_hub, osp.basename(resumed)
         step = runner.epoch if self.by_epoch else runner.iter
         if at_home and name == self.filename_tmpl.format(step):
             self._last_step = step
@@ -129,7 +129,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             there = path and (
                 self.file_backend.exists(path)
                 if at_home or '://' in str(self.out_dir)
-                else bring_best_checkpoint(Path(path), self._resumed, hub.get_info(RUN_ID))
+                else bring_best_checkpoint(Path(path), resumed, hub.get_info(RUN_ID))
             )
             if path and not there:
                 print_log(
@@ -141,18 +141,18 @@ class SafeCheckpointHook(OrderedCheckpointHook):
                 self._set_best_file(key, None)
                 hub.pop_info('best_ckpt' if len(self.key_indicators) == 1 else f'best_ckpt_{key}', None)
 
-    def _catch_up(self, runner) -> None:
+    def _catch_up(self, runner, resumed: str) -> None:
         """Evaluate what a run had trained but not evaluated when it was stopped."""
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
-        if self is hooks[-1] and evaluation_is_missing(runner, self._resumed):
+        if self is hooks[-1] and evaluation_is_missing(runner, resumed):
             runner.logger.info(
-                f'the evaluation of {self._resumed}, after {runner.epoch} epochs and '
+                f'the evaluation of {resumed}, after {runner.epoch} epochs and '
                 f'{runner.iter} iterations, did not end: it comes first'
             )
             runner.val_loop.run()
         if runner.iter >= runner.max_iters:
             print_log(
-                f'nothing is left to train: {self._resumed} has done all {runner.max_iters} '
+                f'nothing is left to train: {resumed} has done all {runner.max_iters} '
                 f'iterations. To train on, begin a new training with load_from={self._resumed}',
                 logger='current',
                 level=logging.WARNING,

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmaction.registry import HOOKS
@@ -41,7 +42,7 @@ class StopSignalHook(Hook):
         if unknown:
             raise ValueError(f'signals must be names such as SIGTERM, got {unknown}')
         self.signals = [signal.Signals[name] for name in signals]
-        self._before: dict[signal.Signals, object] = {}
+        self._before: dict[int, Any] = {}  # the handlers
         self._asked, self._since = 0, 0.0  # number of the signal that came, and when
         self._saved: int | None = None  # iterations of the last checkpoint to resume from
 

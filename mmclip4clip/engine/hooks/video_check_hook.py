@@ -156,7 +156,7 @@ class VideoCheckHook(Hook):
                     continue
                 try:
                     with kept_random_states():  # its sampling may be random
-                        wait(partial(decoder, dict(item)))
+                        wait(partial(decoder.transform, dict(item)))
                 except VideoUnavailableError as error:
                     away.append(f'{item["video_id"]}: {error}')
                 except VideoReadError as error:

@@ -24,7 +24,7 @@ class WorkDirLockHook(Hook):
         """
         if not isinstance(runner._train_loop, BaseLoop):
             return
-        refused = [None]
+        refused: list[str | None] = [None]
         if is_main_process():
             try:
                 lock_work_dir(runner.work_dir)

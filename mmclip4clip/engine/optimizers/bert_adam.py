@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable
+from typing import overload
 
 import torch
 from mmaction.registry import OPTIMIZERS
@@ -50,6 +51,12 @@ class BertAdam(Optimizer):
             params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_grad_norm=max_grad_norm)
         )
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient; ``closure`` may compute it first."""
@@ -60,12 +67,13 @@ class BertAdam(Optimizer):
         for group in self.param_groups:
             for parameter in group['params']:
                 if parameter.grad is not None:
-                    self._update(parameter, **group)
+                    self._update(parameter, parameter.grad, **group)
         return loss
 
     def _update(
         self,
         parameter: Tensor,
+        grad: Tensor,
         lr: float,
         betas: tuple[float, float],
         eps: float,
@@ -78,7 +86,6 @@ class BertAdam(Optimizer):
             state['exp_avg'] = torch.zeros_like(parameter)
             state['exp_avg_sq'] = torch.zeros_like(parameter)
         mean, square = state['exp_avg'], state['exp_avg_sq']
-        grad = parameter.grad
         if max_grad_norm is not None:  # by the rule of torch's clip_grad_norm_
             grad = grad * (max_grad_norm / (grad.norm() + 1e-6)).clamp(max=1)
         mean.mul_(betas[0]).add_(grad, alpha=1 - betas[0])

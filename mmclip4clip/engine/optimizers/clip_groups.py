@@ -1,3 +1,5 @@
+from typing import Any
+
 from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -33,6 +35,8 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             model has nothing under ``backbone.clip``.
     """
 
+    paramwise_cfg: dict[str, Any]
+
     def _validate_cfg(self) -> None:
         unknown = sorted(set(self.paramwise_cfg) - set(DEFAULTS))
         if unknown:
@@ -66,7 +70,7 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if isinstance(part, NORMS)
             for parameter in part.parameters(recurse=False)
         }
-        groups = {}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
             kinds = dict(
                 bias='bias' in name, norm=id(parameter) in in_norms, logit_scale=name.endswith('logit_scale')

@@ -228,7 +228,7 @@ def _arguments(kind: type) -> set:
         name
         for cls in kind.__mro__
         if '__init__' in vars(cls)
-        for name in inspect.signature(cls.__init__).parameters
+        for name in inspect.signature(vars(cls)['__init__']).parameters
     }
     return names - {'self', 'args', 'kwargs', 'optimizer', 'last_step', 'verbose'}
 

@@ -40,7 +40,8 @@ class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
     def build_iter_from_epoch(cls, *args, begin=0, end=INF, by_epoch=True, epoch_length, **kwargs):
         """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
         end = end if end == INF else int(end * epoch_length)
-        return cls(*args, begin=int(begin * epoch_length), end=end, by_epoch=False, **kwargs)
+        kwargs.update(begin=int(begin * epoch_length), end=end, by_epoch=False)
+        return cls(*args, **kwargs)
 
     def _get_value(self) -> list[float]:
         progress = self.last_step / (self.end - self.begin)

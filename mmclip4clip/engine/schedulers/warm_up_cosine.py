@@ -85,14 +85,13 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
     ):
         """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
         cosine_begin = warmup if cosine_begin is None else cosine_begin
-        return cls(
-            *args,
+        kwargs.update(
             warmup=warmup * epoch_length,
             end=end if end == INF else end * epoch_length,
             cosine_begin=cosine_begin * epoch_length,
             by_epoch=False,
-            **kwargs,
         )
+        return cls(*args, **kwargs)
 
     def _get_value(self) -> list[float]:
         # Each rate comes from the one before, as mmengine's do: the closed form differs in its last bits, and

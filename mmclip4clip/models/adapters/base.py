@@ -1,5 +1,6 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,8 +71,9 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         pooled = self.pool(self.contextualise(frames, frame_mask), frame_mask)
         return as_features(pooled, type(self).__name__)
 
+    # Its arguments have the types of what the same adapter asks for and encodes, which differ.
     @abstractmethod
-    def similarity(self, text: Features, videos: Features) -> Tensor:
+    def similarity(self, text: Any, videos: Any) -> Tensor:
         """Score every caption with every video, in memory that does not grow with N x V x D.
 
         Args:
@@ -92,7 +94,7 @@ class RerankableAdapter(BaseAdapter):
     """
 
     @abstractmethod
-    def cheap_similarity(self, text: Features, videos: Features) -> Tensor:
+    def cheap_similarity(self, text: Any, videos: Any) -> Tensor:
         """Score every caption with every video roughly, to make shortlists by.
 
         Args:
@@ -104,7 +106,7 @@ class RerankableAdapter(BaseAdapter):
         """
 
     @abstractmethod
-    def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
+    def pair_similarity(self, text: Any, videos: Any, pairs: Tensor) -> Tensor:
         """Score some pairs of captions and videos as :meth:`similarity` does.
 
         Args:

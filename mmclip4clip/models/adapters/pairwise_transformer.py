@@ -12,9 +12,10 @@ Symbols: P pairs, H heads, C channels a head.
 import torch
 from torch import Tensor, nn
 from transformers.activations import QuickGELUActivation
+from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 
-def split_heads(block: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
+def split_heads(block: CLIPEncoderLayer, hidden: Tensor) -> dict[str, Tensor]:
     """Project (..., D) to the queries, keys and values of a block, (..., H, C) each.
 
     Queries carry the factor 1 / sqrt(C) already.
@@ -27,13 +28,13 @@ def split_heads(block: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
     return dict(hidden=hidden, **{key: value.unflatten(-1, heads) for key, value in parts.items()})
 
 
-def prepare_captions(block: nn.Module, text: Tensor) -> dict[str, Tensor]:
+def prepare_captions(block: CLIPEncoderLayer, text: Tensor) -> dict[str, Tensor]:
     """Compute all of the first block that depends on captions (N, D) alone, N first in each."""
     side = split_heads(block, text)
     return dict(side, own=(side['q'] * side['k']).sum(dim=-1))  # (N, H)
 
 
-def prepare_videos(block: nn.Module, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
+def prepare_videos(block: CLIPEncoderLayer, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
     """Compute all of the first block that depends on videos (V, T, D) alone, V first in each."""
     side, mask = split_heads(block, frames), frame_mask.bool()
     scores = torch.einsum('vthc,vshc->vths', side['q'], side['k'])
@@ -42,7 +43,7 @@ def prepare_videos(block: nn.Module, frames: Tensor, frame_mask: Tensor) -> dict
     return dict(side, mask=mask, among=among, total=scores.logsumexp(dim=-1))  # total (V, T, H)
 
 
-def first_block(block: nn.Module, text: dict[str, Tensor], video: dict[str, Tensor]) -> Tensor:
+def first_block(block: CLIPEncoderLayer, text: dict[str, Tensor], video: dict[str, Tensor]) -> Tensor:
     """Run the first block on P pairs of prepared captions and videos, (P, 1 + T, D)."""
     seen = torch.einsum('phc,pthc->pth', text['q'], video['k'])
     seen = seen.masked_fill(~video['mask'][..., None], float('-inf'))
@@ -57,13 +58,13 @@ def first_block(block: nn.Module, text: dict[str, Tensor], video: dict[str, Tens
     return feed_forward(block, hidden + block.self_attn.out_proj(attended))
 
 
-def middle_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+def middle_block(block: CLIPEncoderLayer, hidden: Tensor, mask: Tensor) -> Tensor:
     """Run a block on whole sequences (P, S, D) with their mask (P, S)."""
     keys = mask[:, None, None].expand(-1, 1, mask.shape[1], -1)
     return feed_forward(block, hidden + block.self_attn(block.layer_norm1(hidden), keys)[0])
 
 
-def last_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+def last_block(block: CLIPEncoderLayer, hidden: Tensor, mask: Tensor) -> Tensor:
     """Run a block on sequences (P, S, D) with their mask (P, S), for their first place alone, (P, D).
 
     Keys and values of all places are never made: the one query is taken back
@@ -84,7 +85,7 @@ def last_block(block: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
     return feed_forward(block, hidden[:, 0] + attention.out_proj(attended))
 
 
-def feed_forward(block: nn.Module, hidden: Tensor) -> Tensor:
+def feed_forward(block: CLIPEncoderLayer, hidden: Tensor) -> Tensor:
     """Add the block's perceptron to (..., D).
 
     QuickGELU is written as SiLU(1.702 x) / 1.702, in place where no gradient is

@@ -1,5 +1,6 @@
 import copy
 import math
+from typing import Any, cast
 
 import torch
 from mmengine.model import BaseModule
@@ -47,18 +48,23 @@ class SequenceTransformer(BaseModule):
             num_attention_heads=num_heads,
             num_hidden_layers=num_layers,
             layer_norm_eps=1e-12,
-            attn_implementation='sdpa',
+            **dict[str, Any](attn_implementation='sdpa'),
         )
         self.start = start
         self.positions = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(CLIPEncoderLayer(config) for _ in range(num_layers))
         self._draw()
 
+    @property
+    def layers(self) -> list[CLIPEncoderLayer]:
+        """The blocks, as a list of their type."""
+        return cast('list[CLIPEncoderLayer]', list(self.blocks))
+
     @torch.no_grad()
     def _draw(self) -> None:
         """Draw blocks as OpenAI's CLIP does, and set sinusoidal positions."""
         max_length, width = self.positions.weight.shape
-        for block in self.blocks:
+        for block in self.layers:
             narrow = width**-0.5 * (2 * len(self.blocks)) ** -0.5
             attention, mlp = block.self_attn, block.mlp
             for layer in (attention.q_proj, attention.k_proj, attention.v_proj):
@@ -66,7 +72,8 @@ class SequenceTransformer(BaseModule):
             for layer in (attention.out_proj, mlp.fc2):
                 nn.init.normal_(layer.weight, std=narrow)
             nn.init.normal_(mlp.fc1.weight, std=(2 * width) ** -0.5)
-            for layer in (*attention.children(), *(mlp.fc1, mlp.fc2)):
+            projections = (attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj)
+            for layer in (*projections, mlp.fc1, mlp.fc2):
                 nn.init.zeros_(layer.bias)
         time = torch.arange(max_length)[:, None]
         rate = torch.exp(-math.log(10000) * torch.arange(0, width, 2) / width)
@@ -87,7 +94,7 @@ class SequenceTransformer(BaseModule):
             return
         text = backbone.clip.text_model
         source, config = text.embeddings.position_embedding.weight, text.config
-        heads = self.blocks[0].self_attn.num_heads if len(self.blocks) else 0
+        heads = self.layers[0].self_attn.num_heads if len(self.blocks) else 0
         sizes = dict(
             width=(self.positions.embedding_dim, config.hidden_size),
             num_layers=(len(self.blocks), min(len(self.blocks), config.num_hidden_layers)),
@@ -102,7 +109,7 @@ class SequenceTransformer(BaseModule):
                     "start='random'"
                 )
         self.positions.weight.copy_(source[: len(self.positions.weight)])
-        for block, tower_block in zip(self.blocks, text.encoder.layers):
+        for block, tower_block in zip(self.layers, text.encoder.layers):
             block.load_state_dict(tower_block.state_dict())
             block.mlp.activation_fn = copy.deepcopy(tower_block.mlp.activation_fn)
 

@@ -100,7 +100,7 @@ class TightAdapter(RerankableAdapter):
         Returns:
             Tensor: Similarity of each pair, (P,).
         """
-        block, positions = self.transformer.blocks[0], self.transformer.positions.weight
+        block, positions = self.transformer.layers[0], self.transformer.positions.weight
         frames, num_videos = videos['frames'], len(videos['frames'])
         with_position = self.dropout(vectors(text) + positions[0])
         frames = self.dropout(frames + positions[1 : 1 + frames.shape[1]])
@@ -123,8 +123,9 @@ class TightAdapter(RerankableAdapter):
         self, captions: dict[str, Tensor], clips: dict[str, Tensor], rows: Tensor, columns: Tensor
     ) -> Tensor:
         """Score the pairs of prepared captions ``rows`` and prepared videos ``columns``, (P,)."""
-        first, *middle = self.transformer.blocks
-        text, video = take_features(captions, rows), take_features(clips, columns)
+        first, *middle = self.transformer.layers
+        text = {key: value[rows] for key, value in captions.items()}
+        video = {key: value[columns] for key, value in clips.items()}
         mask = torch.cat([video['mask'].new_ones(len(rows), 1), video['mask']], dim=1)  # (P, 1 + T)
         if not middle:
             pooled = last_block(first, torch.cat([text['hidden'][:, None], video['hidden']], dim=1), mask)

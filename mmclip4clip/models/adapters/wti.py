@@ -90,7 +90,8 @@ class WTIAdapter(BaseAdapter):
         tokens, mask = text['tokens'], text['text_mask']
         weights = _weigh(self.token_weight, tokens, mask)
         captions = max(1, self.pairs_at_once // len(videos['frames']))
-        parts = list(zip(*(x.split(captions) for x in (F.normalize(tokens, dim=-1), weights, mask.bool()))))
+        split = [x.split(captions) for x in (F.normalize(tokens, dim=-1), weights, mask.bool())]
+        parts = list(zip(split[0], split[1], split[2]))
         if torch.is_grad_enabled() and len(parts) > 1:
             return torch.cat([checkpoint(_interact, *part, videos, use_reentrant=False) for part in parts])
         return torch.cat([_interact(*part, videos) for part in parts])

@@ -154,7 +154,7 @@ class CLIPBackbone(BaseModule):
     @property
     def width(self) -> int:
         """Width D of the space that frames and captions share."""
-        return self.clip.config.projection_dim
+        return len(self.clip.text_projection.weight)
 
     @property
     def logit_scale(self) -> nn.Parameter:
@@ -212,9 +212,8 @@ class CLIPBackbone(BaseModule):
                     embedding.weight.normal_(std=std)
 
     def _freeze(self) -> None:
-        depth = max(
-            self.clip.config.text_config.num_hidden_layers, self.clip.config.vision_config.num_hidden_layers
-        )
+        towers = self.clip.text_model, self.clip.vision_model
+        depth = max(tower.config.num_hidden_layers for tower in towers)
         if not -1 <= self.frozen_layers <= depth:
             raise ValueError(
                 f'frozen_layers must lie between -1 (train everything) and {depth} '

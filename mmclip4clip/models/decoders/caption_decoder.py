@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -97,23 +98,20 @@ class CaptionDecoder(BaseModule):
                 bos_token_id=None,
                 eos_token_id=None,
                 use_cache=False,
-                attn_implementation='sdpa',
+                **dict[str, Any](attn_implementation='sdpa'),
             )
         )
         if tie_embeddings:
-            self.transformer.wte = _Borrowed(clip.token_embedding)
-            self.transformer.wpe = _Borrowed(clip.position_embedding)
+            self.transformer.add_module('wte', _Borrowed(clip.token_embedding))
+            self.transformer.add_module('wpe', _Borrowed(clip.position_embedding))
         self.transformer.config.update(dict(vocab_size=self.vocab_size, n_positions=self.max_positions))
         self.frame_norm = nn.LayerNorm(backbone.width)
         self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
 
-    def borrowed_parameters(self) -> list[nn.Parameter]:
+    def borrowed_parameters(self) -> list[Tensor]:
         """Return the parameters that belong to CLIP, if embeddings are tied."""
-        return [
-            module.weight
-            for module in (self.transformer.wte, self.transformer.wpe)
-            if isinstance(module, _Borrowed)
-        ]
+        modules: list[nn.Module] = [self.transformer.wte, self.transformer.wpe]
+        return [module.weight for module in modules if isinstance(module, _Borrowed)]
 
     def init_weights(self) -> None:
         """Keep the weights: they were drawn at construction."""

@@ -4,13 +4,12 @@ A row's caption does not depend on the other rows of its batch, but for the deco
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from transformers import (
     GenerationConfig,
-    GenerationMixin,
     LogitNormalization,
     LogitsProcessor,
     LogitsProcessorList,
@@ -20,10 +19,12 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
-from transformers.utils import ModelOutput
 
 from .generation_options import GenerationOptions
 from .logits_processors import CaptionRules, TokenPicker
+
+# A PreTrainedModel that is a GenerationMixin too: Python has no type for what is both.
+LanguageModel: TypeAlias = Any
 
 
 class Generated(NamedTuple):
@@ -45,7 +46,7 @@ class Generated(NamedTuple):
 
 @torch.no_grad()
 def generate(
-    model: GenerationMixin,
+    model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
     end: int,
@@ -55,7 +56,7 @@ def generate(
     """Generate a caption a row.
 
     Args:
-        model (GenerationMixin): A causal language model of transformers, whose ``config.vocab_size`` is
+        model (LanguageModel): A causal language model of transformers, whose ``config.vocab_size`` is
             the number K of tokens.
         inputs (dict[str, Tensor]): What its ``forward`` takes beside tokens, with B rows each.
         start (Tensor): The first token of each row, (B,) int64.
@@ -85,7 +86,11 @@ def generate(
 
 
 def _search(
-    model: GenerationMixin, inputs: dict[str, Tensor], start: Tensor, end: int, options: GenerationOptions
+    model: LanguageModel,
+    inputs: dict[str, Tensor],
+    start: Tensor,
+    end: int,
+    options: GenerationOptions,
 ) -> tuple[Tensor, Tensor]:
     """Search with beams: tokens (B, L) that ``end`` fills, and scores (B,).
 
@@ -117,7 +122,7 @@ def _search(
 
 
 def _pick(
-    model: GenerationMixin,
+    model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
     end: int,
@@ -126,7 +131,7 @@ def _pick(
 ) -> tuple[Tensor, Tensor]:
     """Take the best token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
     picker = TokenPicker(end, options)
-    if options.method == 'sample':
+    if options.method == 'sample' and seeds is not None:
         generators = [torch.Generator(start.device).manual_seed(int(seed)) for seed in seeds]
         picker = TokenPicker(end, options, _warpers(options), generators)
     processors = [LogitNormalization(), CaptionRules(end, options, beams=1), picker]
@@ -135,7 +140,7 @@ def _pick(
 
 
 def _run(
-    model: GenerationMixin,
+    model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
     end: int,
@@ -143,7 +148,7 @@ def _run(
     processors: list[LogitsProcessor],
     criteria: Sequence[StoppingCriteria] = (),
     **settings,
-) -> ModelOutput:
+) -> Any:
     """Call the library. What is not set here would come from the model's config, as ``use_cache=False``."""
     config = GenerationConfig(
         max_new_tokens=options.max_new_tokens,
@@ -154,14 +159,14 @@ def _run(
         return_dict_in_generate=True,
         **settings,
     )
-    prompt = start[:, None]
+    prompt, others = start[:, None], cast('dict[str, Any]', inputs)
     return model.generate(
         prompt,
         generation_config=config,
         attention_mask=torch.ones_like(prompt),
         logits_processor=LogitsProcessorList(processors),
         stopping_criteria=StoppingCriteriaList(criteria),
-        **inputs,
+        **others,
     )
 
 

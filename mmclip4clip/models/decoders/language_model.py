@@ -1,7 +1,7 @@
 """The caption decoder as a language model of transformers."""
 
 from torch import Tensor, nn
-from transformers import Cache, GenerationMixin, GPT2PreTrainedModel
+from transformers import Cache, GenerationMixin, GPT2Model, GPT2PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithCrossAttentions
 
 
@@ -14,7 +14,7 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         words (Tensor): The output embedding, (K, W).
     """
 
-    def __init__(self, transformer: nn.Module, words: Tensor) -> None:
+    def __init__(self, transformer: GPT2Model, words: Tensor) -> None:
         super().__init__(transformer.config)
         self.transformer = transformer
         self.words = [words]  # in a list, so that it is not registered here

@@ -96,8 +96,9 @@ class TokenPicker(LogitsProcessor):
     def _pick(self, tokens: Tensor, log_probs: Tensor, rows: Tensor) -> Tensor:
         """Return one token for each of the ``rows`` (B',) that have not ended, (B',)."""
         picked = log_probs.argmax(dim=1)
-        if self.generators is not None:
-            probs = self.warpers(tokens, log_probs).softmax(dim=1)
+        if self.generators is not None and self.warpers is not None:
+            # transformers declares torch.LongTensor, which is not what torch's functions return
+            probs = self.warpers(tokens, log_probs).softmax(dim=1)  # type: ignore[arg-type]
             for i, row in enumerate(rows.tolist()):
                 picked[i] = torch.multinomial(probs[i], 1, generator=self.generators[row])
         return picked

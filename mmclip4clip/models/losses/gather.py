@@ -30,7 +30,12 @@ def gather_with_grad(features: TensorOrFeatures, exact: bool = True) -> TensorOr
     if get_world_size() == 1:
         return features
     if isinstance(features, dict):
-        return {key: gather_with_grad(value, exact) for key, value in features.items()}
+        return {key: _gather(value, exact) for key, value in features.items()}
+    return _gather(features, exact)
+
+
+def _gather(features: Tensor, exact: bool) -> Tensor:
+    """Concatenate one tensor of all processes, see :func:`gather_with_grad`."""
     shapes = torch.stack(all_gather(torch.tensor(features.shape, device=features.device)))
     sizes = shapes.amax(dim=0).tolist()
     padded = pad_features(features[None], sizes)[0].contiguous()
@@ -48,4 +53,4 @@ def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
         return video_index
     videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))
     before = videos[: get_rank()].sum()
-    return gather_with_grad(video_index + before)
+    return _gather(video_index + before, exact=True)

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...datasets.annotations import caption_fault, group_fault, name_fault, window_fault
 from .source_files import expect
@@ -40,8 +41,9 @@ class Captions:
         """
         expect(video, str)
         times = [expect(x, int, float) for x in (start, end) if x is not None]
-        if name_fault(video):
-            return self.skip('names that are none of a file in the folder', name_fault(video))
+        fault = name_fault(video)
+        if fault:
+            return self.skip('names that are none of a file in the folder', fault)
         if not isinstance(caption, str) or not caption.strip():
             return self.skip('no text', video)
         if caption_fault(caption):
@@ -54,7 +56,7 @@ class Captions:
             return self.skip('a start that is not before the end', f'{video} {start}-{end}')
         entry = self._entries.get((video, start, end))
         if entry is None:
-            named = dict(video=video, captions=[], start=start, end=end, group=group)
+            named: dict[str, Any] = dict(video=video, captions=[], start=start, end=end, group=group)
             entry = {key: value for key, value in named.items() if value is not None}
             self._entries[video, start, end] = entry
         if entry.get('group') != group:

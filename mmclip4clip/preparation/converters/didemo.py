@@ -71,11 +71,11 @@ def moment(times: list[list[int]]) -> tuple[int, int]:
 
 def _items(path: Path, names: Path | None, captions: Captions, place: Place) -> Iterator[tuple[str, dict]]:
     """Yield the first name of each item's video, and the item."""
-    listed = None if names is None else {name.strip() for name in read_lines(names)}
+    listed = set() if names is None else {name.strip() for name in read_lines(names)}
     first_name: dict[str, str] = {}
     for place.entry, item in enumerate(expect(read_json(path), list)):
         place.entry = expect(item['video'], str)
-        if listed is not None and item['video'] not in listed:
+        if names is not None and item['video'] not in listed:
             captions.skip(f'name not in {names.name}', item['video'])
         else:
             yield first_name.setdefault(stem_of(item['video']), item['video']), item

@@ -50,8 +50,9 @@ def read(source: Path, ids: Path | None = None, neighbours: int = 0) -> Captions
                     captions.add(video, text, start, end)
             if wanted is not None:
                 wanted.pop(video)
-    for video in wanted or ():
-        captions.skip(f'listed in {ids.name}, without narrations', video)
+    if ids is not None:
+        for video in wanted or ():
+            captions.skip(f'listed in {ids.name}, without narrations', video)
     return captions
 
 
@@ -69,7 +70,7 @@ def read_ids(path: Path) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def _narrations(source: Path, wanted: dict | None) -> Iterator[tuple[str, tuple[list, list, list]]]:
+def _narrations(source: Path, wanted: dict | None) -> Iterator[tuple[str, tuple[list, ...]]]:
     """Yield starts, ends and texts of each wanted video."""
     columns = ('start', 'end', 'text')
     if source.is_dir():

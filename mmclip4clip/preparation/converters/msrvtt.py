@@ -15,7 +15,7 @@ def splits(folder: Path) -> list[Split]:
     one caption a video; ``caption_*`` is the publisher's split. Every video has
     20 captions (arXiv:2102.06448).
     """
-    data, once = folder / 'MSRVTT_data.json', dict(load=cache(read_json))
+    data, load = folder / 'MSRVTT_data.json', cache(read_json)
     trains = (('9k', 9000), ('7k', 7010))
     published = (('train', 'train', 6513), ('val', 'validate', 497), ('test', 'test', 2990))
     return [
@@ -23,7 +23,7 @@ def splits(folder: Path) -> list[Split]:
             Split(
                 f'train_{size}',
                 (data, folder / f'MSRVTT_train.{size}.csv'),
-                partial(read_listed, **once),
+                partial(read_listed, load=load),
                 n,
                 20 * n,
             )
@@ -31,7 +31,7 @@ def splits(folder: Path) -> list[Split]:
         ),
         Split('test_JSFUSION', (folder / 'MSRVTT_JSFUSION_test.csv',), read_pairs, 1000, 1000),
         *(
-            Split(f'caption_{name}', (data,), partial(read_published, split=word, **once), n, 20 * n)
+            Split(f'caption_{name}', (data,), partial(read_published, split=word, load=load), n, 20 * n)
             for name, word, n in published
         ),
     ]
@@ -66,7 +66,8 @@ def read_pairs(path: Path) -> Captions:
 
 
 def _gather(content: dict, ids: Iterable[str], without: str, place: Place) -> Captions:
-    captions, sentences = Captions(), {video: [] for video in ids}
+    captions = Captions()
+    sentences: dict[str, list[str]] = {video: [] for video in ids}
     for number, sentence in enumerate(expect(content['sentences'], list)):
         place.entry = f'sentence {number}'
         if sentence['video_id'] in sentences:

@@ -64,9 +64,9 @@ def format_reports(reports: Sequence[Report]) -> str:
                 _pair(count(report.entries)),
                 f'{len(report.missing):,}',
             )
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    lines = [console.file.getvalue().rstrip()]
+    drawn = io.StringIO()
+    Console(width=100, file=drawn).print(table)
+    lines = [drawn.getvalue().rstrip()]
     for report in reports:
         lines += [f'{report.split.name}: {note}' for note in _notes(report)]
     lines += [f'WARNING: {problem}' for report in reports for problem in report.problems]

@@ -98,14 +98,15 @@ def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict]]:
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            missing = set(needed) - set(reader.fieldnames or ())
+            columns = list(reader.fieldnames or ())
+            missing = set(needed) - set(columns)
             if missing:
                 raise ValueError(
                     f'has no column {sorted(missing)}; its columns are '
-                    f'{reader.fieldnames and shorten(reader.fieldnames)}'
+                    f'{reader.fieldnames and shorten(columns)}'
                 )
-            if len(set(reader.fieldnames)) < len(reader.fieldnames):
-                raise ValueError(f'has two columns of one name; its columns are {shorten(reader.fieldnames)}')
+            if len(set(columns)) < len(columns):
+                raise ValueError(f'has two columns of one name; its columns are {shorten(columns)}')
             rows = [(reader.line_num, row) for row in reader]
     except (ValueError, csv.Error) as error:
         at = f', near line {reader.line_num}' if reader is not None else ''

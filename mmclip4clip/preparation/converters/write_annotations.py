@@ -76,7 +76,7 @@ def _locate(report: Report, folder: VideoFolder | None, ending: str | None) -> N
         if name not in files:
             names = (name, *report.split.aliases(name))
             files[name] = (
-                [stem_of(name) + ending]
+                [f'{stem_of(name)}{ending}']
                 if folder is None
                 else next(filter(None, map(folder.find, names)), [])
             )

@@ -13,7 +13,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip import hub
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones import clip, pretrained
+from mmclip4clip.models.backbones import clip, pretrained, pretrained_folder
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tiny_clip, tmp_path):
 @pytest.fixture
 def log(monkeypatch):
     log = []
-    for module in (clip, pretrained):
+    for module in (clip, pretrained, pretrained_folder):
         monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: log.append(message))
     return log
 
