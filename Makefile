@@ -64,7 +64,7 @@ seeds: $(VENV)/installed
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume $$start; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
-	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for head in $(HEADS); do \
+	$(BIN)/python tools/analysis_tools/summarize_runs.py $$(for head in $(HEADS); do \
 		echo $$head=$$(for seed in $(SEEDS); do echo work_dirs/seeds/$$head-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
@@ -82,7 +82,7 @@ captions: $(VENV)/installed-demo
 			--cfg-options load_from=work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
-	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for kind in $(CAPTIONERS); do \
+	$(BIN)/python tools/analysis_tools/summarize_runs.py $$(for kind in $(CAPTIONERS); do \
 		echo $$kind=$$(for seed in $(SEEDS); do echo work_dirs/captions/$$kind-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..safe_json import read_json, shorten
 from ..tokenizers.caption_text import resolve_html
 
-FORMS = (
+EXPECTED_FORMS = (
     'either {"video.mp4": ["caption", ...], ...} or '
     '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '
     '"group": name}, ...] with the last three optional'
@@ -49,16 +49,16 @@ def load_annotations(path: str | Path, absolute: bool = False) -> list[dict]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'ann_file {path} does not exist: expected {FORMS}')
+        raise FileNotFoundError(f'ann_file {path} does not exist: expected {EXPECTED_FORMS}')
     try:
         content = read_json(path)
     except ValueError as error:
-        raise ValueError(f'ann_file {error}; expected {FORMS}') from error
+        raise ValueError(f'ann_file {error}; expected {EXPECTED_FORMS}') from error
     if isinstance(content, dict):
         content = [dict(video=video, captions=captions) for video, captions in content.items()]
     if not isinstance(content, list) or not content:
         raise ValueError(
-            f'ann_file {path}: expected {FORMS}, got '
+            f'ann_file {path}: expected {EXPECTED_FORMS}, got '
             f'{"nothing in it" if content in ([], {}) else type(content).__name__}'
         )
     return [_check_entry(entry, f'ann_file {path}, entry {i}', absolute) for i, entry in enumerate(content)]
@@ -156,14 +156,14 @@ def _shows_something(text: str) -> bool:
 def _check_entry(entry: Any, where: str, absolute: bool) -> dict:
     """Return an entry without its nulls, or raise a ValueError that says what is wrong ``where``."""
     if not isinstance(entry, dict) or not isinstance(entry.get('video'), str):
-        raise ValueError(f'{where}: expected {FORMS}, got {shorten(entry)}')
+        raise ValueError(f'{where}: expected {EXPECTED_FORMS}, got {shorten(entry)}')
     fault = name_fault(entry['video'], absolute)
     if fault:
         raise ValueError(f'{where}: video {fault}')
     where = f'{where} ({entry["video"]})'
     unknown = set(entry) - {'video', 'captions', 'start', 'end', 'group'}
     if unknown:
-        raise ValueError(f'{where}: unknown keys {shorten(sorted(unknown))}; expected {FORMS}')
+        raise ValueError(f'{where}: unknown keys {shorten(sorted(unknown))}; expected {EXPECTED_FORMS}')
     _check_captions(entry.get('captions'), where)
     fault = entry.get('group') is not None and group_fault(entry['group'])
     if fault:

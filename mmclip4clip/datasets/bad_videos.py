@@ -45,30 +45,30 @@ def substitute_unreadable(dataset, idx: int) -> dict:
     for _ in range(MAX_TRIES):
         info = dataset.get_data_info(idx)
         try:
-            known = _recall(dataset, info['video_id'])
+            known = _known_reason(dataset, info['video_id'])
             if known is not None:
                 raise VideoReadError(known)
             data = wait(partial(_prepare, dataset, bad[0][0] if bad and dataset.test_mode else info, info))
         except VideoReadError as error:
-            _remember(dataset, info['video_id'], error)
+            _record_failure(dataset, info['video_id'], error)
             bad.append((info, error))
             seed_everything(seed, len(bad))
             idx = np.random.randint(len(dataset))
             continue
         if bad:
-            data['data_samples'].set_metainfo(_account(bad, dataset.test_mode))
+            data['data_samples'].set_metainfo(_substitution_metainfo(bad, dataset.test_mode))
         return data
-    raise _too_many(bad, dataset.storage_wait)
+    raise _too_many_failures(bad, dataset.storage_wait)
 
 
-def _recall(dataset, video_id: str) -> str | None:
+def _known_reason(dataset, video_id: str) -> str | None:
     """Return why a video is known to be bad, unless that was found long ago."""
     if time.monotonic() - dataset.known_since.get(video_id, 0) > FORGET_AFTER:
         dataset.known_bad.pop(video_id, None)
     return dataset.known_bad.get(video_id)
 
 
-def _remember(dataset, video_id: str, error: VideoReadError) -> None:
+def _record_failure(dataset, video_id: str, error: VideoReadError) -> None:
     if video_id in dataset.known_bad:
         return
     print_log(str(error), logger='current', level=logging.WARNING)
@@ -76,7 +76,7 @@ def _remember(dataset, video_id: str, error: VideoReadError) -> None:
         dataset.known_bad[video_id], dataset.known_since[video_id] = str(error), time.monotonic()
 
 
-def _account(bad: list[tuple[dict, VideoReadError]], test_mode: bool) -> dict:
+def _substitution_metainfo(bad: list[tuple[dict, VideoReadError]], test_mode: bool) -> dict:
     """Tell what stands in for what, as metainfo of the data sample."""
     if test_mode:
         return dict(unreadable=str(bad[0][1]))
@@ -88,7 +88,7 @@ def _account(bad: list[tuple[dict, VideoReadError]], test_mode: bool) -> dict:
     return told
 
 
-def _too_many(bad: list[tuple[dict, VideoReadError]], seconds: float) -> VideoReadError:
+def _too_many_failures(bad: list[tuple[dict, VideoReadError]], seconds: float) -> VideoReadError:
     away = sum(isinstance(error, VideoUnavailableError) for _, error in bad)
     last = f'the last one: {bad[-1][1]}'
     if away:

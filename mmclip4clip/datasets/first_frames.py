@@ -15,7 +15,7 @@ from .video_readers.errors import describe
 from .video_readers.packet_index import PICTURE_CODECS, open_video
 
 
-class Opening(NamedTuple):
+class FirstFrameResult(NamedTuple):
     """What came of opening a file.
 
     Attributes:
@@ -58,9 +58,9 @@ def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -
     return None if container.duration is None else container.duration / av.time_base
 
 
-def open_videos(
+def probe_videos(
     filenames: Iterable[str], processes: int = 4, time_limit: float = 10.0, total_time: float = 300.0
-) -> dict[str, Opening]:
+) -> dict[str, FirstFrameResult]:
     """Open files in processes of their own, which damaged files may hang or crash.
 
     Args:
@@ -70,7 +70,7 @@ def open_videos(
         total_time (float): Seconds for all; files that are not opened by then are missing in the answer.
 
     Returns:
-        dict[str, Opening]: What came of it, by file.
+        dict[str, FirstFrameResult]: What came of it, by file.
     """
     left, found, end = deque(filenames), {}, time.monotonic() + total_time
     openers = [_Opener(time_limit) for _ in range(min(processes, len(left)))]
@@ -78,14 +78,14 @@ def open_videos(
         while True:
             for opener in openers:
                 if opener.filename is None and left and time.monotonic() < end:
-                    opener.begin(left.popleft())
+                    opener.submit(left.popleft())
             busy = [opener for opener in openers if opener.filename is not None]
             if not busy:
                 return found
             seconds = min(opener.deadline for opener in busy) - time.monotonic()
             wait([opener.connection for opener in busy], max(0, seconds))
             for opener in busy:
-                filename, opening = opener.filename, opener.look()
+                filename, opening = opener.filename, opener.poll_result()
                 if opening is not None:
                     found[filename] = opening
     finally:
@@ -102,19 +102,19 @@ class _Opener:
 
     def _start(self) -> None:
         context = multiprocessing.get_context('fork')
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.connection, worker_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(worker_end,), daemon=True)
         self._process.start()
-        theirs.close()
+        worker_end.close()
 
-    def begin(self, filename: str) -> None:
+    def submit(self, filename: str) -> None:
         """Let it open a file."""
         if self._process is None:
             self._start()
         self.filename, self.deadline = filename, time.monotonic() + self.time_limit
         self.connection.send(filename)
 
-    def look(self) -> Opening | None:
+    def poll_result(self) -> FirstFrameResult | None:
         """Return what came of the file, or None if it is not done yet."""
         late = time.monotonic() >= self.deadline
         try:
@@ -123,11 +123,11 @@ class _Opener:
             elif not late:
                 return None
             else:
-                opening = Opening(f'its first frame did not come within {self.time_limit:g} s')
+                opening = FirstFrameResult(f'its first frame did not come within {self.time_limit:g} s')
                 self.close()
         except (EOFError, ConnectionError):
             self._process.join(1)
-            opening = Opening(f'the decoder crashed (exit code {self._process.exitcode})')
+            opening = FirstFrameResult(f'the decoder crashed (exit code {self._process.exitcode})')
             self.close()
         self.filename = None
         return opening
@@ -151,7 +151,7 @@ def _serve(connection: Connection) -> None:
         except (EOFError, ConnectionError):
             return
         try:
-            opening = Opening(None, decode_first_frame(filename))
+            opening = FirstFrameResult(None, decode_first_frame(filename))
         except Exception as error:  # decoders raise what they like; it is told
-            opening = Opening(describe(error))
+            opening = FirstFrameResult(describe(error))
         connection.send(opening)

@@ -75,8 +75,8 @@ def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> list
 def _step_differences(saved: list[dict], current: list[dict]) -> list[str]:
     """List in what transforms differ, each compared with that of its name."""
     old, new = _numbered(saved), _numbered(current)
-    lines = [f'{_spell(old[name])} -> none' for name in old if name not in new]
-    lines += [f'none -> {_spell(new[name])}' for name in new if name not in old]
+    lines = [f'{_format_step(old[name])} -> none' for name in old if name not in new]
+    lines += [f'none -> {_format_step(new[name])}' for name in new if name not in old]
     for name in (name for name in old if name in new):
         lines += [
             f'{name}.{key}: {old[name][key]} -> {new[name][key]}'
@@ -97,7 +97,7 @@ def _numbered(steps: list[dict]) -> dict:
     return named
 
 
-def _spell(step: dict) -> str:
+def _format_step(step: dict) -> str:
     return f'{step["type"]}({", ".join(f"{key}={value}" for key, value in step.items() if key != "type")})'
 
 

@@ -14,7 +14,7 @@ from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .video_names import VideoKeys, add_ending
-from .video_readers.storage import is_there
+from .video_readers.storage import path_exists
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
 BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode
@@ -178,7 +178,7 @@ class VideoCaptionDataset(BaseActionDataset):
     def _check_files(self, filenames: list[str]) -> None:
         only_files = self.bad_videos == 'error'  # else a folder can be replaced
         wait = StorageWait(self.storage_wait)
-        missing = sorted(f for f in set(filenames) if not wait(partial(is_there, f, only_files)))
+        missing = sorted(f for f in set(filenames) if not wait(partial(path_exists, f, only_files)))
         if missing:
             shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
             raise FileNotFoundError(

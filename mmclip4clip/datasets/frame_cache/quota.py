@@ -45,7 +45,7 @@ class DiskQuota:
         Raises:
             OSError: If the file cannot be made.
         """
-        more = on_disk(size) - on_disk(replaced)
+        more = disk_usage(size) - disk_usage(replaced)
         with self._locked() as count:
             used = _read_count(count)
             if used is None or used + more > self.max_bytes:
@@ -87,11 +87,11 @@ class DiskQuota:
                     if file.name.endswith(PARTIAL) and _remove_abandoned(file.path):
                         continue
                     with suppress(FileNotFoundError):
-                        total += on_disk(file.stat(follow_symlinks=False).st_size)
+                        total += disk_usage(file.stat(follow_symlinks=False).st_size)
         return total
 
 
-def on_disk(size: int) -> int:
+def disk_usage(size: int) -> int:
     """Round a file's size up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
 

@@ -19,7 +19,7 @@ from ..frame_cache.entry import to_json
 from ..video_readers import VideoReadError
 from ..video_readers.storage import read_error
 
-CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
+NUM_CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
 # What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
 FRAME_KEYS = frozenset(
     (
@@ -77,7 +77,7 @@ DECODERS = (
     'mmcv-lite',
     'mmaction2',
 )
-_TOLD: set[Path] = set()  # folders with a cache of old, of which this process has told
+_WARNED: set[Path] = set()  # folders with a cache of old, of which this process has told
 
 
 @TRANSFORMS.register_module()
@@ -132,9 +132,9 @@ class CacheFrames(BaseTransform):
         self.transforms = Compose(transforms)
         self.configs = json.dumps(transforms, sort_keys=True, default=str)
         self.folder, self.max_gib, self.keys = Path(folder), max_gib, FRAME_KEYS | set(keys)
-        self._store = FrameStore(self.folder, max_gib, warn)
-        self._unchecked, self._left_out = CHECKED, False
-        tell_of_lmdb(self.folder)
+        self._store = FrameStore(self.folder, max_gib, log_warning)
+        self._unchecked, self._left_out = NUM_CHECKED, False
+        warn_about_lmdb(self.folder)
 
     def transform(self, results: dict) -> dict | None:
         """Read the video's frames, or decode and keep them.
@@ -201,11 +201,11 @@ class CacheFrames(BaseTransform):
             for name, value in results.items()
             if name != 'imgs' and (name not in before or value is not before[name])
         }
-        added = {name: value for name, value in changed.items() if name in self.keys and can_be_kept(value)}
+        added = {name: value for name, value in changed.items() if name in self.keys and is_storable(value)}
         others = sorted(name for name in changed.keys() - added.keys() if changed[name] is not None)
         if others and not self._left_out:
             self._left_out = True
-            warn(
+            log_warning(
                 f'the transforms of CacheFrames also add or change {", ".join(others)}, which a cache of '
                 'frames does not give: it stays as it was before. Do that after CacheFrames, or name in its '
                 'argument keys what says something of the frames alone'
@@ -246,7 +246,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def can_be_kept(value: object) -> bool:
+def is_storable(value: object) -> bool:
     """Tell whether an entry has a form for a value."""
     try:
         to_json(value)
@@ -255,16 +255,16 @@ def can_be_kept(value: object) -> bool:
         return False
 
 
-def tell_of_lmdb(folder: Path) -> None:
+def warn_about_lmdb(folder: Path) -> None:
     """Say, once, that a cache of an earlier version lies in a folder and can be deleted."""
-    if folder not in _TOLD and (folder / 'data.mdb').is_file():
-        _TOLD.add(folder)
-        warn(
+    if folder not in _WARNED and (folder / 'data.mdb').is_file():
+        _WARNED.add(folder)
+        log_warning(
             f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
             'longer read, nor counted for max_gib: they can be deleted'
         )
 
 
-def warn(message: str) -> None:
+def log_warning(message: str) -> None:
     """Write a warning to the log."""
     print_log(message, logger='current', level=logging.WARNING)

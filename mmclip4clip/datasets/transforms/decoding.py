@@ -117,7 +117,7 @@ class DecodeVideo(BaseTransform):
                 if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
                     break  # to another backend, half a file that the storage gives may look whole
         said = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
-        raise kind_of([*errors.values()])(f'{filename} cannot be read; {said}')
+        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {said}')
 
     def _open(self, backend: str, filename: str) -> VideoReader:
         if self._process is None:
@@ -152,7 +152,7 @@ class DecodeVideo(BaseTransform):
             )
         frames_size = sum(frames[place].nbytes for place in places)
         check_bytes(frames_size, frames[0].shape, self.max_bytes)  # copies are made here
-        results['imgs'] = imgs = separate([frames[place] for place in places])
+        results['imgs'] = imgs = copy_repeated_frames([frames[place] for place in places])
         results['img_shape'] = results['original_shape'] = imgs[0].shape[:2]
         results['frame_inds'] = np.minimum(sampled, reader.num_frames - 1).astype(np.int32)
         results['clamped_frames'] = int((sampled >= reader.num_frames).sum())
@@ -165,7 +165,7 @@ class DecodeVideo(BaseTransform):
         )
 
 
-def kind_of(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
+def combined_error_class(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
     """Return the class of errors that says most of what several backends found.
 
     If one of them was refused by the storage or stalled, nothing is known of the video.
@@ -175,7 +175,7 @@ def kind_of(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
     return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
 
 
-def separate(frames: list[np.ndarray]) -> list[np.ndarray]:
+def copy_repeated_frames(frames: list[np.ndarray]) -> list[np.ndarray]:
     """Copy a frame that comes again: later transforms may change frames in place."""
     seen, own = set(), []
     for frame in frames:

@@ -5,7 +5,7 @@ from PIL import Image
 
 from ..video_readers import VideoReadError
 
-LONGEST = 100  # times the shorter side; a header can claim any shape, and enlarging it takes memory
+MAX_ASPECT_RATIO = 100  # a header can claim any shape, and enlarging the frame takes memory
 
 
 @TRANSFORMS.register_module()
@@ -76,9 +76,10 @@ def check_sides(width: int, height: int, start: str = '') -> None:
     Raises:
         VideoReadError: If one side is more than 100 times the other.
     """
-    if not 0 < max(width, height) <= LONGEST * min(width, height):
+    if not 0 < max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
         raise VideoReadError(
-            f'{start}its frames have {width} x {height} pixels, one side more than {LONGEST} times the other'
+            f'{start}its frames have {width} x {height} pixels, one side more than '
+            f'{MAX_ASPECT_RATIO} times the other'
         )
 
 

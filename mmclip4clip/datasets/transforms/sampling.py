@@ -2,10 +2,10 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from .time_window import UnsuitableVideoError, reference_rate, when_shown
+from .time_window import UnsuitableVideoError, presentation_times, reference_rate
 
 
-def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
+def frames_at_rate(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
     """Find which frames are on show at second 0, 1 / fps, 2 / fps ... before the end.
 
     Looks for the first such moment of each frame, not for the frame of each
@@ -103,9 +103,9 @@ class SampleAtRate(BaseTransform):
                 f'{total} frames at {video_fps} frames per second'
             )
         inds = (
-            self._as_the_reference(results)
+            self._like_reference(results)
             if self.reference_times
-            else shown_frames(*when_shown(results), self.fps)
+            else frames_at_rate(*presentation_times(results), self.fps)
         )
         if len(inds) > self.max_frames:
             if self.cut == 'head':
@@ -120,7 +120,7 @@ class SampleAtRate(BaseTransform):
         results['num_clips'] = 1
         return results
 
-    def _as_the_reference(self, results: dict) -> np.ndarray:
+    def _like_reference(self, results: dict) -> np.ndarray:
         """Take the first ``fps`` of evenly spaced frames in each second of its integer rate."""
         rate, wanted = reference_rate(results), int(self.fps)
         if wanted > rate:

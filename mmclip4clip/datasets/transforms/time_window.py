@@ -11,7 +11,7 @@ class UnsuitableVideoError(ValueError):
     """
 
 
-def when_shown(results: dict) -> tuple[np.ndarray, float]:
+def presentation_times(results: dict) -> tuple[np.ndarray, float]:
     """Find when each frame of a video, or of its window, is shown.
 
     Args:
@@ -90,8 +90,8 @@ class TimeWindow(BaseTransform):
             return results
         start, end = results.get('start') or 0.0, results.get('end')
         if self.reference_times:
-            return self._as_the_reference(results, start, end)
-        times, duration = when_shown(results)
+            return self._like_reference(results, start, end)
+        times, duration = presentation_times(results)
         if start >= duration - 1e-6:
             raise UnsuitableVideoError(
                 f'{results.get("filename")}: the window starts at {start} s, but the '
@@ -104,7 +104,7 @@ class TimeWindow(BaseTransform):
         results['start_index'] = results['start_index'] + int(first)
         return results
 
-    def _as_the_reference(self, results: dict, start: float, end: float | None) -> dict:
+    def _like_reference(self, results: dict, start: float, end: float | None) -> dict:
         fps, total = reference_rate(results), results['total_frames']
         if start * fps >= total:
             raise UnsuitableVideoError(

@@ -7,7 +7,7 @@ from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
-from .storage import explain
+from .storage import diagnose_error
 
 BACKENDS: dict[str, type[VideoReader]] = dict(decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader)
 PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
@@ -43,6 +43,6 @@ def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> Vi
     try:
         reader = BACKENDS[backend](filename)
     except Exception as error:  # decoders raise what they like
-        raise explain(error, filename) from error
+        raise diagnose_error(error, filename) from error
     reader.filename, reader.max_bytes = filename, max_bytes
     return reader

@@ -2,7 +2,7 @@ import av
 import numpy as np
 
 from .errors import VideoReadError
-from .packet_index import PacketIndex, check_alike, open_video
+from .packet_index import PacketIndex, check_compatible, open_video
 from .reader import VideoReader
 
 # Elsewhere, as in MPEG-TS, decord 0.6 may not even begin at the first frame.
@@ -31,7 +31,7 @@ class DecordReader(VideoReader):
         with container:
             if container.format.name not in FORMATS:
                 raise VideoReadError(f'decord does not read {container.format.name} reliably')
-            check_alike('decord', container, stream)
+            check_compatible('decord', container, stream)
             packets = PacketIndex(container, stream)
             _check_claim(container, stream, packets.num_frames)
         self._reader = decord.VideoReader(filename, num_threads=1)

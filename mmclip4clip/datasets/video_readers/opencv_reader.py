@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError
-from .packet_index import PICTURE_CODECS, check_alike, open_video
+from .packet_index import PICTURE_CODECS, check_compatible, open_video
 from .reader import VideoReader, effective_fps
 from .storage import refuse_failing_storage, refuse_playlist
 
@@ -23,7 +23,7 @@ class OpenCVReader(VideoReader):
         capture = self._open()
         container, stream = open_video(filename)
         with container:
-            check_alike('OpenCV', container, stream)
+            check_compatible('OpenCV', container, stream)
             is_picture = stream.codec_context.name in PICTURE_CODECS
         seconds = []
         while capture.grab():

@@ -10,13 +10,13 @@ from .errors import NoVideoError, VideoReadError
 from .reader import effective_fps
 from .storage import StoredFile, refuse_playlist
 
-IN_MEMORY = 64 * 2**20  # bytes of packets to keep; the rest is read again
+MAX_PACKET_BYTES = 64 * 2**20  # bytes of packets to keep; the rest is read again
 PICTURES = (
     av.stream.Disposition.attached_pic
     | av.stream.Disposition.still_image
     | av.stream.Disposition.timed_thumbnails
 )  # the cover of a song
-OF_OTHER_FILES = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
+PLAYLIST_FORMATS = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
 PICTURE_CODECS = ('bmp', 'gif', 'jpeg2000', 'jpegxl', 'mjpeg', 'png', 'tiff', 'webp')
 
 
@@ -31,13 +31,15 @@ def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStre
     """
     refuse_playlist(filename)
     container = av.open(StoredFile(filename), metadata_errors='ignore')
-    if container.format.name in OF_OTHER_FILES:
+    if container.format.name in PLAYLIST_FORMATS:
         raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
         raise NoVideoError(f'it is a picture ({container.format.name})')
     streams = [stream for stream in container.streams.video if not stream.disposition & PICTURES]
     if len(streams) > 1:
-        streams = [container.streams[index] for index in _moving(filename, [s.index for s in streams])]
+        streams = [
+            container.streams[index] for index in _moving_streams(filename, [s.index for s in streams])
+        ]
     if not streams:
         covers = len(container.streams.video)
         raise NoVideoError('it has no video stream' + (f', only {covers} cover pictures' if covers else ''))
@@ -47,7 +49,7 @@ def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStre
     return container, stream
 
 
-def _moving(filename: str, indices: list[int]) -> list[int]:
+def _moving_streams(filename: str, indices: list[int]) -> list[int]:
     """Leave out streams of one picture, unless there are no others."""
     frames = dict.fromkeys(indices, 0)
     with (
@@ -62,7 +64,7 @@ def _moving(filename: str, indices: list[int]) -> list[int]:
     return [index for index in indices if frames[index] > 1] or indices
 
 
-def check_alike(backend: str, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+def check_compatible(backend: str, container: av.container.InputContainer, stream: av.VideoStream) -> None:
     """Refuse what other libraries are known to read otherwise than PyAV does here.
 
     They do not say which stream they take, and their colors of more than 8 bits
@@ -122,7 +124,7 @@ class PacketIndex:
                 self.keys.append(len(self.stamps))
             self.stamps.append(None if packet.is_discard else packet.pts)
             size += packet.size
-            if size <= IN_MEMORY:
+            if size <= MAX_PACKET_BYTES:
                 self.packets.append(packet)
         if not self.stamps:
             raise NoVideoError('it has no frame')

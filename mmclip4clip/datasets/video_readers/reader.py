@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its old home
-from .storage import explain
+from .storage import diagnose_error
 
 
 class VideoReader:
@@ -54,7 +54,7 @@ class VideoReader:
         try:
             frames = self._decode(sorted({min(int(i), self.num_frames - 1) for i in indices}))
         except Exception as error:  # decoders raise what they like
-            raise explain(error, self.filename) from error
+            raise diagnose_error(error, self.filename) from error
         if not frames:
             raise VideoReadError(f'none of its {self.num_frames} frames decodes')
         return [frames[min(int(i), self.num_frames - 1)] for i in indices]

@@ -55,10 +55,10 @@ class ReaderProcess:
             raise RuntimeError(f'a time limit needs Linux, this is {sys.platform}: set time_limit=None')
         self.max_bytes, self._limit = max_bytes, None
         self._pid: int | None = None
-        self._owner = self._opened = 0
+        self._parent_pid = self._opened = 0
 
     def open(
-        self, backend: str, filename: str, seconds: float, asleep: float | None = None
+        self, backend: str, filename: str, seconds: float, idle_seconds: float | None = None
     ) -> 'RemoteReader':
         """Open a video in the child.
 
@@ -66,7 +66,7 @@ class ReaderProcess:
             backend (str): As for :func:`open_reader`.
             filename (str): The video.
             seconds (float): CPU time for opening it and reading from it.
-            asleep (float, optional): Seconds by the clock that the child may do nothing at a
+            idle_seconds (float, optional): Seconds by the clock that the child may do nothing at a
                 stretch; as many as ``seconds`` if not given.
 
         Raises:
@@ -77,7 +77,7 @@ class ReaderProcess:
         if self._opened >= RENEW_AFTER or not self._is_alive():
             self._start()
         self._opened += 1
-        self._limit = TimeLimit(self._pid, seconds, seconds if asleep is None else asleep)
+        self._limit = TimeLimit(self._pid, seconds, seconds if idle_seconds is None else idle_seconds)
         return RemoteReader(self, *self.ask('open', backend, filename, self.max_bytes))
 
     def ask(self, *request: Any) -> Any:
@@ -105,7 +105,7 @@ class ReaderProcess:
         return frame
 
     def _is_alive(self) -> bool:
-        if self._owner != os.getpid():  # this process was forked since: the child is its parent's
+        if self._parent_pid != os.getpid():  # this process was forked since: the child is its parent's
             self._pid = None
         if self._pid is not None and _wait(self._pid) is not None:
             self._release()
@@ -115,9 +115,9 @@ class ReaderProcess:
         self.close()
         with ExitStack() as undo:
             try:
-                self._connection, theirs = Pipe()
+                self._connection, worker_end = Pipe()
                 undo.callback(self._connection.close)
-                undo.callback(theirs.close)
+                undo.callback(worker_end.close)
                 self._memory = os.memfd_create('frames')
                 undo.callback(os.close, self._memory)
                 parent, pid = os.getpid(), os.fork()
@@ -129,19 +129,19 @@ class ReaderProcess:
             try:
                 self._connection.close()
                 limit_memory(2 * self.max_bytes + DECODER_MEMORY)
-                _serve(theirs, self._memory, parent)
+                _serve(worker_end, self._memory, parent)
             except (EOFError, ConnectionError):
                 pass  # the parent is gone
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(1)  # what the parent opened is not to be flushed or cleaned up here
-        self._pid, self._owner, self._opened = pid, parent, 0
-        theirs.close()
+        self._pid, self._parent_pid, self._opened = pid, parent, 0
+        worker_end.close()
 
     def close(self) -> str:
         """Kill the child, if there is one, and say how it ended."""
-        if self._pid is None or self._owner != os.getpid():
+        if self._pid is None or self._parent_pid != os.getpid():
             return ''
         pid = self._release()
         os.kill(pid, signal.SIGKILL)  # changes nothing if it is ending by itself
@@ -158,7 +158,7 @@ class ReaderProcess:
         return pid
 
     def __getstate__(self) -> dict:
-        return dict(max_bytes=self.max_bytes, _limit=None, _pid=None, _owner=0, _opened=0)
+        return dict(max_bytes=self.max_bytes, _limit=None, _pid=None, _parent_pid=0, _opened=0)
 
     def __del__(self) -> None:
         if self.__dict__.get('_pid') is not None:

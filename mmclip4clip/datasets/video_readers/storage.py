@@ -8,7 +8,7 @@ from .errors import NoVideoError, VideoReadError, VideoUnavailableError, describ
 
 # What a network file system, a mount or a full process table says in passing. A file that was found
 # once and is gone (ENOENT) is on a mount that is gone, more often than not. EACCES and EISDIR stay.
-PASSING = {
+TRANSIENT = {
     getattr(errno, name)
     for name in (
         'EAGAIN',
@@ -45,7 +45,7 @@ PASSING = {
     if hasattr(errno, name)
 }
 BLOCK = 2**20  # bytes
-LOOKED_AT = 4096, 2**20  # bytes of a file, and of one without a zero byte in these, as only texts are
+HEAD_BYTES = 4096, 2**20  # bytes of a file, and of one without a zero byte in these, as only texts are
 PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
 MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
@@ -54,11 +54,11 @@ def read_error(error: BaseException) -> VideoReadError:
     """Turn what a decoder or the system raised into an error of the storage or of the video."""
     if isinstance(error, VideoReadError):
         return error
-    passing = isinstance(error, OSError) and error.errno in PASSING
+    passing = isinstance(error, OSError) and error.errno in TRANSIENT
     return (VideoUnavailableError if passing else VideoReadError)(describe(error))
 
 
-def explain(error: BaseException, filename: str | None) -> VideoReadError:
+def diagnose_error(error: BaseException, filename: str | None) -> VideoReadError:
     """Find out whether the storage is at fault where a decoder failed, as few decoders say so.
 
     Args:
@@ -107,8 +107,8 @@ def refuse_playlist(filename: str) -> None:
         if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
             return
         with open(filename, 'rb') as file:
-            begin = file.read(LOOKED_AT[0])
-            begin += b'' if b'\0' in begin else file.read(LOOKED_AT[1])
+            begin = file.read(HEAD_BYTES[0])
+            begin += b'' if b'\0' in begin else file.read(HEAD_BYTES[1])
     except OSError:  # whoever reads it next says so
         return
     text = begin.lstrip(b'\xef\xbb\xbf \t\r\n')
@@ -116,7 +116,7 @@ def refuse_playlist(filename: str) -> None:
         raise NoVideoError('it is a playlist, whose files are not read')
 
 
-def is_there(filename: str, only_files: bool = False) -> bool:
+def path_exists(filename: str, only_files: bool = False) -> bool:
     """Tell whether a file or folder exists, or only whether a file does.
 
     Raises:
@@ -127,7 +127,7 @@ def is_there(filename: str, only_files: bool = False) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno in PASSING:
+        if error.errno in TRANSIENT:
             raise VideoUnavailableError(f'{filename} cannot be looked at; {describe(error)}') from error
         return False
     return stat.S_ISREG(mode) or not only_files

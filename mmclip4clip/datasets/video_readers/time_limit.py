@@ -7,8 +7,11 @@ from pathlib import Path
 
 from .errors import ReaderStalledError, VideoReadError
 
-LONGEST = 10, 600.0  # times the limit by the clock, and at least these seconds, if it hardly gets to work
-WAITS_FOR_ITS_TURN = 'RTt'  # of the states in /proc: running or ready to run, stopped
+WALL_CLOCK_LIMIT = (
+    10,
+    600.0,
+)  # times the limit by the clock, and at least these seconds, if it hardly gets to work
+RUNNABLE_STATES = 'RTt'  # of the states in /proc: running or ready to run, stopped
 
 
 class TimeLimit:
@@ -16,28 +19,28 @@ class TimeLimit:
 
     A loaded machine makes everything slow by the clock, so work is measured as
     the CPU time of the process. A process that hangs does not work; it is given up
-    when it has slept for long enough without any work in between.
+    when it has been idle for long enough without any work in between.
 
     Args:
         pid (int): The process.
-        working (float): Seconds of CPU time.
-        sleeping (float): Seconds by the clock of doing nothing at a stretch.
+        cpu_seconds (float): Seconds of CPU time.
+        idle_seconds (float): Seconds by the clock of doing nothing at a stretch.
     """
 
-    def __init__(self, pid: int, working: float, sleeping: float) -> None:
+    def __init__(self, pid: int, cpu_seconds: float, idle_seconds: float) -> None:
         self._pid, self._clock = pid, (~pid << 3) | 2  # Linux' CPU clock of another process
-        self._working, self._sleeping = working, sleeping
+        self._cpu_seconds, self._idle_seconds = cpu_seconds, idle_seconds
         self._begin = self._seen = time.clock_gettime(self._clock)
-        self.slept = self._passed = 0.0
+        self.idle = self._passed = 0.0
 
     def wait(self, connection: Connection) -> None:
         """Wait until the process answers or ends.
 
         Raises:
             VideoReadError: If it has worked for too long.
-            ReaderStalledError: If it has slept for too long, or did not get to work for very long.
+            ReaderStalledError: If it has been idle for too long, or did not get to work for very long.
         """
-        longest = min(0.5, max(0.01, self._sleeping / 4))
+        longest = min(0.5, max(0.01, self._idle_seconds / 4))
         pause = min(0.02, longest)
         while True:
             begin = time.monotonic()
@@ -51,12 +54,12 @@ class TimeLimit:
         """Count the seconds that have passed as work, sleep or waiting."""
         self._passed += passed
         worked, asleep = self._state()
-        self.slept = self.slept + passed if asleep else 0.0
-        if worked > self._working:
-            raise VideoReadError(f'it took more than {self._working:.3g} s and was given up')
-        if self.slept > self._sleeping:
-            raise ReaderStalledError(f'it took more than {self._sleeping:.3g} s and was given up')
-        longest = max(LONGEST[0] * self._working, LONGEST[1])
+        self.idle = self.idle + passed if asleep else 0.0
+        if worked > self._cpu_seconds:
+            raise VideoReadError(f'it took more than {self._cpu_seconds:.3g} s and was given up')
+        if self.idle > self._idle_seconds:
+            raise ReaderStalledError(f'it took more than {self._idle_seconds:.3g} s and was given up')
+        longest = max(WALL_CLOCK_LIMIT[0] * self._cpu_seconds, WALL_CLOCK_LIMIT[1])
         if self._passed > longest:
             raise ReaderStalledError(f'it took more than {longest:.3g} s and was given up')
 
@@ -68,7 +71,7 @@ class TimeLimit:
             return 0.0, False
         before, self._seen = self._seen, now
         return now - self._begin, now == before and not any(
-            state in WAITS_FOR_ITS_TURN for state in thread_states(self._pid)
+            state in RUNNABLE_STATES for state in thread_states(self._pid)
         )
 
 

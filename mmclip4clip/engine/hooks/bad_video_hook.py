@@ -38,9 +38,9 @@ class BadVideoHook(Hook):
         self.max_share, self.interval, self.filename = max_share, interval, filename
         self._found: dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
         self._replaced = 0
-        self._here: tuple[dict[str, str], int] = {}, 0  # in this process, since the last look
-        self._away: dict[str, str] = {}  # in this process and epoch: not given by the storage
-        self._missed: dict[str, str] = {}  # in this process, in a test
+        self._new: tuple[dict[str, str], int] = {}, 0  # in this process, since the last look
+        self._unavailable: dict[str, str] = {}  # in this process and epoch: not given by the storage
+        self._unreadable: dict[str, str] = {}  # in this process, in a test
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -50,22 +50,22 @@ class BadVideoHook(Hook):
         Raises:
             RuntimeError: If too large a share of the videos is unreadable.
         """
-        found, replaced = self._here
+        found, replaced = self._new
         for sample in (data_batch or {}).get('data_samples', []):
-            found.update(by_key(sample, 'replaced'))
-            self._away.update(by_key(sample, 'unavailable'))
+            found.update(reasons_by_key(sample, 'replaced'))
+            self._unavailable.update(reasons_by_key(sample, 'unavailable'))
             replaced += 'replaced' in sample
-        self._here = found, replaced
-        if self.every_n_train_iters(runner, self.interval) and self._look(runner):
+        self._new = found, replaced
+        if self.every_n_train_iters(runner, self.interval) and self._sync(runner):
             self._report(runner)
 
     def after_train_epoch(self, runner) -> None:
         """Look at all processes, and say the numbers so far, new or not."""
-        self._look(runner)
+        self._sync(runner)
         if self._found:
             self._report(runner)
-        away = {video: reason for part in all_gather_object(self._away) for video, reason in part.items()}
-        self._away = {}
+        away = _merge(all_gather_object(self._unavailable))
+        self._unavailable = {}
         if away:
             runner.logger.warning(
                 f'{len(away)} videos were replaced at times as the storage did not give '
@@ -76,7 +76,7 @@ class BadVideoHook(Hook):
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
         """Note what could not be read."""
-        self._missed.update(
+        self._unreadable.update(
             (sample.get('video_key', sample.video_id), sample.unreadable)
             for sample in (data_batch or {}).get('data_samples', [])
             if 'unreadable' in sample
@@ -84,28 +84,28 @@ class BadVideoHook(Hook):
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """List what a validation could not read and counted as missed."""
-        self._list_missed(runner, 'val')
+        self._list_unreadable(runner, 'val')
 
     def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """List what a test could not read and counted as missed."""
-        self._list_missed(runner, 'test')
+        self._list_unreadable(runner, 'test')
 
     after_test_iter = after_val_iter
 
-    def _list_missed(self, runner, stage: str) -> None:
-        found = {video: reason for part in all_gather_object(self._missed) for video, reason in part.items()}
-        self._missed = {}
+    def _list_unreadable(self, runner, stage: str) -> None:
+        found = _merge(all_gather_object(self._unreadable))
+        self._unreadable = {}
         if found:
             loader = getattr(runner, f'{stage}_dataloader', None)
-            self._list(runner, name_bad(found, videos_of(getattr(loader, 'dataset', None))))
+            self._list(runner, name_unreadable(found, videos_of(getattr(loader, 'dataset', None))))
             runner.logger.warning(
                 f'{len(found)} videos could not be read and count as missed; they are '
                 f'listed in {Path(runner.work_dir) / self.filename}'
             )
 
-    def _look(self, runner) -> bool:
+    def _sync(self, runner) -> bool:
         """Add up all processes, and tell whether there are videos not seen before."""
-        parts, self._here = all_gather_object(self._here), ({}, 0)
+        parts, self._new = all_gather_object(self._new), ({}, 0)
         new = {
             video: reason for found, _ in parts for video, reason in found.items() if video not in self._found
         }
@@ -114,7 +114,7 @@ class BadVideoHook(Hook):
         if not new:
             return False
         dataset = runner.train_dataloader.dataset
-        self._list(runner, name_bad(new, videos_of(dataset)))
+        self._list(runner, name_unreadable(new, videos_of(dataset)))
         total = count_videos(dataset)
         if len(self._found) > self.max_share * total:  # in all processes alike
             raise RuntimeError(
@@ -135,7 +135,11 @@ class BadVideoHook(Hook):
         append_videos(Path(runner.work_dir) / self.filename, found)
 
 
-def by_key(sample, name: str) -> dict[str, str]:
+def _merge(parts: list[dict[str, str]]) -> dict[str, str]:
+    return {video: reason for part in parts for video, reason in part.items()}
+
+
+def reasons_by_key(sample, name: str) -> dict[str, str]:
     """Return the reasons that a data sample has under a name, by the key of the video."""
     bad = sample.get(name, [])
     keys = sample.get(f'{name}_keys', [video for video, _ in bad])
@@ -175,7 +179,7 @@ def videos_of(dataset) -> dict[str, str]:
     return {key: name for part in parts if part is not None for key, name in videos_of(part).items()}
 
 
-def name_bad(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
+def name_unreadable(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
     """Name videos by their ids instead of their keys, but where an id is that of several videos."""
     counts = Counter(ids.values())
     return {ids[key] if counts[ids.get(key)] == 1 else key: reason for key, reason in found.items()}

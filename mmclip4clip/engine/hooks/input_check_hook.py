@@ -6,10 +6,10 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
-from ...datasets.cut_captions import count_cut_captions
 from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+from ...datasets.truncated_captions import count_truncated_captions
 from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, unwrapped_model
 
 
@@ -122,7 +122,7 @@ class InputCheckHook(Hook):
         """Log how many captions of a dataset lose words."""
         if step is None:
             return
-        count = count_cut_captions(dataset, step)
+        count = count_truncated_captions(dataset, step)
         if count is None:
             return
         drawn = '' if count.whole else ' that were drawn'

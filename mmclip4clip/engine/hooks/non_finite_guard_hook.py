@@ -9,16 +9,16 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor, nn
 
-from ..finite import (
+from ..finite_check import (
     NonFiniteError,
     can_lower_scale,
     checkpoint_folders,
-    largest,
-    name_last_good,
-    non_finite,
+    describe_last_good,
+    find_non_finite,
+    join_names,
+    max_abs,
     optim_wrappers,
     optimizer_tensors,
-    shorten,
     unwrap_model,
 )
 
@@ -70,7 +70,7 @@ class NonFiniteGuardHook(Hook):
             NonFiniteError: If a weight is not finite before anything is learnt.
         """
         model = unwrap_model(runner)
-        self._constants = non_finite(dict(model.named_buffers()))
+        self._constants = find_non_finite(dict(model.named_buffers()))
         start = f' from {runner._load_from}' if runner._load_from else ''
         self._check_state(runner, f'before training{start}')
         model.register_forward_hook(self._note_losses)
@@ -90,9 +90,9 @@ class NonFiniteGuardHook(Hook):
         Raises:
             NonFiniteError: If too many steps in a row were skipped, or weights are not finite.
         """
-        made = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
-        scaled = [wrapper for wrapper in made if isinstance(wrapper, AmpOptimWrapper)]
-        if scaled and not self._stepped:  # the loss scaler found infinite gradients, and made no step
+        stepped = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
+        scaled = [wrapper for wrapper in stepped if isinstance(wrapper, AmpOptimWrapper)]
+        if scaled and not self._stepped:  # the loss scaler found infinite gradients, and skipped the step
             self._bad, self._wrong = True, self._wrong_losses()
             self._lowers_scale = not self._wrong and all(map(can_lower_scale, scaled))
         if self._bad:
@@ -133,7 +133,9 @@ class NonFiniteGuardHook(Hook):
             NonFiniteError: Before a file is touched; in the main process, which is the one that saves.
         """
         named = {**checkpoint['state_dict'], **optimizer_tensors(checkpoint.get('optimizer', {}))}
-        self._refuse(runner, non_finite(self._variable(named)), 'in a checkpoint to be saved', together=False)
+        self._refuse(
+            runner, find_non_finite(self._variable(named)), 'in a checkpoint to be saved', together=False
+        )
 
     def _note_losses(self, model: nn.Module, inputs: tuple, output: object) -> None:
         if model.training and isinstance(output, dict):
@@ -142,7 +144,9 @@ class NonFiniteGuardHook(Hook):
                 self._losses += [(name, value.detach()) for value in values if isinstance(value, Tensor)]
 
     def _wrong_losses(self) -> list[str]:
-        return [f'{name} = {value.mean():g}' for name, value in self._losses if non_finite({name: value})]
+        return [
+            f'{name} = {value.mean():g}' for name, value in self._losses if find_non_finite({name: value})
+        ]
 
     def _check_step(
         self,
@@ -152,12 +156,12 @@ class NonFiniteGuardHook(Hook):
         args: tuple,
         kwargs: dict,
     ) -> None:
-        """Take the gradients away from a step that must not be made: then an optimizer changes nothing."""
+        """Take the gradients away from a step that must be skipped, so that the optimizer changes nothing."""
         rates = [float(group['lr']) for group in optimizer.param_groups]
         if not all(map(math.isfinite, rates)):
             raise NonFiniteError(f'learning rates must be finite, got {rates}: see param_scheduler')
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
-        value = largest([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
+        value = max_abs([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
         bad = (~torch.isfinite(value)).to(torch.int32)
         all_reduce(bad, 'max')
         self._stepped = True
@@ -167,7 +171,7 @@ class NonFiniteGuardHook(Hook):
             f'the gradient of {name}': p.grad for name, p in model.named_parameters() if p.grad is not None
         }
         losses = self._wrong_losses()
-        self._wrong += [*losses, *non_finite(gradients)]
+        self._wrong += [*losses, *find_non_finite(gradients)]
         self._bad, self._lowers_scale = True, not losses and can_lower_scale(wrapper)
         for parameter in parameters:
             parameter.grad = None
@@ -176,7 +180,7 @@ class NonFiniteGuardHook(Hook):
         """Report a step without effect, in all processes alike."""
         parts = all_gather_object((self._wrong, self._videos, self._lowers_scale))
         wrong = list(dict.fromkeys(text for part in parts for text in part[0])) or ['gradients']
-        what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {shorten(wrong)}'
+        what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {join_names(wrong)}'
         if all(part[2] for part in parts):
             runner.logger.info(f'{what}; mixed precision lowers its loss scale')
             return
@@ -187,7 +191,7 @@ class NonFiniteGuardHook(Hook):
                 f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in all. {videos}'
             )
             return
-        last_good = name_last_good(checkpoint_folders(runner), self._constants)
+        last_good = describe_last_good(checkpoint_folders(runner), self._constants)
         raise NonFiniteError(
             f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
             f'{self.max_skipped}. {videos}. {last_good}'
@@ -199,9 +203,9 @@ class NonFiniteGuardHook(Hook):
         for number, wrapper in enumerate(optim_wrappers(runner)):
             named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
         named = self._variable(named)
-        bad = (~torch.isfinite(largest(named.values()))).to(torch.int32)
+        bad = (~torch.isfinite(max_abs(named.values()))).to(torch.int32)
         all_reduce(bad, 'max')
-        self._refuse(runner, (non_finite(named) or ['in another process']) if bad else [], when)
+        self._refuse(runner, (find_non_finite(named) or ['in another process']) if bad else [], when)
 
     def _variable(self, named: dict[str, object]) -> dict[str, Tensor]:
         """Return the tensors that training changes."""
@@ -213,8 +217,8 @@ class NonFiniteGuardHook(Hook):
 
     def _refuse(self, runner, names: list[str], when: str, together: bool = True) -> None:
         if names:
-            last_good = name_last_good(checkpoint_folders(runner), self._constants, together)
+            last_good = describe_last_good(checkpoint_folders(runner), self._constants, together)
             raise NonFiniteError(
-                f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {shorten(names)}. No '
-                f'checkpoint is saved or removed. {last_good}'
+                f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {join_names(names)}. '
+                f'No checkpoint is saved or removed. {last_good}'
             )

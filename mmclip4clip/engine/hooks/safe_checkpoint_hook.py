@@ -79,12 +79,14 @@ class SafeCheckpointHook(OrderedCheckpointHook):
     def before_train(self, runner) -> None:
         """Prepare the folder, and make up for an evaluation that was lost."""
         hub, folder = runner.message_hub, checkpoint_folder(runner.work_dir, self.out_dir)
-        at_home = self._resumed is None or osp.realpath(osp.dirname(self._resumed)) == osp.realpath(folder)
+        same_folder = self._resumed is None or osp.realpath(osp.dirname(self._resumed)) == osp.realpath(
+            folder
+        )
         if self._resumed is None or RUN_ID not in hub.runtime_info:
             drawn = [uuid.uuid4().hex]
             broadcast_object_list(drawn)
             hub.update_info(RUN_ID, drawn[0])
-        if not at_home:  # what is in this folder is not of the run that goes on
+        if not same_folder:  # what is in this folder is not of the run that goes on
             hub.update_info('keep_ckpt_ids', [])
             for key in (OBSOLETE, INTERIM, 'last_ckpt'):
                 hub.pop_info(key, None)
@@ -97,8 +99,8 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             for path in [path for folder in folders for path in remove_unfinished(folder, keep=[METRICS])]:
                 runner.logger.info(f'{path} was left by a save that did not end; it is removed')
         if self._resumed is not None:
-            self._take_over(runner, at_home)
-            self._catch_up(runner)
+            self._adopt_files(runner, same_folder)
+            self._run_missing_evaluation(runner)
         if self._resumed is None or EVALUATED not in hub.runtime_info:
             hub.update_info(EVALUATED, 0)
 
@@ -115,11 +117,11 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         self._remove(runner, self._replaced)  # of a run that has saved nothing yet from which it could go on
         self._replaced = []
 
-    def _take_over(self, runner, at_home: bool) -> None:
+    def _adopt_files(self, runner, same_folder: bool) -> None:
         """Go on with the files of the run that is resumed."""
         hub, name = runner.message_hub, osp.basename(self._resumed)
         step = runner.epoch if self.by_epoch else runner.iter
-        if at_home and name == self.filename_tmpl.format(step):
+        if same_folder and name == self.filename_tmpl.format(step):
             self._last_step = step
         last = hub.get_info('last_ckpt')
         if last:
@@ -128,7 +130,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         for key, path in zip(getattr(self, 'key_indicators', []), list(self._best_files())):
             there = path and (
                 self.file_backend.exists(path)
-                if at_home or '://' in str(self.out_dir)
+                if same_folder or '://' in str(self.out_dir)
                 else bring_best_checkpoint(Path(path), self._resumed, hub.get_info(RUN_ID))
             )
             if path and not there:
@@ -141,7 +143,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
                 self._set_best_file(key, None)
                 hub.pop_info('best_ckpt' if len(self.key_indicators) == 1 else f'best_ckpt_{key}', None)
 
-    def _catch_up(self, runner) -> None:
+    def _run_missing_evaluation(self, runner) -> None:
         """Evaluate what a run had trained but not evaluated when it was stopped."""
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         if self is hooks[-1] and evaluation_is_missing(runner, self._resumed):

@@ -42,13 +42,13 @@ class StopSignalHook(Hook):
             raise ValueError(f'signals must be names such as SIGTERM, got {unknown}')
         self.signals = [signal.Signals[name] for name in signals]
         self._before: dict[signal.Signals, object] = {}
-        self._asked, self._since = 0, 0.0  # number of the signal that came, and when
+        self._received, self._since = 0, 0.0  # number of the signal that came, and when
         self._saved: int | None = None  # iterations of the last checkpoint to resume from
 
     def before_train(self, runner) -> None:
         """Take over the signals; workers that are forked later inherit this, and do not die of Ctrl-C."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+            self._before = {number: signal.signal(number, self._on_signal) for number in self.signals}
 
     def after_train(self, runner) -> None:
         """Give the signals back."""
@@ -69,7 +69,7 @@ class StopSignalHook(Hook):
         Raises:
             TrainingStopped: If a signal has come.
         """
-        self._stop_if_asked(runner, runner.iter + 1)
+        self._stop_if_signaled(runner, runner.iter + 1)
 
     def after_val_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -80,7 +80,7 @@ class StopSignalHook(Hook):
             TrainingStopped: If a signal has come.
         """
         if self._before:
-            self._stop_if_asked(runner, runner.iter)
+            self._stop_if_signaled(runner, runner.iter)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Stop after an evaluation of a training; one that came while it was scored is answered here.
@@ -89,23 +89,23 @@ class StopSignalHook(Hook):
             TrainingStopped: If a signal has come.
         """
         if self._before:
-            self._stop_if_asked(runner, runner.iter)
+            self._stop_if_signaled(runner, runner.iter)
 
-    def _ask(self, number: int, frame) -> None:
+    def _on_signal(self, number: int, frame) -> None:
         # A scheduler may send a signal twice at once.
-        if self._asked == number and time.monotonic() > self._since + 1:
+        if self._received == number and time.monotonic() > self._since + 1:
             signal.signal(number, self._before.get(number) or signal.SIG_DFL)
             signal.raise_signal(number)
-        if not self._asked:
+        if not self._received:
             self._since = time.monotonic()
-        self._asked = number
+        self._received = number
 
-    def _stop_if_asked(self, runner, done: int) -> None:
-        asked = torch.tensor(self._asked, device=get_comm_device())
-        all_reduce(asked, 'max')
-        if not asked:
+    def _stop_if_signaled(self, runner, done: int) -> None:
+        received = torch.tensor(self._received, device=get_comm_device())
+        all_reduce(received, 'max')
+        if not received:
             return
-        name = signal.Signals(int(asked)).name
+        name = signal.Signals(int(received)).name
         if self._saved != done:
             self._save(runner, done)
         runner.logger.log(
@@ -113,7 +113,7 @@ class StopSignalHook(Hook):
             f'{name}: saved after {done} iterations in {runner.work_dir}; --resume goes on from there',
         )
         self.after_train(runner)
-        raise TrainingStopped(128 + int(asked))
+        raise TrainingStopped(128 + int(received))
 
     def _save(self, runner, done: int) -> None:
         hook = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)

@@ -6,16 +6,16 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 
-from ...datasets.first_frames import Opening, open_videos
+from ...datasets.first_frames import FirstFrameResult, probe_videos
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
 from ...datasets.transforms import DecodeVideo
 from ...datasets.video_readers import VideoReadError, VideoUnavailableError
 from ...random_states import kept_random_states
-from .bad_video_hook import append_videos, name_bad, videos_of
+from .bad_video_hook import append_videos, name_unreadable, videos_of
 
 SHOWN = 10  # videos that a message names
-WHAT_BECOMES = dict(
+OUTCOMES = dict(
     error='ends the run when its turn comes',
     report='counts as missed',
     replace='is replaced by another one, up to the share that BadVideoHook allows',
@@ -93,7 +93,7 @@ class VideoCheckHook(Hook):
 
     def _check(self, runner, name: str, leaf) -> list[str]:
         """Check one dataset, log what is to be said, and return what ends the run."""
-        become, decoder = WHAT_BECOMES[leaf.bad_videos], find_decoder(leaf)
+        become, decoder = OUTCOMES[leaf.bad_videos], find_decoder(leaf)
         if not self.check_videos or leaf.bad_videos == 'replace' or decoder is None:
             why = ', as its decoder does not tell what is the fault of a video' if decoder is None else ''
             runner.logger.info(
@@ -105,7 +105,7 @@ class VideoCheckHook(Hook):
         items = list_videos(leaf)
         wait = StorageWait(leaf.storage_wait)  # what the storage does not give at first may be sound
         found, away, unchecked = self._find_bad(items, decoder, wait)
-        bad = name_bad(found, videos_of(leaf))
+        bad = name_unreadable(found, videos_of(leaf))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
             runner.logger.warning(
@@ -134,7 +134,7 @@ class VideoCheckHook(Hook):
             other = 'report' if leaf.test_mode else 'replace'
             return [
                 f'{said}\nMend or leave them out, or set {name}.dataset.bad_videos={other!r}: then one '
-                f'that cannot be read {WHAT_BECOMES[other]}'
+                f'that cannot be read {OUTCOMES[other]}'
             ]
         runner.logger.warning(f'{said}\nEach {become}, with all its captions')
         return []
@@ -145,8 +145,8 @@ class VideoCheckHook(Hook):
         """Return why videos cannot be read, by key, why others were not given, and how many are left."""
         end = time.monotonic() + self.total_time
         files = set(sorted({item['filename'] for item in items})[get_rank() :: get_world_size()])
-        opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
-        quick, (bad, away, unchecked) = is_told_by_the_first_frame(decoder), ({}, [], 0)
+        opened = probe_videos(sorted(files), self.processes, self.time_limit, self.total_time)
+        quick, (bad, away, unchecked) = first_frame_suffices(decoder), ({}, [], 0)
         for item in items:
             if item['filename'] not in opened:
                 unchecked += item['filename'] in files
@@ -170,7 +170,7 @@ class VideoCheckHook(Hook):
         )
 
 
-def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
+def first_frame_suffices(decoder: DecodeVideo) -> bool:
     """Tell whether a video whose first frame PyAV decodes is one that this decoder reads.
 
     Other backends refuse more, as do a least number of frames and the reference's way of counting seconds.
@@ -182,7 +182,7 @@ def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
     )
 
 
-def looks_sound(item: dict, opening: Opening) -> bool:
+def looks_sound(item: dict, opening: FirstFrameResult) -> bool:
     """Tell whether a file gives a frame and lasts at least to the beginning of an item's window."""
     start = item.get('start') or 0
     return opening.error is None and (opening.seconds is None or start < opening.seconds or not start)

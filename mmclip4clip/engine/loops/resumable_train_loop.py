@@ -5,7 +5,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers import ResumableBatchSampler
-from .batches import load_batches
+from .batch_loading import load_batches
 
 
 @LOOPS.register_module()

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets.annotations import caption_fault, group_fault, name_fault, window_fault
-from .source_files import expect
+from .source_files import check_type
 
 
 class Captions:
@@ -38,8 +38,8 @@ class Captions:
             TypeError: If the video is not a string, or a time not a number.
             ValueError: If a video is put into two groups.
         """
-        expect(video, str)
-        times = [expect(x, int, float) for x in (start, end) if x is not None]
+        check_type(video, str)
+        times = [check_type(x, int, float) for x in (start, end) if x is not None]
         if name_fault(video):
             return self.skip('names that are none of a file in the folder', name_fault(video))
         if not isinstance(caption, str) or not caption.strip():
@@ -93,6 +93,6 @@ class Split:
     aliases: Callable[[str], Sequence[str]] = lambda video: ()
 
 
-def count(entries: Sequence[dict]) -> tuple[int, int]:
+def count_entries(entries: Sequence[dict]) -> tuple[int, int]:
     """Count the videos, each once however many windows it has, and the captions of entries."""
     return len({e['video'] for e in entries}), sum(len(e['captions']) for e in entries)

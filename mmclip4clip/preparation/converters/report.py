@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .caption_set import Captions, Split, count
+from .caption_set import Captions, Split, count_entries
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """What makes this split differ from the one that others use, in words."""
-        found, problems = count(self.read.entries), []
+        found, problems = count_entries(self.read.entries), []
         expected = (self.split.videos, self.split.captions)
         for what, came, wanted in zip(('videos', 'captions'), found, expected):
             if not self.absent and wanted not in (None, came):
@@ -56,12 +56,15 @@ def format_reports(reports: Sequence[Report]) -> str:
     for report in reports:
         split = report.split
         if not report.absent:
-            annotated, expected = count(report.read.entries), (split.videos, split.captions)
+            annotated, expected = (
+                count_entries(report.read.entries),
+                (split.videos, split.captions),
+            )
             table.add_row(
                 split.name,
                 _pair(annotated),
                 _pair(expected),
-                _pair(count(report.entries)),
+                _pair(count_entries(report.entries)),
                 f'{len(report.missing):,}',
             )
     console = Console(width=100, file=io.StringIO())

@@ -30,7 +30,7 @@ def video(shapes, tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """How often a video was decoded, without the check for randomness."""
-    monkeypatch.setattr(module, 'CHECKED', 0)
+    monkeypatch.setattr(module, 'NUM_CHECKED', 0)
     calls, original = [], DecordDecode.transform
     monkeypatch.setattr(
         DecordDecode, 'transform', lambda self, r: calls.append(r['filename']) or original(self, r)
@@ -91,7 +91,7 @@ def test_what_changes_is_decoded_anew(video, tmp_path, decoded, change):
 
 def test_random_transforms_are_refused(video, tmp_path, monkeypatch):
     random = [OPEN[0], dict(type='UniformSample', clip_len=2, num_clips=1), OPEN[3]]
-    monkeypatch.setattr(module, 'CHECKED', 50)
+    monkeypatch.setattr(module, 'NUM_CHECKED', 50)
     with pytest.raises(ValueError, match='video.mp4: the transforms of CacheFrames give other frames'):
         for number in range(50):
             os.utime(video, (number, number))

@@ -6,10 +6,10 @@ from mmengine.dataset import BaseDataset
 from ..tokenizers.caption_text import encode_captions
 from .transforms import TokenizeCaptions
 
-MOST_CAPTIONS, MOST_TOKENS = 10_000, 2_000  # that are looked at, and that are counted of each
+MAX_CAPTIONS, MAX_TOKENS = 10_000, 2_000  # that are looked at, and that are counted of each
 
 
-class CutCaptions(NamedTuple):
+class TruncatedCaptions(NamedTuple):
     """How many captions are longer than a transform lets through.
 
     ``cut`` of ``captions`` are; ``longest`` tokens has the longest, start and end included; ``whole`` says
@@ -22,7 +22,7 @@ class CutCaptions(NamedTuple):
     whole: bool
 
 
-def count_cut_captions(dataset: Any, tokenize: TokenizeCaptions) -> CutCaptions | None:
+def count_truncated_captions(dataset: Any, tokenize: TokenizeCaptions) -> TruncatedCaptions | None:
     """Count the captions that lose words, in seconds whatever the size of the dataset.
 
     Of a large one, items are drawn, the same ones each time, until they have 10,000 captions. Then the share
@@ -39,17 +39,19 @@ def count_cut_captions(dataset: Any, tokenize: TokenizeCaptions) -> CutCaptions 
         seen += 1
         # The base class's, as our dataset's draws a caption at random with caption_mode='random'.
         captions += BaseDataset.get_data_info(dataset, int(index)).get('captions', [])
-        if len(captions) >= MOST_CAPTIONS:
+        if len(captions) >= MAX_CAPTIONS:
             break
-    whole, captions = seen == total and len(captions) <= MOST_CAPTIONS, captions[:MOST_CAPTIONS]
+    whole, captions = seen == total and len(captions) <= MAX_CAPTIONS, captions[:MAX_CAPTIONS]
     if not captions:
         return None
-    lengths = np.array([2 + len(ids) for ids in encode_captions(tokenize.tokenizer, captions, MOST_TOKENS)])
-    return CutCaptions(int((lengths > tokenize.max_words).sum()), len(captions), int(lengths.max()), whole)
+    lengths = np.array([2 + len(ids) for ids in encode_captions(tokenize.tokenizer, captions, MAX_TOKENS)])
+    return TruncatedCaptions(
+        int((lengths > tokenize.max_words).sum()), len(captions), int(lengths.max()), whole
+    )
 
 
 def _order(total: int) -> np.ndarray:
     """Return the items of a small dataset in order, or so many of a large one as can be needed."""
-    if total <= MOST_CAPTIONS:
+    if total <= MAX_CAPTIONS:
         return np.random.default_rng(0).permutation(total)
-    return np.random.default_rng(0).choice(total, MOST_CAPTIONS, replace=False)
+    return np.random.default_rng(0).choice(total, MAX_CAPTIONS, replace=False)
