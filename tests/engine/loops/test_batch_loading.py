@@ -9,7 +9,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from mmclip4clip.datasets import DecodeVideo
 from mmclip4clip.engine.loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
-from mmclip4clip.engine.loops import batches as module
+from mmclip4clip.engine.loops import batch_loading as module
 from mmclip4clip.engine.loops.batch_loading import load_batches, worker_timeout
 
 SAMPLING = dict(type='SampleAtRate')
