@@ -6,14 +6,17 @@ from mmengine.dataset import BaseDataset
 from ..tokenizers.caption_text import encode_captions
 from .transforms import TokenizeCaptions
 
-MAX_CAPTIONS, MAX_TOKENS = 10_000, 2_000  # that are looked at, and that are counted of each
+MAX_CAPTIONS, MAX_TOKENS = 10_000, 2_000  # captions to inspect, and tokens to count per caption
 
 
 class TruncatedCaptions(NamedTuple):
-    """How many captions are longer than a transform lets through.
+    """Statistics on captions that are longer than the maximum of a transform.
 
-    ``cut`` of ``captions`` are; ``longest`` tokens has the longest, start and end included; ``whole`` says
-    whether these are all captions of the dataset.
+    Attributes:
+        cut (int): Captions that are truncated.
+        captions (int): Captions that were inspected.
+        longest (int): Tokens of the longest caption, including start and end.
+        whole (bool): Whether all captions of the dataset were inspected.
     """
 
     cut: int
@@ -23,21 +26,24 @@ class TruncatedCaptions(NamedTuple):
 
 
 def count_truncated_captions(dataset: Any, tokenize: TokenizeCaptions) -> TruncatedCaptions | None:
-    """Count the captions that lose words, in seconds whatever the size of the dataset.
+    """Count the captions that are truncated, in seconds for a dataset of any size.
 
-    Of a large one, items are drawn, the same ones each time, until they have 10,000 captions. Then the share
-    is right to 1 % in 95 of 100 cases.
+    A large dataset is sampled, always in the same way, until 10,000 captions are found. The resulting share
+    is accurate to 1 % in 95 of 100 cases.
 
     Args:
-        dataset (Dataset): Not wrapped. With another than mmengine's, or without captions, None is returned.
-        tokenize (TokenizeCaptions): Its transform.
+        dataset (Dataset): An unwrapped dataset.
+        tokenize (TokenizeCaptions): Its tokenizing transform.
+
+    Returns:
+        TruncatedCaptions | None: The counts; None if the dataset is not mmengine's or has no captions.
     """
     if not isinstance(dataset, BaseDataset) or not len(dataset):
         return None
     total, seen, captions = len(dataset), 0, []
     for index in _order(total):
         seen += 1
-        # The base class's, as our dataset's draws a caption at random with caption_mode='random'.
+        # The base class's method, because ours draws a random caption with caption_mode='random'.
         captions += BaseDataset.get_data_info(dataset, int(index)).get('captions', [])
         if len(captions) >= MAX_CAPTIONS:
             break
@@ -51,7 +57,7 @@ def count_truncated_captions(dataset: Any, tokenize: TokenizeCaptions) -> Trunca
 
 
 def _order(total: int) -> np.ndarray:
-    """Return the items of a small dataset in order, or so many of a large one as can be needed."""
+    """Return all items of a small dataset in random order, or a large enough sample of a large one."""
     if total <= MAX_CAPTIONS:
         return np.random.default_rng(0).permutation(total)
     return np.random.default_rng(0).choice(total, MAX_CAPTIONS, replace=False)

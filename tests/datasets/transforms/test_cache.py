@@ -170,7 +170,7 @@ def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
         tmp_path / 'cache',
         [*OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])],
     )
-    with pytest.raises(ValueError, match='keeps uint8 frames, its transforms give float32'):
+    with pytest.raises(ValueError, match='expects uint8 frames, its transforms return float32'):
         run(cache, video)
 
 
@@ -238,7 +238,7 @@ def test_damage_is_a_miss_for_200_random_changes(video, tmp_path, decoded, monke
         entry.write_bytes(damage(whole, np.random.default_rng(seed)))
         assert np.array_equal(np.stack(run(cache, video)['imgs']), expected), seed
         assert cache._store.read(entry.parent.name + entry.name) is not None, seed  # written anew
-    assert len(said) == 1 and f'{entry} of the cache of frames cannot be used' in said[0]
+    assert len(said) == 1 and f'{entry} of the frame cache cannot be used' in said[0]
 
 
 def damage(content: bytes, rng) -> bytes:
