@@ -10,11 +10,22 @@ from .storage import refuse_failing_storage, refuse_playlist
 class OpenCVReader(VideoReader):
     """Read with OpenCV, in order from the first frame.
 
-    Neither the number of frames that OpenCV reports nor its seeks can be relied
-    on, so the frames are counted by decoding them once.
+    OpenCV's frame count and seeks are unreliable, so the frames are counted by decoding them once.
 
     Args:
         filename (str): The video.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import open_reader
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('opencv', f'{folder}/v.mp4') as reader:
+        ...         frames = reader.read([0, 7])
+        >>> reader.num_frames, frames[1].shape
+        (8, (48, 64, 3))
     """
 
     def __init__(self, filename: str) -> None:
@@ -30,12 +41,12 @@ class OpenCVReader(VideoReader):
             seconds.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         reported, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
         capture.release()
-        refuse_failing_storage(filename)  # OpenCV takes a read that fails for the end of the file
+        refuse_failing_storage(filename)  # OpenCV treats a failing read as the end of the file
         if not seconds:
             raise NoVideoError('it has no frame that decodes')
         if len(seconds) == 1 and (reported < 1 or is_picture):
             raise NoVideoError('it is a picture')
-        self.num_frames = self.reported_frames = len(seconds)  # OpenCV's own number may be a guess
+        self.num_frames = self.reported_frames = len(seconds)  # OpenCV's frame count may be a guess
         seconds = np.array(seconds) - seconds[0]
         rising = bool(np.isfinite(seconds).all() and (np.diff(seconds) > 0).all())
         self.fps, self.times = effective_fps(seconds if rising else None, fps)

@@ -74,7 +74,7 @@ def test_a_far_time_stamp_costs_no_time_and_no_memory(tmp_path, backend):
     begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     decode = DecodeVideo(EVERY_SECOND, [backend])
     if backend == 'decord':
-        with pytest.raises(VideoReadError, match=r'far.mkv.* decord makes room for the .* it has 20'):
+        with pytest.raises(VideoReadError, match=r'far.mkv.* decord allocates memory for the .* it has 20'):
             decode(dict(filename=str(path)))
     else:
         assert decode(dict(filename=str(path)))['frame_inds'].tolist() == [0, 18, 19]
