@@ -29,7 +29,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
-# Find videos, then learn to caption them from what retrieval has learnt.
+# Find videos, then learn to caption them from what retrieval has learned.
 demo: $(VENV)/installed-demo
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume \

@@ -73,7 +73,7 @@ class VideoReader:
         check_bytes(self._bytes, (height, width), self.max_bytes)
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
-        """Return the frames of increasing indices; on an early end, update ``num_frames`` and add the last."""
+        """Return the frames of increasing indices; at an early end, fix ``num_frames`` and add the last."""
         raise NotImplementedError
 
     def close(self) -> None:

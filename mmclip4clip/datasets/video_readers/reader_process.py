@@ -39,8 +39,8 @@ class ReaderProcess:
     A decoder that hangs or crashes its process cannot be stopped from within. The reader process is reused
     for many videos and renewed from time to time. It is created with ``os.fork``, because dataloader workers
     are daemonic and may not start processes through ``multiprocessing``. Its private memory is limited to its
-    initial size, plus twice the frames and ``DECODER_MEMORY``. The limit is ``RLIMIT_DATA``, because libraries
-    and mapped files also use address space (``RLIMIT_AS``).
+    initial size, plus twice the frames and ``DECODER_MEMORY``. The limit is ``RLIMIT_DATA``, because
+    libraries and mapped files also use address space (``RLIMIT_AS``).
 
     Args:
         max_bytes (int): Maximum size in bytes of the frames of one read.

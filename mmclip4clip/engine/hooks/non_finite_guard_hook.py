@@ -27,22 +27,25 @@ from ..finite_check import (
 class NonFiniteGuardHook(Hook):
     """Keep NaN and infinity out of the weights and out of the checkpoints.
 
-    A step with such a loss or gradient, in any process, changes nothing: neither weights nor moments. It is
-    skipped in all processes, with a warning that names the videos. When too many come in a row, the training
-    ends with an error that names the last good checkpoint. Steps that the loss scaler of mixed precision
-    skips are part of its search for a scale. They count only once it has nothing left to lower.
+    If the loss or a gradient is not finite in any process, the step is skipped in all processes and changes
+    neither weights nor moments. A warning names its videos. After too many consecutive skipped steps, the
+    training ends with an error that names the last good checkpoint. The loss scaler of mixed precision also
+    skips steps while it searches for a scale. These count only when the scale cannot be lowered further.
 
-    Weights and the state of the optimizer are looked at before training, at the end of epochs, and before
-    evaluations and checkpoints. So none is saved with other values, and no good one is removed for it.
+    Weights and optimizer state are checked before training, at the end of epochs, and before evaluations and
+    checkpoints. So no checkpoint with non-finite values is saved, and no good one is removed for it.
 
-    The hook reads and never writes where all is finite, so such a training gives the same weights with and
-    without it. It costs one pass over the gradients a step, and one number between the processes.
+    If all values are finite, the hook changes nothing, so the weights are the same with and without it. It
+    costs one pass over the gradients per step, and the exchange of one number between processes.
 
     Args:
-        max_skipped (int): Steps in a row that may be skipped; the next one ends the training.
+        max_skipped (int): Maximum number of consecutive skipped steps; the next one ends the training.
 
     Raises:
         ValueError: If ``max_skipped`` is negative.
+
+    Examples:
+        >>> default_hooks = dict(non_finite_guard=dict(type='NonFiniteGuardHook', max_skipped=3))
     """
 
     priority = 'HIGH'  # before checkpoints are saved
@@ -56,18 +59,18 @@ class NonFiniteGuardHook(Hook):
         self._begin_step()
 
     def _begin_step(self) -> None:
-        """Forget the step before. One has several batches where gradients are accumulated."""
+        """Reset the state of a step, which has several batches if gradients are accumulated."""
         self._losses: list[tuple[str, Tensor]] = []
         self._videos: list[str] = []
-        self._stepped = self._bad = False  # in all processes alike
+        self._stepped = self._bad = False  # the same in all processes
         self._wrong: list[str] = []  # what is not finite in this process
         self._lowers_scale = False  # whether mixed precision may be all that is wrong
 
     def before_train(self, runner) -> None:
-        """Look at the weights, and watch the model's losses and the optimizers' steps.
+        """Check the weights, and register hooks on the model's losses and the optimizers' steps.
 
         Raises:
-            NonFiniteError: If a weight is not finite before anything is learnt.
+            NonFiniteError: If a weight is not finite before training.
         """
         model = unwrap_model(runner)
         self._constants = find_non_finite(dict(model.named_buffers()))
@@ -78,17 +81,17 @@ class NonFiniteGuardHook(Hook):
             wrapper.optimizer.register_step_pre_hook(partial(self._check_step, model, wrapper))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Note whose videos the step learns from."""
+        """Collect the names of the videos of the step."""
         samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
         self._videos += [str(sample.get('video_id', '?')) for sample in samples]
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Count what was skipped, and look at the weights if a checkpoint is about to be saved.
+        """Count skipped steps, and check the weights if a checkpoint is about to be saved.
 
         Raises:
-            NonFiniteError: If too many steps in a row were skipped, or weights are not finite.
+            NonFiniteError: If too many consecutive steps were skipped, or weights are not finite.
         """
         stepped = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
         scaled = [wrapper for wrapper in stepped if isinstance(wrapper, AmpOptimWrapper)]
@@ -110,7 +113,7 @@ class NonFiniteGuardHook(Hook):
             self._check_state(runner, 'before a checkpoint')
 
     def after_train_epoch(self, runner) -> None:
-        """Look at the weights before they are saved.
+        """Check the weights before they are saved.
 
         Raises:
             NonFiniteError: If one is not finite.
@@ -118,7 +121,7 @@ class NonFiniteGuardHook(Hook):
         self._check_state(runner, 'at the end of the epoch')
 
     def before_val(self, runner) -> None:
-        """Look at the weights before they are saved as the best, where they come from a training.
+        """Check the weights of a training before they are saved as the best.
 
         Raises:
             NonFiniteError: If one is not finite.
@@ -127,10 +130,10 @@ class NonFiniteGuardHook(Hook):
             self._check_state(runner, 'before the evaluation')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Refuse to save what is not finite, whoever asks for it.
+        """Refuse to save values that are not finite.
 
         Raises:
-            NonFiniteError: Before a file is touched; in the main process, which is the one that saves.
+            NonFiniteError: Before any file is changed, in the main process, which saves.
         """
         named = {**checkpoint['state_dict'], **optimizer_tensors(checkpoint.get('optimizer', {}))}
         self._refuse(
@@ -156,7 +159,7 @@ class NonFiniteGuardHook(Hook):
         args: tuple,
         kwargs: dict,
     ) -> None:
-        """Take the gradients away from a step that must be skipped, so that the optimizer changes nothing."""
+        """Remove the gradients of a step that must be skipped, so that the optimizer changes nothing."""
         rates = [float(group['lr']) for group in optimizer.param_groups]
         if not all(map(math.isfinite, rates)):
             raise NonFiniteError(f'learning rates must be finite, got {rates}: see param_scheduler')
@@ -177,7 +180,7 @@ class NonFiniteGuardHook(Hook):
             parameter.grad = None
 
     def _skip(self, runner) -> None:
-        """Report a step without effect, in all processes alike."""
+        """Report a skipped step, in all processes."""
         parts = all_gather_object((self._wrong, self._videos, self._lowers_scale))
         wrong = list(dict.fromkeys(text for part in parts for text in part[0])) or ['gradients']
         what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {join_names(wrong)}'
@@ -198,7 +201,7 @@ class NonFiniteGuardHook(Hook):
         )
 
     def _check_state(self, runner, when: str) -> None:
-        """Look at the weights and the optimizers' state, in all processes alike."""
+        """Check the weights and the optimizers' states, in all processes."""
         named = unwrap_model(runner).state_dict()
         for number, wrapper in enumerate(optim_wrappers(runner)):
             named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')

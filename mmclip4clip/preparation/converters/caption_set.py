@@ -7,10 +7,18 @@ from .source_files import check_type
 
 
 class Captions:
-    """Captions gathered by video and window, in order of appearance, and what had to be left out.
+    """Captions grouped by video and window, in order of appearance, and the skipped ones.
 
     Attributes:
-        skipped (dict[str, list[str]]): For each reason, what was left out.
+        skipped (dict[str, list[str]]): Skipped videos or captions by reason.
+
+    Examples:
+        >>> from mmclip4clip.preparation.converters import Captions
+        >>> captions = Captions()
+        >>> captions.add('video0.mp4', 'a man  sings')
+        >>> captions.add('video0.mp4', '')
+        >>> captions.entries, captions.skipped
+        ([{'video': 'video0.mp4', 'captions': ['a man sings']}], {'no text': ['video0.mp4']})
     """
 
     def __init__(self) -> None:
@@ -25,7 +33,7 @@ class Captions:
         end: float | None = None,
         group: str | None = None,
     ) -> None:
-        """Take one caption, its white space evened out, or note why it cannot be used.
+        """Add a caption with normalized white space, or record why it is skipped.
 
         Args:
             video (str): The video's official name, with or without an ending.
@@ -74,7 +82,7 @@ class Captions:
 
 @dataclass(frozen=True)
 class Split:
-    """One JSON file to be: what it is read from, how, and how much there should be.
+    """One JSON file to write: its sources, its reader, and the expected counts.
 
     Args:
         name (str): The JSON's name without ending.
@@ -82,7 +90,14 @@ class Split:
         read (Callable): Gets the sources, returns :class:`Captions`.
         videos (int, optional): Videos that there should be, as whoever made the split states.
         captions (int, optional): Captions, likewise or as counted in the official file.
-        aliases (Callable): Other names under which a video's file may be kept.
+        aliases (Callable): Alternative names of a video's file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmclip4clip.preparation.converters import Split
+        >>> from mmclip4clip.preparation.converters.custom import read_captions
+        >>> Split('train', (Path('train.csv'),), read_captions, videos=1000).name
+        'train'
     """
 
     name: str

@@ -11,7 +11,7 @@ from .caption_set import Captions, Split, count_entries
 
 @dataclass
 class Report:
-    """What became of one split.
+    """Result of converting one split.
 
     Attributes:
         split (Split): The split.
@@ -19,7 +19,15 @@ class Report:
         read (Captions): What the official files hold.
         entries (list[dict]): What was written: those whose video was found.
         missing (list[str]): Official names of the videos that were not found.
-        several (list[list[str]]): Files of one video, the first of them used.
+        several (list[list[str]]): Files of videos that have several; the first one is used.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmclip4clip.preparation.converters import Captions, Report, Split
+        >>> captions = Captions()
+        >>> captions.add('v0', 'a man sings')
+        >>> Report(Split('test', (), None, videos=2), absent=[], read=captions).problems
+        ['test: 2 videos are expected, but the official files have 1']
     """
 
     split: Split

@@ -92,7 +92,7 @@ def test_what_changes_is_decoded_anew(video, tmp_path, decoded, change):
 def test_random_transforms_are_refused(video, tmp_path, monkeypatch):
     random = [OPEN[0], dict(type='UniformSample', clip_len=2, num_clips=1), OPEN[3]]
     monkeypatch.setattr(module, 'NUM_CHECKED', 50)
-    with pytest.raises(ValueError, match='video.mp4: the transforms of CacheFrames give other frames'):
+    with pytest.raises(ValueError, match='video.mp4: the transforms of CacheFrames return different frames'):
         for number in range(50):
             os.utime(video, (number, number))
             run(build(tmp_path / 'cache', random), video)

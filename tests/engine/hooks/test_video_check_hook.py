@@ -77,7 +77,7 @@ def run(tmp_path, caplog):
 
 def test_sound_videos_let_a_run_begin(build, run, tmp_path):
     log = run(test=build(bad=0))
-    assert 'test_dataloader: 4 videos' in log and 'can be opened and give a frame' in log
+    assert 'test_dataloader: 4 videos' in log and 'can be opened and have a first frame' in log
     assert not (tmp_path / 'bad_videos.txt').exists()
 
 
@@ -186,7 +186,7 @@ def test_what_the_storage_does_not_give_is_not_listed(build, run, monkeypatch, t
         lambda files, *args: {file: FirstFrameResult('no answer') for file in files},
     )
     log = run(test=build(bad=0, storage_wait=0.0))
-    assert 'the storage did not give 4 of 4 videos' in log and 'the mount is gone' in log
+    assert 'the storage did not return 4 of 4 videos' in log and 'the mount is gone' in log
     assert '0 videos of' in log and not (tmp_path / 'bad_videos.txt').exists()
 
 
