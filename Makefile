@@ -29,7 +29,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
-# Find videos, then learn to caption them from what retrieval has learnt.
+# Find videos, then learn to caption them from what retrieval has learned.
 demo: $(VENV)/installed-demo
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume \
@@ -64,7 +64,7 @@ seeds: $(VENV)/installed
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume $$start; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
-	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for head in $(HEADS); do \
+	$(BIN)/python tools/analysis_tools/summarize_runs.py $$(for head in $(HEADS); do \
 		echo $$head=$$(for seed in $(SEEDS); do echo work_dirs/seeds/$$head-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
@@ -82,7 +82,7 @@ captions: $(VENV)/installed-demo
 			--cfg-options load_from=work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \
 	done; done
-	$(BIN)/python tools/analysis_tools/summarise_runs.py $$(for kind in $(CAPTIONERS); do \
+	$(BIN)/python tools/analysis_tools/summarize_runs.py $$(for kind in $(CAPTIONERS); do \
 		echo $$kind=$$(for seed in $(SEEDS); do echo work_dirs/captions/$$kind-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 

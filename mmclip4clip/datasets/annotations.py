@@ -1,4 +1,4 @@
-"""Reading video-caption annotations: one JSON file, in either of two forms."""
+"""Read video-caption annotations from a JSON file in one of two formats."""
 
 import math
 import os.path as osp
@@ -10,30 +10,28 @@ from typing import Any
 from ..safe_json import read_json, shorten
 from ..tokenizers.caption_text import resolve_html
 
-FORMS = (
+EXPECTED_FORMS = (
     'either {"video.mp4": ["caption", ...], ...} or '
     '[{"video": "video.mp4", "captions": ["caption", ...], "start": seconds, "end": seconds, '
     '"group": name}, ...] with the last three optional'
 )
-MAX_CAPTION = 100_000  # characters; the longest paragraph of ActivityNet has less than 2,000
-MAX_NAME = 4_096  # characters; what Linux takes as a path
-INVISIBLE = {'Cc', 'Cf', 'Cs', 'Me', 'Mn', 'Zl', 'Zp', 'Zs'}  # Unicode's categories
-FILLERS = '\u115f\u1160\u2800\u3164\uffa0'  # letters and symbols that show nothing
+MAX_CAPTION = 100_000  # characters; the longest paragraph of ActivityNet has fewer than 2,000
+MAX_NAME = 4_096  # characters; the maximum length of a path on Linux
+INVISIBLE = {'Cc', 'Cf', 'Cs', 'Me', 'Mn', 'Zl', 'Zp', 'Zs'}  # Unicode categories
+FILLERS = '\u115f\u1160\u2800\u3164\uffa0'  # letters and symbols that are invisible
 
 
 def load_annotations(path: str | Path, absolute: bool = False) -> list[dict]:
-    """Read annotations into a list of entries, each checked.
+    """Read and validate annotations.
 
-    Takes time and memory in proportion to the file, whatever is in it. A caption has at most
-    100,000 characters, a name at most 4,096.
+    Time and memory are linear in the size of the file, whatever its content. A caption has at most 100,000
+    characters, a name at most 4,096.
 
     Args:
-        path (str | Path): The JSON file, in mmaction2's form
-            ``{video: [caption, ...]}`` or in the list form, which also carries
-            time windows (``start`` and ``end`` in seconds) and a ``group`` of
-            videos that are hard to tell apart.
-        absolute (bool): Whether videos may have absolute names, for where no folder is given
-            that they lie in.
+        path (str | Path): The JSON file, in mmaction2's format ``{video: [caption, ...]}`` or in the list
+            format. The list format also supports time windows (``start`` and ``end`` in seconds) and a
+            ``group`` of videos that are hard to distinguish.
+        absolute (bool): Whether videos may have absolute names, for datasets without a video folder.
 
     Returns:
         list[dict]: Entries with ``video`` (str) and ``captions`` (list[str]), and
@@ -41,41 +39,49 @@ def load_annotations(path: str | Path, absolute: bool = False) -> list[dict]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text, not JSON, nested too deeply, not of either form, has a key
-            twice, or an entry is at fault: a name that is none of a file below a folder, a caption that
-            is too long or shows nothing, NUL or half of a surrogate pair in a text, a time that is no
-            finite number, a window that does not end after its start. The message names the file and
-            the entry.
+        ValueError: If the file is not UTF-8 text, not JSON, nested too deeply, in another format or has a
+            repeated key, or if an entry is invalid: a name outside the video folder, a caption that is too
+            long or blank, NUL or half of a surrogate pair in a text, a time that is not a finite number, or
+            a window that does not end after its start. The message names the file and the entry.
+
+    Examples:
+        >>> import json, tempfile
+        >>> from mmclip4clip.datasets.annotations import load_annotations
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f'{folder}/train.json', 'w') as file:
+        ...         json.dump({'video0.mp4': ['a man sings', 'someone is singing']}, file)
+        ...     load_annotations(f'{folder}/train.json')
+        [{'video': 'video0.mp4', 'captions': ['a man sings', 'someone is singing']}]
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'ann_file {path} does not exist: expected {FORMS}')
+        raise FileNotFoundError(f'ann_file {path} does not exist: expected {EXPECTED_FORMS}')
     try:
         content = read_json(path)
     except ValueError as error:
-        raise ValueError(f'ann_file {error}; expected {FORMS}') from error
+        raise ValueError(f'ann_file {error}; expected {EXPECTED_FORMS}') from error
     if isinstance(content, dict):
         content = [dict(video=video, captions=captions) for video, captions in content.items()]
     if not isinstance(content, list) or not content:
         raise ValueError(
-            f'ann_file {path}: expected {FORMS}, got '
+            f'ann_file {path}: expected {EXPECTED_FORMS}, got '
             f'{"nothing in it" if content in ([], {}) else type(content).__name__}'
         )
     return [_check_entry(entry, f'ann_file {path}, entry {i}', absolute) for i, entry in enumerate(content)]
 
 
 def paragraph(captions: Sequence[str], where: str) -> str:
-    """Join all captions of a video into one.
+    """Join the captions of a video into one paragraph.
 
     Args:
         captions (Sequence[str]): The captions.
-        where (str): The file and the video, for the error.
+        where (str): The file and the video, for the error message.
 
     Returns:
-        str: The captions with spaces between.
+        str: The captions, separated by spaces.
 
     Raises:
-        ValueError: If that has more than the 100,000 characters of a caption.
+        ValueError: If the paragraph has more than 100,000 characters.
     """
     text = ' '.join(captions)
     if len(text) > MAX_CAPTION:
@@ -87,7 +93,7 @@ def paragraph(captions: Sequence[str], where: str) -> str:
 
 
 def name_fault(name: Any, absolute: bool = False) -> str | None:
-    """Say what is wrong with the name of a video's file, in words that follow the name; None if nothing."""
+    """Describe what is wrong with the file name of a video; None if it is valid."""
     if not isinstance(name, str):
         return f'must be the name of a file, got {shorten(name)}'
     parts = name.split('/')
@@ -104,12 +110,12 @@ def name_fault(name: Any, absolute: bool = False) -> str | None:
 
 
 def caption_fault(caption: Any) -> str | None:
-    """Say what is wrong with a caption, in words that follow it; None if nothing is."""
+    """Describe what is wrong with a caption; None if it is valid."""
     return _text_fault(caption, MAX_CAPTION) if isinstance(caption, str) else 'is no text'
 
 
 def group_fault(group: Any) -> str | None:
-    """Say what is wrong with the name of a group, in words that follow it; None if nothing is."""
+    """Describe what is wrong with the name of a group; None if it is valid."""
     if not isinstance(group, str):
         return f'must be a name, got {shorten(group)}'
     fault = _text_fault(group, MAX_NAME)
@@ -117,7 +123,7 @@ def group_fault(group: Any) -> str | None:
 
 
 def window_fault(start: Any, end: Any) -> str | None:
-    """Say what is wrong with a time window in seconds, either end of which may be None; None if nothing."""
+    """Describe what is wrong with a time window in seconds, whose ends may be None; None if it is valid."""
     for key, value in (('start', start), ('end', end)):
         if value is not None and not _is_time(value):
             return f'{key} must be seconds from 0 on, got {shorten(value)}'
@@ -127,16 +133,16 @@ def window_fault(start: Any, end: Any) -> str | None:
 
 
 def _is_time(value: Any) -> bool:
-    if type(value) not in (int, float):  # True is an int too
+    if type(value) not in (int, float):  # a bool is an int too
         return False
     try:
         return math.isfinite(value) and value >= 0
-    except OverflowError:  # an integer beyond any float
+    except OverflowError:  # an integer larger than any float
         return False
 
 
 def _text_fault(text: str, most: int) -> str | None:
-    if len(text) > most:  # first, as what follows looks at all of it
+    if len(text) > most:  # first, because the other checks read the whole text
         return f'has {len(text):,} characters, more than {most:,}'
     if '\0' in text:
         return 'has a NUL character'
@@ -146,7 +152,7 @@ def _text_fault(text: str, most: int) -> str | None:
 
 
 def _shows_something(text: str) -> bool:
-    """Look for a character to see, also behind HTML's names of blanks such as ``&nbsp;``."""
+    """Return whether a text has a visible character, after HTML entities such as ``&nbsp;`` are resolved."""
     return any(
         unicodedata.category(character) not in INVISIBLE and character not in FILLERS
         for character in resolve_html(resolve_html(text))
@@ -154,16 +160,16 @@ def _shows_something(text: str) -> bool:
 
 
 def _check_entry(entry: Any, where: str, absolute: bool) -> dict:
-    """Return an entry without its nulls, or raise a ValueError that says what is wrong ``where``."""
+    """Return an entry without null values, or raise a ValueError that names ``where``."""
     if not isinstance(entry, dict) or not isinstance(entry.get('video'), str):
-        raise ValueError(f'{where}: expected {FORMS}, got {shorten(entry)}')
+        raise ValueError(f'{where}: expected {EXPECTED_FORMS}, got {shorten(entry)}')
     fault = name_fault(entry['video'], absolute)
     if fault:
         raise ValueError(f'{where}: video {fault}')
     where = f'{where} ({entry["video"]})'
     unknown = set(entry) - {'video', 'captions', 'start', 'end', 'group'}
     if unknown:
-        raise ValueError(f'{where}: unknown keys {shorten(sorted(unknown))}; expected {FORMS}')
+        raise ValueError(f'{where}: unknown keys {shorten(sorted(unknown))}; expected {EXPECTED_FORMS}')
     _check_captions(entry.get('captions'), where)
     fault = None if entry.get('group') is None else group_fault(entry['group'])
     if fault:

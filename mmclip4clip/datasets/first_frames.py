@@ -1,4 +1,4 @@
-"""Open many video files as far as their first frame, to find those that cannot be read."""
+"""Decode the first frame of many video files, to find those that cannot be read."""
 
 import multiprocessing
 import signal
@@ -16,12 +16,12 @@ from .video_readers.errors import describe
 from .video_readers.packet_index import PICTURE_CODECS, open_video
 
 
-class Opening(NamedTuple):
-    """What came of opening a file.
+class FirstFrameResult(NamedTuple):
+    """Result of decoding the first frame of a file.
 
     Attributes:
-        error (str, optional): Why its first frame does not decode.
-        seconds (float, optional): How long it lasts by its own account.
+        error (str, optional): Why the first frame cannot be decoded.
+        seconds (float, optional): Duration according to the container.
     """
 
     error: str | None
@@ -29,14 +29,14 @@ class Opening(NamedTuple):
 
 
 def decode_first_frame(filename: str) -> float | None:
-    """Decode the first frame of a video that decodes, reading no more of the file than that takes.
+    """Decode the first decodable frame of a video, reading no more of the file than necessary.
 
     Returns:
-        float, optional: Seconds that the video lasts by its own account.
+        float | None: Duration in seconds according to the container.
 
     Raises:
-        NoVideoError: If it holds no video, may be a picture, or no frame decodes.
-        Exception: What PyAV raises.
+        NoVideoError: If the file contains no video, may be a picture, or has no decodable frame.
+        Exception: Any error of PyAV.
     """
     container, stream = open_video(filename)
     with container:
@@ -45,7 +45,7 @@ def decode_first_frame(filename: str) -> float | None:
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:  # another one may decode
+            except av.error.InvalidDataError:  # a later packet may decode
                 continue
             if frames:
                 return seconds_of(container, stream)
@@ -53,41 +53,41 @@ def decode_first_frame(filename: str) -> float | None:
 
 
 def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Return how long a video stream lasts by its own account, else its file, whose sound may be longer."""
+    """Return the duration of a video stream in seconds, or of its file, whose sound may be longer."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else container.duration / av.time_base
 
 
-def open_videos(
+def probe_videos(
     filenames: Iterable[str], processes: int = 4, time_limit: float = 10.0, total_time: float = 300.0
-) -> dict[str, Opening]:
-    """Open files in processes of their own, which damaged files may hang or crash.
+) -> dict[str, FirstFrameResult]:
+    """Decode the first frames of files in separate processes, because damaged files may hang or crash them.
 
     Args:
         filenames (Iterable[str]): The files.
-        processes (int): How many are opened at once.
-        time_limit (float): Seconds for a file.
-        total_time (float): Seconds for all; files that are not opened by then are missing in the answer.
+        processes (int): Number of files to open at once.
+        time_limit (float): Seconds per file.
+        total_time (float): Seconds for all files. The result lacks the files that are not reached by then.
 
     Returns:
-        dict[str, Opening]: What came of it, by file.
+        dict[str, FirstFrameResult]: The results by file.
     """
     left, end = deque(filenames), time.monotonic() + total_time
-    found: dict[str, Opening] = {}
+    found: dict[str, FirstFrameResult] = {}
     openers = [_Opener(time_limit) for _ in range(min(processes, len(left)))]
     try:
         while True:
             for opener in openers:
                 if opener.filename is None and left and time.monotonic() < end:
-                    opener.begin(left.popleft())
+                    opener.submit(left.popleft())
             busy = [opener for opener in openers if opener.filename is not None]
             if not busy:
                 return found
             seconds = min(opener.deadline for opener in busy) - time.monotonic()
             wait([opener.connection for opener in busy], max(0, seconds))
             for opener in busy:
-                filename, opening = opener.filename, opener.look()
+                filename, opening = opener.filename, opener.poll_result()
                 if opening is not None and filename is not None:
                     found[filename] = opening
     finally:
@@ -96,7 +96,7 @@ def open_videos(
 
 
 class _Opener:
-    """A process that opens one file after the other, and is killed and replaced when one takes too long."""
+    """A process that opens files one at a time, and is killed and replaced if a file takes too long."""
 
     def __init__(self, time_limit: float) -> None:
         self.time_limit, self.deadline = time_limit, 0.0
@@ -105,13 +105,13 @@ class _Opener:
 
     def _start(self) -> None:
         context = multiprocessing.get_context('fork')
-        self.connection, theirs = context.Pipe()
-        self._process = process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.connection, worker_end = context.Pipe()
+        self._process = process = context.Process(target=_serve, args=(worker_end,), daemon=True)
         process.start()
-        theirs.close()
+        worker_end.close()
 
-    def begin(self, filename: str) -> None:
-        """Let it open a file."""
+    def submit(self, filename: str) -> None:
+        """Send a file to the process."""
         if self._process is None:
             self._start()
         self.filename, self.deadline = filename, time.monotonic() + self.time_limit
@@ -123,7 +123,7 @@ class _Opener:
         self._process.join(1)
         return self._process.exitcode
 
-    def look(self) -> Opening | None:
+    def poll_result(self) -> FirstFrameResult | None:
         """Return what came of the file, or None if it is not done yet."""
         late = time.monotonic() >= self.deadline
         try:
@@ -132,25 +132,25 @@ class _Opener:
             elif not late:
                 return None
             else:
-                opening = Opening(f'its first frame did not come within {self.time_limit:g} s')
+                opening = FirstFrameResult(f'its first frame did not come within {self.time_limit:g} s')
                 self.close()
         except (EOFError, ConnectionError):
-            opening = Opening(f'the decoder crashed (exit code {self._exit_code()})')
+            opening = FirstFrameResult(f'the decoder crashed (exit code {self._exit_code()})')
             self.close()
         self.filename = None
         return opening
 
     def close(self) -> None:
-        """End the process, if there is one."""
+        """Kill the process, if there is one."""
         if self._process is not None:
             self.connection.close()
             self._process.kill()
-            self._process.join(1)  # a file system that hangs can hold it longer
+            self._process.join(1)  # a hanging file system can block it for longer
             self._process = None
 
 
 def _serve(connection: Connection) -> None:
-    """Open the files that are named, until the other side is closed."""
+    """Open the requested files until the other side closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:
@@ -159,7 +159,7 @@ def _serve(connection: Connection) -> None:
         except (EOFError, ConnectionError):
             return
         try:
-            opening = Opening(None, decode_first_frame(filename))
-        except Exception as error:  # decoders raise what they like; it is told
-            opening = Opening(describe(error))
+            opening = FirstFrameResult(None, decode_first_frame(filename))
+        except Exception as error:  # decoders raise any exception; the cause is reported
+            opening = FirstFrameResult(describe(error))
         connection.send(opening)

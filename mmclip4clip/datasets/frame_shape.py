@@ -1,4 +1,4 @@
-"""How many frames a pipeline gives, and of which size, found without a video."""
+"""Find the number and size of the frames that a pipeline returns, without reading a video."""
 
 import logging
 from typing import NamedTuple
@@ -12,26 +12,26 @@ from ..random_states import kept_random_states
 from .transforms import CacheFrames, DecodeVideo, TimeWindow, TokenizeCaptions, TokenizeTargets
 from .video_caption_dataset import all_steps
 
-# Probes: lengths of a video in frames, at one a second, and sizes of its frames, (H, W).
+# Probes: video lengths in frames, at one frame per second, and frame sizes (H, W).
 LENGTHS, SIZES = (5_000, 50_000), ((720, 1280), (960, 544))
 
 
 class FrameShape(NamedTuple):
-    """Frames that a pipeline gives at most, and their (H, W); None where that depends on the video."""
+    """Maximum number of frames of a pipeline, and their size (H, W); None if it depends on the video."""
 
     num_frames: int | None
     size: tuple[int, int] | None
 
 
 def find_step(transforms: list, kind: type) -> BaseTransform | None:
-    """Return the first transform of a kind, also of a wrapped one, None if there is none."""
+    """Return the first transform of a class, including wrapped transforms; None if there is none."""
     return next((step for step in all_steps(transforms) if isinstance(step, kind)), None)
 
 
 def frame_steps(transforms: list) -> tuple[list, list]:
-    """Return the transforms that choose frames, and those that change them afterwards.
+    """Return the transforms that select frames, and those that modify them afterwards.
 
-    What opens, decodes, keeps and packs is left out: it changes nothing of what the model sees.
+    Transforms that open, decode, cache or pack are left out, because they do not change what the model sees.
     """
     sampling: list = []
     changing: list = []
@@ -57,9 +57,9 @@ def frame_steps(transforms: list) -> tuple[list, list]:
 
 
 def find_frame_shape(transforms: list) -> FrameShape:
-    """Run a pipeline's transforms on empty frames, and see how many come out and how large.
+    """Run a pipeline's transforms on empty frames to find the number and size of their output.
 
-    Nothing is decoded, and random numbers are as they were afterwards.
+    Nothing is decoded, and the states of the random number generators are restored.
     """
     sampling, changing = frame_steps(transforms)
     with kept_random_states():
@@ -71,14 +71,14 @@ def find_frame_shape(transforms: list) -> FrameShape:
 
 
 def _count(sampling: list, length: int) -> int | None:
-    """Return the number of frames that are taken of a video of so many, None if nobody says."""
+    """Return the number of frames sampled from a video of ``length`` frames; None if unknown."""
     video = dict(filename='probe', total_frames=length, start_index=0, avg_fps=1.0, modality='RGB')
     results = _run(sampling, video)
     return None if results is None or 'frame_inds' not in results else int(np.size(results['frame_inds']))
 
 
 def _shape(changing: list, size: tuple[int, int]) -> tuple[int | None, tuple[int, int] | None]:
-    """Return how many frames become of one, and their (H, W)."""
+    """Return the number of output frames per input frame, and their size (H, W)."""
     frame = dict(
         filename='probe',
         imgs=[np.zeros((*size, 3), np.uint8)],
@@ -99,9 +99,9 @@ def _shape(changing: list, size: tuple[int, int]) -> tuple[int | None, tuple[int
 def _run(transforms: list, results: dict) -> dict | None:
     try:
         return Compose(list(transforms))(results)
-    except Exception as error:  # a transform of anybody's may need more than is here; the cause is reported
+    except Exception as error:  # custom transforms may need other keys; the cause is reported
         print_log(
-            f'what the transforms {transforms} give cannot be told beforehand: {error!r}',
+            f'the output of the transforms {transforms} cannot be determined in advance: {error!r}',
             logger='current',
             level=logging.DEBUG,
         )

@@ -5,7 +5,7 @@ from .video_caption_dataset import all_steps
 
 
 def leaf_datasets(dataset) -> Iterator:
-    """Yield the datasets that read videos themselves: those that others wrap or join, or the dataset."""
+    """Yield the innermost datasets of a wrapped or concatenated dataset, or the dataset itself."""
     wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
     if not wrapped:
         yield dataset
@@ -14,6 +14,6 @@ def leaf_datasets(dataset) -> Iterator:
 
 
 def find_decoder(leaf) -> DecodeVideo | None:
-    """Return the ``DecodeVideo`` of a pipeline, also a wrapped one; None if it has another decoder."""
+    """Return the ``DecodeVideo`` of a pipeline, including wrapped transforms; None if there is none."""
     transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
     return next((step for step in all_steps(transforms) if isinstance(step, DecodeVideo)), None)

@@ -1,4 +1,4 @@
-"""What a pipeline makes of videos and captions, as plain data that checkpoints carry and compare."""
+"""Describe the preprocessing of a pipeline as plain data, to store in checkpoints and compare."""
 
 import inspect
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from .transforms import TokenizeCaptions, TokenizeTargets
 
 
 def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
-    """Yield each dataset that one wraps or joins, itself if it does neither, with its transforms."""
+    """Yield the innermost datasets of a dataset, each with its transforms."""
     wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
     if not wrapped:
         yield dataset, list(getattr(getattr(dataset, 'pipeline', None), 'transforms', []))
@@ -23,12 +23,12 @@ def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
 
 
 def describe_pipeline(dataset: Any, transforms: list) -> dict:
-    """Describe what decides on frames and tokens: strings, numbers, lists and dicts.
+    """Describe the settings that determine frames and tokens, as strings, numbers, lists and dicts.
 
     Returns:
-        dict: ``sampling`` and ``frames``, a dict a transform with its ``type`` and arguments; ``num_frames``
-        and ``size`` of :class:`FrameShape`; ``max_words``, ``caption_mode`` and ``cleaning`` of the captions;
-        ``decoder_max_words``, if a decoder learns other tokens.
+        dict: ``sampling`` and ``frames``, one dict per transform with its ``type`` and arguments;
+        ``num_frames`` and ``size`` of :class:`FrameShape`; ``max_words``, ``caption_mode`` and ``cleaning``
+        of the captions; ``decoder_max_words`` if the decoder has its own targets.
     """
     sampling, changing = frame_steps(transforms)
     shape = find_frame_shape(transforms)
@@ -46,16 +46,16 @@ def describe_pipeline(dataset: Any, transforms: list) -> dict:
 
 
 def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> list[str]:
-    """List in what a pipeline differs from the one that a checkpoint tells of.
+    """List the differences between the pipeline of a checkpoint and the current one.
 
     Args:
-        saved (dict): From :func:`describe_pipeline`, perhaps of another version.
-        current (dict): Likewise, of now.
-        alike (bool): Whether both are for the same purpose. If one is for training and the other for
-            evaluation, they may draw and crop differently, and only the outcome is compared.
+        saved (dict): Output of :func:`describe_pipeline`, possibly of another version.
+        current (dict): Output of :func:`describe_pipeline` for the current pipeline.
+        alike (bool): Whether both serve the same purpose. If one is for training and the other for
+            evaluation, they may sample and crop differently, so only number and size of frames are compared.
 
     Returns:
-        list[str]: As ``'Resize.interpolation: area -> bicubic'``.
+        list[str]: Differences such as ``'Resize.interpolation: area -> bicubic'``.
     """
     keys = ['max_words', 'cleaning', *(('caption_mode', 'decoder_max_words') if alike else ())]
     steps = [
@@ -73,10 +73,10 @@ def pipeline_differences(saved: dict, current: dict, alike: bool = True) -> list
 
 
 def _step_differences(saved: list[dict], current: list[dict]) -> list[str]:
-    """List in what transforms differ, each compared with that of its name."""
+    """List the differences between transforms, matched by name."""
     old, new = _numbered(saved), _numbered(current)
-    lines = [f'{_spell(old[name])} -> none' for name in old if name not in new]
-    lines += [f'none -> {_spell(new[name])}' for name in new if name not in old]
+    lines = [f'{_format_step(old[name])} -> none' for name in old if name not in new]
+    lines += [f'none -> {_format_step(new[name])}' for name in new if name not in old]
     for name in (name for name in old if name in new):
         lines += [
             f'{name}.{key}: {old[name][key]} -> {new[name][key]}'
@@ -89,7 +89,7 @@ def _step_differences(saved: list[dict], current: list[dict]) -> list[str]:
 
 
 def _numbered(steps: list[dict]) -> dict:
-    """Give each transform its name, and a number from the second of a name on."""
+    """Map names to transforms; repeated names get a number."""
     named: dict = {}
     for step in steps:
         count = sum(name.split(' ')[0] == step['type'] for name in named)
@@ -97,12 +97,12 @@ def _numbered(steps: list[dict]) -> dict:
     return named
 
 
-def _spell(step: dict) -> str:
+def _format_step(step: dict) -> str:
     return f'{step["type"]}({", ".join(f"{key}={value}" for key, value in step.items() if key != "type")})'
 
 
 def _plain(step: Any) -> dict:
-    """Describe a transform by the arguments that it keeps; what it computes while it runs is none of them."""
+    """Describe a transform by those constructor arguments that it stores as attributes."""
     arguments = inspect.signature(type(step).__init__).parameters
     values = {name: _plain_value(getattr(step, name)) for name in arguments if hasattr(step, name)}
     kept = {name: value for name, value in values.items() if value is not ...}
@@ -110,7 +110,7 @@ def _plain(step: Any) -> dict:
 
 
 def _plain_value(value: Any) -> Any:
-    """Turn a value into strings, numbers, lists and dicts, ``...`` if it is of another kind."""
+    """Convert a value into strings, numbers, lists and dicts; ``...`` if it has another type."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -10,17 +10,30 @@ from ..random_states import kept_random_states, seed_everything
 
 @DATASETS.register_module()
 class SeededDataset:
-    """Let what is drawn for an item depend on the seed, the epoch and the item alone.
+    """Make the random transforms of an item depend only on the seed, the epoch and the item.
 
-    Transforms draw from the global random numbers of numpy, Python and torch. In a worker these would depend
-    on which items that worker had before. Here they are seeded for each item, and put back afterwards. So an
-    item is the same with any number of workers, and in a run that was stopped and resumed.
+    Transforms draw from the global generators of numpy, Python and torch. In a worker, their state depends on
+    the items prepared before. This wrapper seeds them for each item and restores them afterwards. As a
+    result, an item is the same with any number of workers, and in a run that was stopped and resumed.
     :class:`ResumableTrainLoop` wraps the training data in it.
 
-    The epoch lies in shared memory, because persistent workers keep their copy of the dataset.
+    The epoch is in shared memory, because persistent workers keep their own copy of the dataset.
 
     Args:
-        dataset (dict): Config of the dataset, which may wrap or join others.
+        dataset (dict): Config of the dataset, which may wrap or concatenate others.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmaction.registry import DATASETS
+        >>> from mmclip4clip.datasets import SeededDataset
+        >>> class Noise:
+        ...     def __getitem__(self, index):
+        ...         return np.random.rand()
+        >>> _ = DATASETS.register_module(module=Noise, force=True)
+        >>> dataset = SeededDataset(dict(type='mmaction.Noise'))
+        >>> dataset.set_seed_and_epoch(seed=0, epoch=1)
+        >>> dataset[3] == dataset[3], dataset[3] == dataset[4]
+        (True, False)
     """
 
     def __init__(self, dataset: dict) -> None:
@@ -32,8 +45,8 @@ class SeededDataset:
         self._state.copy_(torch.tensor([seed, epoch]))
 
     def __getitem__(self, index: int) -> Any:
-        """Return an item with its own random numbers."""
-        # A worker draws nothing else, so there is nothing to put back.
+        """Return an item, prepared with its own random seed."""
+        # A worker draws nothing else, so there is no state to restore.
         with kept_random_states() if get_worker_info() is None else nullcontext():
             seed_everything(*self._state.tolist(), index)
             return self.dataset[index]
@@ -43,7 +56,7 @@ class SeededDataset:
         return len(self.dataset)
 
     def __getattr__(self, name: str) -> Any:
-        """Give what else the dataset has."""
-        if name == 'dataset' or name.startswith('__'):  # not there yet, while unpickled; or a way around this
+        """Return an attribute of the wrapped dataset."""
+        if name == 'dataset' or name.startswith('__'):  # not yet set during unpickling, or a special method
             raise AttributeError(name)
         return getattr(self.dataset, name)

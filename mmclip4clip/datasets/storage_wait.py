@@ -1,4 +1,4 @@
-"""Waiting for a storage that does not answer, rather than giving a video up."""
+"""Wait for a storage that does not answer, instead of rejecting a video."""
 
 import logging
 import random
@@ -12,16 +12,15 @@ from mmengine.logging import print_log
 
 from .video_readers import VideoUnavailableError
 
-PAUSES = 0.5, 8.0  # seconds, the first one and the longest; each is twice the one before
+PAUSES = 0.5, 8.0  # first and longest pause in seconds; each pause is twice the previous one
 T = TypeVar('T')
 
 
 class StorageWait:
-    """Try again, with growing pauses, what fails because a video is not there now.
+    """Retry with growing pauses while a video is unavailable.
 
     Args:
-        seconds (float): The time for waiting and trying again, from the first failure on and for all
-            calls together.
+        seconds (float): Time for retries in seconds, from the first failure on, for all calls together.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,16 +28,19 @@ class StorageWait:
         self._until: float | None = None
 
     def __call__(self, prepare: Callable[[], T]) -> T:
-        """Run something until it succeeds or the time is over; each time with the same random numbers.
+        """Call a function until it succeeds or the time is over, each time with the same random state.
 
         Raises:
-            VideoUnavailableError: If the storage stays away.
+            VideoUnavailableError: If the storage remains unavailable.
         """
         while True:
             states = random.getstate(), np.random.get_state(), torch.get_rng_state()
             try:
                 prepared = prepare()
-                self._until, self._pause = None, PAUSES[0]  # it is back: the next time it may be away as long
+                self._until, self._pause = (
+                    None,
+                    PAUSES[0],
+                )  # available again: the next failure gets the full time
                 return prepared
             except VideoUnavailableError as error:
                 if not self._sleep(str(error)):
@@ -48,12 +50,12 @@ class StorageWait:
             torch.set_rng_state(states[2])
 
     def _sleep(self, reason: str) -> bool:
-        """Pause, and tell whether there is time to try again."""
+        """Pause, and return whether there is time for another attempt."""
         now = time.monotonic()
         if self._until is None:
             self._until = now + self.seconds
             print_log(
-                f'{reason}. The storage may be away for a moment: trying again for {self.seconds:g} s',
+                f'{reason}. The storage may be temporarily unavailable: trying again for {self.seconds:g} s',
                 logger='current',
                 level=logging.WARNING,
             )

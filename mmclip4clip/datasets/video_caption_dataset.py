@@ -15,7 +15,7 @@ from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .video_names import VideoKeys, add_ending
-from .video_readers.storage import is_there
+from .video_readers.storage import path_exists
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
 BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode
@@ -23,45 +23,57 @@ BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  #
 
 @DATASETS.register_module()
 class VideoCaptionDataset(BaseActionDataset):
-    """Videos with captions, from one JSON file of either form of :func:`load_annotations`.
+    """Videos with captions, from a JSON file in one of the formats of :func:`load_annotations`.
 
-    A name without the ending of a video gets ``.mp4``, unless there is a file of that name. Each item has
-    a ``video_id``, what users see: the name of the file and its window. Its ``video_key`` tells videos
-    apart: two items are of one video if they are of the same file and window, whatever datasets they come
-    from. Likewise ``group_key``: groups of different annotation files are different, however they are called.
+    A name without a video ending gets ``.mp4``, unless a file of that name exists. Each item has a
+    ``video_id``, which is shown to users: the name of the file and its window. Its ``video_key`` identifies
+    the video: two items belong to one video if they have the same file and window, in any dataset. The
+    ``group_key`` identifies the group: groups of different annotation files are always different.
 
     Args:
-        ann_file (str): The JSON file; relative to ``data_root`` if that is given.
-        pipeline (list[dict]): Transforms, beginning with ``DecodeVideo``, alone or in
-            ``CacheFrames``, or with mmaction2's ``DecordInit``, sampler and ``DecordDecode``.
-            mmaction2's random crops, ``Flip`` and ``ColorJitter`` may follow, before ``FormatShape``.
-            A horizontal ``Flip`` makes left right, so leave it out where captions speak of sides or
-            directions, or of text; so does a strong turn of the hue with colors.
-        data_prefix (dict): ``video`` is the folder of the videos; relative to
-            ``data_root`` if that is given.
-        caption_mode (str, optional): What one item is: ``'each'``, a video with
-            one of its captions, for every caption; ``'random'``, a video with a
-            caption drawn anew each time; ``'paragraph'``, a video with all its
-            captions joined into one; ``'all'``, a video with all its captions.
-            None is ``'each'`` for training and ``'all'`` with ``test_mode``.
-        test_mode (bool): Whether the items are for evaluation, where each video
-            must come once: ``'all'`` or ``'paragraph'``.
-        bad_videos (str, optional): What becomes of a video that ``DecodeVideo``
-            cannot read. ``'error'``: the run ends. ``'replace'``, for training:
-            another item, drawn at random, takes its place. ``'report'``, with
-            ``test_mode``: it stays in the test, and our loops rank it last.
-            :class:`BadVideoHook` counts and lists the videos of both. None is
-            ``'replace'`` for training and ``'error'`` with ``test_mode``.
-        storage_wait (float): Seconds for which a video is waited for, with growing pauses, that
-            the storage does not give: a file that was there at the start and is gone, an error of
-            input, a reader that stands still. The video is not taken for damaged then.
-        **kwargs: As for :class:`mmaction.datasets.BaseActionDataset`.
+        ann_file (str): The JSON file, relative to ``data_root`` if given.
+        pipeline (list[dict]): Transforms. The first is ``DecodeVideo``, possibly inside ``CacheFrames``, or
+            mmaction2's ``DecordInit``, followed by a sampler and ``DecordDecode``. mmaction2's random crops,
+            ``Flip`` and ``ColorJitter`` may follow, before ``FormatShape``. A horizontal ``Flip`` swaps left
+            and right, so do not use it if captions mention sides, directions or text. Likewise, do not
+            change the hue strongly if captions mention colors.
+        data_prefix (dict): ``video`` is the folder of the videos, relative to ``data_root`` if given.
+        caption_mode (str, optional): Content of an item. ``'each'``: a video with one caption, one item per
+            caption. ``'random'``: a video with a caption that is drawn each time. ``'paragraph'``: a video
+            with all its captions joined into one. ``'all'``: a video with all its captions. None means
+            ``'each'`` in training and ``'all'`` with ``test_mode``.
+        test_mode (bool): Whether the items are for evaluation, where each video occurs once. Requires
+            ``'all'`` or ``'paragraph'``.
+        bad_videos (str, optional): Policy for a video that ``DecodeVideo`` cannot read. ``'error'``: the run
+            ends. ``'replace'``, in training: another random item replaces it. ``'report'``, with
+            ``test_mode``: it remains in the test and is ranked last. :class:`BadVideoHook` counts and lists
+            these videos. None means ``'replace'`` in training and ``'error'`` with ``test_mode``.
+        storage_wait (float): Seconds to wait, with growing pauses, for a video that the storage does not
+            return: a file that has disappeared since the start, an I/O error, or a stalled reader. Such a
+            video does not count as damaged.
+        **kwargs: Arguments of :class:`mmaction.datasets.BaseActionDataset`.
 
     Raises:
-        ValueError: If an argument or an annotation is at fault.
-        FileNotFoundError: If ``ann_file`` or any video does not exist; all
-            missing videos are counted, and the first ones named.
-        VideoUnavailableError: If the storage does not say for ``storage_wait`` whether one does.
+        ValueError: If an argument or an annotation is invalid.
+        FileNotFoundError: If ``ann_file`` or a video does not exist. The message counts all missing videos
+            and names the first ones.
+        VideoUnavailableError: If the storage does not answer within ``storage_wait`` whether a video exists.
+
+    Examples:
+        >>> import json, tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import VideoCaptionDataset
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> sampling = dict(type='mmaction.SampleEvenly', num_frames=2)
+        >>> pipeline = [dict(type='mmaction.DecodeVideo', sampling=sampling)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open(f'{folder}/train.json', 'w') as file:
+        ...         json.dump({'v.mp4': ['a cat', 'a black cat']}, file)
+        ...     dataset = VideoCaptionDataset('train.json', pipeline, dict(video=''), data_root=folder)
+        ...     item = dataset[1]
+        >>> len(dataset), item['captions'], len(item['imgs'])
+        (2, ['a black cat'], 2)
     """
 
     def __init__(
@@ -81,7 +93,7 @@ class VideoCaptionDataset(BaseActionDataset):
             raise ValueError(f'caption_mode must be one of {CAPTION_MODES}, got {caption_mode!r}')
         if test_mode and caption_mode in ('each', 'random'):
             raise ValueError(
-                "with test_mode=True each video must come once, with caption_mode='all' "
+                "with test_mode=True each video must occur once, with caption_mode='all' "
                 f"or 'paragraph'; got {caption_mode!r}"
             )
         if 'video' not in data_prefix:
@@ -96,8 +108,8 @@ class VideoCaptionDataset(BaseActionDataset):
             raise ValueError(f'storage_wait must be seconds from 0 up, got {storage_wait}')
         self.storage_wait = storage_wait
         self.content: str | None = None  # digest of videos, windows, captions and groups, in their order
-        self.known_bad: dict[str, str] = {}  # why this process could not read a video, by its id
-        self.known_since: dict[str, float] = {}  # and when that was
+        self.known_bad: dict[str, str] = {}  # reasons why this process could not read videos, by video_id
+        self.known_since: dict[str, float] = {}  # and the times of these failures
         super().__init__(ann_file, pipeline=pipeline, data_prefix=data_prefix, test_mode=test_mode, **kwargs)
 
     def __setstate__(self, state: dict) -> None:
@@ -106,7 +118,7 @@ class VideoCaptionDataset(BaseActionDataset):
         self.__dict__.update(state)
 
     def load_data_list(self) -> list[dict]:
-        """Read and check the annotations, and make one item a video, or one a caption."""
+        """Read and validate the annotations, and create one item per video or per caption."""
         self._settle_policy()
         folder, make_key = self.data_prefix['video'], VideoKeys()
         by_decord = any(isinstance(t, DecordInit) for t in all_steps(self.pipeline.transforms))
@@ -114,8 +126,8 @@ class VideoCaptionDataset(BaseActionDataset):
         for entry in load_annotations(self.ann_file, absolute=not folder):
             video = add_ending(entry.pop('video'), folder, only_dotted=by_decord)
             window = [entry.get('start'), entry.get('end')]
-            said = [osp.basename(video), window, entry['captions'], entry.get('group')]
-            content.update(repr(said).encode())
+            entry_content = [osp.basename(video), window, entry['captions'], entry.get('group')]
+            content.update(repr(entry_content).encode())
             seconds = (
                 '' if window == [None, None] else '@{}-{}'.format(*('' if x is None else x for x in window))
             )
@@ -145,18 +157,18 @@ class VideoCaptionDataset(BaseActionDataset):
         return items
 
     def get_data_info(self, idx: int) -> dict:
-        """Return a copy of one item; with ``'random'``, with one of its captions."""
+        """Return a copy of one item, with a random caption if ``caption_mode='random'``."""
         item = super().get_data_info(idx)
         if self.caption_mode == 'random':
             item['captions'] = [item['captions'][np.random.randint(len(item['captions']))]]
         return item
 
     def prepare_data(self, idx: int) -> dict:
-        """Run the pipeline on one item, dealing with a video that cannot be read as agreed.
+        """Run the pipeline on one item, and apply the ``bad_videos`` policy.
 
         Raises:
-            VideoUnavailableError: If the storage stays away.
-            VideoReadError: If that is an error, or other videos cannot be read either.
+            VideoUnavailableError: If the storage remains unavailable.
+            VideoReadError: If the policy is ``'error'``, or other videos cannot be read either.
         """
         if self.bad_videos == 'error':
             return StorageWait(self.storage_wait)(lambda: super(VideoCaptionDataset, self).prepare_data(idx))
@@ -170,7 +182,7 @@ class VideoCaptionDataset(BaseActionDataset):
 
     @property
     def num_videos(self) -> int:
-        """How many videos the items are of; a time window counts as a video."""
+        """Number of different videos; a time window counts as a video."""
         return len(self.video_ids)
 
     def _settle_policy(self) -> None:
@@ -178,14 +190,14 @@ class VideoCaptionDataset(BaseActionDataset):
         if self.bad_videos in ('replace', 'report') and not decodes:
             raise ValueError(
                 f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '
-                'decoders do not say which of their errors are the fault of a video'
+                'decoders do not distinguish unreadable videos from other errors'
             )
         self.bad_videos = self.bad_videos or ('error' if self.test_mode or not decodes else 'replace')
 
     def _check_files(self, filenames: list[str]) -> None:
-        only_files = self.bad_videos == 'error'  # else a folder can be replaced
+        only_files = self.bad_videos == 'error'  # a folder of that name is handled by the other policies
         wait = StorageWait(self.storage_wait)
-        missing = sorted(f for f in set(filenames) if not wait(partial(is_there, f, only_files)))
+        missing = sorted(f for f in set(filenames) if not wait(partial(path_exists, f, only_files)))
         if missing:
             shown = '\n  '.join(missing[:10] + ['...'] * (len(missing) > 10))
             raise FileNotFoundError(
@@ -213,7 +225,7 @@ class VideoCaptionDataset(BaseActionDataset):
 
 
 def all_steps(transforms: Sequence) -> Iterator:
-    """Yield each transform of a pipeline, and those that it wraps, as ``CacheFrames`` does."""
+    """Yield all transforms of a pipeline, including wrapped ones, such as those in ``CacheFrames``."""
     for step in transforms:
         yield step
         wrapped = getattr(step, 'transforms', ())

@@ -1,9 +1,9 @@
-"""What a video is called in annotations, which file that is, and which two are one video."""
+"""Names of videos in annotations, their files, and keys that identify a video."""
 
 import os.path as osp
 from collections.abc import Iterable
 
-# In order of preference where a video is there twice; the later ones occur in DiDeMo.
+# In order of preference if a video has several files; the rare ones occur in DiDeMo.
 ENDINGS = (
     '.mp4',
     '.avi',
@@ -28,35 +28,35 @@ ENDINGS = (
 
 
 def is_video(name: str, endings: Iterable[str] = ENDINGS) -> bool:
-    """Tell whether a name ends with one of these, in upper or lower case."""
+    """Return whether a name has one of the endings, in upper or lower case."""
     return name.lower().endswith(tuple(ending.lower() for ending in endings))
 
 
 def stem_of(name: str) -> str:
-    """Strip a video's endings, and nothing else after a dot.
+    """Strip the video endings from a name, and nothing else after a dot.
 
-    ``clip.mov.mp4`` (a copy converted to MP4) is ``clip``, and LSMDC's
-    ``0001_Movie_00.00.51.926-00.00.54.129`` stays whole.
+    ``clip.mov.mp4`` (a copy converted to MP4) becomes ``clip``, and LSMDC's
+    ``0001_Movie_00.00.51.926-00.00.54.129`` does not change.
     """
     while True:
         root, ending = osp.splitext(name)
-        if ending != '.' and ending.lower() not in ENDINGS:  # DiDeMo has names that end with a dot
+        if ending != '.' and ending.lower() not in ENDINGS:  # some names in DiDeMo end with a dot
             return name
         name = root
 
 
 def add_ending(name: str, folder: str, only_dotted: bool = False) -> str:
-    """Give a name its ``.mp4``, if it has no ending of a video and is not the name of a file.
+    """Append ``.mp4`` to a name that has no video ending and is not the name of a file.
 
     Args:
-        name (str): As in the annotations, such as ``video0``, ``video0.avi`` or LSMDC's
+        name (str): Name in the annotations, such as ``video0``, ``video0.avi`` or LSMDC's
             ``0001_Movie_00.00.51.926-00.00.54.129``.
         folder (str): The folder of the videos.
-        only_dotted (bool): Whether a name without any dot gets ``.mp4`` whether or not there is a
-            file of that name, as mmaction2's ``DecordInit`` reads it.
+        only_dotted (bool): Whether a name without a dot always gets ``.mp4``, even if there is a file of that
+            name, as in mmaction2's ``DecordInit``.
 
     Returns:
-        str: The name of the file, in the folder.
+        str: Name of the file in the folder.
     """
     ending = osp.splitext(name)[1]
     if ending.lower() in ENDINGS:
@@ -67,25 +67,30 @@ def add_ending(name: str, folder: str, only_dotted: bool = False) -> str:
 
 
 class VideoKeys:
-    """Make keys that tell videos apart, whatever dataset they are in.
+    """Create keys that identify videos across datasets.
 
-    A video is what has one file and one window of it. A file may be reached by another name, through another
-    dataset's folder, a relative path or a link. Two datasets may call different files by one name.
+    A video is one window of one file. A file can have several names: through the folder of another dataset,
+    a relative path or a link. Two datasets can use one name for different files.
+
+    Examples:
+        >>> from mmclip4clip.datasets.video_names import VideoKeys
+        >>> VideoKeys()('/data/../data/v.mp4', start=1, end=2.5)
+        '/data/v.mp4#t=1.0,2.5'
     """
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
     def __call__(self, filename: str, start: float | None = None, end: float | None = None) -> str:
-        """Make the key of a video.
+        """Create the key of a video.
 
         Args:
             filename (str): The file.
-            start (float, optional): Seconds; None is 0.
-            end (float, optional): Seconds; None is the end of the file.
+            start (float, optional): Start in seconds; None is 0.
+            end (float, optional): End in seconds; None is the end of the file.
 
         Returns:
-            str: The absolute path without links, and ``#t=START,END`` of a part, as in a media fragment.
+            str: The absolute path without links. A window adds ``#t=START,END``, as in a media fragment URI.
         """
         path = self._real_path(filename)
         start = float(start or 0)
@@ -94,7 +99,7 @@ class VideoKeys:
         return f'{path}#t={start!r},{float(end)!r}'
 
     def _real_path(self, filename: str) -> str:
-        """Follow links, those of a folder once for all its files."""
+        """Resolve links, once per folder."""
         folder, name = osp.split(filename)
         if folder not in self._folders:
             self._folders[folder] = osp.realpath(folder)

@@ -12,7 +12,7 @@ from ..file_lock import locked
 from ..safe_json import read_json, shorten
 
 METRICS = 'metrics.json'
-MOMENT = ('run', 'stage', 'epoch', 'iter')  # what tells the evaluations of trainings apart
+ENTRY_KEY = ('run', 'stage', 'epoch', 'iter')  # what tells the evaluations of trainings apart
 
 
 def read_entries(path: Path) -> list[dict]:
@@ -41,9 +41,11 @@ def append_entry(path: Path, entry: dict) -> None:
     """
     with locked(path.with_name(f'.{path.stem}.lock')):
         entries = _read_or_move(path)
-        moment = [entry.get(key) for key in MOMENT]
-        again = [number for number, old in enumerate(entries) if [old.get(key) for key in MOMENT] == moment]
-        if again and None not in moment:
+        entry_key = [entry.get(key) for key in ENTRY_KEY]
+        again = [
+            number for number, old in enumerate(entries) if [old.get(key) for key in ENTRY_KEY] == entry_key
+        ]
+        if again and None not in entry_key:
             entries[again[0]] = entry
         else:
             entries.append(entry)

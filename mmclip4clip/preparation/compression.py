@@ -12,7 +12,7 @@ import numpy as np
 from ..datasets.video_readers import NoVideoError
 from ..datasets.video_readers.packet_index import open_video
 
-LONGEST_HOLD = 3600.0  # seconds of one picture; beyond, a time stamp is damaged more likely than not
+MAX_FRAME_SECONDS = 3600.0  # seconds of one picture; beyond, a time stamp is damaged more likely than not
 
 
 class Compressed(NamedTuple):
@@ -82,10 +82,10 @@ def _write(
     rate = Fraction(min(fps, float(source.average_rate or fps))).limit_denominator(1000)
     rate = max(rate, Fraction(1, 1000))  # a file can claim any rate
     stream, number = None, -1
-    for number, frame in enumerate(map(upright, _frames_at(old, source, rate))):
+    for number, frame in enumerate(map(rotate_upright, _frames_at(old, source, rate))):
         if stream is None:
             stream = new.add_stream('libx264', rate=rate)
-            stream.width, stream.height = fit(frame.width, frame.height, short_side)
+            stream.width, stream.height = scaled_size(frame.width, frame.height, short_side)
             stream.pix_fmt, stream.options = 'yuv420p', dict(crf=str(crf))
         frame = frame.reformat(stream.width, stream.height, 'yuv420p', interpolation='BICUBIC')
         frame.pts, frame.time_base = number, 1 / rate
@@ -109,10 +109,10 @@ def _frames_at(
         if frame.time is None:
             continue
         begin = frame.time if begin is None else begin
-        if shown is not None and frame.time - shown.time > LONGEST_HOLD:
+        if shown is not None and frame.time - shown.time > MAX_FRAME_SECONDS:
             raise ValueError(
                 f'{container.name}: the frame at {shown.time:.2f} s is shown until '
-                f'{frame.time:.6g} s, longer than {LONGEST_HOLD:g} s: a time stamp is damaged'
+                f'{frame.time:.6g} s, longer than {MAX_FRAME_SECONDS:g} s: a time stamp is damaged'
             )
         while shown is not None and number / rate < frame.time - begin - 1e-6:
             yield shown
@@ -130,14 +130,14 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
             continue
 
 
-def fit(width: int, height: int, short_side: int) -> tuple[int, int]:
+def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     """Return even sides of the same shape, the shorter one at most ``short_side``."""
     scale = min(1.0, short_side / min(width, height))
     width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     return width, height
 
 
-def upright(frame: av.VideoFrame) -> av.VideoFrame:
+def rotate_upright(frame: av.VideoFrame) -> av.VideoFrame:
     """Turn a frame of a camera that was held on its side, since its mark does not reach the new file."""
     turns = round(frame.rotation / 90)
     if not turns:

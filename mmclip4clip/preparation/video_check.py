@@ -70,7 +70,7 @@ def _kind(error: VideoReadError) -> str:
     return 'frameless' if isinstance(error, NoVideoError) else 'unreadable'
 
 
-def summarise(records: Iterable[dict]) -> dict[str, dict]:
+def summarize(records: Iterable[dict]) -> dict[str, dict]:
     """Sort the problems of many videos by kind.
 
     Args:

@@ -149,7 +149,7 @@ def test_at_the_start_a_storage_that_does_not_answer_is_waited_for(build, monkey
     monkeypatch.setattr(os, 'stat', failing)
     assert len(build(bad=0, storage_wait=20)) and left == [0]
     left[0] = 10**9
-    with pytest.raises(VideoUnavailableError, match='good0.mp4 cannot be looked at; .* Stale file handle'):
+    with pytest.raises(VideoUnavailableError, match='good0.mp4 cannot be accessed; .* Stale file handle'):
         build(bad=0, storage_wait=0.1)
 
 

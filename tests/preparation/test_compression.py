@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmclip4clip.preparation.compression import compress_video, fit
+from mmclip4clip.preparation.compression import compress_video, scaled_size
 
 from ..videos import at_rate, cut, turn, write_frames, write_sound
 
@@ -56,7 +56,7 @@ def test_no_video_is_made_faster_or_larger(tmp_path):
     ],
 )
 def test_the_shape_stays_and_sides_are_even(size, expected):
-    assert fit(*size, 224) == expected
+    assert scaled_size(*size, 224) == expected
 
 
 def test_a_truncated_video_is_compressed_as_far_as_it_goes(tmp_path):

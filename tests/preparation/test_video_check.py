@@ -4,7 +4,7 @@ import os
 import pytest
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.preparation.video_check import PROBLEMS, check_video, summarise
+from mmclip4clip.preparation.video_check import PROBLEMS, check_video, summarize
 
 from ..videos import at_rate, cut, write_frames, write_no_frames, write_picture, write_sound
 
@@ -88,7 +88,7 @@ def test_the_summary_names_duplicates_after_the_first():
         dict(path='d', problems=dict(unreadable='x'), sha256=None),
         dict(path='e', problems=dict(unreadable='y'), sha256=None),
     ]
-    assert summarise(records) == dict(
+    assert summarize(records) == dict(
         {kind: {} for kind in PROBLEMS}, duplicate=dict(b='the same as a'), unreadable=dict(d='x', e='y')
     )
 

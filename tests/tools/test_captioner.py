@@ -57,7 +57,7 @@ def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
     pets = tmp_path / 'pets.json'
     pets.write_text(json.dumps({'a.mp4': ['my dog eats much food']}))
     tool('train_tokenizer.py', pets, tmp_path / 'pets')
-    with pytest.raises(RuntimeError, match='c/epoch_1.pth has learnt other words than .*pets'):
+    with pytest.raises(RuntimeError, match='c/epoch_1.pth was trained with another vocabulary than .*pets'):
         tool('test.py', captioner, 'c/epoch_1.pth', '--cfg-options', 'model.tokenizer=pets')
     with pytest.raises(ValueError, match='the pipeline learns captions in words of .*writes with .*pets'):
         tool('train.py', captioner, '--work-dir', 'p', '--no-validate', *FAST, 'model.tokenizer=pets')

@@ -30,7 +30,7 @@ def score_by_loop(adapter: TightAdapter, text: torch.Tensor, frames: torch.Tenso
     return torch.stack(rows)
 
 
-def peak() -> float:
+def peak_memory() -> float:
     """Return the most memory this process has held so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
@@ -53,13 +53,13 @@ def main() -> None:
     frames = torch.randn(args.videos, args.frames, args.width)
     videos = adapter.encode(frames, torch.ones(args.videos, args.frames))
     adapter.similarity(text[:1], videos)  # to warm up
-    before, seconds, memory = peak(), {'loop': [], 'exact': []}, {}
+    before, seconds, memory = peak_memory(), {'loop': [], 'exact': []}, {}
 
     def timed(name, function):
         start = time.perf_counter()
         result = function()
         seconds.setdefault(name, []).append(time.perf_counter() - start)
-        memory.setdefault(name, peak() - before)
+        memory.setdefault(name, peak_memory() - before)
         return result
 
     part = text[: args.sample]

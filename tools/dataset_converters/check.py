@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
 from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
-from mmclip4clip.preparation.video_check import check_video, summarise
+from mmclip4clip.preparation.video_check import check_video, summarize
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def stamp(path: Path, settings: dict) -> dict:
+def file_state(path: Path, settings: dict) -> dict:
     """Tell what must not have changed for an earlier finding to hold."""
     state = path.stat() if path.exists() else path.lstat()
     return dict(size=state.st_size, modified=state.st_mtime_ns, settings=settings)
@@ -66,7 +66,7 @@ def check(name: str, folder: Path, settings: dict) -> dict:
     """Check one video, in a worker."""
     decode = decoder(settings['samples'], tuple(settings['backends']), settings['time_limit'])
     found = check_video(folder / name, decode, settings['min_frames'], settings['min_seconds'])
-    return dict(path=name, **stamp(folder / name, settings), **found)
+    return dict(path=name, **file_state(folder / name, settings), **found)
 
 
 def read_findings(path: Path) -> dict[str, dict]:
@@ -102,7 +102,7 @@ def check_all(names: list[str], args: argparse.Namespace) -> list[dict]:
         name: record
         for name, record in read_findings(log).items()
         if name in wanted
-        and stamp(args.folder / name, settings).items() <= record.items()
+        and file_state(args.folder / name, settings).items() <= record.items()
         and 'unavailable' not in record['problems']
     }
     if known:
@@ -129,7 +129,7 @@ def main() -> None:
     names = sorted(name for name in files_below(args.folder) if is_video(name, args.suffixes))
     if not names:
         raise SystemExit(f'there are no videos in {args.folder}: no name ends with {" ".join(args.suffixes)}')
-    problems = summarise(check_all(names, args))
+    problems = summarize(check_all(names, args))
     args.report.write_text(
         json.dumps(dict(folder=str(args.folder), videos=len(names), **problems), indent=1) + '\n'
     )

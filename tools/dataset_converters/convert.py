@@ -6,6 +6,7 @@ is downloaded, and nothing that exists is replaced without --force.
 
 import argparse
 import inspect
+import sys
 from pathlib import Path
 
 from mmclip4clip.preparation.converters import CONVERTERS, convert, format_reports
@@ -19,14 +20,14 @@ def parse_args() -> argparse.Namespace:
     for name, splits in CONVERTERS.items():
         about = inspect.getdoc(splits).split('\n\nArgs:')[0].replace('``', '')
         sub = datasets.add_parser(name, help=about.splitlines()[0], description=about, formatter_class=plain)
-        own = name in ('csv', 'folder')
+        is_custom = name in ('csv', 'folder')
         sub.add_argument('annotations', type=Path, help='the official files, see above')
         sub.add_argument(
             '--out',
             type=Path,
-            required=own,
-            help='folder to write to' + ('' if own else f' (default: data/video_retrieval/{name})'),
-            default=None if own else Path('data/video_retrieval') / name,
+            required=is_custom,
+            help='folder to write to' + ('' if is_custom else f' (default: data/video_retrieval/{name})'),
+            default=None if is_custom else Path('data/video_retrieval') / name,
         )
         sub.add_argument('--force', action='store_true', help='replace files that exist')
         sub.add_argument(
@@ -57,13 +58,19 @@ def parse_args() -> argparse.Namespace:
                 help='take only the videos listed here: a CSV with a column video_id, or an id a line',
             )
             sub.add_argument(
-                '--neighbours',
+                '--neighbors',
                 type=int,
                 default=0,
-                help='narrations nearest in time that are '
-                'captions of each window too, for MILNCELoss (default: 0)',
+                help='number of nearest narrations in time that also become captions of each '
+                'window, for MILNCELoss (default: 0)',
             )
-    return parser.parse_args()
+            sub.add_argument('--neighbours', dest='old_neighbors', type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if getattr(args, 'old_neighbors', None) is not None:
+        print('warning: --neighbours is now called --neighbors', file=sys.stderr)
+        args.neighbors = args.old_neighbors
+    vars(args).pop('old_neighbors', None)
+    return args
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ train_dataloader = dict(
     **loader,
     persistent_workers=True,
     drop_last=True,
-    # Colours and shapes first; then each clip meets its reversal, and only their order differs.
+    # Colors and shapes first; then each clip meets its reversal, and only their order differs.
     sampler=dict(type='GroupedSampler', shuffle=True, first_epoch=4),
     dataset=dict(
         type=dataset_type,

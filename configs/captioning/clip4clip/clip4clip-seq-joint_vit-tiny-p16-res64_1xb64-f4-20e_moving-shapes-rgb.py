@@ -9,7 +9,7 @@ model = dict(
 )
 
 # Every video is decoded once, and comes 20 times, each time elsewhere on the grid of patches. Those of one
-# colour and motion meet in a batch: else few of a batch differ by the shape alone, and it need not be seen.
+# color and motion meet in a batch: else few of a batch differ by the shape alone, and it need not be seen.
 frames = dict(type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=[_base_.decode])
 shift = dict(type='RandomShift', pixels=6)
 train_dataloader = dict(

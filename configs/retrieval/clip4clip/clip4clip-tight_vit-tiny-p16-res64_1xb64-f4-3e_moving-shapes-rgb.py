@@ -1,6 +1,6 @@
 # The tight head learns next to nothing from nothing, so it is to start from the CLIP that
 # another head has trained: model.backbone.init_cfg, see the target seeds of the Makefile.
-# That CLIP knows colours and shapes, so reversed clips meet from the first epoch on.
+# That CLIP knows colors and shapes, so reversed clips meet from the first epoch on.
 _base_ = [
     '../../_base_/models/clip4clip_vit-tiny-p16.py',
     '../../_base_/datasets/moving-shapes.py',

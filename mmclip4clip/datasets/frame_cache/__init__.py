@@ -1,4 +1,4 @@
-"""Decoded frames on disk, where nothing is taken for frames unchecked."""
+"""Cache of decoded frames on disk, with checksums."""
 
 from .entry import DamagedEntryError, pack_entry, read_entry
 from .quota import DiskQuota

@@ -1,4 +1,4 @@
-"""The file of one cached video: a header with a checksum, what is known of the frames, the frames."""
+"""File format of one cached video: a header with a checksum, metadata of the frames, and the frames."""
 
 import json
 import math
@@ -12,31 +12,44 @@ from typing import Any, BinaryIO
 import numpy as np
 
 MAGIC = b'C4CFRM\x00\x01'  # the last byte is the version of the format
-FIXED = struct.Struct('<8sI')  # magic; CRC-32 of all that follows
-SIZES = struct.Struct('<32sIQ')  # key; bytes of the JSON and of the frames
+FIXED = struct.Struct('<8sI')  # magic; CRC-32 of the rest of the file
+SIZES = struct.Struct('<32sIQ')  # key; sizes of the JSON and of the frames in bytes
 HEADER = FIXED.size + SIZES.size
 
 
 class DamagedEntryError(ValueError):
-    """A file that is not, or no longer, what was written for a key."""
+    """A cache file whose content is not what was written for its key.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from mmclip4clip.datasets.frame_cache import DamagedEntryError, read_entry
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, 'entry')
+        ...     _ = path.write_bytes(bytes(100))
+        ...     try:
+        ...         read_entry(path, 'ab' * 32)
+        ...     except DamagedEntryError as error:
+        ...         print(error)
+        it does not begin as an entry of this cache does
+    """
 
 
 def pack_entry(key: str, info: dict, frames: np.ndarray) -> list[Any]:
-    """Lay out one entry.
+    """Serialize one entry.
 
-    CRC-32 because it costs 0.3 ms a MB, a fifth of BLAKE2: it finds every change within 32 bits, and of
-    larger ones all but one in 4 * 10**9. It is no protection from somebody who forges entries.
+    The checksum is CRC-32, which takes 0.3 ms per MB, a fifth of BLAKE2. It detects every change within 32
+    bits, and all but one in 4 * 10**9 larger changes. It does not protect against forged entries.
 
     Args:
         key (str): 64 hexadecimal digits.
-        info (dict): What belongs to the frames: plain values, tuples and arrays.
+        info (dict): Metadata of the frames: plain values, tuples and arrays.
         frames (np.ndarray): uint8, of any shape.
 
     Returns:
-        list: Buffers to write one after the other.
+        list: Buffers to write in this order.
 
     Raises:
-        TypeError: If ``info`` has a value of another type.
+        TypeError: If ``info`` contains a value of another type.
     """
     frames = np.ascontiguousarray(frames)
     content = json.dumps(dict(shape=frames.shape, info=to_json(info))).encode()
@@ -46,23 +59,23 @@ def pack_entry(key: str, info: dict, frames: np.ndarray) -> list[Any]:
 
 
 def read_entry(path: Path, key: str) -> tuple[dict, np.ndarray]:
-    """Read what was written for a key, if every byte of it is still there.
+    """Read and verify the entry of a key.
 
-    It is read, not mapped: a file that is cut short meanwhile is then an error, and not a signal.
+    The file is read, not mapped, so that concurrent truncation raises an error and not a signal.
 
     Args:
         path (Path): The file.
         key (str): 64 hexadecimal digits.
 
     Returns:
-        tuple[dict, np.ndarray]: ``info`` and frames, which the caller may change.
+        tuple[dict, np.ndarray]: ``info`` and the frames, which are writable.
 
     Raises:
-        FileNotFoundError: If there is none.
-        OSError: If it cannot be read.
-        DamagedEntryError: If it holds anything else than the entry of this key.
+        FileNotFoundError: If there is no such file.
+        OSError: If the file cannot be read.
+        DamagedEntryError: If the file is not an intact entry of this key.
     """
-    # O_NONBLOCK: to open a pipe that lies in its place would wait for ever.
+    # O_NONBLOCK: opening a pipe in its place would block forever.
     with open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -71,8 +84,8 @@ def read_entry(path: Path, key: str) -> tuple[dict, np.ndarray]:
         if magic != MAGIC:
             raise DamagedEntryError('it does not begin as an entry of this cache does')
         sizes = _read(file, SIZES.size)
-        owner, length, num_bytes = SIZES.unpack(sizes)
-        if HEADER + length + num_bytes != status.st_size:  # before memory is asked for
+        entry_key, length, num_bytes = SIZES.unpack(sizes)
+        if HEADER + length + num_bytes != status.st_size:  # before memory is allocated
             raise DamagedEntryError(
                 f'it has {status.st_size} bytes, its header says {HEADER + length + num_bytes}'
             )
@@ -82,16 +95,16 @@ def read_entry(path: Path, key: str) -> tuple[dict, np.ndarray]:
             raise DamagedEntryError('it became shorter while it was read')
     if checksum != _checksum(sizes, content, pixels.data):
         raise DamagedEntryError('its checksum does not fit')
-    if owner.hex() != key:
+    if entry_key.hex() != key:
         raise DamagedEntryError('it was written for another video')
     return _unpack(content, pixels)
 
 
 def to_json(value: Any) -> Any:
-    """Put a value into a form that JSON keeps; tuples and arrays as lists under a name.
+    """Convert a value for JSON; tuples, dicts and arrays are tagged with their type.
 
     Raises:
-        TypeError: If it is of another type.
+        TypeError: If the value has another type.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
         return {'array': [value.dtype.str, value.shape, value.ravel().tolist()]}
@@ -108,7 +121,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Return the value that :func:`to_json` was given."""
+    """Invert :func:`to_json`."""
     if isinstance(value, list):
         return [from_json(part) for part in value]
     if not isinstance(value, dict):
@@ -139,12 +152,12 @@ def _checksum(*parts: Any) -> int:
 
 
 def _unpack(content: bytes, pixels: np.ndarray) -> tuple[dict, np.ndarray]:
-    """Turn JSON and pixels into what was packed; a checksum that fits does not say who wrote them."""
+    """Decode JSON and pixels, with checks, because a matching checksum does not prove who wrote them."""
     try:
-        said = json.loads(content)
-        shape, info = tuple(said['shape']), from_json(said['info'])
+        header = json.loads(content)
+        shape, info = tuple(header['shape']), from_json(header['info'])
         if not isinstance(info, dict) or math.prod(shape) != pixels.size:
             raise ValueError('the frames do not have their shape')
         return info, pixels.reshape(shape)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise DamagedEntryError(f'what it says of its frames cannot be used: {error!r}') from error
+        raise DamagedEntryError(f'its metadata cannot be used: {error!r}') from error

@@ -10,16 +10,27 @@ from .quota import PARTIAL, DiskQuota
 
 
 class FrameStore:
-    """Keep frames in files, one an entry, that any number of processes may share.
+    """Store frames on disk, one file per entry, shared by any number of processes.
 
-    An entry is written under another name and renamed, so that it is there as a whole or not at all, and
-    checked when it is read. Whatever is wrong with one, it counts as missing and is written anew. Errors
-    while writing end the writing of this process and nothing else.
+    An entry is written under a temporary name and renamed, so it is complete or absent, and it is verified
+    when it is read. A damaged entry counts as missing and is written again. After a write error, this process
+    stops writing and continues to read.
 
     Args:
-        folder (Path): Where the files lie, ``ab/cdef...`` for the key ``abcdef...``; made if needed.
-        max_gib (float): The most that they may take on disk, in GiB, all processes together.
-        warn (Callable): Is told, once, of each kind of trouble.
+        folder (Path): The folder, created if needed. The key ``abcdef...`` has the file ``ab/cdef...``.
+        max_gib (float): Maximum size on disk in GiB, over all processes.
+        warn (Callable): Function that receives a warning, once per kind of problem.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.frame_cache import FrameStore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = FrameStore(pathlib.Path(folder), max_gib=1, warn=print)
+        ...     store.write('ab' * 32, dict(fps=25.0), np.zeros((2, 4, 4, 3), np.uint8))
+        ...     info, frames = store.read('ab' * 32)
+        >>> info, frames.shape
+        ({'fps': 25.0}, (2, 4, 4, 3))
     """
 
     def __init__(self, folder: Path, max_gib: float, warn: Callable[[str], None]) -> None:
@@ -30,7 +41,7 @@ class FrameStore:
         self._damaged: set[str] = set()
 
     def read(self, key: str) -> tuple[dict, np.ndarray] | None:
-        """Return what was written for a key, see :func:`read_entry`; None if that cannot be had."""
+        """Return the entry of a key, see :func:`read_entry`; None if it is missing or damaged."""
         path = self._path(key)
         try:
             return read_entry(path, key)
@@ -40,13 +51,13 @@ class FrameStore:
             self._damaged.add(key)
             self._warn_once(
                 'damaged',
-                f'{path} of the cache of frames cannot be used: {error}. Its video is '
-                'decoded again, and the file replaced; further ones are not logged',
+                f'{path} of the frame cache cannot be used: {error}. Its video is '
+                'decoded again and the file replaced; further damaged files are not logged',
             )
             return None
 
     def write(self, key: str, info: dict, frames: np.ndarray) -> None:
-        """Write an entry, if that is possible and there is room for it.
+        """Write an entry, if the folder is writable and the quota allows it.
 
         Args:
             key (str): 64 hexadecimal digits.
@@ -58,7 +69,7 @@ class FrameStore:
         try:
             self._write(self._path(key), key in self._damaged, pack_entry(key, info, frames))
             self._damaged.discard(key)
-        except FileNotFoundError:  # the next entry makes the folder again
+        except FileNotFoundError:  # the next entry creates the folder again
             self._warn_once('deleted', f'the cache {self.folder} was deleted while it was written to')
         except OSError as error:
             self._writes = False
@@ -70,7 +81,7 @@ class FrameStore:
 
     def _write(self, path: Path, replaces: bool, parts: list) -> None:
         old = path.stat().st_size if path.exists() else None
-        if old is not None and not replaces:  # another process was quicker
+        if old is not None and not replaces:  # another process was faster
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f'{path.name}.{uuid.uuid4().hex}{PARTIAL}')
@@ -81,7 +92,7 @@ class FrameStore:
                 'full',
                 f'the cache {self.folder} has reached max_gib={self.max_gib}: videos '
                 'that are not in it are decoded each time. Raise max_gib, or delete the folder '
-                'if it holds videos or transforms of old',
+                'if it holds outdated entries',
             )
             return
         try:
@@ -89,7 +100,7 @@ class FrameStore:
                 for part in parts:
                     file.write(part)
                 file.flush()
-                os.replace(partial, path)  # while it is locked: others remove what is partial and is not
+                os.replace(partial, path)  # while locked, because others remove unlocked partial files
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

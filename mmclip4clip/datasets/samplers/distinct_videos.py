@@ -12,31 +12,35 @@ from ...random_states import kept_random_states
 
 @DATA_SAMPLERS.register_module()
 class DistinctVideoBatchSampler(Sampler):
-    """Let no video come twice in one batch, taken over all processes.
+    """Sample batches in which each video occurs at most once, over all processes.
 
-    For ``caption_mode='each'``, where captions of one video meet otherwise: as each
-    other's negatives with ``same_video='negative'``, in place of a negative without.
-    A video is what has one ``video_key``, that is one file and window, in all datasets that are joined:
-    two windows of a file are two videos. It is a batch sampler because mmengine tells those, and no
-    other sampler, the batch size: ``batch_sampler=dict(type=...)`` beside a ``DefaultSampler``, and no
-    ``drop_last`` of the dataloader.
+    Use it with ``caption_mode='each'``. Otherwise, captions of one video can share a batch, where they are
+    each other's negatives with ``same_video='negative'``, or replace negatives without it. A video is one
+    file and window, identified by its ``video_key`` in all concatenated datasets: two windows of a file are
+    two videos. This is a batch sampler because mmengine passes the batch size only to batch samplers. Set
+    ``batch_sampler=dict(type=...)`` beside a ``DefaultSampler``, without ``drop_last`` of the dataloader.
 
-    Every process gets as many batches, and the processes take turns within each.
-    What comes together is drawn anew each epoch, from the sampler's seed, if it shuffles.
+    Every process gets the same number of batches, and each batch is distributed over the processes in turn.
+    If the sampler shuffles, the batches are drawn again in each epoch, from its seed.
 
     Args:
-        sampler (DefaultSampler): Has the dataset, seed, epoch and process.
-        batch_size (int): Items of one process in a batch, at most.
-        drop_last (bool): False: every item comes once an epoch. There are as many
-            batches as hold all items, but never fewer than the captions of any one
-            video, and their sizes differ by one at most, also between processes.
-            True: all batches are full, and what is left over stays out of the
-            epoch, other items each time. The log says how many.
+        sampler (DefaultSampler): Provides dataset, seed, epoch and process.
+        batch_size (int): Maximum number of items per process and batch.
+        drop_last (bool): If False, every item occurs once per epoch. The number of batches suffices for all
+            items and is at least the number of captions of any video. Batch sizes differ by at most one,
+            also between processes. If True, all batches are full and the remaining items are left out of the
+            epoch, different ones each time. The log states their number.
 
     Raises:
         TypeError: If the sampler is not mmengine's ``DefaultSampler``.
-        ValueError: If a process would have an empty batch, or with ``drop_last``
-            if there are too few videos for one batch.
+        ValueError: If a process would have an empty batch, or with ``drop_last`` if there are too few videos
+            for one batch.
+
+    Examples:
+        >>> train_dataloader = dict(  # in a config, beside the dataset
+        ...     batch_size=128,
+        ...     sampler=dict(type='DefaultSampler', shuffle=True),
+        ...     batch_sampler=dict(type='DistinctVideoBatchSampler'))
     """
 
     def __init__(self, sampler: DefaultSampler, batch_size: int, drop_last: bool = False) -> None:
@@ -47,7 +51,7 @@ class DistinctVideoBatchSampler(Sampler):
             )
         self.sampler, self.batch_size = sampler, batch_size
         videos: dict[str, list[int]] = {}
-        with kept_random_states():  # an item may draw its caption
+        with kept_random_states():  # an item may draw a random caption
             for i in range(len(sampler.dataset)):
                 item = sampler.dataset.get_data_info(i)
                 videos.setdefault(item.get('video_key', item['video_id']), []).append(i)
@@ -62,8 +66,8 @@ class DistinctVideoBatchSampler(Sampler):
             self.num_items = total
         self._check(full)
         print_log(
-            f'{self.num_items} of {total} items come in each epoch, in {len(self)} batches without a '
-            f'video twice; there are {len(videos)} videos with at most {self.counts.max()} items each',
+            f'each epoch has {self.num_items} of {total} items in {len(self)} batches of distinct videos; '
+            f'there are {len(videos)} videos with at most {self.counts.max()} items each',
             logger='current',
         )
 
@@ -75,45 +79,48 @@ class DistinctVideoBatchSampler(Sampler):
             )
         if self.num_items // self.num_batches < self.sampler.world_size:
             raise ValueError(
-                f'{self.num_items} items in {self.num_batches} batches, which one video needs, leave nothing '
-                f'to some of {self.sampler.world_size} processes: set drop_last=True'
+                f'{self.num_items} items in {self.num_batches} batches, which one video needs, leave some of '
+                f'the {self.sampler.world_size} processes without items: set drop_last=True'
             )
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch, the same on every process."""
+        """Return the number of batches per epoch, equal on all processes."""
         return self.num_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield this process's part of each batch of an epoch."""
+        """Yield the items of this process in each batch of an epoch."""
         epoch = self.sampler.epoch if self.sampler.shuffle else 0
         generator = torch.Generator().manual_seed(self.sampler.seed + epoch)
         queues = [items[torch.randperm(len(items), generator=generator)].tolist() for items in self.videos]
         left = self._draw_counts(generator)
         for remaining in range(self.num_batches, 0, -1):
-            # The captions that are left run a race, and those videos come whose first is soonest; but a
-            # video with as many captions as there are batches must come now. Then all fit: of R captions
-            # in T batches, at most R / T videos must come, and there are R / T to come at least.
-            race = torch.empty(len(left)).exponential_(generator=generator) / left
-            race[left == remaining] = -1
-            batch = race.topk(-(-int(left.sum()) // remaining), largest=False).indices
+            # Weighted sampling without replacement: each remaining caption draws an exponential time, and the
+            # videos with the earliest times are chosen. A video with as many captions as remaining batches
+            # must be chosen now. This always works out: with R captions in T batches, at most R / T videos
+            # must be chosen, and the batch has at least R / T places.
+            times = torch.empty(len(left)).exponential_(generator=generator) / left
+            times[left == remaining] = -1
+            batch = times.topk(-(-int(left.sum()) // remaining), largest=False).indices
             left[batch] -= 1
-            items = [queues[v].pop() for v in batch.tolist()]  # for all processes, to keep step with them
+            items = [
+                queues[v].pop() for v in batch.tolist()
+            ]  # for all processes, so that their queues stay in sync
             yield items[self.sampler.rank :: self.sampler.world_size]
 
     def _draw_counts(self, generator: torch.Generator) -> Tensor:
-        """Draw how many captions of each video come in an epoch, (V,)."""
+        """Draw the number of captions of each video in an epoch, (V,)."""
         counts = self.counts.clamp(max=self.num_batches)
         surplus = int(counts.sum()) - self.num_items
-        owner = torch.arange(len(counts)).repeat_interleave(counts)
-        out = owner[torch.randperm(len(owner), generator=generator)[:surplus]]
-        return counts - torch.bincount(out, minlength=len(counts))
+        video_index = torch.arange(len(counts)).repeat_interleave(counts)
+        dropped = video_index[torch.randperm(len(video_index), generator=generator)[:surplus]]
+        return counts - torch.bincount(dropped, minlength=len(counts))
 
 
 def _most_full_batches(counts: Tensor, size: int) -> int:
-    """Count the batches of ``size`` distinct videos that videos with ``counts`` (V,) items allow.
+    """Return the maximum number of batches of ``size`` distinct videos, given item ``counts`` (V,).
 
-    B batches can be filled if the items that B of them can take, at most B of a
-    video, are enough. Coming from above, the first such B is the largest.
+    B batches can be filled if there are enough items when each video contributes at most B. The search
+    decreases B from an upper bound, so the first match is the largest.
     """
     batches, before = int(counts.sum()) // size, -1
     while batches != before:

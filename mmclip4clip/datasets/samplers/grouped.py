@@ -9,26 +9,33 @@ from ...random_states import kept_random_states
 
 @DATA_SAMPLERS.register_module()
 class GroupedSampler(DefaultSampler):
-    """Shuffle whole groups, so that hard negatives meet in one batch.
+    """Shuffle whole groups, so that hard negatives share a batch.
 
-    The members of a group (the ``group`` of one annotation file) follow one another;
-    an item without a group is a group of its own. Processes take turns, so a
-    group that is not cut by the end of a batch stays within the batch that they
-    form together: give all groups one size, and let it divide the batch.
+    The members of a group (the ``group`` of one annotation file) are consecutive. An item without a group
+    forms a group by itself. The items are distributed over the processes in turn, so a group stays within
+    one global batch unless the end of the batch splits it. Use groups of equal size that divides the batch.
 
     Args:
         dataset (VideoCaptionDataset): The dataset.
-        first_epoch (int): The first epoch, from 0, with groups together. Before
-            it all items are shuffled singly: a model that cannot tell groups
-            apart yet learns little from what tells their members apart.
-        **kwargs: As for :class:`mmengine.dataset.DefaultSampler`.
+        first_epoch (int): First epoch, from 0, that keeps groups together. Earlier epochs shuffle single
+            items, because a model that cannot yet distinguish groups learns little from their members.
+        **kwargs: Arguments of :class:`mmengine.dataset.DefaultSampler`.
+
+    Examples:
+        >>> from mmclip4clip.datasets import GroupedSampler
+        >>> class Videos(list):
+        ...     def get_data_info(self, idx):
+        ...         return dict(group=self[idx])
+        >>> videos = Videos(['red', 'blue', 'red', 'blue'])
+        >>> [videos[i] for i in GroupedSampler(videos, shuffle=False)]
+        ['red', 'red', 'blue', 'blue']
     """
 
     def __init__(self, dataset, first_epoch: int = 0, **kwargs) -> None:
         super().__init__(dataset, **kwargs)
         self.first_epoch = first_epoch
         groups: dict[str, list[int]] = {}
-        with kept_random_states():  # an item may draw its caption
+        with kept_random_states():  # an item may draw a random caption
             for i in range(len(dataset)):
                 item = dataset.get_data_info(i)
                 groups.setdefault(item.get('group_key', item.get('group', i)), []).append(i)

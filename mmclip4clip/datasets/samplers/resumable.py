@@ -7,15 +7,23 @@ from torch.utils.data import BatchSampler, Sampler
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(Sampler):
-    """Begin an epoch in its middle, without preparing what came before.
+    """Resume an epoch in its middle, without preparing the batches before it.
 
-    It also tells a :class:`SeededDataset` which epoch begins.
+    It also sets the seed and the epoch of a :class:`SeededDataset`.
 
     Args:
-        sampler (Sampler): With dataset, seed and epoch, as mmengine's ``DefaultSampler``.
-        batch_size (int): Items of one process in a batch.
-        drop_last (bool): Whether to leave out a last batch that is not full.
-        batch_sampler (dict, optional): Config of another batch sampler, which forms the batches.
+        sampler (Sampler): Sampler with dataset, seed and epoch, such as mmengine's ``DefaultSampler``.
+        batch_size (int): Items per process and batch.
+        drop_last (bool): Whether to drop an incomplete last batch.
+        batch_sampler (dict, optional): Config of a batch sampler that forms the batches.
+
+    Examples:
+        >>> from mmengine.dataset import DefaultSampler
+        >>> from mmclip4clip.datasets import ResumableBatchSampler
+        >>> batches = ResumableBatchSampler(DefaultSampler(range(6), shuffle=False), batch_size=2)
+        >>> batches.skip(2)
+        >>> list(batches)
+        [[4, 5]]
     """
 
     def __init__(
@@ -30,7 +38,7 @@ class ResumableBatchSampler(Sampler):
         self._skipped = 0
 
     def skip(self, batches: int) -> None:
-        """Leave out the first batches of the next epoch, and of that one alone."""
+        """Skip the first batches of the next epoch only."""
         self._skipped = batches
 
     def __len__(self) -> int:
@@ -38,9 +46,9 @@ class ResumableBatchSampler(Sampler):
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of an epoch, or the rest of it."""
+        """Yield the batches of an epoch, or the remaining ones."""
         skipped, self._skipped = self._skipped, 0
-        tell = getattr(getattr(self.sampler, 'dataset', None), 'set_seed_and_epoch', None)
-        if tell is not None:
-            tell(getattr(self.sampler, 'seed', None) or 0, getattr(self.sampler, 'epoch', 0))
+        set_seed_and_epoch = getattr(getattr(self.sampler, 'dataset', None), 'set_seed_and_epoch', None)
+        if set_seed_and_epoch is not None:
+            set_seed_and_epoch(getattr(self.sampler, 'seed', None) or 0, getattr(self.sampler, 'epoch', 0))
         yield from islice(self.batches, skipped, None)

@@ -19,7 +19,7 @@ from ..video_readers import VideoReadError
 from ..video_readers.storage import read_error
 from .frame_keys import FRAME_KEYS, ITEM_KEYS, can_be_kept
 
-CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
+NUM_CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
 DECODERS = (
     'av',
     'decord',
@@ -32,23 +32,24 @@ DECODERS = (
     'mmcv-lite',
     'mmaction2',
 )
-_TOLD: set[Path] = set()  # folders with a cache of old, of which this process has told
+_WARNED: set[Path] = set()  # folders with an old cache that this process has already reported
 
 
 @TRANSFORMS.register_module()
 class CacheFrames(BaseTransform):
-    """Decode each video once, and read its frames from disk from then on.
+    """Decode each video once and read its frames from disk afterwards.
 
-    Wraps the transforms from opening a video to its last resizing, or to
-    ``FormatShape``; what is random comes after it. Frames lie in files with
-    checksums (:class:`FrameStore`), which any number of workers and processes may
-    share. A changed file, window or transform, or another version of this package
-    or of what decodes and resizes has another key, so that nothing outdated is
-    read; a file that is replaced in place by one of equal size and time is not
-    noticed. A damaged entry counts as missing. When the size limit is reached,
-    nothing is thrown away, since in an epoch all videos are as old: videos that
-    do not fit are decoded each time, and a warning says so. So it is where the
-    disk is full or cannot be written.
+    Wraps the transforms from opening a video to the last resize, or to ``FormatShape``. Random transforms
+    come after it. Frames are stored in files with checksums (:class:`FrameStore`), which any number of
+    workers and processes may share.
+
+    The key of an entry covers the file, the window, the transforms and the versions of this package and of
+    the decoders. A change to any of them gives a new key, so outdated frames are never read. One case is not
+    detected: a file overwritten with one of equal size and time. A damaged entry counts as missing.
+
+    When the cache reaches its size limit, it evicts nothing, because an epoch uses every video equally often.
+    Videos that do not fit are decoded each time, and a warning says so. The same happens if the disk is full
+    or read-only.
 
     Required Keys:
 
@@ -58,21 +59,34 @@ class CacheFrames(BaseTransform):
 
     Added Keys:
 
-    - imgs: as the transforms leave them, T frames uint8, a list of (H, W, 3) or one array
-    - of the other keys that the transforms add or change, those of ``FRAME_KEYS`` and ``keys``. All
-      others, captions and names above all, are as they were before, also when the video is decoded
+    - imgs: T uint8 frames as the transforms return them, a list of (H, W, 3) or one array
+    - the keys in ``FRAME_KEYS`` and ``keys`` that the transforms add or change. All other keys, such as
+      captions and names, keep their values, even when the video is decoded
 
     Args:
-        transforms (list[dict]): Configs of transforms, without anything random.
-        folder (str): Folder of the cache; made if needed.
-        max_gib (float): The most that the cache may take on disk, in GiB, by all
-            processes together.
-        keys (Sequence[str]): Further keys that say something of the frames, by
-            transforms of your own: plain values, tuples or numeric arrays.
+        transforms (list[dict]): Configs of deterministic transforms.
+        folder (str): Cache folder, created if needed.
+        max_gib (float): Maximum size of the cache on disk in GiB, over all processes.
+        keys (Sequence[str]): Additional keys that describe the frames, added by custom transforms. Their
+            values are plain values, tuples or numeric arrays.
 
     Raises:
-        ValueError: If ``max_gib`` is not positive, or ``keys`` has a key of the item, not of
+        ValueError: If ``max_gib`` is not positive, or ``keys`` contains a key that describes the item and not
             its frames.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import CacheFrames
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     sampling = dict(type='mmaction.SampleEvenly', num_frames=2)
+        ...     decode = dict(type='mmaction.DecodeVideo', sampling=sampling)
+        ...     cache = CacheFrames([decode], folder=f'{folder}/cache')
+        ...     results = [cache(dict(filename=f'{folder}/v.mp4')) for _ in range(2)]  # decoded, then read
+        >>> [(len(result['imgs']), result['imgs'][0].shape) for result in results]
+        [(2, (48, 64, 3)), (2, (48, 64, 3))]
     """
 
     def __init__(
@@ -87,16 +101,16 @@ class CacheFrames(BaseTransform):
         self.transforms = Compose(transforms)
         self.configs = json.dumps(transforms, sort_keys=True, default=str)
         self.folder, self.max_gib, self.keys = Path(folder), max_gib, FRAME_KEYS | set(keys)
-        self._store = FrameStore(self.folder, max_gib, warn)
-        self._unchecked, self._left_out = CHECKED, False
-        tell_of_lmdb(self.folder)
+        self._store = FrameStore(self.folder, max_gib, log_warning)
+        self._unchecked, self._left_out = NUM_CHECKED, False
+        warn_about_lmdb(self.folder)
 
     def transform(self, results: dict) -> dict | None:
-        """Read the video's frames, or decode and keep them.
+        """Read a video's frames from the cache, or decode and store them.
 
         Raises:
-            ValueError: If the transforms give other frames each time, or other than uint8.
-            VideoReadError: If the file cannot be looked at; and what the transforms raise.
+            ValueError: If the transforms return different frames each time, or frames that are not uint8.
+            VideoReadError: If the file cannot be accessed. Errors of the transforms pass through.
         """
         key = self._key(results)
         found = self._store.read(key)
@@ -115,11 +129,11 @@ class CacheFrames(BaseTransform):
         return dict(before, **added, imgs=results['imgs'])
 
     def _key(self, results: dict) -> str:
-        """Return 64 digits that change with the file, the window, the transforms and what decodes."""
+        """Hash the file, the window, the transforms and the decoder versions into 64 hexadecimal digits."""
         try:
             stat = os.stat(results['filename'])
         except OSError as error:
-            kind = type(read_error(error))  # whether it is the storage's fault or the file's
+            kind = type(read_error(error))  # of the storage or of the file
             raise kind(f'{results["filename"]} cannot be read; {error.strerror}') from error
         given = sorted((name, repr(results[name])) for name in results.keys() & (self.keys | {'modality'}))
         parts = (
@@ -145,12 +159,12 @@ class CacheFrames(BaseTransform):
             map(np.array_equal, results['imgs'], again['imgs'])
         ):
             raise ValueError(
-                f'{results["filename"]}: the transforms of CacheFrames give other frames each '
-                'time; what is random must come after it, and sampling must not be random'
+                f'{results["filename"]}: the transforms of CacheFrames return different frames each '
+                'time; move random transforms after it and use deterministic sampling'
             )
 
     def _frame_keys(self, before: dict, results: dict) -> dict:
-        """Select what the transforms said of the frames, and name, once, what else they said."""
+        """Select the added keys that describe frames, and log_warning once about the others."""
         changed = {
             name: value
             for name, value in results.items()
@@ -160,27 +174,27 @@ class CacheFrames(BaseTransform):
         others = sorted(name for name in changed.keys() - added.keys() if changed[name] is not None)
         if others and not self._left_out:
             self._left_out = True
-            warn(
-                f'the transforms of CacheFrames also add or change {", ".join(others)}, which a cache of '
-                'frames does not give: it stays as it was before. Do that after CacheFrames, or name in its '
-                'argument keys what says something of the frames alone'
+            log_warning(
+                f'the transforms of CacheFrames also add or change {", ".join(others)}, which are not '
+                'cached and keep their previous values. Move these transforms after CacheFrames, or list the '
+                'keys in its argument keys if they describe the frames alone'
             )
         return added
 
     def _keep(self, key: str, before: dict, added: dict, imgs: Sequence) -> None:
-        if len({np.shape(img) for img in imgs}) > 1:  # no resizing, and a video whose size changes
+        if len({np.shape(img) for img in imgs}) > 1:  # no resize, and the frame size changes within the video
             return
         frames = np.asarray(imgs)
         if frames.dtype != np.uint8:
             raise ValueError(
-                f'CacheFrames keeps uint8 frames, its transforms give {frames.dtype}: leave '
-                'normalizing to the model'
+                f'CacheFrames expects uint8 frames, its transforms return {frames.dtype}: leave '
+                'normalization to the model'
             )
         try:
             unchanged = self._key(before) == key
         except VideoReadError:
             return
-        if unchanged:  # else it may have been decoded while it was being written
+        if unchanged:  # otherwise the file may have changed while it was decoded
             self._store.write(key, {**added, 'as list': isinstance(imgs, list)}, frames)
 
     def __repr__(self) -> str:
@@ -191,7 +205,7 @@ class CacheFrames(BaseTransform):
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of what decodes and resizes, as far as it is installed."""
+    """Return the versions of the installed packages that decode and resize."""
     found = {}
     for name in DECODERS:
         try:
@@ -201,16 +215,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def tell_of_lmdb(folder: Path) -> None:
-    """Say, once, that a cache of an earlier version lies in a folder and can be deleted."""
-    if folder not in _TOLD and (folder / 'data.mdb').is_file():
-        _TOLD.add(folder)
-        warn(
+def warn_about_lmdb(folder: Path) -> None:
+    """Warn once if a folder holds a cache of an earlier version, which can be deleted."""
+    if folder not in _WARNED and (folder / 'data.mdb').is_file():
+        _WARNED.add(folder)
+        log_warning(
             f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
-            'longer read, nor counted for max_gib: they can be deleted'
+            'longer read and does not count towards max_gib: they can be deleted'
         )
 
 
-def warn(message: str) -> None:
-    """Write a warning to the log."""
+def log_warning(message: str) -> None:
+    """Log a warning."""
     print_log(message, logger='current', level=logging.WARNING)

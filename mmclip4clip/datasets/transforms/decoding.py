@@ -24,12 +24,11 @@ from .time_window import TimeWindow, UnsuitableVideoError
 
 @TRANSFORMS.register_module()
 class DecodeVideo(BaseTransform):
-    """Open a video, sample frames and decode them, with another backend where one fails.
+    """Open a video, sample frames and decode them, and try the next backend if one fails.
 
-    Stands for ``DecordInit``, the samplers and ``DecordDecode`` of mmaction2. A
-    time window (``start``, ``end``) always holds. Indices past what really
-    decodes become the last frame that does; a window of which nothing decodes
-    counts as a video that cannot be read.
+    Replaces ``DecordInit``, the samplers and ``DecordDecode`` of mmaction2. A time window (``start``,
+    ``end``) is always applied. An index past the last decodable frame becomes that frame. A window without
+    any decodable frame counts as an unreadable video.
 
     Required Keys:
 
@@ -40,32 +39,43 @@ class DecodeVideo(BaseTransform):
 
     - imgs (list[np.ndarray]): RGB, uint8, (H, W, 3) each
     - img_shape, original_shape (tuple[int, int])
-    - total_frames (int), start_index (int), avg_fps (float), frame_inds (np.ndarray) and what
-      else the samplers add
+    - total_frames (int), start_index (int), avg_fps (float), frame_inds (np.ndarray) and
+      other keys that the samplers add
     - frame_times (np.ndarray, seconds, (total_frames,)): only if the frame rate varies
-    - backend (str): the one that read the video
-    - clamped_frames (int): sampled frames that the video turned out not to have
-    - reported_frames (int): frames that the container promises
+    - backend (str): the backend that read the video
+    - clamped_frames (int): sampled frames past the end of the decodable video
+    - reported_frames (int): number of frames according to the container
 
     Args:
-        sampling (dict | BaseTransform | list): Sampler or samplers, mmaction2's or ours.
-        backends (Sequence[str]): Of ``'decord'``, ``'pyav'`` and ``'opencv'``, in the
-            order in which they are tried. PyAV is the quickest, and needs no detour where
-            decord would seek to a wrong frame.
-        time_limit (float, optional): Seconds of CPU time that each backend has for a video;
-            it reads in a child process and is killed. By the clock, all backends together may
-            do nothing for as many seconds, which ends those that hang, and each may take
-            ten times as many, or 10 minutes, so that a loaded machine refuses no video. None is no limit,
-            and no child.
+        sampling (dict | BaseTransform | list): Sampler or samplers, of mmaction2 or of this package.
+        backends (Sequence[str]): Some of ``'decord'``, ``'pyav'`` and ``'opencv'``, in the order in which
+            they are tried. PyAV is the fastest. It also seeks correctly where decord would return a wrong
+            frame.
+        time_limit (float, optional): CPU seconds per video and backend. The backend reads in a separate
+            process, which is killed when the limit is exceeded. In wall-clock time, all backends together
+            may be idle for the same number of seconds, which stops a backend that hangs. Each may take ten
+            times as long, or 10 minutes if that is more, so a loaded machine does not reject videos. None
+            disables the limit and the separate process.
         min_frames (int): A video with fewer frames counts as unreadable.
-        max_bytes (int, optional): The most bytes that the frames taken from a video may have,
-            copies included; at their peak they are in memory three times. The child may
-            take twice as many, and 1 GiB for its decoder. None is no limit, with
-            ``time_limit=None`` only.
+        max_bytes (int, optional): Maximum size of the frames of one video in bytes, copies included. The
+            peak memory use is three times this size. The separate process may use twice this size, plus
+            1 GiB for its decoder. None disables the limit and requires ``time_limit=None``.
 
     Raises:
         ValueError: If an argument is out of range.
         ImportError: If the package of a backend is missing.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import DecodeVideo, SampleEvenly
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> decode = DecodeVideo(SampleEvenly(num_frames=3), time_limit=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((9, 48, 64, 3), np.uint8))
+        ...     results = decode(dict(filename=f'{folder}/v.mp4'))
+        >>> results['frame_inds'].tolist(), results['imgs'][0].shape, results['backend']
+        ([0, 4, 8], (48, 64, 3), 'pyav')
     """
 
     def __init__(
@@ -100,14 +110,14 @@ class DecodeVideo(BaseTransform):
             self._process = ReaderProcess(max_bytes)
 
     def transform(self, results: dict) -> dict:
-        """Read one video.
+        """Decode the sampled frames of one video.
 
         Raises:
-            VideoUnavailableError: If the storage does not give the file now, or a backend did
-                nothing for too long: the video may be sound.
-            NoVideoError: If a backend finds that the file holds no video.
-            VideoReadError: If no backend can read it; with what each of them said.
-            RuntimeError: If a sampler fails for another reason than an :class:`UnsuitableVideoError`.
+            VideoUnavailableError: If the storage does not return the file now, or a backend was idle for too
+                long. The video may be intact.
+            NoVideoError: If a backend finds that the file contains no video.
+            VideoReadError: If no backend can read it. The message lists the error of each backend.
+            RuntimeError: If a sampler raises another error than :class:`UnsuitableVideoError`.
         """
         errors, filename = {}, results['filename']
         for backend in self.backends:
@@ -117,9 +127,9 @@ class DecodeVideo(BaseTransform):
             except VideoReadError as error:
                 errors[backend] = error
                 if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
-                    break  # to another backend, half a file that the storage gives may look whole
+                    break  # another backend could take a partly readable file for a complete one
         said = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
-        raise kind_of([*errors.values()])(f'{filename} cannot be read; {said}')
+        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {said}')
 
     def _open(self, backend: str, filename: str) -> VideoReader:
         if self._process is None or self.time_limit is None:
@@ -139,7 +149,7 @@ class DecodeVideo(BaseTransform):
             results = self.sampling(results)
         except UnsuitableVideoError as error:
             raise VideoReadError(str(error)) from error
-        except Exception as error:  # no fault of the video, which must not be replaced for it
+        except Exception as error:  # not caused by the video, so it must not be replaced
             raise RuntimeError(
                 f'sampling the frames of {results["filename"]} failed; {describe(error)}'
             ) from error
@@ -147,14 +157,14 @@ class DecodeVideo(BaseTransform):
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted.tolist())
         check_sides(*frames[0].shape[1::-1])
-        if reader.num_frames <= results['start_index']:  # its last frame is of before the window
+        if reader.num_frames <= results['start_index']:  # its last frame precedes the window
             raise VideoReadError(
                 f'the window starts at frame {results["start_index"]}, but only '
                 f'{reader.num_frames} frames decode'
             )
         frames_size = sum(frames[place].nbytes for place in places)
         check_bytes(frames_size, frames[0].shape, self.max_bytes)  # copies are made here
-        results['imgs'] = imgs = separate([frames[place] for place in places])
+        results['imgs'] = imgs = copy_repeated_frames([frames[place] for place in places])
         results['img_shape'] = results['original_shape'] = imgs[0].shape[:2]
         results['frame_inds'] = np.minimum(sampled, reader.num_frames - 1).astype(np.int32)
         results['clamped_frames'] = int((sampled >= reader.num_frames).sum())
@@ -167,20 +177,20 @@ class DecodeVideo(BaseTransform):
         )
 
 
-def kind_of(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
-    """Return the class of errors that says most of what several backends found.
+def combined_error_class(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
+    """Return the most informative class among the errors of several backends.
 
-    If one of them was refused by the storage or stalled, nothing is known of the video.
+    If the storage failed or a backend stalled, the state of the video is unknown.
     """
     if any(isinstance(error, VideoUnavailableError) for error in errors):
         return VideoUnavailableError
     return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
 
 
-def separate(frames: list[np.ndarray]) -> list[np.ndarray]:
-    """Copy a frame that comes again: later transforms may change frames in place."""
-    seen, own = set(), []
+def copy_repeated_frames(frames: list[np.ndarray]) -> list[np.ndarray]:
+    """Copy repeated frames, because later transforms may change frames in place."""
+    seen, copies = set(), []
     for frame in frames:
-        own.append(frame.copy() if id(frame) in seen else frame)
+        copies.append(frame.copy() if id(frame) in seen else frame)
         seen.add(id(frame))
-    return own
+    return copies

@@ -11,25 +11,35 @@ KEYS = ('video_key', 'group_key')
 
 @TRANSFORMS.register_module()
 class PackVideoCaptions(BaseTransform):
-    """Pack frames and tokens for the model, and what identifies the video beside them.
+    """Pack frames, tokens and the identity of the video for the model.
 
     Required Keys:
 
-    - imgs (np.ndarray, uint8, (T, 3, H, W)), as ``FormatShape('NCHW')`` leaves them
+    - imgs (np.ndarray, uint8, (T, 3, H, W)), as ``FormatShape('NCHW')`` returns them
     - tokens (np.ndarray, int64, (N, L))
     - text_mask (np.ndarray, int64, (N, L))
-    - caption_tokens and caption_mask, likewise, if :class:`TokenizeTargets` added them
+    - caption_tokens and caption_mask (np.ndarray, int64, (N, L)), if :class:`TokenizeTargets` added them
     - every key of ``meta_keys`` that the video has
 
     Added Keys:
 
-    - inputs (dict): ``imgs`` as a tensor, tokens and masks as they are: a small array reaches the main
-      process in less time than a tensor's shared memory
+    - inputs (dict): ``imgs`` as a tensor, tokens and masks as arrays. A small array reaches the main process
+      faster than a tensor in shared memory
     - data_samples (ActionDataSample): The meta keys
 
     Args:
-        meta_keys (Sequence[str]): What to keep of the annotation, beside what tells videos and
-            groups apart, ``video_key`` and ``group_key``.
+        meta_keys (Sequence[str]): Annotation keys to keep. ``video_key`` and ``group_key``, which identify
+            videos and groups, are always kept.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import PackVideoCaptions
+        >>> tokens = np.array([[49406, 320, 2368, 49407]])
+        >>> frames = np.zeros((2, 3, 64, 64), np.uint8)
+        >>> results = dict(imgs=frames, tokens=tokens, text_mask=np.ones_like(tokens), video_id='v')
+        >>> packed = PackVideoCaptions(meta_keys=['video_id'])(results)
+        >>> packed['inputs']['imgs'].shape, packed['data_samples'].video_id
+        (torch.Size([2, 3, 64, 64]), 'v')
     """
 
     def __init__(
@@ -41,22 +51,22 @@ class PackVideoCaptions(BaseTransform):
         """Pack one video.
 
         Raises:
-            ValueError: If the frames are not (T, 3, H, W) uint8, or more or fewer than were sampled, as
-                after mmaction2's ``ThreeCrop``.
+            ValueError: If the frames are not (T, 3, H, W) uint8, or if their number differs from the number
+                of sampled frames, as after mmaction2's ``ThreeCrop``.
         """
         imgs = torch.as_tensor(np.ascontiguousarray(results['imgs']))
         if imgs.ndim != 4 or imgs.shape[1] != 3 or imgs.dtype != torch.uint8:
             raise ValueError(
                 f'{results.get("filename")}: expected imgs of (T, 3, H, W) uint8, got '
                 f'{tuple(imgs.shape)} {imgs.dtype}; end the pipeline with '
-                "dict(type='FormatShape', input_format='NCHW') and leave normalising to the model"
+                "dict(type='FormatShape', input_format='NCHW') and leave normalization to the model"
             )
         clip_len, num_clips = results.get('clip_len', len(imgs)), results.get('num_clips', 1)
         if len(imgs) != clip_len * num_clips:
             raise ValueError(
                 f'{results.get("filename")}: expected {clip_len * num_clips} frames ({clip_len=}, '
-                f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would be taken for frames; '
-                'leave out ThreeCrop, TenCrop and the like'
+                f'{num_clips=}), got {len(imgs)} imgs: several crops of a frame would count as frames; '
+                'remove ThreeCrop, TenCrop and the like'
             )
         sample = ActionDataSample()
         sample.set_metainfo({key: results[key] for key in (*self.meta_keys, *KEYS) if key in results})

@@ -5,20 +5,21 @@ from PIL import Image
 
 from ..video_readers import VideoReadError
 
-LONGEST = 100  # times the shorter side; a header can claim any shape, and enlarging it takes memory
+MAX_ASPECT_RATIO = 100  # a header can claim any shape, and enlarging the frame takes memory
 
 
 @TRANSFORMS.register_module()
 class ResizeCenterCrop(BaseTransform):
-    """Resize the short side and crop the center, to the very pixels that CLIP and CLIP4Clip see.
+    """Resize the short side and crop the center, with exactly the pixels of CLIP and CLIP4Clip.
 
-    The same as torchvision's ``Resize(size, BICUBIC)`` and ``CenterCrop(size)`` on PIL images, bit for
-    bit: PIL's anti-aliased bicubic, the long side truncated (mmcv rounds it), and a crop that begins
-    at half the rest, rounded to even (mmcv rounds it down).
+    Bit-identical to torchvision's ``Resize(size, BICUBIC)`` and ``CenterCrop(size)`` on PIL images: PIL's
+    anti-aliased bicubic filter, a truncated long side (mmcv rounds it), and a crop offset of half the margin,
+    rounded half to even (mmcv rounds it down).
 
     Required Keys:
 
-    - imgs (list[np.ndarray] or np.ndarray): T frames (H, W, 3) uint8, that is before ``FormatShape``
+    - imgs (list[np.ndarray] or np.ndarray): T frames (H, W, 3) uint8, so this transform precedes
+      ``FormatShape``
 
     Modified Keys:
 
@@ -26,10 +27,17 @@ class ResizeCenterCrop(BaseTransform):
     - img_shape (tuple[int, int])
 
     Args:
-        size (int): Pixels of the short side and of both sides of the crop.
+        size (int): Length of the short side and of both sides of the crop, in pixels.
 
     Raises:
         ValueError: If ``size`` is not a positive integer.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import ResizeCenterCrop
+        >>> results = ResizeCenterCrop(size=32)(dict(imgs=[np.zeros((48, 64, 3), np.uint8)]))
+        >>> results['imgs'][0].shape
+        (32, 32, 3)
     """
 
     def __init__(self, size: int = 224) -> None:
@@ -41,7 +49,7 @@ class ResizeCenterCrop(BaseTransform):
         """Resize and crop all frames of a clip.
 
         Raises:
-            VideoReadError: If a frame is more than 100 times as long as wide.
+            VideoReadError: If one side of a frame is more than 100 times as long as the other.
             ValueError: If a frame is not (H, W, 3) uint8.
         """
         results['imgs'] = [self._resize(frame, results.get('filename')) for frame in results['imgs']]
@@ -55,9 +63,11 @@ class ResizeCenterCrop(BaseTransform):
                 f'{frame.dtype}; ResizeCenterCrop comes before FormatShape'
             )
         height, width = frame.shape[:2]
-        check_sides(width, height, f'{filename} cannot be read; ')  # of other decoders than DecodeVideo
+        check_sides(
+            width, height, f'{filename} cannot be read; '
+        )  # other decoders than DecodeVideo do not check this
         width, height = resized_size(width, height, self.size)
-        left, top = (round((side - self.size) / 2) for side in (width, height))  # halves to even
+        left, top = (round((side - self.size) / 2) for side in (width, height))  # rounds half to even
         picture = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
         return np.array(picture.crop((left, top, left + self.size, top + self.size)))
 
@@ -66,24 +76,25 @@ class ResizeCenterCrop(BaseTransform):
 
 
 def check_sides(width: int, height: int, start: str = '') -> None:
-    """Refuse frames that a resize by their short side would make very large.
+    """Reject frames that become very large when their short side is resized.
 
     Args:
-        width (int): Pixels.
-        height (int): Likewise.
-        start (str): What the message begins with.
+        width (int): Width in pixels.
+        height (int): Height in pixels.
+        start (str): Start of the error message.
 
     Raises:
         VideoReadError: If one side is more than 100 times the other.
     """
-    if not 0 < max(width, height) <= LONGEST * min(width, height):
+    if not 0 < max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
         raise VideoReadError(
-            f'{start}its frames have {width} x {height} pixels, one side more than {LONGEST} times the other'
+            f'{start}its frames have {width} x {height} pixels, one side more than '
+            f'{MAX_ASPECT_RATIO} times the other'
         )
 
 
 def resized_size(width: int, height: int, size: int) -> tuple[int, int]:
-    """Return width and height after a resize to a short side, by torchvision's rule."""
+    """Return width and height after the short side is resized to ``size``, by torchvision's rule."""
     short, long = min(width, height), max(width, height)
     long = int(size * long / short)
     return (size, long) if width <= height else (long, size)

@@ -2,30 +2,30 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from .time_window import UnsuitableVideoError, reference_rate, when_shown
+from .time_window import UnsuitableVideoError, presentation_times, reference_rate
 
 
-def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
-    """Find which frames are on show at second 0, 1 / fps, 2 / fps ... before the end.
+def frames_at_rate(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
+    """Find the frames shown at seconds 0, 1 / fps, 2 / fps, ... before the end.
 
-    Looks for the first such moment of each frame, not for the frame of each
-    moment: a damaged time stamp can make the moments billions, but not the frames.
+    Searches the first sampling time of each frame, not the frame of each sampling time: a damaged time stamp
+    can lead to billions of sampling times, but not of frames.
 
     Args:
-        times (np.ndarray): Seconds at which the frames appear, the first at 0, rising, (T,).
-        duration (float): When the last one disappears, in seconds.
-        fps (float): Moments a second.
+        times (np.ndarray): Seconds at which the frames appear, increasing, the first at 0, (T,).
+        duration (float): End of the last frame in seconds.
+        fps (float): Sampling times per second.
 
     Returns:
-        np.ndarray: Numbers of frames, rising, at least one, (<= T,).
+        np.ndarray: Increasing frame indices, at least one, (<= T,).
     """
 
     def moment(number: np.ndarray) -> np.ndarray:
-        # 1e-6: so that second 1 of 25 frames a second is frame 25 and not 24 by rounding.
+        # 1e-6: at 25 frames per second, second 1 is frame 25, and rounding must not make it 24.
         return number / fps + 1e-6
 
     count = max(1, np.ceil(duration * fps - 1e-6))
-    first = np.maximum(0, np.ceil((times - 1e-6) * fps))  # the first moment of each frame, up to rounding
+    first = np.maximum(0, np.ceil((times - 1e-6) * fps))  # first sampling time of each frame, up to rounding
     first -= (first > 0) & (moment(first - 1) >= times)
     first += moment(first) < times
     until = np.minimum(np.append(first[1:], count), count)
@@ -33,10 +33,10 @@ def shown_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
 
 
 def check_rate(fps: float, name: str = 'fps') -> None:
-    """Refuse a rate that is no positive number.
+    """Check that a rate is positive and finite.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not.
     """
     if not 0 < fps < np.inf:
         raise ValueError(f'{name} must be positive and finite, got {fps}')
@@ -44,18 +44,17 @@ def check_rate(fps: float, name: str = 'fps') -> None:
 
 @TRANSFORMS.register_module()
 class SampleAtRate(BaseTransform):
-    """Sample frames at a fixed rate, and cut what is too long.
+    """Sample frames at a fixed rate, up to a maximum number.
 
-    CLIP4Clip's sampling (arXiv:2104.08860, section 4.1): one frame a second, at
-    most ``max_frames``. A video with fewer frames stays shorter; the batch pads
-    it with a mask.
+    This is CLIP4Clip's sampling (arXiv:2104.08860, section 4.1): one frame per second, at most
+    ``max_frames``. A video with fewer frames stays shorter, and the batch pads and masks it.
 
     Required Keys:
 
     - total_frames (int)
     - start_index (int)
     - avg_fps (float, frames per second)
-    - frame_times (np.ndarray, seconds, optional): of the whole video, where its rate varies
+    - frame_times (np.ndarray, seconds, optional): times of the whole video, if its frame rate varies
 
     Added Keys:
 
@@ -65,16 +64,24 @@ class SampleAtRate(BaseTransform):
     - num_clips (int)
 
     Args:
-        fps (float): Frames to take a second. A slower video gives each frame once.
-        max_frames (int): The most frames to keep.
-        cut (str): Which to keep: the first (``'head'``), the last (``'tail'``),
-            or evenly spaced ones, first and last included (``'uniform'``).
-        reference_times (bool): Whether to find seconds as the reference does, by the integer
-            part of the frame rate: its frames are up to 12 earlier in the clips that we looked at.
-            ``fps`` must be a whole number then. Time windows include their end second.
+        fps (float): Frames to take per second. From a slower video, each frame is taken once.
+        max_frames (int): Maximum number of frames to keep.
+        cut (str): Frames to keep: the first (``'head'``), the last (``'tail'``), or evenly spaced ones that
+            include the first and the last (``'uniform'``).
+        reference_times (bool): Whether to locate seconds by the integer part of the frame rate, as the
+            reference does. In the clips that we looked at, its frames are up to 12 frames earlier. Requires
+            an integer ``fps``. Time windows include their end second.
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Examples:
+        >>> from mmclip4clip.datasets import SampleAtRate
+        >>> video = dict(total_frames=100, start_index=0, avg_fps=25.0)  # 4 seconds
+        >>> SampleAtRate(fps=1, max_frames=12)(dict(video))['frame_inds'].tolist()
+        [0, 25, 50, 75]
+        >>> SampleAtRate(fps=1, max_frames=2, cut='tail')(dict(video))['frame_inds'].tolist()
+        [50, 75]
     """
 
     def __init__(
@@ -91,7 +98,7 @@ class SampleAtRate(BaseTransform):
         self.reference_times = reference_times
 
     def transform(self, results: dict) -> dict:
-        """Choose the frames of one video.
+        """Choose the frame indices of one video.
 
         Raises:
             UnsuitableVideoError: If the video reports no frames or no frame rate.
@@ -103,9 +110,9 @@ class SampleAtRate(BaseTransform):
                 f'{total} frames at {video_fps} frames per second'
             )
         inds = (
-            self._as_the_reference(results)
+            self._like_reference(results)
             if self.reference_times
-            else shown_frames(*when_shown(results), self.fps)
+            else frames_at_rate(*presentation_times(results), self.fps)
         )
         if len(inds) > self.max_frames:
             if self.cut == 'head':
@@ -120,16 +127,16 @@ class SampleAtRate(BaseTransform):
         results['num_clips'] = 1
         return results
 
-    def _as_the_reference(self, results: dict) -> np.ndarray:
-        """Take the first ``fps`` of evenly spaced frames in each second of its integer rate."""
+    def _like_reference(self, results: dict) -> np.ndarray:
+        """Take the first ``fps`` evenly spaced frames of each second, by the integer frame rate."""
         rate, wanted = reference_rate(results), int(self.fps)
         if wanted > rate:
             raise UnsuitableVideoError(
                 f'{results.get("filename")}: with reference_times=True a video of {rate} frames '
-                f'per second gives no {wanted} a second'
+                f'per second has fewer than {wanted} per second'
             )
         inds = np.arange(results['total_frames'])
-        within = inds % rate  # place in its second
+        within = inds % rate  # position within its second
         interval = rate // wanted
         return inds[(within % interval == 0) & (within < wanted * interval)]
 
@@ -142,7 +149,7 @@ class SampleAtRate(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SampleEvenly(BaseTransform):
-    """Sample the first frame, the last one and evenly spaced ones between, whatever the rate.
+    """Sample evenly spaced frames, including the first and the last, at any frame rate.
 
     Required Keys:
 
@@ -157,10 +164,15 @@ class SampleEvenly(BaseTransform):
     - num_clips (int)
 
     Args:
-        num_frames (int): Frames to take. A video with fewer gives some of them again.
+        num_frames (int): Number of frames. Frames of a shorter video are repeated.
 
     Raises:
-        ValueError: If that is less than 1.
+        ValueError: If ``num_frames`` is less than 1.
+
+    Examples:
+        >>> from mmclip4clip.datasets import SampleEvenly
+        >>> SampleEvenly(num_frames=3)(dict(total_frames=9, start_index=0))['frame_inds'].tolist()
+        [0, 4, 8]
     """
 
     def __init__(self, num_frames: int = 12) -> None:
@@ -169,7 +181,7 @@ class SampleEvenly(BaseTransform):
         self.num_frames = num_frames
 
     def transform(self, results: dict) -> dict:
-        """Choose the frames of one video."""
+        """Choose the frame indices of one video."""
         first = results['start_index']
         inds = np.linspace(first, first + results['total_frames'] - 1, self.num_frames)
         results['frame_inds'] = inds.round().astype(np.int32)

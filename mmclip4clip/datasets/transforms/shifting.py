@@ -5,25 +5,32 @@ from mmcv.transforms import BaseTransform
 
 @TRANSFORMS.register_module()
 class RandomShift(BaseTransform):
-    """Move a clip by a few pixels in training: what leaves the picture is lost, reflections come in.
+    """Shift a training clip by a few random pixels and fill the border by reflection.
 
-    All frames move alike, so that motion and size stay what they are. Elsewhere on CLIP's grid of
-    patches, the same thing gives a small model other patches to learn from.
+    All frames shift alike, so motion and size do not change. The shift moves objects on CLIP's patch grid,
+    which gives a small model more varied patches to learn from.
 
     Required Keys:
 
-    - imgs (list[np.ndarray] or np.ndarray, (T, H, W, 3)), that is before ``FormatShape``
+    - imgs (list[np.ndarray] or np.ndarray, (T, H, W, 3)), so this transform precedes ``FormatShape``
 
     Modified Keys:
 
     - imgs
 
     Args:
-        pixels (int): The most pixels that a clip moves by, to each side. Drawn evenly, for x and y apart,
-            from numpy's random numbers, which every worker has of its own.
+        pixels (int): Maximum shift in pixels, in each direction. The shifts in x and y are drawn
+            independently and uniformly from numpy's global generator, which differs between workers.
 
     Raises:
-        ValueError: If ``pixels`` is not a natural number.
+        ValueError: If ``pixels`` is not an integer from 0 up.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets import RandomShift
+        >>> results = RandomShift(pixels=4)(dict(imgs=[np.zeros((64, 64, 3), np.uint8)] * 2))
+        >>> [img.shape for img in results['imgs']]
+        [(64, 64, 3), (64, 64, 3)]
     """
 
     def __init__(self, pixels: int) -> None:
@@ -32,7 +39,7 @@ class RandomShift(BaseTransform):
         self.pixels = pixels
 
     def transform(self, results: dict) -> dict:
-        """Move one clip.
+        """Shift one clip.
 
         Raises:
             ValueError: If the frames are not (T, H, W, 3), or not larger than ``pixels``.
@@ -41,7 +48,7 @@ class RandomShift(BaseTransform):
         if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] != 3 or min(shapes[0][:2]) <= self.pixels:
             raise ValueError(
                 f'{results.get("filename")}: expected imgs of (T, H, W, 3), all of one size, '
-                f'with more than pixels={self.pixels} a side, got frames of {shapes}; '
+                f'with sides of more than pixels={self.pixels}, got frames of {shapes}; '
                 'RandomShift comes before FormatShape'
             )
         height, width = shapes[0][:2]

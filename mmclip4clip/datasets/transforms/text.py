@@ -8,11 +8,11 @@ from ...tokenizers.loading import load_decoder_tokenizer, load_tokenizer
 
 @TRANSFORMS.register_module()
 class TokenizeCaptions(BaseTransform):
-    """Turn captions into CLIP's tokens: start, words, end.
+    """Tokenize captions for CLIP, with start and end tokens.
 
-    Captions are cleaned as in CLIP's training, see :func:`clean_caption`; the ids are CLIP's own.
-    A caption that is too long loses words before the end token, never the end
-    token itself. Captions are padded to the longest of their video only.
+    Captions are cleaned as in CLIP's training, see :func:`clean_caption`, and get CLIP's token ids. A caption
+    that is too long is truncated before the end token, which is always kept. Captions are padded to the
+    longest caption of their video.
 
     Required Keys:
 
@@ -20,16 +20,27 @@ class TokenizeCaptions(BaseTransform):
 
     Added Keys:
 
-    - tokens (np.ndarray, int64, (N, L)): Padded with 0.
+    - tokens (np.ndarray, int64, (N, L)): Token ids, padded with 0.
     - text_mask (np.ndarray, int64, (N, L)): 1 for real tokens.
 
     Args:
         tokenizer (str): Name on the Hugging Face hub, or a local folder.
-        max_words (int): The most tokens of a caption, start and end included.
+        max_words (int): Maximum number of tokens per caption, including start and end.
 
     Raises:
         ValueError: If ``max_words`` leaves no room for a word.
         OSError: If the tokenizer cannot be loaded.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.datasets import TokenizeCaptions
+        >>> from mmclip4clip.tokenizers.loading import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = train_tokenizer(['a red circle', 'a blue square'], folder)
+        ...     tokenize = TokenizeCaptions(folder, max_words=5)
+        >>> results = tokenize(dict(captions=['a red circle', 'a square']))
+        >>> results['text_mask'].tolist()
+        [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
     """
 
     def __init__(self, tokenizer: str = 'openai/clip-vit-base-patch32', max_words: int = 32) -> None:
@@ -49,11 +60,11 @@ class TokenizeCaptions(BaseTransform):
 
 @TRANSFORMS.register_module()
 class TokenizeTargets(BaseTransform):
-    """Turn captions into the tokens that a caption decoder with a tokenizer of its own learns to write.
+    """Tokenize the target captions of a decoder whose tokenizer is not CLIP's.
 
-    Beside :class:`TokenizeCaptions`, whose tokens CLIP reads and which a decoder with CLIP's
-    vocabulary also writes. Captions are cleaned alike. The start and end of a caption are bos and eos of
-    the tokenizer, else cls and sep, whether or not it adds them itself.
+    Use it beside :class:`TokenizeCaptions`, which provides the input of CLIP and the targets of a decoder
+    with CLIP's vocabulary. Captions are cleaned in the same way. The start and end tokens are the
+    tokenizer's bos and eos, or cls and sep if it has none, whether or not the tokenizer adds them by default.
 
     Required Keys:
 
@@ -61,16 +72,27 @@ class TokenizeTargets(BaseTransform):
 
     Added Keys:
 
-    - caption_tokens (np.ndarray, int64, (N, L)): Padded with 0.
+    - caption_tokens (np.ndarray, int64, (N, L)): Token ids, padded with 0.
     - caption_mask (np.ndarray, int64, (N, L)): 1 for real tokens.
 
     Args:
-        tokenizer (str): That of the model's ``tokenizer``: name on the Hugging Face hub, or a local folder.
-        max_words (int): The most tokens of a caption, start and end included.
+        tokenizer (str): The same as the model's ``tokenizer``: a name on the Hugging Face hub, or a local
+            folder.
+        max_words (int): Maximum number of tokens per caption, including start and end.
 
     Raises:
-        ValueError: If ``max_words`` leaves no room for a word, or captions could not start or end.
+        ValueError: If ``max_words`` leaves no room for a word, or the tokenizer has no start or end token.
         OSError: If the tokenizer cannot be loaded.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.datasets import TokenizeTargets
+        >>> from mmclip4clip.tokenizers.loading import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = train_tokenizer(['a red circle', 'a blue square'], folder)
+        ...     tokenize = TokenizeTargets(folder, max_words=5)
+        >>> tokenize(dict(captions=['a square']))['caption_tokens'].shape
+        (1, 4)
     """
 
     def __init__(self, tokenizer: str, max_words: int = 32) -> None:
@@ -94,7 +116,7 @@ def _check_max_words(max_words: int) -> None:
 
 
 def _pad(encoded: list[list[int]], tokens_key: str, mask_key: str) -> dict[str, np.ndarray]:
-    """Pad the ids of N captions with 0 to the longest, (N, L), and tell by a mask (N, L) what is real."""
+    """Pad the ids of N captions with 0 to (N, L), and return them with a mask (N, L) of the real tokens."""
     lengths = np.array([len(ids) for ids in encoded])
     mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
     tokens = np.zeros_like(mask)

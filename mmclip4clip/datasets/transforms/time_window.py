@@ -4,23 +4,23 @@ from mmcv.transforms import BaseTransform
 
 
 class UnsuitableVideoError(ValueError):
-    """A video from which a sampler cannot take what it should, such as a window after its end.
+    """A video that a sampler cannot use, for example because its window begins after its end.
 
-    :class:`DecodeVideo` counts the video as one that cannot be read. Any other error of a sampler is the
-    sampler's own fault, and ends the run.
+    :class:`DecodeVideo` counts such a video as unreadable. Any other error in a sampler is a bug of the
+    sampler and ends the run.
     """
 
 
-def when_shown(results: dict) -> tuple[np.ndarray, float]:
-    """Find when each frame of a video, or of its window, is shown.
+def presentation_times(results: dict) -> tuple[np.ndarray, float]:
+    """Return the presentation time of each frame of a video or of its window.
 
     Args:
-        results (dict): With ``total_frames``, ``start_index``, ``avg_fps`` and,
-            where the rate varies, the ``frame_times`` of the whole video.
+        results (dict): With ``total_frames``, ``start_index``, ``avg_fps`` and, if the rate varies, the
+            ``frame_times`` of the whole video.
 
     Returns:
-        tuple[np.ndarray, float]: Seconds from the first frame on, (total_frames,),
-        and the duration, where the last frame stays as long as the one before.
+        tuple[np.ndarray, float]: Seconds since the first frame, (total_frames,), and the duration in seconds.
+        The last frame is assumed to last as long as the one before it.
     """
     total, first, fps = results['total_frames'], results['start_index'], results['avg_fps']
     if results.get('frame_times') is None:
@@ -31,14 +31,15 @@ def when_shown(results: dict) -> tuple[np.ndarray, float]:
 
 
 def reference_rate(results: dict) -> int:
-    """Return the frame rate that the reference reckons with: without what comes after the point.
+    """Return the frame rate that the reference assumes: the integer part of the real one.
 
-    Second k is frame k * 29 of a clip of 29.97 frames a second, half a second early after 16 seconds.
+    At 29.97 frames per second it takes frame k * 29 for second k, which is half a second early after 16
+    seconds.
 
     Raises:
-        UnsuitableVideoError: If the rate is below 1: the reference cannot read such a video.
+        UnsuitableVideoError: If the rate is below 1, because the reference cannot read such a video.
     """
-    # 1e-6: a rate that was computed from times may come out just below a whole number.
+    # 1e-6: a rate computed from times may be just below an integer.
     fps = int(results['avg_fps'] + 1e-6)
     if fps < 1:
         raise UnsuitableVideoError(
@@ -50,38 +51,43 @@ def reference_rate(results: dict) -> int:
 
 @TRANSFORMS.register_module()
 class TimeWindow(BaseTransform):
-    """Narrow a video to the seconds that its annotation names.
+    """Restrict a video to the time window of its annotation.
 
-    Stands before any sampler, ours or mmaction2's: the sampler then sees the
-    window as if it were the whole video. ``DecodeVideo`` applies it by itself;
-    after ``DecordInit`` it must be named. Without ``start`` and ``end`` it
-    changes nothing.
+    Place it before the sampler, of this package or of mmaction2, which then treats the window as the whole
+    video. ``DecodeVideo`` applies it automatically. After ``DecordInit``, add it to the pipeline. Without
+    ``start`` and ``end`` it changes nothing.
 
     Required Keys:
 
     - total_frames (int)
     - start_index (int)
-    - avg_fps (float, frames per second; with a window only)
+    - avg_fps (float, frames per second; required with a window)
     - start (float, seconds, optional)
     - end (float, seconds, optional)
     - frame_times (np.ndarray, seconds, (total_frames,), optional): used instead of the rate
 
     Modified Keys:
 
-    - total_frames: Frames in the window, at least one.
-    - start_index: The first of them.
+    - total_frames: Number of frames in the window, at least one.
+    - start_index: First frame of the window.
 
     Args:
-        reference_times (bool): Whether to narrow as the reference does: seconds count by its
-            integer frame rate, and the end is included, so that DiDeMo's window from 0 to 31 s
-            has 32 frames at one a second. ``DecodeVideo`` sets it as its sampler has it.
+        reference_times (bool): Whether to apply windows as the reference does: by the integer frame rate
+            and including the end second, so that DiDeMo's window from 0 to 31 s has 32 frames at one frame
+            per second. ``DecodeVideo`` takes the value from its sampler.
+
+    Examples:
+        >>> from mmclip4clip.datasets import TimeWindow
+        >>> results = TimeWindow()(dict(total_frames=100, start_index=0, avg_fps=25.0, start=1, end=3))
+        >>> results['start_index'], results['total_frames']
+        (25, 50)
     """
 
     def __init__(self, reference_times: bool = False) -> None:
         self.reference_times = reference_times
 
     def transform(self, results: dict) -> dict:
-        """Turn seconds into a first frame and a number of frames.
+        """Convert the window from seconds to a first frame and a number of frames.
 
         Raises:
             UnsuitableVideoError: If the window begins at or after the end of the video.
@@ -90,21 +96,21 @@ class TimeWindow(BaseTransform):
             return results
         start, end = results.get('start') or 0.0, results.get('end')
         if self.reference_times:
-            return self._as_the_reference(results, start, end)
-        times, duration = when_shown(results)
+            return self._like_reference(results, start, end)
+        times, duration = presentation_times(results)
         if start >= duration - 1e-6:
             raise UnsuitableVideoError(
                 f'{results.get("filename")}: the window starts at {start} s, but the '
                 f'video ends at {duration:.2f} s'
             )
-        # From the frame on show at the start to the last one that appears before the end.
+        # From the frame shown at the start to the last frame that appears before the end.
         first = max(0, np.searchsorted(times, start + 1e-6, 'right') - 1)
         last = len(times) if end is None else np.searchsorted(times, end - 1e-6, 'left')
         results['total_frames'] = max(1, int(last - first))
         results['start_index'] = results['start_index'] + int(first)
         return results
 
-    def _as_the_reference(self, results: dict, start: float, end: float | None) -> dict:
+    def _like_reference(self, results: dict, start: float, end: float | None) -> dict:
         fps, total = reference_rate(results), results['total_frames']
         if start * fps >= total:
             raise UnsuitableVideoError(

@@ -1,4 +1,4 @@
-"""Backends that read video files, behind one contract."""
+"""Backends that read video files, with a common interface."""
 
 from .backends import BACKENDS, check_backends, open_reader
 from .decord_reader import DecordReader

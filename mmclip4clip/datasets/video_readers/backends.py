@@ -1,4 +1,4 @@
-"""Open a video with a backend by its name."""
+"""Open a video with a named backend."""
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -7,7 +7,7 @@ from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
-from .storage import explain
+from .storage import diagnose_error
 
 BACKENDS: dict[str, Callable[[str], VideoReader]] = dict(
     decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader
@@ -16,11 +16,11 @@ PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', '
 
 
 def check_backends(names: Sequence[str]) -> None:
-    """Find out at construction whether some backends can be used.
+    """Check that backends are known and installed.
 
     Raises:
-        ValueError: If there are none, or one is unknown.
-        ImportError: If a backend's package is missing; with the line that installs it.
+        ValueError: If the list is empty or a backend is unknown.
+        ImportError: If the package of a backend is missing. The message has the command to install it.
     """
     if isinstance(names, str) or not names or not set(names) <= set(BACKENDS):
         raise ValueError(f'backends must be a list of one or more of {list(BACKENDS)}, got {names!r}')
@@ -31,20 +31,20 @@ def check_backends(names: Sequence[str]) -> None:
 
 
 def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> VideoReader:
-    """Open a video with the backend of this name.
+    """Open a video with the given backend.
 
     Args:
         backend (str): One of ``BACKENDS``.
         filename (str): The video.
-        max_bytes (int, optional): The most that the frames of one reading may take.
+        max_bytes (int, optional): Maximum size in bytes of the frames of one read.
 
     Raises:
-        VideoUnavailableError: If the storage does not give the file now.
+        VideoUnavailableError: If the storage does not return the file now.
         VideoReadError: If opening fails in any other way.
     """
     try:
         reader = BACKENDS[backend](filename)
-    except Exception as error:  # decoders raise what they like
-        raise explain(error, filename) from error
+    except Exception as error:  # decoders raise any exception
+        raise diagnose_error(error, filename) from error
     reader.filename, reader.max_bytes = filename, max_bytes
     return reader

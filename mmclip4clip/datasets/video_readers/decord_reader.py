@@ -2,26 +2,37 @@ import av
 import numpy as np
 
 from .errors import VideoReadError
-from .packet_index import PacketIndex, check_alike, open_video
+from .packet_index import PacketIndex, check_compatible, open_video
 from .reader import VideoReader
 
-# Elsewhere, as in MPEG-TS, decord 0.6 may not even begin at the first frame.
+# In other formats, such as MPEG-TS, decord 0.6 may not even start at the first frame.
 FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm', 'avi')
 
 
 class DecordReader(VideoReader):
-    """Read with decord, seeking where it can.
+    """Read with decord, with seeks where they are reliable.
 
-    decord 0.6 seeks by timestamps to key frames. Where there are no timestamps
-    (AVI), or frames are shown before the key frame they follow (open groups of
-    pictures), it returns wrong frames without a word. The packets tell which
-    files those are; they are read in order instead.
+    decord 0.6 seeks to key frames by timestamps. Without timestamps (AVI), or if frames are shown before the
+    key frame that they follow (open groups of pictures), it silently returns wrong frames. The packets show
+    which files are affected. These are read in order.
 
     Args:
         filename (str): The video.
 
     Raises:
         VideoReadError: For containers that decord does not read reliably.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import open_reader
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('decord', f'{folder}/v.mp4') as reader:
+        ...         frames = reader.read([0, 7])
+        >>> reader.num_frames, frames[1].shape
+        (8, (48, 64, 3))
     """
 
     def __init__(self, filename: str) -> None:
@@ -31,7 +42,7 @@ class DecordReader(VideoReader):
         with container:
             if container.format.name not in FORMATS:
                 raise VideoReadError(f'decord does not read {container.format.name} reliably')
-            check_alike('decord', container, stream)
+            check_compatible('decord', container, stream)
             packets = PacketIndex(container, stream)
             _check_claim(container, stream, packets.num_frames)
         self._reader = decord.VideoReader(filename, num_threads=1)
@@ -64,17 +75,19 @@ class DecordReader(VideoReader):
         return frames
 
     def close(self) -> None:
-        """Free decord's threads and buffers."""
+        """Release decord's threads and buffers."""
         self._reader = None
 
 
 def _check_claim(container: av.container.InputContainer, stream: av.VideoStream, frames: int) -> None:
-    """Refuse files for which decord would make room for frames that they do not have.
+    """Reject files for which decord would allocate memory for frames that do not exist.
 
     Raises:
-        VideoReadError: If the file claims many times the frames that it has.
+        VideoReadError: If the file claims many times more frames than it has.
     """
     seconds = float(container.duration or 0) / 1e6
     claim = stream.frames or seconds * float(stream.average_rate or 0)
     if claim > 1000 * (frames + 1000):
-        raise VideoReadError(f'decord makes room for the {claim:.3g} frames that it claims; it has {frames}')
+        raise VideoReadError(
+            f'decord allocates memory for the {claim:.3g} frames that it claims; it has {frames}'
+        )

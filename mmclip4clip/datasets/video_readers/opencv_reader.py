@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError
-from .packet_index import PICTURE_CODECS, check_alike, open_video
+from .packet_index import PICTURE_CODECS, check_compatible, open_video
 from .reader import VideoReader, effective_fps
 from .storage import refuse_failing_storage, refuse_playlist
 
@@ -10,11 +10,22 @@ from .storage import refuse_failing_storage, refuse_playlist
 class OpenCVReader(VideoReader):
     """Read with OpenCV, in order from the first frame.
 
-    Neither the number of frames that OpenCV reports nor its seeks can be relied
-    on, so the frames are counted by decoding them once.
+    OpenCV's frame count and seeks are unreliable, so the frames are counted by decoding them once.
 
     Args:
         filename (str): The video.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import open_reader
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('opencv', f'{folder}/v.mp4') as reader:
+        ...         frames = reader.read([0, 7])
+        >>> reader.num_frames, frames[1].shape
+        (8, (48, 64, 3))
     """
 
     def __init__(self, filename: str) -> None:
@@ -23,7 +34,7 @@ class OpenCVReader(VideoReader):
         capture = self._open()
         container, stream = open_video(filename)
         with container:
-            check_alike('OpenCV', container, stream)
+            check_compatible('OpenCV', container, stream)
             is_picture = stream.codec_context.name in PICTURE_CODECS
         stamps = []
         while capture.grab():

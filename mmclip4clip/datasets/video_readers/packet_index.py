@@ -1,4 +1,4 @@
-"""What a video file says of its frames, before any is decoded."""
+"""Index the packets of a video file without decoding frames."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,51 +10,51 @@ from .errors import NoVideoError, VideoReadError
 from .reader import effective_fps
 from .storage import StoredFile, refuse_playlist
 
-IN_MEMORY = 64 * 2**20  # bytes of packets to keep; the rest is read again
+MAX_PACKET_BYTES = 64 * 2**20  # bytes of packets to keep in memory; the rest is read again
 PICTURES = (
     av.stream.Disposition.attached_pic
     | av.stream.Disposition.still_image
     | av.stream.Disposition.timed_thumbnails
-)  # the cover of a song
-OF_OTHER_FILES = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
+)  # such as the cover of a song
+PLAYLIST_FORMATS = ('concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'vobsub')
 PICTURE_CODECS = ('bmp', 'gif', 'jpeg2000', 'jpegxl', 'mjpeg', 'png', 'tiff', 'webp')
 
 
 def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStream]:
-    """Open a file at the one video stream that all backends read.
+    """Open a file and select the video stream that all backends read.
 
-    A song's cover is none, nor is a still beside a stream of moving frames. Of
-    several streams it is the one that ffmpeg calls best.
+    Covers of songs and still images beside a stream of several frames are ignored. Of several streams,
+    ffmpeg's best one is selected.
 
     Raises:
-        NoVideoError: If it is a picture or a playlist, or holds no video.
+        NoVideoError: If the file is a picture or a playlist, or contains no video.
     """
     refuse_playlist(filename)
     container = av.open(StoredFile(filename), mode='r', metadata_errors='ignore')
-    if container.format.name in OF_OTHER_FILES:
+    if container.format.name in PLAYLIST_FORMATS:
         raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
         raise NoVideoError(f'it is a picture ({container.format.name})')
     streams = [stream for stream in container.streams.video if not stream.disposition & PICTURES]
     if len(streams) > 1:
-        moving = _moving(filename, [stream.index for stream in streams])
+        moving = _moving_streams(filename, [stream.index for stream in streams])
         streams = [stream for stream in streams if stream.index in moving]
     if not streams:
         covers = len(container.streams.video)
         raise NoVideoError('it has no video stream' + (f', only {covers} cover pictures' if covers else ''))
     best = container.streams.best('video')
     stream = next((stream for stream in streams if stream == best), streams[0])
-    stream.codec_context.thread_count = 1  # a data loader's processes are parallel enough
+    stream.codec_context.thread_count = 1  # the workers of a dataloader already run in parallel
     return container, stream
 
 
-def _moving(filename: str, indices: list[int]) -> list[int]:
-    """Leave out streams of one picture, unless there are no others."""
+def _moving_streams(filename: str, indices: list[int]) -> list[int]:
+    """Return the streams with several pictures, or all streams if there are none."""
     frames = dict.fromkeys(indices, 0)
     with (
         av.open(StoredFile(filename), metadata_errors='ignore') as container,
         suppress(av.error.InvalidDataError),
-    ):  # a damaged file ends there
+    ):  # stop where a damaged file becomes unreadable
         for packet in container.demux([container.streams[index] for index in indices]):
             if packet.size:
                 frames[packet.stream_index] += 1
@@ -63,20 +63,19 @@ def _moving(filename: str, indices: list[int]) -> list[int]:
     return [index for index in indices if frames[index] > 1] or indices
 
 
-def check_alike(backend: str, container: av.container.InputContainer, stream: av.VideoStream) -> None:
-    """Refuse what other libraries are known to read otherwise than PyAV does here.
+def check_compatible(backend: str, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+    """Reject files that another library is known to read differently from PyAV.
 
-    They do not say which stream they take, and their colors of more than 8 bits
-    differ: by up to 50 of 255 levels with decord 0.6, and OpenCV 5 shows noise
-    where the primaries are those of BT.2020.
+    Other libraries do not report which stream they read. They also decode colors of more than 8 bits
+    differently: decord 0.6 by up to 50 of 255 levels, and OpenCV 5 returns noise for BT.2020 primaries.
 
     Args:
-        backend (str): The library, for the message.
+        backend (str): The library, for the error message.
         container (av.container.InputContainer): The file.
-        stream (av.VideoStream): The stream that :func:`open_video` has chosen.
+        stream (av.VideoStream): The stream that :func:`open_video` selected.
 
     Raises:
-        VideoReadError: If the file has several video streams, or deeper colors.
+        VideoReadError: If the file has several video streams, or colors of more than 8 bits.
     """
     others = len(container.streams.video) - 1
     if others:
@@ -90,7 +89,7 @@ def check_alike(backend: str, container: av.container.InputContainer, stream: av
 
 
 def demux(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets of a stream, up to where a damaged file ends."""
+    """Yield the packets of a stream, up to the first damage that stops the demuxer."""
     try:
         yield from (packet for packet in container.demux(stream) if packet.size)
     except av.error.InvalidDataError:
@@ -98,21 +97,21 @@ def demux(container: av.container.InputContainer, stream: av.VideoStream) -> Ite
 
 
 class PacketIndex:
-    """The packets of a video in the order of the file, that is, of decoding.
+    """Packets of a video in decoding order, which is the order of the file.
 
     Attributes:
-        stamps (list[int | None]): When each packet's frame is shown, in units of
-            the stream; None for a frame that is never shown.
-        keys (list[int]): Numbers of the packets with key frames.
-        packets (list[av.Packet]): The packets, as far as they fit into memory.
-        order (np.ndarray): Stamps of the frames in the order of showing, (num_frames,).
-        reliable (bool): Whether the stamps tell that order.
-        closed (bool): Whether nothing that is shown before a key frame is decoded
-            after it, so that one can start at any key frame.
+        stamps (list[int | None]): Presentation timestamp of each packet's frame, in units of the stream;
+            None for a frame that is never shown.
+        keys (list[int]): Indices of the packets with key frames.
+        packets (list[av.Packet]): The packets, up to the memory limit.
+        order (np.ndarray): Timestamps of the frames in presentation order, (num_frames,).
+        reliable (bool): Whether the timestamps define the presentation order.
+        closed (bool): Whether all groups of pictures are closed: no frame shown before a key frame is decoded
+            after it, so decoding can start at any key frame.
         num_frames, fps, times, reported_frames: As in :class:`VideoReader`.
 
     Raises:
-        NoVideoError: If there is no packet.
+        NoVideoError: If there are no packets.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
@@ -123,7 +122,7 @@ class PacketIndex:
                 self.keys.append(len(self.stamps))
             self.stamps.append(None if packet.is_discard else packet.pts)
             size += packet.size
-            if size <= IN_MEMORY:
+            if size <= MAX_PACKET_BYTES:
                 self.packets.append(packet)
         if not self.stamps:
             raise NoVideoError('it has no frame')
@@ -131,9 +130,9 @@ class PacketIndex:
             raise NoVideoError(f'it is a picture ({stream.codec_context.name})')
         shown = [stamp for stamp in self.stamps if stamp is not None]
         self.order = np.sort(np.array(shown, dtype=np.int64))
-        # AVI has no timestamps; libavformat makes them up, wrongly where frames are reordered.
+        # AVI has no timestamps; libavformat generates them, incorrectly if frames are reordered.
         made_up = container.format.name == 'avi' and stream.codec_context.has_b_frames
-        bounded = bool(shown) and max(shown) - min(shown) < 2**62  # differences must not wrap around
+        bounded = bool(shown) and max(shown) - min(shown) < 2**62  # differences must not overflow
         self.reliable = bounded and not made_up and bool((np.diff(self.order) > 0).all())
         self.closed = self.reliable and self._is_closed()
         self.num_frames = len(shown) or len(self.stamps)

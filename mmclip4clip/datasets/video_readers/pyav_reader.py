@@ -7,23 +7,32 @@ from av.video.reformatter import VideoReformatter
 from .packet_index import PacketIndex, demux, open_video
 from .reader import VideoReader
 
-# Where the standard marks frames that no other is decoded from. HEVC's mark holds within a temporal
-# layer only.
+# Codecs that mark non-reference frames. HEVC's mark is valid only within a temporal layer.
 MARKS_REFERENCES = ('h264', 'mpeg4', 'mpeg2video', 'mpeg1video')
 
 
 class PyAVReader(VideoReader):
-    """Read with PyAV, decoding no more than the wanted frames need.
+    """Read with PyAV, decoding only what the requested frames need.
 
-    Each wanted frame is decoded from the key frame before it, and what no other
-    frame is decoded from is skipped in between. Where timestamps cannot be
-    relied on, or a frame does not turn up, all frames are decoded in order. The
-    frames are the same either way where all packets decode. In order, a packet
-    that does not decode is left out, as ffmpeg does: the frames after it count
-    on, so that they are taken for earlier ones.
+    Each requested frame is decoded from the key frame before it, and non-reference frames in between are
+    skipped. If timestamps are unreliable, or a frame is missing, all frames are decoded in order. Both ways
+    return the same frames if all packets can be decoded. In order, a packet that cannot be decoded is left
+    out, as in ffmpeg, so later frames get lower indices.
 
     Args:
         filename (str): The video.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import open_reader
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('pyav', f'{folder}/v.mp4') as reader:
+        ...         frames = reader.read([0, 7])
+        >>> reader.num_frames, frames[1].shape
+        (8, (48, 64, 3))
     """
 
     def __init__(self, filename: str) -> None:
@@ -50,12 +59,12 @@ class PyAVReader(VideoReader):
         return self._decode_all(indices)
 
     def _decode_spans(self, wanted: dict[int, int]) -> dict[int, np.ndarray]:
-        """Decode the frames with some stamps; they are incomplete if the file is not as it seems."""
+        """Decode the frames with the given timestamps; incomplete if the timestamps are wrong."""
         frames, shown = {}, -np.inf
         try:
             for frame in self._frames_of_spans(wanted):
                 if frame.pts is None or frame.pts <= shown:
-                    return {}  # the stamps do not tell the order after all
+                    return {}  # the timestamps do not define the order after all
                 shown = frame.pts
                 if shown in wanted:
                     frames[wanted[shown]] = self._convert(frame)
@@ -77,13 +86,13 @@ class PyAVReader(VideoReader):
                     return
 
     def _drain(self) -> Iterator[av.VideoFrame]:
-        """Get what the decoder holds back, and let it begin anew."""
+        """Get the delayed frames of the decoder and reset it."""
         yield from self._codec.decode(None)
         self._codec.flush_buffers()
 
     def _decode_all(self, indices: list[int]) -> dict[int, np.ndarray]:
-        """Decode from the first frame to the last wanted one, and count."""
-        self._bytes = 0  # what spans gave is not kept
+        """Decode and count all frames up to the last requested one."""
+        self._bytes = 0  # the frames of the spans are discarded
         frames, wanted, number = {}, set(indices), -1
         frame: av.VideoFrame | None = None
         for number, frame in enumerate(self._frames_in_order()):
@@ -109,7 +118,7 @@ class PyAVReader(VideoReader):
     def _convert(self, frame: av.VideoFrame) -> np.ndarray:
         self._count(frame.height, frame.width)
         rgb = self._to_rgb.reformat(frame, format='rgb24', threads=1).to_ndarray()
-        turns = round(frame.rotation / 90)  # upright, as decord and OpenCV have it
+        turns = round(frame.rotation / 90)  # upright, as in decord and OpenCV
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
     def close(self) -> None:
@@ -118,17 +127,17 @@ class PyAVReader(VideoReader):
 
 
 def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterable[int]) -> list[list[int]]:
-    """Find which packets to decode for some frames.
+    """Find the packets to decode for the requested frames.
 
     Args:
-        stamps (Sequence[int | None]): When the frame of each packet is shown.
-        keys (Sequence[int]): Numbers of the packets with key frames.
-        wanted (Iterable[int]): Stamps of the wanted frames.
+        stamps (Sequence[int | None]): Presentation timestamp of the frame of each packet.
+        keys (Sequence[int]): Indices of the packets with key frames.
+        wanted (Iterable[int]): Timestamps of the requested frames.
 
     Returns:
-        list[list[int]]: First and last packet of each run to decode, rising and
-        apart from one another. A run begins with a key frame that is shown no
-        later than its first wanted frame, which so needs nothing from before.
+        list[list[int]]: First and last packet of each span to decode, increasing and disjoint. A span starts
+        with a key frame that is shown no later than its first requested frame, which therefore depends on
+        no earlier packet.
     """
     places = {stamp: number for number, stamp in enumerate(stamps)}
     spans: list[list[int]] = []

@@ -1,29 +1,40 @@
-"""What every backend that reads video files promises."""
+"""Interface of the backends that read video files."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its old home
-from .storage import explain
+from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its former module
+from .storage import diagnose_error
 
 
 class VideoReader:
-    """One open video file.
+    """An open video file.
 
-    A reader is made with a file name and may raise anything: :func:`open_reader`
-    turns it into a :class:`VideoReadError`.
+    A reader is created with a file name and may raise any exception, which :func:`open_reader` converts into
+    a :class:`VideoReadError`.
 
     Attributes:
-        num_frames (int): Frames of the file by its own account; after
-            :meth:`read` no more than are known to decode.
+        num_frames (int): Number of frames according to the file. After :meth:`read`, it excludes frames that
+            turned out to be undecodable.
         fps (float): Frames per second.
-        times (np.ndarray, optional): The second at which each frame is shown, the
-            first one at 0, (num_frames,); None where ``fps`` says it well enough,
-            see :func:`effective_fps`.
-        reported_frames (int): Frames that the container promises, at least ``num_frames``.
-        filename (str): The file, to look at when reading fails.
-        max_bytes (int, optional): The most that the frames of one :meth:`read` may take.
+        times (np.ndarray, optional): Presentation time of each frame in seconds, the first at 0,
+            (num_frames,); None if ``fps`` is accurate enough, see :func:`effective_fps`.
+        reported_frames (int): Number of frames according to the container, at least ``num_frames``.
+        filename (str): The file, to diagnose failing reads.
+        max_bytes (int, optional): Maximum size in bytes of the frames of one :meth:`read`.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import open_reader
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('pyav', f'{folder}/v.mp4') as reader:
+        ...         frames = reader.read([0, 7])
+        >>> reader.num_frames, frames[1].shape
+        (8, (48, 64, 3))
     """
 
     num_frames: int
@@ -38,38 +49,35 @@ class VideoReader:
         """Decode some frames.
 
         Args:
-            indices (Sequence[int]): Numbers of frames, from 0, in the order in which
-                they are shown.
+            indices (Sequence[int]): Frame indices from 0, in presentation order.
 
         Returns:
-            list[np.ndarray]: RGB frames, (H, W, 3) uint8, one an index. Where the
-            video ends earlier than it says, its last frame stands for what is
-            missing, and ``num_frames`` says so afterwards.
+            list[np.ndarray]: RGB frames, (H, W, 3) uint8, one per index. If the video ends early, its last
+            frame replaces the missing ones, and ``num_frames`` is updated.
 
         Raises:
-            VideoReadError: If the decoder fails, no frame decodes, or the frames take more
-                than ``max_bytes``.
+            VideoReadError: If the decoder fails, no frame can be decoded, or they exceed ``max_bytes``.
         """
         self._bytes = 0
         try:
             frames = self._decode(sorted({min(int(i), self.num_frames - 1) for i in indices}))
-        except Exception as error:  # decoders raise what they like
-            raise explain(error, self.filename) from error
+        except Exception as error:  # decoders raise any exception
+            raise diagnose_error(error, self.filename) from error
         if not frames:
             raise VideoReadError(f'none of its {self.num_frames} frames decodes')
         return [frames[min(int(i), self.num_frames - 1)] for i in indices]
 
     def _count(self, height: int, width: int, frames: int = 1) -> None:
-        """Refuse frames beyond ``max_bytes``, before they are kept."""
+        """Count the bytes of new frames, and reject them if they exceed ``max_bytes``."""
         self._bytes += frames * height * width * 3
         check_bytes(self._bytes, (height, width), self.max_bytes)
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
-        """Return the frames of rising indices; on an early end correct ``num_frames`` and add the last."""
+        """Return the frames of increasing indices; at an early end, fix ``num_frames`` and add the last."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def __enter__(self) -> 'VideoReader':
         return self
@@ -79,16 +87,15 @@ class VideoReader:
 
 
 def check_bytes(size: int, shape: Sequence[int], max_bytes: int | None) -> None:
-    """Refuse more frames than memory is meant to hold.
+    """Check the size of frames against a limit.
 
     Args:
-        size (int): Bytes of all frames.
-        shape (Sequence[int]): Height and width of the last one in pixels.
-        filename (str): The file, to look at when reading fails.
-        max_bytes (int, optional): The most bytes.
+        size (int): Size of all frames in bytes.
+        shape (Sequence[int]): Height and width of the last frame in pixels.
+        max_bytes (int, optional): Maximum size in bytes.
 
     Raises:
-        VideoReadError: If they are more.
+        VideoReadError: If the frames are larger.
     """
     if max_bytes is not None and size > max_bytes:
         raise VideoReadError(
@@ -98,16 +105,15 @@ def check_bytes(size: int, shape: Sequence[int], max_bytes: int | None) -> None:
 
 
 def effective_fps(seconds: np.ndarray | None, reported: float) -> tuple[float, np.ndarray | None]:
-    """Find a frame rate that places every frame, or keep the times of all frames.
+    """Find a frame rate that fits the times of all frames, or keep the times.
 
     Args:
-        seconds (np.ndarray, optional): When each frame is shown, the first at 0, (T,).
-        reported (float): Frames per second as the file says, 0 for unknown.
+        seconds (np.ndarray, optional): Presentation times, the first at 0, (T,).
+        reported (float): Frames per second according to the file, 0 if unknown.
 
     Returns:
-        tuple[float, np.ndarray | None]: Frames per second: as reported, else the
-        mean of the times. And ``seconds``, if that rate is off by more than half
-        a frame anywhere.
+        tuple[float, np.ndarray | None]: Frames per second, as reported or the mean rate of the times; and
+        ``seconds`` if this rate deviates by more than half a frame anywhere, otherwise None.
     """
     reported = float(reported or 0)
     if not 0 < reported < np.inf:

@@ -18,30 +18,43 @@ from .reader import VideoReader
 from .reader_server import limit_memory, serve
 from .time_limit import TimeLimit
 
-RENEW_AFTER = 1000  # videos; what decoders leak goes with the process
-MAX_BYTES = 2 * 2**30  # of the frames that are taken from one video
-DECODER_MEMORY = 2**30  # bytes that a decoder may need beside the frames
+RENEW_AFTER = 1000  # videos; a new process frees memory that decoders leak
+MAX_BYTES = 2 * 2**30  # of the frames of one video
+DECODER_MEMORY = 2**30  # bytes for a decoder, in addition to the frames
 
-# A connection that is garbage closes itself and does not remember that. Where it is collected before the
-# ReaderProcess that has it, a second close would hit whatever has got its number since. These stay alive.
+# A garbage-collected connection closes its descriptor. If its ReaderProcess is collected later, a second
+# close would hit another file with the same descriptor. This dict keeps the connections alive.
 _CONNECTIONS: dict[int, Connection] = {}
 
 
 class ReaderProcess:
-    """A child process that reads videos, and is killed when it takes too long.
+    """A separate process that reads videos, and is killed if a video takes too long.
 
-    A decoder that hangs, or that takes its whole process down, cannot be stopped
-    from within. The child lives on from video to video, and is renewed now and
-    then. It is forked plainly, because the workers of a data loader may not have
-    children of ``multiprocessing``. Its private memory is limited to the frames,
-    twice, and ``DECODER_MEMORY``, beside what it has at its start: ``RLIMIT_DATA``,
-    as address space (``RLIMIT_AS``) is also taken by libraries and maps of files.
+    A decoder that hangs or crashes its process cannot be stopped from within. The reader process is reused
+    for many videos and renewed from time to time. It is created with ``os.fork``, because dataloader workers
+    are daemonic and may not start processes through ``multiprocessing``. Its private memory is limited to its
+    initial size, plus twice the frames and ``DECODER_MEMORY``. The limit is ``RLIMIT_DATA``, because
+    libraries and mapped files also use address space (``RLIMIT_AS``).
 
     Args:
-        max_bytes (int): The most that the frames of one reading may take.
+        max_bytes (int): Maximum size in bytes of the frames of one read.
 
     Raises:
-        RuntimeError: On other systems than Linux.
+        RuntimeError: On systems other than Linux.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.datasets.video_readers import ReaderProcess
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> process = ReaderProcess()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     frames = process.open('pyav', f'{folder}/v.mp4', seconds=60).read([0, 7])
+        >>> frames[1].shape
+        (48, 64, 3)
+        >>> process.close()
+        'signal 9, SIGKILL'
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -50,34 +63,34 @@ class ReaderProcess:
         self.max_bytes = max_bytes
         self._limit: TimeLimit | None = None
         self._pid: int | None = None
-        self._owner = self._opened = 0
+        self._parent_pid = self._opened = 0
 
     def open(
-        self, backend: str, filename: str, seconds: float, asleep: float | None = None
+        self, backend: str, filename: str, seconds: float, idle_seconds: float | None = None
     ) -> 'RemoteReader':
-        """Open a video in the child.
+        """Open a video in the reader process.
 
         Args:
-            backend (str): As for :func:`open_reader`.
+            backend (str): Backend of :func:`open_reader`.
             filename (str): The video.
-            seconds (float): CPU time for opening it and reading from it.
-            asleep (float, optional): Seconds by the clock that the child may do nothing at a
-                stretch; as many as ``seconds`` if not given.
+            seconds (float): CPU seconds for opening and reading the video.
+            idle_seconds (float, optional): Wall-clock seconds that the process may be idle without
+                interruption. The default is ``seconds``.
 
         Raises:
-            VideoUnavailableError: If the storage does not give the file, no child can be
-                started, or the child does nothing for too long or is killed by the system.
-            VideoReadError: If opening fails, takes too much work, or takes the child down.
+            VideoUnavailableError: If the storage does not return the file, no process can be started, or the
+                process is idle for too long or killed by the system.
+            VideoReadError: If opening fails, exceeds the CPU time, or crashes the process.
         """
-        pid = self._living()
+        pid = self._live_pid()
         if pid is None or self._opened >= RENEW_AFTER:
             pid = self._start()
         self._opened += 1
-        self._limit = TimeLimit(pid, seconds, seconds if asleep is None else asleep)
+        self._limit = TimeLimit(pid, seconds, seconds if idle_seconds is None else idle_seconds)
         return RemoteReader(self, *self.ask('open', backend, filename, self.max_bytes))
 
     def ask(self, *request: Any) -> Any:
-        """Send a request and wait for its answer, no longer than the video may take."""
+        """Send a request and wait for its answer, within the time limits of the video."""
         if self._limit is None:
             raise RuntimeError('no video has been opened')
         try:
@@ -89,7 +102,7 @@ class ReaderProcess:
             raise
         except (EOFError, ConnectionError):
             ending = self.close()
-            if 'SIGKILL' in ending:  # by the system, for want of memory: no decoder does this to itself
+            if 'SIGKILL' in ending:  # by the system, out of memory; no decoder kills itself
                 raise VideoUnavailableError(f'the decoder was killed ({ending})') from None
             raise VideoReadError(f'the decoder crashed ({ending})') from None
         if isinstance(answer, VideoReadError):
@@ -97,14 +110,16 @@ class ReaderProcess:
         return answer
 
     def fetch(self, shape: Sequence[int], offset: int) -> np.ndarray:
-        """Copy a frame out of the memory that is shared with the child."""
+        """Copy a frame out of the memory shared with the reader process."""
         frame = np.empty(shape, np.uint8)
         os.preadv(self._memory, [frame.reshape(-1).data], offset)
         return frame
 
-    def _living(self) -> int | None:
-        """Return the id of the child, None if there is none that lives."""
-        if self._owner != os.getpid():  # this process was forked since: the child is its parent's
+    def _live_pid(self) -> int | None:
+        """Return the id of the live reader process; None if there is none."""
+        if (
+            self._parent_pid != os.getpid()
+        ):  # this process was forked since: the reader process belongs to the parent
             self._pid = None
         if self._pid is not None and _wait(self._pid) is not None:
             self._release()
@@ -114,9 +129,9 @@ class ReaderProcess:
         self.close()
         with ExitStack() as undo:
             try:
-                self._connection, theirs = Pipe()
+                self._connection, worker_end = Pipe()
                 undo.callback(self._connection.close)
-                undo.callback(theirs.close)
+                undo.callback(worker_end.close)
                 self._memory = os.memfd_create('frames')
                 undo.callback(os.close, self._memory)
                 parent, pid = os.getpid(), os.fork()
@@ -128,25 +143,25 @@ class ReaderProcess:
             try:
                 self._connection.close()
                 limit_memory(2 * self.max_bytes + DECODER_MEMORY)
-                serve(theirs, self._memory, parent)
+                serve(worker_end, self._memory, parent)
             except (EOFError, ConnectionError):
-                pass  # the parent is gone
+                pass  # the parent has ended
             except BaseException:
                 traceback.print_exc()
             finally:
-                os._exit(1)  # what the parent opened is not to be flushed or cleaned up here
-        self._pid, self._owner, self._opened = pid, parent, 0
-        theirs.close()
+                os._exit(1)  # skip the flushing and cleanup of files opened by the parent
+        self._pid, self._parent_pid, self._opened = pid, parent, 0
+        worker_end.close()
         return pid
 
     def close(self) -> str:
-        """Kill the child, if there is one, and say how it ended."""
+        """Kill the reader process, if there is one, and describe how it ended."""
         pid = self._pid
-        if pid is None or self._owner != os.getpid():
+        if pid is None or self._parent_pid != os.getpid():
             return ''
         self._release()
-        os.kill(pid, signal.SIGKILL)  # changes nothing if it is ending by itself
-        status = _wait(pid, seconds=1)  # a file system that hangs can hold it longer: not waited for
+        os.kill(pid, signal.SIGKILL)  # no effect if it has already ended
+        status = _wait(pid, seconds=1)  # a hanging file system can block it for longer
         if status is None or status >= 0:
             return f'exit code {status}'
         return f'signal {-status}, {signal.Signals(-status).name}'
@@ -158,7 +173,7 @@ class ReaderProcess:
         os.close(self._memory)
 
     def __getstate__(self) -> dict:
-        return dict(max_bytes=self.max_bytes, _limit=None, _pid=None, _owner=0, _opened=0)
+        return dict(max_bytes=self.max_bytes, _limit=None, _pid=None, _parent_pid=0, _opened=0)
 
     def __del__(self) -> None:
         if self.__dict__.get('_pid') is not None:
@@ -166,12 +181,12 @@ class ReaderProcess:
 
 
 def _wait(pid: int, seconds: float = 0) -> int | None:
-    """Return the exit code of a child, or minus the signal that ended it; None if it goes on."""
+    """Return the exit code of a process, or minus the signal that ended it; None if it is running."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has waited for it
+        except ChildProcessError:  # other code has already waited for it
             return 0
         if ended:
             return os.waitstatus_to_exitcode(status)
@@ -181,7 +196,7 @@ def _wait(pid: int, seconds: float = 0) -> int | None:
 
 
 class RemoteReader(VideoReader):
-    """A video that is open in the child of a :class:`ReaderProcess`, the last one only."""
+    """The video that is currently open in a :class:`ReaderProcess`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Tell a storage that does not answer now from a video that is damaged."""
+"""Distinguish temporary storage failures from damaged videos."""
 
 import errno
 import os
@@ -6,9 +6,9 @@ import stat
 
 from .errors import NoVideoError, VideoReadError, VideoUnavailableError, describe
 
-# What a network file system, a mount or a full process table says in passing. A file that was found
-# once and is gone (ENOENT) is on a mount that is gone, more often than not. EACCES and EISDIR stay.
-PASSING = {
+# Temporary errors of network file systems, mounts or a full process table. A file that existed before and is
+# missing now (ENOENT) is usually on a lost mount. EACCES and EISDIR are permanent.
+TRANSIENT = {
     getattr(errno, name)
     for name in (
         'EAGAIN',
@@ -45,25 +45,25 @@ PASSING = {
     if hasattr(errno, name)
 }
 BLOCK = 2**20  # bytes
-LOOKED_AT = 4096, 2**20  # bytes of a file, and of one without a zero byte in these, as only texts are
+HEAD_BYTES = 4096, 2**20  # bytes to inspect, and more if they contain no zero byte, as in text files
 PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
 MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
 
 def read_error(error: BaseException) -> VideoReadError:
-    """Turn what a decoder or the system raised into an error of the storage or of the video."""
+    """Convert an exception of a decoder or the system into an error of the storage or of the video."""
     if isinstance(error, VideoReadError):
         return error
-    passing = isinstance(error, OSError) and error.errno in PASSING
-    return (VideoUnavailableError if passing else VideoReadError)(describe(error))
+    transient = isinstance(error, OSError) and error.errno in TRANSIENT
+    return (VideoUnavailableError if transient else VideoReadError)(describe(error))
 
 
-def explain(error: BaseException, filename: str | None) -> VideoReadError:
-    """Find out whether the storage is at fault where a decoder failed, as few decoders say so.
+def diagnose_error(error: BaseException, filename: str | None) -> VideoReadError:
+    """Check whether the storage caused a decoder error, which few decoders report.
 
     Args:
-        error (BaseException): What the decoder raised.
-        filename (str, optional): The video. It is read once to its end.
+        error (BaseException): The exception of the decoder.
+        filename (str, optional): The video, which is read once to its end.
     """
     found = read_error(error)
     known = isinstance(found, (VideoUnavailableError, NoVideoError)) or isinstance(error, MemoryError)
@@ -75,7 +75,7 @@ def explain(error: BaseException, filename: str | None) -> VideoReadError:
 
 def _fault(filename: str) -> OSError | None:
     try:
-        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
+        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading a pipe would never end
             return None
         file = StoredFile(filename)
         while file.read(BLOCK):
@@ -86,10 +86,10 @@ def _fault(filename: str) -> OSError | None:
 
 
 def refuse_failing_storage(filename: str) -> None:
-    """Read a file to its end, as a decoder with reads of its own may have stopped at one that failed.
+    """Read a file to its end, because a decoder that reads files itself may have ignored a failing read.
 
     Raises:
-        OSError: What the storage says.
+        OSError: The error of the storage.
     """
     fault = _fault(filename)
     if fault is not None:
@@ -97,50 +97,50 @@ def refuse_failing_storage(filename: str) -> None:
 
 
 def refuse_playlist(filename: str) -> None:
-    """Refuse a text that is named like a video and makes ffmpeg open other files or addresses.
+    """Reject text files named like videos that make ffmpeg open other files or addresses.
 
     Raises:
-        NoVideoError: If it is HLS, DASH, IMF, a list of ffmpeg's own, a session description or an index of
-            subtitles.
+        NoVideoError: If the file is an HLS, DASH, IMF or ffmpeg playlist, a session description or a subtitle
+            index.
     """
     try:
-        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading from a pipe would never end
+        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading a pipe would never end
             return
         with open(filename, 'rb') as file:
-            begin = file.read(LOOKED_AT[0])
-            begin += b'' if b'\0' in begin else file.read(LOOKED_AT[1])
-    except OSError:  # whoever reads it next says so
+            begin = file.read(HEAD_BYTES[0])
+            begin += b'' if b'\0' in begin else file.read(HEAD_BYTES[1])
+    except OSError:  # the next read reports it
         return
     text = begin.lstrip(b'\xef\xbb\xbf \t\r\n')
     if text.startswith(PLAYLISTS) or b'\0' not in begin and any(word in begin for word in MANIFESTS):
         raise NoVideoError('it is a playlist, whose files are not read')
 
 
-def is_there(filename: str, only_files: bool = False) -> bool:
-    """Tell whether a file or folder exists, or only whether a file does.
+def path_exists(filename: str, only_files: bool = False) -> bool:
+    """Return whether a file or folder exists, or with ``only_files``, whether a file does.
 
     Raises:
-        VideoUnavailableError: If the storage does not say.
+        VideoUnavailableError: If the storage does not answer.
     """
     try:
         mode = os.stat(filename).st_mode
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno in PASSING:
-            raise VideoUnavailableError(f'{filename} cannot be looked at; {describe(error)}') from error
+        if error.errno in TRANSIENT:
+            raise VideoUnavailableError(f'{filename} cannot be accessed; {describe(error)}') from error
         return False
     return stat.S_ISREG(mode) or not only_files
 
 
 class StoredFile:
-    """A file for PyAV that says what the storage says: ffmpeg takes a failing read for the end of the file.
+    """A file object for PyAV that reports storage errors; ffmpeg treats a failing read as the end of a file.
 
     Args:
         filename (str): The file.
 
     Raises:
-        OSError: If it cannot be opened, here or while it is read; or if it ends before its size.
+        OSError: If it cannot be opened or read, or ends before its size.
     """
 
     def __init__(self, filename: str) -> None:
@@ -152,27 +152,27 @@ class StoredFile:
         self._size = state.st_size if stat.S_ISREG(state.st_mode) else 0
 
     def read(self, size: int) -> bytes:
-        """Read some bytes, none at the end."""
+        """Read up to ``size`` bytes; empty at the end of the file."""
         content = os.read(self._file, size)
         if not content and self.tell() < self._size:
             raise OSError(errno.EIO, f'it ends at byte {self.tell()} of {self._size}', self.name)
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place in the file and return it; a negative number where there is no such place."""
+        """Move to a position in the file and return it, or a negative error number if it is invalid."""
         try:
             return os.lseek(self._file, offset, whence)
-        except OSError as error:  # ffmpeg tries places that a damaged file names
+        except OSError as error:  # ffmpeg seeks to invalid positions from damaged files
             if error.errno not in (errno.EINVAL, errno.EOVERFLOW, errno.ESPIPE):
                 raise
             return -error.errno
 
     def tell(self) -> int:
-        """Return the place in the file."""
+        """Return the position in the file."""
         return os.lseek(self._file, 0, os.SEEK_CUR) if self._size else 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)

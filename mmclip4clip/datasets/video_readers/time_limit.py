@@ -1,4 +1,4 @@
-"""Give up a process that works too long or does nothing, and not one that waits for its turn."""
+"""Time limits of a process that works too long or hangs, but not of one that waits for the CPU."""
 
 import time
 from contextlib import suppress
@@ -7,73 +7,75 @@ from pathlib import Path
 
 from .errors import ReaderStalledError, VideoReadError
 
-LONGEST = 10, 600.0  # times the limit by the clock, and at least these seconds, if it hardly gets to work
-WAITS_FOR_ITS_TURN = 'RTt'  # of the states in /proc: running or ready to run, stopped
+WALL_CLOCK_LIMIT = (
+    10,
+    600.0,
+)  # times the limit by the clock, and at least these seconds, if it hardly gets to work
+RUNNABLE_STATES = 'RTt'  # states in /proc: running, runnable, stopped
 
 
 class TimeLimit:
-    """What one video may take of a process that reads it.
+    """Time limits of a process that reads one video.
 
-    A loaded machine makes everything slow by the clock, so work is measured as
-    the CPU time of the process. A process that hangs does not work; it is given up
-    when it has slept for long enough without any work in between.
+    A loaded machine increases wall-clock times, so work is measured as CPU time of the process. A hanging
+    process does no work. It is given up when it has been idle without interruption for too long.
 
     Args:
         pid (int): The process.
-        working (float): Seconds of CPU time.
-        sleeping (float): Seconds by the clock of doing nothing at a stretch.
+        cpu_seconds (float): Maximum CPU time in seconds.
+        idle_seconds (float): Maximum uninterrupted idle time in wall-clock seconds.
     """
 
-    def __init__(self, pid: int, working: float, sleeping: float) -> None:
-        self._pid, self._clock = pid, (~pid << 3) | 2  # Linux' CPU clock of another process
-        self._working, self._sleeping = working, sleeping
+    def __init__(self, pid: int, cpu_seconds: float, idle_seconds: float) -> None:
+        self._pid, self._clock = pid, (~pid << 3) | 2  # ID of the CPU clock of another process on Linux
+        self._cpu_seconds, self._idle_seconds = cpu_seconds, idle_seconds
         self._begin = self._seen = time.clock_gettime(self._clock)
-        self.slept = self._passed = 0.0
+        self.idle = self._passed = 0.0
 
     def wait(self, connection: Connection) -> None:
         """Wait until the process answers or ends.
 
         Raises:
             VideoReadError: If it has worked for too long.
-            ReaderStalledError: If it has slept for too long, or did not get to work for very long.
+            ReaderStalledError: If it has been idle for too long, or did not get to work for very long.
         """
-        longest = min(0.5, max(0.01, self._sleeping / 4))
+        longest = min(0.5, max(0.01, self._idle_seconds / 4))
         pause = min(0.02, longest)
         while True:
             begin = time.monotonic()
             if connection.poll(pause):
                 return
-            # A machine that was suspended did not wait for the process: no more than was asked for counts.
+            # The time during which the machine was suspended does not count.
             self._look(min(time.monotonic() - begin, 2 * pause))
             pause = min(2 * pause, longest)
 
     def _look(self, passed: float) -> None:
-        """Count the seconds that have passed as work, sleep or waiting."""
+        """Count the elapsed seconds as work, idle time or waiting, and check the limits."""
         self._passed += passed
-        worked, asleep = self._state()
-        self.slept = self.slept + passed if asleep else 0.0
-        if worked > self._working:
-            raise VideoReadError(f'it took more than {self._working:.3g} s and was given up')
-        if self.slept > self._sleeping:
-            raise ReaderStalledError(f'it took more than {self._sleeping:.3g} s and was given up')
-        longest = max(LONGEST[0] * self._working, LONGEST[1])
+        worked, is_idle = self._state()
+        self.idle = self.idle + passed if is_idle else 0.0
+        if worked > self._cpu_seconds:
+            raise VideoReadError(f'it took more than {self._cpu_seconds:.3g} s and was given up')
+        if self.idle > self._idle_seconds:
+            raise ReaderStalledError(f'it took more than {self._idle_seconds:.3g} s and was given up')
+        longest = max(WALL_CLOCK_LIMIT[0] * self._cpu_seconds, WALL_CLOCK_LIMIT[1])
         if self._passed > longest:
             raise ReaderStalledError(f'it took more than {longest:.3g} s and was given up')
 
     def _state(self) -> tuple[float, bool]:
-        """Return the CPU seconds so far, and whether no thread works, waits to work or has worked lately."""
+        """Return the CPU seconds so far, and whether all threads are idle since the last check."""
         try:
             now = time.clock_gettime(self._clock)
-        except OSError:  # it has just ended, and the connection will say so
+        except OSError:  # it has just ended, which the connection reports
             return 0.0, False
         before, self._seen = self._seen, now
         return now - self._begin, now == before and not any(
-            state in WAITS_FOR_ITS_TURN for state in thread_states(self._pid)
+            state in RUNNABLE_STATES for state in thread_states(self._pid)
         )
 
 
 def thread_states(pid: int) -> str:
-    """Return the state of each thread of a process, a letter each, see proc(5)."""
+    """Return the states of all threads of a process, one letter each, see proc(5)."""
     states = ''
     for path in Path(f'/proc/{pid}/task').glob('*/stat'):
         with suppress(OSError):  # a thread that has just ended

@@ -8,30 +8,33 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ...models.weight_check import KeyDifference, compare_shared, compare_weights, components
 
-DECODER = 'decoder.'  # where CLIP4ClipCaptioner has what a retriever lacks
+DECODER = 'decoder.'  # prefix of the weights that CLIP4ClipCaptioner adds to a retriever
 
 
 @HOOKS.register_module()
 class ArchitectureCheckHook(Hook):
-    """Refuse a checkpoint of another architecture, or of which something is missing.
+    """Reject checkpoints of another architecture, and incomplete checkpoints.
 
-    mmengine loads what fits and logs the rest, so a run with the wrong
-    checkpoint would go on with random weights. Here testing and resuming need
-    every key, neither missing nor left over, in the right shape. Training from
-    ``load_from`` may lack whole components, which a warning lists: the decoder, or parts of a new adapter.
-    What the checkpoint has of a component must be all of it. The backbone may be absent only where something
-    else gives it weights. A captioner's checkpoint may be tested for retrieval: its
-    decoder is left over then, and the log says so. So it does where a captioner's encoder is
-    frozen and nothing was loaded into it.
+    mmengine loads matching keys and logs the others, so a run with the wrong checkpoint would continue with
+    random weights. With this hook, testing and resuming require all keys in the right shape, and no
+    unexpected ones. Training from ``load_from`` may lack whole components, such as the decoder or parts of a
+    new adapter, and a warning lists them. A component must be complete if the checkpoint has any of it. The
+    backbone may be missing only if its weights come from elsewhere.
+
+    A captioner's checkpoint can be tested for retrieval. Its decoder is then unused, and the log says so. A
+    warning is also logged if a captioner's encoder is frozen and no checkpoint was loaded.
+
+    Examples:
+        >>> default_hooks = dict(architecture_check=dict(type='ArchitectureCheckHook'))
     """
 
-    priority = 'LOW'  # before SafeCheckpointHook, whose check takes the model for granted
+    priority = 'LOW'  # before SafeCheckpointHook, whose check assumes a matching model
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model.
 
         Raises:
-            RuntimeError: Naming the first keys that are at fault.
+            RuntimeError: If keys are missing, unexpected or of another shape, with the first ones.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         name, expected = runner._load_from or '', model.state_dict()
@@ -54,10 +57,10 @@ class ArchitectureCheckHook(Hook):
         )
 
     def _start_training(self, model, name: str, expected: dict, loaded: dict) -> None:
-        """Take whole components, and say which start without the checkpoint.
+        """Load whole components, and warn about those that the checkpoint lacks.
 
         Raises:
-            RuntimeError: If a component is there in part, or the backbone would stay random.
+            RuntimeError: If a component is incomplete, or the backbone would keep random weights.
         """
         _refuse(name, compare_shared(expected, loaded), loaded)
         need, have = components(expected), components(loaded)
@@ -73,7 +76,7 @@ class ArchitectureCheckHook(Hook):
         ):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
-                'backbone.pretrained nor backbone.init_cfg gives it weights: it would train from random ones'
+                'backbone.pretrained nor backbone.init_cfg provides weights: it would train from random ones'
             )
         count = sum(len(keys) for part, keys in need.items() if part in have)
         print_log(
@@ -82,26 +85,26 @@ class ArchitectureCheckHook(Hook):
         if fresh or unused:
             print_log(
                 f'the checkpoint {name} and the model have different parts. Not in the checkpoint, so they '
-                f'start as they were built: {", ".join(fresh) or "none"}. Not in the model, so they are not '
-                f'used: {", ".join(unused) or "none"}',
+                f'keep their initial weights: {", ".join(fresh) or "none"}. Not in the model, so they are '
+                f'not used: {", ".join(unused) or "none"}',
                 logger='current',
                 level=logging.WARNING,
             )
 
     def before_train(self, runner) -> None:
-        """Warn of an encoder that is frozen before it has learnt anything."""
+        """Warn if the encoder is frozen and was never trained."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if getattr(model, 'freeze_encoder', False) and not runner._has_loaded:
             print_log(
-                'freeze_encoder=True and no checkpoint was loaded: the encoder stays as it was built, '
-                'and its adapter has learnt nothing. Give load_from=RETRIEVAL_CHECKPOINT',
+                'freeze_encoder=True and no checkpoint was loaded: the encoder keeps its initial weights, '
+                'and its adapter is untrained. Set load_from=RETRIEVAL_CHECKPOINT',
                 logger='current',
                 level=logging.WARNING,
             )
 
     @staticmethod
     def _check_decoder(name: str, expected: dict, loaded: dict) -> None:
-        """Say that a checkpoint of a retriever cannot write captions."""
+        """Reject a retriever's checkpoint for a captioner."""
         need, have = (any(k.startswith(DECODER) for k in keys) for keys in (expected, loaded))
         if need and not have and set(expected) & set(loaded):
             raise RuntimeError(
@@ -112,7 +115,7 @@ class ArchitectureCheckHook(Hook):
 
     @staticmethod
     def _without_decoder(name: str, expected: dict, loaded: dict) -> dict:
-        """Leave out the decoder of a captioner's checkpoint that is tested for retrieval, and say so."""
+        """Remove the decoder of a captioner's checkpoint that is tested for retrieval, and log it."""
         rest = {k: v for k, v in loaded.items() if not k.startswith(DECODER)}
         if len(rest) == len(loaded) or any(k.startswith(DECODER) for k in expected):
             return loaded
@@ -125,10 +128,10 @@ class ArchitectureCheckHook(Hook):
 
 
 def _refuse(name: str, difference: KeyDifference, loaded: dict) -> None:
-    """Raise with the first keys that differ, if any do, and with a hint for files of other projects."""
+    """Raise an error with the first differing keys, and a hint for checkpoints of other projects."""
     if difference:
         foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in loaded)
-        advice = '\nIf it is of another project, tools/model_converters/convert.py converts it' * foreign
+        advice = '\nIf it comes from another project, tools/model_converters/convert.py converts it' * foreign
         raise RuntimeError(
             f'the checkpoint {name} does not fit the model of this config: {difference}{advice}'
         )

@@ -10,24 +10,25 @@ from mmengine.logging import print_log
 
 @HOOKS.register_module()
 class BadVideoHook(Hook):
-    """Count the videos that could not be read, list them, and stop when there are too many.
+    """Count and list unreadable videos, and stop the run if there are too many.
 
-    ``VideoCaptionDataset`` replaces such videos in training and reports them in
-    a test; this hook gathers what the samples of all processes say of it. The
-    numbers go to the log, whenever there are new ones and at the end of each
-    epoch and evaluation. Each video goes to a file in the work dir, one a line,
-    with a tab and the reason: by its id, or by its path where two datasets that are joined
-    have the same id. Videos that the storage did not give in time are counted in the log
-    alone: they may be sound, and are tried again.
+    ``VideoCaptionDataset`` replaces such videos in training and reports them in a test. This hook gathers the
+    reports of all processes. It logs the counts when there are new videos, and at the end of each epoch and
+    evaluation. It also writes each video to a file in the work dir, one per line, with a tab and the reason.
+    The video is named by its id, or by its path if two concatenated datasets share the id. Videos that the
+    storage did not return in time are only counted in the log: they may be intact, and are tried again.
 
     Args:
-        max_share (float): The largest share of the training videos that may be
-            unreadable, from 0 to 1, over all epochs of the run.
-        interval (int): Training steps from one look at all processes to the next.
+        max_share (float): Maximum share of unreadable training videos, from 0 to 1, over all epochs of the
+            run.
+        interval (int): Training steps between two synchronizations of all processes.
         filename (str): The file in the work dir.
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Examples:
+        >>> default_hooks = dict(bad_videos=dict(type='BadVideoHook', max_share=0.1))
     """
 
     def __init__(self, max_share: float = 0.05, interval: int = 50, filename: str = 'bad_videos.txt') -> None:
@@ -36,76 +37,76 @@ class BadVideoHook(Hook):
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
         self.max_share, self.interval, self.filename = max_share, interval, filename
-        self._found: dict[str, str] = {}  # in training, by all processes; reasons by the key of the video
+        self._found: dict[str, str] = {}  # in training, of all processes: reasons by video_key
         self._replaced = 0
-        self._here: tuple[dict[str, str], int] = {}, 0  # in this process, since the last look
-        self._away: dict[str, str] = {}  # in this process and epoch: not given by the storage
-        self._missed: dict[str, str] = {}  # in this process, in a test
+        self._new: tuple[dict[str, str], int] = {}, 0  # in this process, since the last synchronization
+        self._unavailable: dict[str, str] = {}  # in this process and epoch: not returned by the storage
+        self._unreadable: dict[str, str] = {}  # in this process, in a test
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Note what was replaced, and now and then look at all processes.
+        """Collect replaced videos, and synchronize all processes at the interval.
 
         Raises:
-            RuntimeError: If too large a share of the videos is unreadable.
+            RuntimeError: If the share of unreadable videos exceeds ``max_share``.
         """
-        found, replaced = self._here
+        found, replaced = self._new
         for sample in (data_batch or {}).get('data_samples', []):
-            found.update(by_key(sample, 'replaced'))
-            self._away.update(by_key(sample, 'unavailable'))
+            found.update(reasons_by_key(sample, 'replaced'))
+            self._unavailable.update(reasons_by_key(sample, 'unavailable'))
             replaced += 'replaced' in sample
-        self._here = found, replaced
-        if self.every_n_train_iters(runner, self.interval) and self._look(runner):
+        self._new = found, replaced
+        if self.every_n_train_iters(runner, self.interval) and self._sync(runner):
             self._report(runner)
 
     def after_train_epoch(self, runner) -> None:
-        """Look at all processes, and say the numbers so far, new or not."""
-        self._look(runner)
+        """Synchronize all processes and log the counts so far."""
+        self._sync(runner)
         if self._found:
             self._report(runner)
-        away = {video: reason for part in all_gather_object(self._away) for video, reason in part.items()}
-        self._away = {}
+        away = _merge(all_gather_object(self._unavailable))
+        self._unavailable = {}
         if away:
             runner.logger.warning(
-                f'{len(away)} videos were replaced at times as the storage did not give '
+                f'{len(away)} videos were replaced at times because the storage did not return '
                 f'them; the last one: {[*away.values()][-1]}'
             )
 
     def after_val_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Note what could not be read."""
-        self._missed.update(
+        """Collect unreadable videos."""
+        self._unreadable.update(
             (sample.get('video_key', sample.video_id), sample.unreadable)
             for sample in (data_batch or {}).get('data_samples', [])
             if 'unreadable' in sample
         )
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """List what a validation could not read and counted as missed."""
-        self._list_missed(runner, 'val')
+        """List the unreadable videos of a validation, which count as missed."""
+        self._list_unreadable(runner, 'val')
 
     def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """List what a test could not read and counted as missed."""
-        self._list_missed(runner, 'test')
+        """List the unreadable videos of a test, which count as missed."""
+        self._list_unreadable(runner, 'test')
 
     after_test_iter = after_val_iter
 
-    def _list_missed(self, runner, stage: str) -> None:
-        found = {video: reason for part in all_gather_object(self._missed) for video, reason in part.items()}
-        self._missed = {}
+    def _list_unreadable(self, runner, stage: str) -> None:
+        found = _merge(all_gather_object(self._unreadable))
+        self._unreadable = {}
         if found:
             loader = getattr(runner, f'{stage}_dataloader', None)
-            self._list(runner, name_bad(found, videos_of(getattr(loader, 'dataset', None))))
+            self._list(runner, name_unreadable(found, videos_of(getattr(loader, 'dataset', None))))
             runner.logger.warning(
                 f'{len(found)} videos could not be read and count as missed; they are '
                 f'listed in {Path(runner.work_dir) / self.filename}'
             )
 
-    def _look(self, runner) -> bool:
-        """Add up all processes, and tell whether there are videos not seen before."""
-        parts, self._here = all_gather_object(self._here), ({}, 0)
+    def _sync(self, runner) -> bool:
+        """Merge the reports of all processes, and return whether there are new videos."""
+        parts, self._new = all_gather_object(self._new), ({}, 0)
         new = {
             video: reason for found, _ in parts for video, reason in found.items() if video not in self._found
         }
@@ -114,9 +115,9 @@ class BadVideoHook(Hook):
         if not new:
             return False
         dataset = runner.train_dataloader.dataset
-        self._list(runner, name_bad(new, videos_of(dataset)))
+        self._list(runner, name_unreadable(new, videos_of(dataset)))
         total = count_videos(dataset)
-        if len(self._found) > self.max_share * total:  # in all processes alike
+        if len(self._found) > self.max_share * total:  # the same in all processes
             raise RuntimeError(
                 f'{len(self._found)} of the {total} training videos could not be read, more than '
                 f'max_share={self.max_share:g} of them; they are listed in '
@@ -131,24 +132,28 @@ class BadVideoHook(Hook):
         )
 
     def _list(self, runner, found: dict[str, str]) -> None:
-        """Append videos to the file, but for those that are in it."""
+        """Append new videos to the file."""
         append_videos(Path(runner.work_dir) / self.filename, found)
 
 
-def by_key(sample, name: str) -> dict[str, str]:
-    """Return the reasons that a data sample has under a name, by the key of the video."""
+def _merge(parts: list[dict[str, str]]) -> dict[str, str]:
+    return {video: reason for part in parts for video, reason in part.items()}
+
+
+def reasons_by_key(sample, name: str) -> dict[str, str]:
+    """Return the reasons in a data sample's list ``name``, by video_key."""
     bad = sample.get(name, [])
     keys = sample.get(f'{name}_keys', [video for video, _ in bad])
     return {key: reason for key, (_, reason) in zip(keys, bad)}
 
 
 def append_videos(path: Path, found: dict[str, str]) -> None:
-    """Append videos and reasons to a list, one a line, but for those that are in it; in the main process."""
+    """Append new videos and reasons to a list, one per line, in the main process."""
     if not is_main_process():
         return
     try:
         _append_lines(path, found)
-    except OSError as error:  # such as a full disk, which must not end a training of days
+    except OSError as error:  # such as a full disk, which must not end a long training
         print_log(
             f'{path} could not be written: {error}; it lacks {", ".join(found)}',
             logger='current',
@@ -160,7 +165,7 @@ def _append_lines(path: Path, found: dict[str, str]) -> None:
     text = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
     known = {line.split('\t')[0] for line in text.split('\n')}
     with path.open('a', encoding='utf-8', errors='backslashreplace') as file:
-        if text and not text.endswith('\n'):  # a run was killed in the middle of a line
+        if text and not text.endswith('\n'):  # a run was killed while it wrote a line
             file.write('\n')
         for video, reason in found.items():
             if video not in known:
@@ -168,15 +173,15 @@ def _append_lines(path: Path, found: dict[str, str]) -> None:
 
 
 def videos_of(dataset) -> dict[str, str]:
-    """Return the id of each video by its key, of a dataset and of one that wraps or joins others."""
+    """Return the video_id of each video_key of a dataset, which may wrap or concatenate others."""
     if hasattr(dataset, 'video_ids'):
         return dataset.video_ids
     parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     return {key: name for part in parts if part is not None for key, name in videos_of(part).items()}
 
 
-def name_bad(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
-    """Name videos by their ids instead of their keys, but where an id is that of several videos."""
+def name_unreadable(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
+    """Replace video keys by ids, except for ids that several videos share."""
     counts = Counter(ids.values())
     return {
         ids[key] if key in ids and counts[ids[key]] == 1 else key: reason for key, reason in found.items()
@@ -184,7 +189,7 @@ def name_bad(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
 
 
 def count_videos(dataset) -> int:
-    """Count the videos of a dataset, also of one that wraps or joins others; the same one of two is one."""
+    """Count the different videos of a dataset, which may wrap or concatenate others."""
     videos = videos_of(dataset)
     if videos:
         return len(videos)

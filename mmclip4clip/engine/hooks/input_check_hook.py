@@ -6,27 +6,30 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
-from ...datasets.cut_captions import count_cut_captions
 from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
+from ...datasets.truncated_captions import count_truncated_captions
 from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, unwrapped_model
 
 
 @HOOKS.register_module()
 class InputCheckHook(Hook):
-    """See before a run that the model can take what its pipelines give, instead of at the first long item.
+    """Check before a run that the model accepts the outputs of its pipelines.
 
-    Compared are the most words with the text positions, and with the decoder's; the vocabulary with the
-    embedding; the most frames with the adapter's; the size of frames with the vision tower's. Captions that
-    are too long are cut: the log says how many.
+    The hook compares the maximum number of words with the text positions and with the decoder's, the
+    vocabulary with the embedding, the maximum number of frames with the adapter's, and the frame size with
+    the vision tower's. It also logs how many captions are too long and will be truncated.
+
+    Examples:
+        >>> default_hooks = dict(input_check=dict(type='InputCheckHook'))
     """
 
     def before_run(self, runner) -> None:
         """Compare every pipeline, and the query bank, with the model.
 
         Raises:
-            ValueError: Listing all that does not fit, with the keys of the config and both numbers.
+            ValueError: If something does not fit, with all config keys and numbers.
         """
         problems = []
         for key, dataset in loaded_datasets(runner).items():
@@ -40,7 +43,8 @@ class InputCheckHook(Hook):
                 problems += self._check_text(runner, 'query_bank: ', loop.query_bank.tokenize)
         if problems:
             raise ValueError(
-                'the pipelines give what the model cannot take:\n  ' + '\n  '.join(dict.fromkeys(problems))
+                'the outputs of the pipelines do not fit the model:\n  '
+                + '\n  '.join(dict.fromkeys(problems))
             )
         if is_main_process():
             for key, dataset in loaded_datasets(runner).items():
@@ -75,10 +79,12 @@ class InputCheckHook(Hook):
             for name, (expected, loaded) in ids.items()
             if expected != loaded
         ]
-        if differ and config.eos_token_id != 2:  # what OpenAI's first configs say, which means the highest id
+        if (
+            differ and config.eos_token_id != 2
+        ):  # value in OpenAI's first configs, which stands for the highest id
             print_log(
-                f'{where}{"; ".join(differ)} of model.backbone: training and tests here do not need '
-                'it, but transformers would read the feature of a caption elsewhere',
+                f'{where}{"; ".join(differ)} of model.backbone: training and tests here do not use '
+                'it, but transformers would read the feature of a caption at another position',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -86,7 +92,7 @@ class InputCheckHook(Hook):
 
     @staticmethod
     def _check_targets(runner, where: str, transforms: list) -> list[str]:
-        """Compare what a decoder learns to write with its positions."""
+        """Compare the length of target captions with the decoder's positions."""
         step = find_step(transforms, TokenizeTargets) or find_step(transforms, TokenizeCaptions)
         positions = getattr(unwrapped_model(runner).decoder, 'max_positions', None)
         if step is None or positions is None or step.max_words <= positions:
@@ -119,13 +125,13 @@ class InputCheckHook(Hook):
 
     @staticmethod
     def _report_cut(key: str, dataset: Any, step: Any) -> None:
-        """Log how many captions of a dataset lose words."""
+        """Log how many captions of a dataset are truncated."""
         if step is None:
             return
-        count = count_cut_captions(dataset, step)
+        count = count_truncated_captions(dataset, step)
         if count is None:
             return
-        drawn = '' if count.whole else ' that were drawn'
+        drawn = '' if count.whole else ' in a sample'
         print_log(
             f'{key}: {100 * count.cut / count.captions:.1f} % of {count.captions} captions{drawn} '
             f'({count.cut}) exceed max_words={step.max_words} and are cut; the longest has '

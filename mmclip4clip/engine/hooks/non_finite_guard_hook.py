@@ -9,16 +9,16 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor, nn
 
-from ..finite import (
+from ..finite_check import (
     NonFiniteError,
     can_lower_scale,
     checkpoint_folders,
-    largest,
-    name_last_good,
-    non_finite,
+    describe_last_good,
+    find_non_finite,
+    join_names,
+    max_abs,
     optim_wrappers,
     optimizer_tensors,
-    shorten,
     unwrap_model,
 )
 
@@ -27,22 +27,25 @@ from ..finite import (
 class NonFiniteGuardHook(Hook):
     """Keep NaN and infinity out of the weights and out of the checkpoints.
 
-    A step with such a loss or gradient, in any process, changes nothing: neither weights nor moments. It is
-    skipped in all processes, with a warning that names the videos. When too many come in a row, the training
-    ends with an error that names the last good checkpoint. Steps that the loss scaler of mixed precision
-    skips are part of its search for a scale. They count only once it has nothing left to lower.
+    If the loss or a gradient is not finite in any process, the step is skipped in all processes and changes
+    neither weights nor moments. A warning names its videos. After too many consecutive skipped steps, the
+    training ends with an error that names the last good checkpoint. The loss scaler of mixed precision also
+    skips steps while it searches for a scale. These count only when the scale cannot be lowered further.
 
-    Weights and the state of the optimizer are looked at before training, at the end of epochs, and before
-    evaluations and checkpoints. So none is saved with other values, and no good one is removed for it.
+    Weights and optimizer state are checked before training, at the end of epochs, and before evaluations and
+    checkpoints. So no checkpoint with non-finite values is saved, and no good one is removed for it.
 
-    The hook reads and never writes where all is finite, so such a training gives the same weights with and
-    without it. It costs one pass over the gradients a step, and one number between the processes.
+    If all values are finite, the hook changes nothing, so the weights are the same with and without it. It
+    costs one pass over the gradients per step, and the exchange of one number between processes.
 
     Args:
-        max_skipped (int): Steps in a row that may be skipped; the next one ends the training.
+        max_skipped (int): Maximum number of consecutive skipped steps; the next one ends the training.
 
     Raises:
         ValueError: If ``max_skipped`` is negative.
+
+    Examples:
+        >>> default_hooks = dict(non_finite_guard=dict(type='NonFiniteGuardHook', max_skipped=3))
     """
 
     priority = 'HIGH'  # before checkpoints are saved
@@ -56,21 +59,21 @@ class NonFiniteGuardHook(Hook):
         self._begin_step()
 
     def _begin_step(self) -> None:
-        """Forget the step before. One has several batches where gradients are accumulated."""
+        """Reset the state of a step, which has several batches if gradients are accumulated."""
         self._losses: list[tuple[str, Tensor]] = []
         self._videos: list[str] = []
-        self._stepped = self._bad = False  # in all processes alike
+        self._stepped = self._bad = False  # the same in all processes
         self._wrong: list[str] = []  # what is not finite in this process
         self._lowers_scale = False  # whether mixed precision may be all that is wrong
 
     def before_train(self, runner) -> None:
-        """Look at the weights, and watch the model's losses and the optimizers' steps.
+        """Check the weights, and register hooks on the model's losses and the optimizers' steps.
 
         Raises:
-            NonFiniteError: If a weight is not finite before anything is learnt.
+            NonFiniteError: If a weight is not finite before training.
         """
         model = unwrap_model(runner)
-        self._constants = non_finite(dict(model.named_buffers()))
+        self._constants = find_non_finite(dict(model.named_buffers()))
         start = f' from {runner._load_from}' if runner._load_from else ''
         self._check_state(runner, f'before training{start}')
         model.register_forward_hook(self._note_losses)
@@ -78,21 +81,21 @@ class NonFiniteGuardHook(Hook):
             wrapper.optimizer.register_step_pre_hook(partial(self._check_step, model, wrapper))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Note whose videos the step learns from."""
+        """Collect the names of the videos of the step."""
         samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
         self._videos += [str(sample.get('video_id', '?')) for sample in samples]
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Count what was skipped, and look at the weights if a checkpoint is about to be saved.
+        """Count skipped steps, and check the weights if a checkpoint is about to be saved.
 
         Raises:
-            NonFiniteError: If too many steps in a row were skipped, or weights are not finite.
+            NonFiniteError: If too many consecutive steps were skipped, or weights are not finite.
         """
-        made = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
-        scaled = [wrapper for wrapper in made if isinstance(wrapper, AmpOptimWrapper)]
-        if scaled and not self._stepped:  # the loss scaler found infinite gradients, and made no step
+        stepped = [wrapper for wrapper in optim_wrappers(runner) if wrapper.should_update()]
+        scaled = [wrapper for wrapper in stepped if isinstance(wrapper, AmpOptimWrapper)]
+        if scaled and not self._stepped:  # the loss scaler found infinite gradients, and skipped the step
             self._bad, self._wrong = True, self._wrong_losses()
             self._lowers_scale = not self._wrong and all(map(can_lower_scale, scaled))
         if self._bad:
@@ -110,7 +113,7 @@ class NonFiniteGuardHook(Hook):
             self._check_state(runner, 'before a checkpoint')
 
     def after_train_epoch(self, runner) -> None:
-        """Look at the weights before they are saved.
+        """Check the weights before they are saved.
 
         Raises:
             NonFiniteError: If one is not finite.
@@ -118,7 +121,7 @@ class NonFiniteGuardHook(Hook):
         self._check_state(runner, 'at the end of the epoch')
 
     def before_val(self, runner) -> None:
-        """Look at the weights before they are saved as the best, where they come from a training.
+        """Check the weights of a training before they are saved as the best.
 
         Raises:
             NonFiniteError: If one is not finite.
@@ -127,13 +130,15 @@ class NonFiniteGuardHook(Hook):
             self._check_state(runner, 'before the evaluation')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Refuse to save what is not finite, whoever asks for it.
+        """Refuse to save values that are not finite.
 
         Raises:
-            NonFiniteError: Before a file is touched; in the main process, which is the one that saves.
+            NonFiniteError: Before any file is changed, in the main process, which saves.
         """
         named = {**checkpoint['state_dict'], **optimizer_tensors(checkpoint.get('optimizer', {}))}
-        self._refuse(runner, non_finite(self._variable(named)), 'in a checkpoint to be saved', together=False)
+        self._refuse(
+            runner, find_non_finite(self._variable(named)), 'in a checkpoint to be saved', together=False
+        )
 
     def _note_losses(self, model: nn.Module, inputs: tuple, output: object) -> None:
         if model.training and isinstance(output, dict):
@@ -142,7 +147,9 @@ class NonFiniteGuardHook(Hook):
                 self._losses += [(name, value.detach()) for value in values if isinstance(value, Tensor)]
 
     def _wrong_losses(self) -> list[str]:
-        return [f'{name} = {value.mean():g}' for name, value in self._losses if non_finite({name: value})]
+        return [
+            f'{name} = {value.mean():g}' for name, value in self._losses if find_non_finite({name: value})
+        ]
 
     def _check_step(
         self,
@@ -152,12 +159,12 @@ class NonFiniteGuardHook(Hook):
         args: tuple,
         kwargs: dict,
     ) -> None:
-        """Take the gradients away from a step that must not be made: then an optimizer changes nothing."""
+        """Remove the gradients of a step that must be skipped, so that the optimizer changes nothing."""
         rates = [float(group['lr']) for group in optimizer.param_groups]
         if not all(map(math.isfinite, rates)):
             raise NonFiniteError(f'learning rates must be finite, got {rates}: see param_scheduler')
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
-        value = largest([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
+        value = max_abs([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
         bad = (~torch.isfinite(value)).to(torch.int32)
         all_reduce(bad, 'max')
         self._stepped = True
@@ -167,16 +174,16 @@ class NonFiniteGuardHook(Hook):
             f'the gradient of {name}': p.grad for name, p in model.named_parameters() if p.grad is not None
         }
         losses = self._wrong_losses()
-        self._wrong += [*losses, *non_finite(gradients)]
+        self._wrong += [*losses, *find_non_finite(gradients)]
         self._bad, self._lowers_scale = True, not losses and can_lower_scale(wrapper)
         for parameter in parameters:
             parameter.grad = None
 
     def _skip(self, runner) -> None:
-        """Report a step without effect, in all processes alike."""
+        """Report a skipped step, in all processes."""
         parts = all_gather_object((self._wrong, self._videos, self._lowers_scale))
         wrong = list(dict.fromkeys(text for part in parts for text in part[0])) or ['gradients']
-        what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {shorten(wrong)}'
+        what = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}: not finite: {join_names(wrong)}'
         if all(part[2] for part in parts):
             runner.logger.info(f'{what}; mixed precision lowers its loss scale')
             return
@@ -187,21 +194,21 @@ class NonFiniteGuardHook(Hook):
                 f'{what}. The step is skipped, {self._in_a_row} in a row, {self._total} in all. {videos}'
             )
             return
-        last_good = name_last_good(checkpoint_folders(runner), self._constants)
+        last_good = describe_last_good(checkpoint_folders(runner), self._constants)
         raise NonFiniteError(
             f'{what}. This step is number {self._in_a_row} in a row, max_skipped is '
             f'{self.max_skipped}. {videos}. {last_good}'
         )
 
     def _check_state(self, runner, when: str) -> None:
-        """Look at the weights and the optimizers' state, in all processes alike."""
+        """Check the weights and the optimizers' states, in all processes."""
         named = unwrap_model(runner).state_dict()
         for number, wrapper in enumerate(optim_wrappers(runner)):
             named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
         named = self._variable(named)
-        bad = (~torch.isfinite(largest(named.values()))).to(torch.int32)
+        bad = (~torch.isfinite(max_abs(named.values()))).to(torch.int32)
         all_reduce(bad, 'max')
-        self._refuse(runner, (non_finite(named) or ['in another process']) if bad else [], when)
+        self._refuse(runner, (find_non_finite(named) or ['in another process']) if bad else [], when)
 
     def _variable(self, named: dict[str, object]) -> dict[str, Tensor]:
         """Return the tensors that training changes."""
@@ -213,8 +220,8 @@ class NonFiniteGuardHook(Hook):
 
     def _refuse(self, runner, names: list[str], when: str, together: bool = True) -> None:
         if names:
-            last_good = name_last_good(checkpoint_folders(runner), self._constants, together)
+            last_good = describe_last_good(checkpoint_folders(runner), self._constants, together)
             raise NonFiniteError(
-                f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {shorten(names)}. No '
-                f'checkpoint is saved or removed. {last_good}'
+                f'not finite {when}, epoch {runner.epoch + 1}, iteration {runner.iter}: {join_names(names)}. '
+                f'No checkpoint is saved or removed. {last_good}'
             )

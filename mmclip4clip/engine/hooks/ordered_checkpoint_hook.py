@@ -9,18 +9,18 @@ from mmengine.hooks import CheckpointHook
 from ...atomic_file import atomic_file
 from ..resume.checkpoint_search import LAST
 
-OBSOLETE = 'obsolete_ckpts'  # in the message hub: files that the checkpoint makes superfluous
-INTERIM = 'interim_ckpt'  # likewise: one that was saved out of turn, until the next regular one
+OBSOLETE = 'obsolete_ckpts'  # in the message hub: files that the checkpoint replaces
+INTERIM = 'interim_ckpt'  # likewise: a checkpoint saved between regular ones, until the next regular one
 
 
 class OrderedCheckpointHook(CheckpointHook):
-    """Save checkpoints so that a file is removed only when what replaces it is whole.
+    """Save checkpoints, and remove a file only after its replacement is complete.
 
-    A checkpoint names the files that it replaces, so that a run which is killed between the two removes them
-    when it goes on. That a file is written whole or not at all is ``compat.save_atomically``.
+    A checkpoint lists the files that it replaces. If a run is killed before it removes them, the resumed run
+    removes them. ``compat.save_atomically`` ensures that a file is complete or absent.
 
     Args:
-        **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
+        **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
     """
 
     keep_ckpt_ids: deque[int]
@@ -28,17 +28,17 @@ class OrderedCheckpointHook(CheckpointHook):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._last_step: int | None = None  # of the last regular checkpoint
-        self._replaced: list[str] = []  # best checkpoints to remove once the next regular one is whole
+        self._replaced: list[str] = []  # best checkpoints to remove once the next regular one is complete
 
     def save_interim(self, runner, iterations: int) -> str:
-        """Save out of turn, for a run that has to stop; the next regular checkpoint replaces this one.
+        """Save an interim checkpoint of a run that has to stop; the next regular one replaces it.
 
         Args:
             runner (Runner): The runner.
-            iterations (int): Steps done. ``runner.iter`` is one less after a step.
+            iterations (int): Number of finished steps. After a step, ``runner.iter`` is one less.
 
         Returns:
-            str: The file.
+            str: Path of the file.
         """
         meta = dict(epoch=runner.epoch, iter=iterations)
         if not self.by_epoch:
@@ -52,7 +52,7 @@ class OrderedCheckpointHook(CheckpointHook):
         return self.file_backend.join_path(self.out_dir, name)
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
-        """Save a regular checkpoint, and only then remove what it replaces."""
+        """Save a regular checkpoint, then remove the files that it replaces."""
         name, interim = self.filename_tmpl.format(step), runner.message_hub.pop_info(INTERIM, None)
         obsolete = [*self._replaced, *self._rotate(runner, step), *([interim] if interim else [])]
         obsolete = [old for old in obsolete if old != name]
@@ -79,12 +79,12 @@ class OrderedCheckpointHook(CheckpointHook):
 
     @master_only
     def _point_to(self, runner, name: str) -> None:
-        """Name the newest checkpoint, as mmengine does: with its folder, which only mmengine reads."""
+        """Write the path of the newest checkpoint to ``last_checkpoint``, as mmengine does."""
         with atomic_file(Path(runner.work_dir, LAST), 'w') as file:
             file.write(self.file_backend.join_path(self.out_dir, name))
 
     def _rotate(self, runner, step: int) -> list[str]:
-        """Count a checkpoint among those to keep, and return the names of those that are too many."""
+        """Add a checkpoint to those to keep, and return the names of those to remove."""
         if self.max_keep_ckpts <= 0:
             return []
         steps = [kept for kept in self.keep_ckpt_ids if kept != step] + [step]
@@ -151,7 +151,7 @@ class OrderedCheckpointHook(CheckpointHook):
             yield from map(self.best_ckpt_path_dict.get, self.key_indicators)
 
     def _set_best_file(self, key: str, path: str | None) -> str | None:
-        """Note the best checkpoint of a key, and return the one before."""
+        """Set the best checkpoint of a key, and return the previous one."""
         old = dict(zip(self.key_indicators, self._best_files()))[key]
         if len(self.key_indicators) == 1:
             self.best_ckpt_path = path

@@ -27,36 +27,40 @@ from ..run_parts import (
 )
 
 ENTRY = 'mmclip4clip'  # of a checkpoint's meta
-OLD_KEY = 'decoder_vocabulary'  # of a captioner's checkpoint, also of versions before there was an entry
-CURE = 'default_hooks.preprocessing_check=None switches this check off'
+OLD_KEY = 'decoder_vocabulary'  # in a captioner's checkpoint, also of versions without the entry
+DISABLE_HINT = 'default_hooks.preprocessing_check=None disables this check'
 
 
 @HOOKS.register_module()
 class PreprocessingCheckHook(Hook):
-    """Let checkpoints tell how videos and captions became numbers, and compare that where they are loaded.
+    """Save the preprocessing in checkpoints, and compare it when they are loaded.
 
-    Ids of two tokenizers look alike, and so do frames of two sizes: a model would go on without an error,
-    and with worse figures. So a checkpoint carries, as plain data under ``meta['mmclip4clip']``:
+    A model accepts the ids of another tokenizer or frames of another size without an error, but with worse
+    results. Therefore a checkpoint stores, as plain data under ``meta['mmclip4clip']``:
 
-    - ``preprocessing``: tokenizers by digests, mean and std, and the pipelines of training and of evaluation;
-    - ``clip_config``: all that builds its CLIP;
-    - ``tokenizers``: the tokenizers themselves, so that a test needs nothing but the checkpoint.
+    - ``preprocessing``: digests of the tokenizers, mean and std, and the training and evaluation pipelines;
+    - ``clip_config``: the config of its CLIP;
+    - ``tokenizers``: the tokenizers themselves, so that a test needs only the checkpoint.
 
-    When one is tested, resumed or fine-tuned, another tokenizer, mean, std or CLIP is an error. Other frames
-    or lengths of captions may be meant: one warning lists them, like compared with like. Checkpoints without
-    the entry are taken as they are.
+    When a checkpoint is tested, resumed or fine-tuned, another tokenizer, mean, std or CLIP is an error.
+    Different frames or caption lengths can be intended, so a warning lists them. Training pipelines are
+    compared with training pipelines, and evaluation pipelines with evaluation pipelines. Checkpoints without
+    this entry are accepted.
 
     Before anything is loaded, the tokenizers of training, evaluation, query bank and decoder are compared.
+
+    Examples:
+        >>> default_hooks = dict(preprocessing_check=dict(type='PreprocessingCheckHook'))
     """
 
     def __init__(self) -> None:
-        self._entry: dict | None = None  # of this run, which does not change
+        self._entry: dict | None = None  # constant during a run
 
     def before_run(self, runner) -> None:
-        """Compare the tokenizers of all pipelines and of the query bank, as far as this run has them.
+        """Compare the tokenizers of the pipelines and of the query bank, if there is one.
 
         Raises:
-            ValueError: Naming both.
+            ValueError: If two tokenizers differ. The message names both.
         """
         found = [
             (f'the {stage} pipeline', step)
@@ -79,7 +83,7 @@ class PreprocessingCheckHook(Hook):
 
     @staticmethod
     def _compare_bank(runner) -> None:
-        """Warn of a query bank whose captions are cut or joined in another way than the test's."""
+        """Warn if the captions of the query bank are truncated or joined differently from the test's."""
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
             bank = getattr(loop, 'query_bank', None)
             if bank is None:
@@ -103,7 +107,7 @@ class PreprocessingCheckHook(Hook):
         """Compare the tokenizers of the training pipeline with a captioner's.
 
         Raises:
-            ValueError: Naming both.
+            ValueError: If they differ. The message names both.
         """
         model = captioner_of(runner)
         if model is None:
@@ -113,10 +117,10 @@ class PreprocessingCheckHook(Hook):
                 getattr(find_step(transforms, kind), 'tokenizer', None)
                 for kind in (TokenizeCaptions, TokenizeTargets)
             )
-            learnt = reads if writes is None else writes
-            if learnt is not None and vocabulary_digest(learnt) != vocabulary_digest(model.tokenizer):
+            target = reads if writes is None else writes
+            if target is not None and vocabulary_digest(target) != vocabulary_digest(model.tokenizer):
                 raise ValueError(
-                    f'the pipeline learns captions in words of {_name(learnt)}, the model '
+                    f'the pipeline learns captions in words of {_name(target)}, the model '
                     f'writes with {_name(model.tokenizer)}: give both the same tokenizer'
                 )
             if (
@@ -132,7 +136,7 @@ class PreprocessingCheckHook(Hook):
                 )
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Add the entry, and the digest of a captioner's vocabulary that earlier versions read."""
+        """Add the entry, and the digest of a captioner's vocabulary for earlier versions."""
         if self._entry is None:
             tokenizers = tokenizers_of(runner)
             self._entry = dict(
@@ -150,13 +154,13 @@ class PreprocessingCheckHook(Hook):
         """Compare a checkpoint with the model and the pipelines of this run.
 
         Raises:
-            RuntimeError: If tokenizer, mean, std or CLIP are others, naming both.
+            RuntimeError: If tokenizer, mean, std or CLIP differ. The message names both.
         """
         name, model = runner._load_from or '', captioner_of(runner)
-        learnt = isinstance(checkpoint, dict) and checkpoint.get(OLD_KEY)
-        if model is not None and learnt and learnt != vocabulary_digest(model.tokenizer):
+        digest = isinstance(checkpoint, dict) and checkpoint.get(OLD_KEY)
+        if model is not None and digest and digest != vocabulary_digest(model.tokenizer):
             raise RuntimeError(
-                f'the decoder of the checkpoint {name} has learnt other words than '
+                f'the decoder of the checkpoint {name} was trained with another vocabulary than '
                 f'{_name(model.tokenizer)}: give the tokenizer that it was trained with'
             )
         meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
@@ -179,7 +183,7 @@ class PreprocessingCheckHook(Hook):
                 f'the checkpoint {name} was trained with another preprocessing or CLIP than '
                 'this config has (checkpoint -> config):\n  '
                 + '\n  '.join(errors)
-                + f'\nGive the same ones. {CURE}'
+                + f'\nGive the same ones. {DISABLE_HINT}'
             )
         if lines:
             print_log(
@@ -191,20 +195,24 @@ class PreprocessingCheckHook(Hook):
 
     @staticmethod
     def _compare(entry: dict, runner) -> tuple[list[str], list[str]]:
-        """List what cannot be meant, and what can."""
+        """List the differences that are errors, and those that may be intended."""
         saved, clip = entry.get('preprocessing'), clip_of(runner)
         errors, lines = [], []
         if isinstance(saved, dict):
             current = describe_preprocessing(runner)
             errors, lines = contradictions(saved, current), differences(saved, current)
-        if clip is not None and 'clip_config' in entry:  # converted files have no more than this
+        if clip is not None and 'clip_config' in entry:  # converted checkpoints have only this
             errors += clip_differences(entry['clip_config'], clip_settings(clip.config))
         return errors, lines
 
 
 @HOOKS.register_module()
 class TokenizerCheckHook(PreprocessingCheckHook):
-    """The former name of :class:`PreprocessingCheckHook`."""
+    """The former name of :class:`PreprocessingCheckHook`.
+
+    Examples:
+        >>> default_hooks = dict(tokenizer_check=dict(type='TokenizerCheckHook'))  # logs a warning
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,28 +26,31 @@ from .ordered_checkpoint_hook import INTERIM, OBSOLETE, OrderedCheckpointHook
 
 @HOOKS.register_module()
 class SafeCheckpointHook(OrderedCheckpointHook):
-    """Save checkpoints so that a run that is killed at any moment goes on as if it had not been.
+    """Save checkpoints from which a run that is killed at any time resumes exactly.
 
-    What mmengine's hook does, with all its arguments, and:
+    Has all features and arguments of mmengine's hook, with these additions:
 
-    - A file is removed only when what replaces it is whole. A best checkpoint of before belongs to the run
-      whose folder it is in: one that is resumed in another folder gets a copy.
-    - A checkpoint is saved once more after the evaluation that follows it, and so says that it was evaluated.
-      A run that goes on from one that was not is evaluated first.
-    - ``resume=True`` without a checkpoint takes the newest one that is whole, see :func:`find_checkpoint`.
-    - A checkpoint that this training cannot go on from is refused, see :func:`check_resumable`.
+    - A file is removed only after its replacement is complete. Previous best checkpoints belong to the run
+      in whose folder they are, so a run that resumes in another folder copies them.
+    - A checkpoint is saved again after its evaluation, with a note that it was evaluated. A run that resumes
+      from a checkpoint without this note is evaluated first.
+    - ``resume=True`` without a checkpoint uses the newest intact one, see :func:`find_checkpoint`.
+    - A checkpoint that does not match this training is rejected, see :func:`check_resumable`.
 
     Args:
-        **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
+        **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
+
+    Examples:
+        >>> default_hooks = dict(checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3))
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._run: dict | None = None  # how the training is set up, None without one
-        self._resumed: str | None = None  # the checkpoint that it goes on from
+        self._run: dict | None = None  # settings of the training; None if this run does not train
+        self._resumed: str | None = None  # the checkpoint that the run resumes
 
     def before_run(self, runner) -> None:
-        """Note how the training is set up, and look for the checkpoint to resume if none is named."""
+        """Store the settings of the training, and find the checkpoint to resume if none is given."""
         if not isinstance(runner._train_loop, BaseLoop):
             return
         self._run = describe_run(runner)
@@ -56,10 +59,10 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             runner._resume = runner._load_from is not None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Refuse what a training cannot go on from.
+        """Reject a checkpoint that the training cannot resume.
 
         Raises:
-            RuntimeError: Naming what differs, and what to do.
+            RuntimeError: If settings differ. The message names them and says what to do.
         """
         if self._run and runner._resume and self._resumed is None:
             self._resumed = str(runner._load_from)
@@ -67,7 +70,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             check_resumable(runner, checkpoint, self._run, self._resumed)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Add how the training is set up, and leave out where its folder is."""
+        """Add the settings of the training, and reduce paths to file names."""
         if self._run:
             run = dict(self._run, id=runner.message_hub.get_info(RUN_ID))
             checkpoint['meta'].setdefault(KEY, {})['run'] = run
@@ -77,14 +80,16 @@ class SafeCheckpointHook(OrderedCheckpointHook):
                 known[key] = osp.basename(known[key])
 
     def before_train(self, runner) -> None:
-        """Prepare the folder, and make up for an evaluation that was lost."""
+        """Prepare the folder, and run an evaluation that was interrupted."""
         hub, folder = runner.message_hub, checkpoint_folder(runner.work_dir, self.out_dir)
-        at_home = self._resumed is None or osp.realpath(osp.dirname(self._resumed)) == osp.realpath(folder)
+        same_folder = self._resumed is None or osp.realpath(osp.dirname(self._resumed)) == osp.realpath(
+            folder
+        )
         if self._resumed is None or RUN_ID not in hub.runtime_info:
             drawn = [uuid.uuid4().hex]
             broadcast_object_list(drawn)
             hub.update_info(RUN_ID, drawn[0])
-        if not at_home:  # what is in this folder is not of the run that goes on
+        if not same_folder:  # the files in this folder belong to another run
             hub.update_info('keep_ckpt_ids', [])
             for key in (OBSOLETE, INTERIM, 'last_ckpt'):
                 hub.pop_info(key, None)
@@ -93,17 +98,17 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         super().before_train(runner)
         if is_main_process() and '://' not in str(self.out_dir):
             folders = {osp.realpath(folder) for folder in (self.out_dir, runner.work_dir)}
-            # A test beside this training may be writing its figures, which the next evaluation replaces.
+            # A concurrent test may be writing its metrics, which the next evaluation replaces.
             for path in [path for folder in folders for path in remove_unfinished(folder, keep=[METRICS])]:
-                runner.logger.info(f'{path} was left by a save that did not end; it is removed')
+                runner.logger.info(f'{path} was left by an interrupted save; it is removed')
         if self._resumed is not None:
-            self._take_over(runner, self._resumed, at_home)
-            self._catch_up(runner, self._resumed)
+            self._adopt_files(runner, self._resumed, same_folder)
+            self._run_missing_evaluation(runner, self._resumed)
         if self._resumed is None or EVALUATED not in hub.runtime_info:
             hub.update_info(EVALUATED, 0)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Save best checkpoints, then the one that was evaluated, which says so from now on."""
+        """Save best checkpoints, then save the evaluated checkpoint again, marked as evaluated."""
         if not self._run:
             return
         runner.message_hub.update_info(EVALUATED, runner.iter)
@@ -112,14 +117,14 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         step = runner.epoch if self.by_epoch else runner.iter
         if self._last_step == step or (self.last_ckpt is not None and list(self._best_files()) != before):
             self._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=runner.iter))
-        self._remove(runner, self._replaced)  # of a run that has saved nothing yet from which it could go on
+        self._remove(runner, self._replaced)  # if the run has not saved a resumable checkpoint yet
         self._replaced = []
 
-    def _take_over(self, runner, resumed: str, at_home: bool) -> None:
-        """Go on with the files of the run that is resumed."""
+    def _adopt_files(self, runner, resumed: str, same_folder: bool) -> None:
+        """Take over the files of the resumed run."""
         hub, name = runner.message_hub, osp.basename(resumed)
         step = runner.epoch if self.by_epoch else runner.iter
-        if at_home and name == self.filename_tmpl.format(step):
+        if same_folder and name == self.filename_tmpl.format(step):
             self._last_step = step
         last = hub.get_info('last_ckpt')
         if last:
@@ -128,7 +133,7 @@ class SafeCheckpointHook(OrderedCheckpointHook):
         for key, path in zip(getattr(self, 'key_indicators', []), list(self._best_files())):
             there = path and (
                 self.file_backend.exists(path)
-                if at_home or '://' in str(self.out_dir)
+                if same_folder or '://' in str(self.out_dir)
                 else bring_best_checkpoint(Path(path), resumed, hub.get_info(RUN_ID))
             )
             if path and not there:
@@ -141,13 +146,13 @@ class SafeCheckpointHook(OrderedCheckpointHook):
                 self._set_best_file(key, None)
                 hub.pop_info('best_ckpt' if len(self.key_indicators) == 1 else f'best_ckpt_{key}', None)
 
-    def _catch_up(self, runner, resumed: str) -> None:
-        """Evaluate what a run had trained but not evaluated when it was stopped."""
+    def _run_missing_evaluation(self, runner, resumed: str) -> None:
+        """Run the evaluation that the resumed run had not finished."""
         hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         if self is hooks[-1] and evaluation_is_missing(runner, resumed):
             runner.logger.info(
                 f'the evaluation of {resumed}, after {runner.epoch} epochs and '
-                f'{runner.iter} iterations, did not end: it comes first'
+                f'{runner.iter} iterations, was not finished: it runs first'
             )
             runner.val_loop.run()
         if runner.iter >= runner.max_iters:

@@ -6,43 +6,46 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 
-from ...datasets.first_frames import Opening, open_videos
+from ...datasets.first_frames import FirstFrameResult, probe_videos
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
 from ...datasets.transforms import DecodeVideo
 from ...datasets.video_readers import VideoReadError, VideoUnavailableError
 from ...random_states import kept_random_states
-from .bad_video_hook import append_videos, name_bad, videos_of
+from .bad_video_hook import append_videos, name_unreadable, videos_of
 
-SHOWN = 10  # videos that a message names
-WHAT_BECOMES = dict(
-    error='ends the run when its turn comes',
+SHOWN = 10  # maximum number of videos in a message
+OUTCOMES = dict(
+    error='ends the run when it is read',
     report='counts as missed',
-    replace='is replaced by another one, up to the share that BadVideoHook allows',
+    replace='is replaced by another video, up to the share that BadVideoHook allows',
 )
 
 
 @HOOKS.register_module()
 class VideoCheckHook(Hook):
-    """Find videos that cannot be read before a run begins, not after its first epoch.
+    """Find unreadable videos before a run starts, instead of after its first epoch.
 
-    The first frame of each video of validation and test is decoded at the start, and of training where
-    ``bad_videos='error'``. Where that fails, or a window begins after the end, ``DecodeVideo`` itself reads
-    the video, and what it says counts. With ``bad_videos='error'`` the run then ends, naming all such videos;
-    with ``'report'`` the log says how many will count as missed. Videos that the storage does not give even
-    after ``storage_wait`` may be sound: the log counts them, and none is listed. Damage further on in a file
-    is only met when its frames are read. Where videos are not checked, the log says what becomes of one that
-    cannot be read. The processes of a run share the work; 1,000 videos take seconds.
+    The hook decodes the first frame of each video of validation and test, and of training if
+    ``bad_videos='error'``. If that fails, or a window begins after the end, ``DecodeVideo`` reads the video
+    and decides. With ``bad_videos='error'`` the run ends and the error names all unreadable videos. With
+    ``'report'`` the log states how many will count as missed. Videos that the storage does not return within
+    ``storage_wait`` may be intact, so the log counts them without a list. Damage later in a file is found
+    only when its frames are read. If videos are not checked, the log states what happens to an unreadable
+    one. The processes of a run share the work; 1,000 videos take seconds.
 
     Args:
-        check_videos (bool): Whether to check.
-        processes (int): Files that each process of the run opens at once.
+        check_videos (bool): Whether to check the videos.
+        processes (int): Number of files that each process of the run opens at once.
         time_limit (float): Seconds for the first frame of a video.
-        total_time (float): Seconds after which the check ends; the log says how many videos are left.
+        total_time (float): Maximum duration of the check in seconds. The log states how many videos remain.
         filename (str): File in the work dir that lists the videos, the same as of :class:`BadVideoHook`.
 
     Raises:
         ValueError: If an argument is not positive.
+
+    Examples:
+        >>> default_hooks = dict(video_check=dict(type='VideoCheckHook', total_time=60))
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class VideoCheckHook(Hook):
         """Check the videos of training and validation.
 
         Raises:
-            VideoReadError: If one cannot be read where that is an error.
+            VideoReadError: If a video is unreadable and ``bad_videos='error'``.
         """
         loaders = dict(train=runner.train_dataloader)
         if runner.val_loop is not None:
@@ -74,7 +77,7 @@ class VideoCheckHook(Hook):
         self._check_all(runner, loaders)
 
     def before_val(self, runner) -> None:
-        """Check the videos of a validation that is not part of a training."""
+        """Check the videos of a validation outside of a training."""
         self._check_all(runner, dict(val=runner.val_loop.dataloader))
 
     def before_test(self, runner) -> None:
@@ -92,10 +95,14 @@ class VideoCheckHook(Hook):
             raise VideoReadError('\n'.join(errors))
 
     def _check(self, runner, name: str, leaf) -> list[str]:
-        """Check one dataset, log what is to be said, and return what ends the run."""
-        become, decoder = WHAT_BECOMES[leaf.bad_videos], find_decoder(leaf)
+        """Check one dataset, log the result, and return the errors that end the run."""
+        become, decoder = OUTCOMES[leaf.bad_videos], find_decoder(leaf)
         if not self.check_videos or leaf.bad_videos == 'replace' or decoder is None:
-            why = ', as its decoder does not tell what is the fault of a video' if decoder is None else ''
+            why = (
+                ', because its decoder does not distinguish unreadable videos from other errors'
+                if decoder is None
+                else ''
+            )
             runner.logger.info(
                 f'{name}: videos are not checked before the run{why}; one that cannot be read '
                 f'{become} (bad_videos={leaf.bad_videos!r})'
@@ -103,9 +110,9 @@ class VideoCheckHook(Hook):
             return []
         begin = time.monotonic()
         items = list_videos(leaf)
-        wait = StorageWait(leaf.storage_wait)  # what the storage does not give at first may be sound
+        wait = StorageWait(leaf.storage_wait)  # a video that is unavailable at first may be intact
         found, away, unchecked = self._find_bad(items, decoder, wait)
-        bad = name_bad(found, videos_of(leaf))
+        bad = name_unreadable(found, videos_of(leaf))
         took = f'of {leaf.ann_file}, checked in {time.monotonic() - begin:.1f} s'
         if unchecked:
             runner.logger.warning(
@@ -114,18 +121,18 @@ class VideoCheckHook(Hook):
             )
         if away:
             runner.logger.warning(
-                f'{name}: the storage did not give {len(away)} of {len(items)} videos '
-                f'{took}; they may be sound, and are tried again. The last one: {away[-1]}'
+                f'{name}: the storage did not return {len(away)} of {len(items)} videos '
+                f'{took}; they may be intact, and are tried again. The last one: {away[-1]}'
             )
         if not bad:
             runner.logger.info(
                 f'{name}: {len(items) - unchecked - len(away)} videos {took}, can be opened '
-                'and give a frame; damage further on in a file is met when it is read'
+                'and have a first frame; damage later in a file is found when it is read'
             )
             return []
         path = Path(runner.work_dir) / self.filename
         append_videos(path, bad)
-        said = (
+        message = (
             f'{name}: {len(bad)} of {len(items)} videos {took}, cannot be read; listed in {path}:'
             + ''.join(f'\n  {video}: {" ".join(bad[video].split())}' for video in list(bad)[:SHOWN])
             + '\n  ...' * (len(bad) > SHOWN)
@@ -133,20 +140,20 @@ class VideoCheckHook(Hook):
         if leaf.bad_videos == 'error':
             other = 'report' if leaf.test_mode else 'replace'
             return [
-                f'{said}\nMend or leave them out, or set {name}.dataset.bad_videos={other!r}: then one '
-                f'that cannot be read {WHAT_BECOMES[other]}'
+                f'{message}\nRepair or remove them, or set {name}.dataset.bad_videos={other!r}: then one '
+                f'that cannot be read {OUTCOMES[other]}'
             ]
-        runner.logger.warning(f'{said}\nEach {become}, with all its captions')
+        runner.logger.warning(f'{message}\nEach {become}, with all its captions')
         return []
 
     def _find_bad(
         self, items: list[dict], decoder: DecodeVideo, wait: StorageWait
     ) -> tuple[dict[str, str], list[str], int]:
-        """Return why videos cannot be read, by key, why others were not given, and how many are left."""
+        """Return reasons of unreadable and unavailable videos, and the number of unchecked videos."""
         end = time.monotonic() + self.total_time
         files = set(sorted({item['filename'] for item in items})[get_rank() :: get_world_size()])
-        opened = open_videos(sorted(files), self.processes, self.time_limit, self.total_time)
-        quick, (bad, away, unchecked) = is_told_by_the_first_frame(decoder), ({}, [], 0)
+        opened = probe_videos(sorted(files), self.processes, self.time_limit, self.total_time)
+        quick, (bad, away, unchecked) = first_frame_suffices(decoder), ({}, [], 0)
         for item in items:
             if item['filename'] not in opened:
                 unchecked += item['filename'] in files
@@ -170,10 +177,10 @@ class VideoCheckHook(Hook):
         )
 
 
-def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
-    """Tell whether a video whose first frame PyAV decodes is one that this decoder reads.
+def first_frame_suffices(decoder: DecodeVideo) -> bool:
+    """Return whether this decoder reads every video whose first frame PyAV decodes.
 
-    Other backends refuse more, as do a least number of frames and the reference's way of counting seconds.
+    Other backends, a minimum number of frames, and ``reference_times`` reject more videos.
     """
     return (
         decoder.backends[0] == 'pyav'
@@ -182,14 +189,14 @@ def is_told_by_the_first_frame(decoder: DecodeVideo) -> bool:
     )
 
 
-def looks_sound(item: dict, opening: Opening) -> bool:
-    """Tell whether a file gives a frame and lasts at least to the beginning of an item's window."""
+def looks_sound(item: dict, opening: FirstFrameResult) -> bool:
+    """Return whether a file has a first frame and does not end before an item's window."""
     start = item.get('start') or 0
     return opening.error is None and (opening.seconds is None or start < opening.seconds or not start)
 
 
 def list_videos(leaf) -> list[dict]:
-    """Return an item of each video of a dataset, without a word drawn."""
+    """Return one item per video of a dataset, without advancing the random generators."""
     items: dict[str | None, dict] = {}
     with kept_random_states():
         for number in range(len(leaf)):

@@ -8,19 +8,22 @@ from ...file_lock import WorkDirInUseError, lock_work_dir, release_work_dir
 
 @HOOKS.register_module()
 class WorkDirLockHook(Hook):
-    """Keep a second training out of the work dir of one that runs: they would take each other's checkpoints.
+    """Prevent two trainings in the same work dir, which would overwrite each other's checkpoints.
 
-    Tests may run there meanwhile. The main process has the lock, which ends with it, also when it is killed.
-    ``tools/train.py`` takes it earlier, before anything is written.
+    Tests may run there at the same time. The main process holds the lock, which is released when the process
+    ends, even if it is killed. ``tools/train.py`` acquires it earlier, before anything is written.
+
+    Examples:
+        >>> default_hooks = dict(work_dir_lock=dict(type='WorkDirLockHook'))
     """
 
     priority = 'VERY_HIGH'
 
     def before_run(self, runner) -> None:
-        """Take the work dir for a training.
+        """Lock the work dir of a training.
 
         Raises:
-            WorkDirInUseError: In all processes, if another training has it.
+            WorkDirInUseError: In all processes, if another training holds the lock.
         """
         if not isinstance(runner._train_loop, BaseLoop):
             return
@@ -35,6 +38,6 @@ class WorkDirLockHook(Hook):
             raise WorkDirInUseError(refused[0])
 
     def after_run(self, runner) -> None:
-        """Give it back."""
+        """Release the lock."""
         if is_main_process():
             release_work_dir(runner.work_dir)

@@ -5,22 +5,25 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers import ResumableBatchSampler
-from .batches import load_batches
+from .batch_loading import load_batches
 
 
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """Training by epochs that goes on in the middle of one, and whose items do not depend on the workers.
+    """Train by epochs, with exact resumption within an epoch.
 
-    mmengine's loop begins a whole epoch anew after a checkpoint that was saved within it. This one leaves
-    out the batches that the run has had, without reading their videos. What is drawn for an item depends on
-    the seed, the epoch and the item alone, see :class:`SeededDataset`.
+    mmengine's loop restarts the epoch in which a checkpoint was saved. This loop skips the batches that the
+    run has already used, without reading their videos. The random transforms of an item depend only on the
+    seed, the epoch and the item, see :class:`SeededDataset`, so they do not depend on the workers.
 
     Args:
         runner (Runner): The runner.
-        dataloader (dict | DataLoader): Config of the training data. A finished ``DataLoader`` is used as it
-            is: then none of this holds, but for runs that resume at the end of an epoch.
-        **kwargs: As for :class:`mmengine.runner.EpochBasedTrainLoop`.
+        dataloader (dict | DataLoader): Config of the training data. A ``DataLoader`` object is used as it is.
+            Then a run can resume only at the end of an epoch, and items may depend on the workers.
+        **kwargs: Arguments of :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Examples:
+        >>> train_cfg = dict(type='ResumableTrainLoop', max_epochs=5, val_interval=1)  # in a config
     """
 
     def __init__(self, runner, dataloader: DataLoader | dict, **kwargs) -> None:
@@ -29,10 +32,10 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         super().__init__(runner, dataloader, **kwargs)
 
     def run_epoch(self) -> None:
-        """Train for an epoch, or for what is left of it.
+        """Train for an epoch, or for the rest of it.
 
         Raises:
-            RuntimeError: If the run that is resumed had epochs of another length.
+            RuntimeError: If the resumed run had epochs of another length.
         """
         done = self._iter - self._epoch * len(self.dataloader)
         if not 0 <= done <= len(self.dataloader):
@@ -58,7 +61,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
 
 def make_resumable(dataloader: dict) -> dict:
-    """Wrap dataset and batches of a dataloader's config so that an epoch can begin in its middle."""
+    """Wrap the dataset and batch sampler of a dataloader config, to resume within an epoch."""
     cfg = copy.deepcopy(dataloader)
     if isinstance(cfg.get('dataset'), dict):
         cfg['dataset'] = dict(type='SeededDataset', dataset=cfg['dataset'])

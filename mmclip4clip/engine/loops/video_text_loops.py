@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from ...evaluation.scoring import QueryBank, score_videos
 from ...evaluation.scoring.query_bank import build_query_bank
 from ...models.features import as_features, move_features
-from .batches import load_batches
+from .batch_loading import load_batches
 
 
 class _EncodeOnceLoop:

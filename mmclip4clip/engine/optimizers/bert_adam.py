@@ -9,14 +9,12 @@ from torch.optim import Optimizer
 
 @OPTIMIZERS.register_module()
 class BertAdam(Optimizer):
-    """Adam by the rule of BERT's first code, with which CLIP4Clip's reference trains.
+    """Adam as in BERT's original code, which CLIP4Clip's reference uses.
 
-    It differs from AdamW in three things: the moments are not corrected for
-    their start at zero, so the first updates are the largest; ``eps`` is larger;
-    and each tensor's gradient is clipped by its own norm. The decay is AdamW's:
-    added to the update, so that the learning rate scales both. Gradients are left
-    as they are; what is clipped is a copy. The schedule is not in here: set ``lr``
-    by one of mmengine's parameter schedulers.
+    It differs from AdamW in three ways: the moments have no bias correction, so the first updates are the
+    largest; ``eps`` is larger; and the gradient of each tensor is clipped by its norm. As in AdamW, the decay
+    is added to the update, so the learning rate scales both. Clipping does not modify the gradients. The
+    optimizer has no schedule: set ``lr`` with a parameter scheduler of mmengine.
 
     Args:
         params (Iterable): Parameters, or groups of them.
@@ -24,11 +22,20 @@ class BertAdam(Optimizer):
         betas (tuple[float, float]): Decay of the first and the second moment.
         eps (float): Added to the root of the second moment.
         weight_decay (float): Factor on the weights in the update.
-        max_grad_norm (float, optional): Longest gradient of one tensor; None
-            clips nothing.
+        max_grad_norm (float, optional): Maximum gradient norm of each tensor; None disables clipping.
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.engine import BertAdam
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = BertAdam([weight], lr=0.1, weight_decay=0.01)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> bool((weight < 1).all())
+        True
     """
 
     def __init__(

@@ -13,7 +13,7 @@ KINDS = ('bias', 'norm', 'logit_scale')
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Give CLIP and the heads learning rates of their own, and say what decays.
+    """Set separate learning rates for CLIP and the heads, and select the parameters that decay.
 
     mmengine's default constructor cannot: where one of its ``custom_keys`` sets a
     rate, its rules for norms and biases no longer hold. There are four groups at
@@ -31,8 +31,14 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             ``'logit_scale'``, by default the first two.
 
     Raises:
-        ValueError: If an argument is missing, unknown or out of place, or if the
-            model has nothing under ``backbone.clip``.
+        ValueError: If an argument is missing, unknown or invalid, or if the model has no parameters under
+            ``backbone.clip``.
+
+    Examples:
+        >>> optim_wrapper = dict(  # in a config
+        ...     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.2),
+        ...     constructor='CLIPGroupsOptimWrapperConstructor',
+        ...     paramwise_cfg=dict(clip_lr_mult=0.1))
     """
 
     paramwise_cfg: dict[str, Any]
@@ -45,7 +51,7 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(
                 f'optim_wrapper.optimizer must have lr and weight_decay, got {sorted(self.optimizer_cfg)}'
             )
-        # Never empty: mmengine would put all parameters into one group then.
+        # Not empty, because mmengine would then put all parameters into one group.
         self.paramwise_cfg = {**DEFAULTS, **self.paramwise_cfg}
         no_decay = self.paramwise_cfg['no_decay']
         if isinstance(no_decay, str) or not set(no_decay) <= set(KINDS):

@@ -8,9 +8,9 @@ from mmengine.optim.scheduler.param_scheduler import INF
 
 @PARAM_SCHEDULERS.register_module()
 class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
-    r"""Warm up, then follow a cosine that began with the warm-up, not after it.
+    r"""Warm up linearly, then follow a cosine that starts with the warm-up, not after it.
 
-    The schedule of CLIP4Clip's reference, ``warmup_cosine`` of BERT's first code.
+    The schedule of CLIP4Clip's reference, ``warmup_cosine`` of BERT's original code.
     At step k of K, from 0, the progress is x = k / K; the factor on the learning
     rate is x / ``warmup`` while x < ``warmup``, then :math:`(1 + \cos \pi x) / 2`.
     So the first step has rate 0, the rate falls at once where the warm-up ends
@@ -26,6 +26,19 @@ class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     Raises:
         ValueError: If ``warmup`` is out of range, or ``end`` is not given.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.engine import RawCosineLR
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
+        >>> scheduler = RawCosineLR(optimizer, warmup=0.5, end=4, by_epoch=False)
+        >>> rates = []
+        >>> for _ in range(4):
+        ...     rates.append(round(scheduler.get_last_value()[0], 2))
+        ...     optimizer.step()
+        ...     scheduler.step()
+        >>> rates
+        [0.0, 0.5, 0.5, 0.15]
     """
 
     def __init__(self, optimizer, warmup: float = 0.1, begin: int = 0, end: int = INF, **kwargs) -> None:

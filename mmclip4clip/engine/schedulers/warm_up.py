@@ -4,11 +4,15 @@ from mmengine.optim import LinearLR
 
 @PARAM_SCHEDULERS.register_module()
 class WarmUpLR(LinearLR):
-    """A linear warm-up that also fits epochs of one iteration.
+    """Linear warm-up that also supports very short epochs.
 
-    mmengine's ``LinearLR`` fails where a fraction of an epoch rounds to no
-    iteration, as half an epoch does with few videos, and never leaves its start
-    where it rounds to one. This one lasts two then, the second at the full rate.
+    mmengine's ``LinearLR`` fails if a fraction of an epoch rounds to zero iterations, as half an epoch does
+    with few videos, and keeps its start factor if it rounds to one. This scheduler then lasts two iterations,
+    the second at the full rate.
+
+    Examples:
+        >>> param_scheduler = [  # in a config
+        ...     dict(type='WarmUpLR', start_factor=0.05, end=0.5, convert_to_iter_based=True)]
     """
 
     @classmethod

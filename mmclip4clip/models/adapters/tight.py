@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
-from ..features import Features, take_features, vectors
+from ..features import Features, vectors
 from .base import RerankableAdapter, cosine, mean_of_frames
 from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .sequence_transformer import SequenceTransformer

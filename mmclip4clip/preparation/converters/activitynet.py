@@ -2,7 +2,7 @@ import math
 from pathlib import Path
 
 from .caption_set import Captions, Split
-from .source_files import expect, expecting_format, read_json
+from .source_files import check_type, expecting_format, read_json
 
 
 def splits(folder: Path) -> list[Split]:
@@ -30,7 +30,7 @@ def read(path: Path) -> Captions:
     captions = Captions()
     with expecting_format(path, '{video: {"duration": seconds, "sentences": [...], ...}, ...}') as place:
         for place.entry, entry in read_json(path).items():
-            seconds = math.ceil(expect(entry['duration'], int, float))
-            for sentence in expect(entry['sentences'], list):
+            seconds = math.ceil(check_type(entry['duration'], int, float))
+            for sentence in check_type(entry['sentences'], list):
                 captions.add(place.entry, sentence, 0, seconds)
     return captions

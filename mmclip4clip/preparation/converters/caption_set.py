@@ -4,14 +4,22 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.annotations import caption_fault, group_fault, name_fault, window_fault
-from .source_files import expect
+from .source_files import check_type
 
 
 class Captions:
-    """Captions gathered by video and window, in order of appearance, and what had to be left out.
+    """Captions grouped by video and window, in order of appearance, and the skipped ones.
 
     Attributes:
-        skipped (dict[str, list[str]]): For each reason, what was left out.
+        skipped (dict[str, list[str]]): Skipped videos or captions by reason.
+
+    Examples:
+        >>> from mmclip4clip.preparation.converters import Captions
+        >>> captions = Captions()
+        >>> captions.add('video0.mp4', 'a man  sings')
+        >>> captions.add('video0.mp4', '')
+        >>> captions.entries, captions.skipped
+        ([{'video': 'video0.mp4', 'captions': ['a man sings']}], {'no text': ['video0.mp4']})
     """
 
     def __init__(self) -> None:
@@ -26,7 +34,7 @@ class Captions:
         end: float | None = None,
         group: str | None = None,
     ) -> None:
-        """Take one caption, its white space evened out, or note why it cannot be used.
+        """Add a caption with normalized white space, or record why it is skipped.
 
         Args:
             video (str): The video's official name, with or without an ending.
@@ -39,8 +47,8 @@ class Captions:
             TypeError: If the video is not a string, or a time not a number.
             ValueError: If a video is put into two groups.
         """
-        expect(video, str)
-        times = [expect(x, int, float) for x in (start, end) if x is not None]
+        check_type(video, str)
+        times = [check_type(x, int, float) for x in (start, end) if x is not None]
         fault = name_fault(video)
         if fault:
             return self.skip('names that are none of a file in the folder', fault)
@@ -76,7 +84,7 @@ class Captions:
 
 @dataclass(frozen=True)
 class Split:
-    """One JSON file to be: what it is read from, how, and how much there should be.
+    """One JSON file to write: its sources, its reader, and the expected counts.
 
     Args:
         name (str): The JSON's name without ending.
@@ -84,7 +92,14 @@ class Split:
         read (Callable): Gets the sources, returns :class:`Captions`.
         videos (int, optional): Videos that there should be, as whoever made the split states.
         captions (int, optional): Captions, likewise or as counted in the official file.
-        aliases (Callable): Other names under which a video's file may be kept.
+        aliases (Callable): Alternative names of a video's file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmclip4clip.preparation.converters import Split
+        >>> from mmclip4clip.preparation.converters.custom import read_captions
+        >>> Split('train', (Path('train.csv'),), read_captions, videos=1000).name
+        'train'
     """
 
     name: str
@@ -95,6 +110,6 @@ class Split:
     aliases: Callable[[str], Sequence[str]] = lambda video: ()
 
 
-def count(entries: Sequence[dict]) -> tuple[int, int]:
+def count_entries(entries: Sequence[dict]) -> tuple[int, int]:
     """Count the videos, each once however many windows it has, and the captions of entries."""
     return len({e['video'] for e in entries}), sum(len(e['captions']) for e in entries)

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .caption_set import Captions, Split
-from .source_files import Place, expect, expecting_format, read_json, read_lines
+from .source_files import Place, check_type, expecting_format, read_json, read_lines
 from .video_folder import stem_of
 
 FORM = '[{"video": name, "description": text, "times": [[first, last], ...]}, ...]'
@@ -49,11 +49,11 @@ def read_moments(path: Path, names: Path | None = None) -> Captions:
     captions = Captions()
     with expecting_format(path, FORM) as place:
         for video, item in _items(path, names, captions, place):
-            captions.add(video, item['description'], *moment(item['times']))
+            captions.add(video, item['description'], *majority_window(item['times']))
     return captions
 
 
-def moment(times: list[list[int]]) -> tuple[int, int]:
+def majority_window(times: list[list[int]]) -> tuple[int, int]:
     """Turn a table of times into the window that most annotators chose, the first one of a tie.
 
     An index is a chunk of 5 s: ``[1, 4]`` is from 5 s to 25 s.
@@ -64,7 +64,7 @@ def moment(times: list[list[int]]) -> tuple[int, int]:
     Returns:
         tuple[int, int]: Start and end in seconds.
     """
-    chunks = ((expect(first, int), expect(last, int)) for first, last in expect(times, list))
+    chunks = ((check_type(first, int), check_type(last, int)) for first, last in check_type(times, list))
     (first, last), _ = Counter(chunks).most_common(1)[0]
     return CHUNK * first, CHUNK * (last + 1)
 
@@ -73,8 +73,8 @@ def _items(path: Path, names: Path | None, captions: Captions, place: Place) -> 
     """Yield the first name of each item's video, and the item."""
     listed = set() if names is None else {name.strip() for name in read_lines(names)}
     first_name: dict[str, str] = {}
-    for place.entry, item in enumerate(expect(read_json(path), list)):
-        place.entry = expect(item['video'], str)
+    for place.entry, item in enumerate(check_type(read_json(path), list)):
+        place.entry = check_type(item['video'], str)
         if names is not None and item['video'] not in listed:
             captions.skip(f'name not in {names.name}', item['video'])
         else:

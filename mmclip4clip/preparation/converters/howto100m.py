@@ -3,12 +3,12 @@ from functools import partial
 from pathlib import Path
 
 from .caption_set import Captions, Split
-from .source_files import expect, expecting_format, read_json, read_lines, read_table
+from .source_files import check_type, expecting_format, read_json, read_lines, read_table
 
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 
 
-def splits(source: Path, ids: Path | None = None, neighbours: int = 0) -> list[Split]:
+def splits(source: Path, ids: Path | None = None, neighbors: int = 0) -> list[Split]:
     """Narrations as of HowTo100M: raw_caption.json or caption.json, or a folder with a CSV a video.
 
     Every narration with its start and end inside the long video.
@@ -18,19 +18,19 @@ def splits(source: Path, ids: Path | None = None, neighbours: int = 0) -> list[S
             folder of ``VIDEO.csv`` with the columns start, end and text.
         ids (Path, optional): Take only these videos: a CSV with a column
             ``video_id``, such as a part of HowTo100M_v1.csv, or one id a line.
-        neighbours (int): Narrations nearest in time that are captions of each window
+        neighbors (int): Narrations nearest in time that are captions of each window
             too: the bags of :class:`mmclip4clip.models.MILNCELoss`.
 
     Raises:
-        ValueError: If ``neighbours`` is negative.
+        ValueError: If ``neighbors`` is negative.
     """
-    if neighbours < 0:
-        raise ValueError(f'neighbours must not be negative, got {neighbours}')
+    if neighbors < 0:
+        raise ValueError(f'neighbors must not be negative, got {neighbors}')
     files = (source,) if ids is None else (source, ids)
-    return [Split('train', files, partial(read, neighbours=neighbours))]
+    return [Split('train', files, partial(read, neighbors=neighbors))]
 
 
-def read(source: Path, ids: Path | None = None, neighbours: int = 0) -> Captions:
+def read(source: Path, ids: Path | None = None, neighbors: int = 0) -> Captions:
     """Gather the narrations, each with its window.
 
     Raises:
@@ -41,12 +41,12 @@ def read(source: Path, ids: Path | None = None, neighbours: int = 0) -> Captions
     with expecting_format(source, FORM) as place:
         for video, columns in _narrations(source, wanted):
             place.entry = video
-            starts, ends, texts = (expect(column, list) for column in columns)
+            starts, ends, texts = (check_type(column, list) for column in columns)
             if not len(starts) == len(ends) == len(texts):
                 raise ValueError(f'{video} has {len(starts)} starts, {len(ends)} ends and {len(texts)} texts')
             times = [(float(start), float(end)) for start, end in zip(starts, ends)]
             for i, (start, end) in enumerate(times):
-                for text in [texts[i], *(texts[j] for j in _nearest(times, i, neighbours))]:
+                for text in [texts[i], *(texts[j] for j in _nearest(times, i, neighbors))]:
                     captions.add(video, text, start, end)
             if wanted is not None:
                 wanted.pop(video)

@@ -3,7 +3,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from .caption_set import Captions, Split
-from .source_files import Place, expect, expecting_format, read_json, read_table
+from .source_files import Place, check_type, expecting_format, read_json, read_table
 
 FORM = '{"videos": [{"video_id", "split", ...}, ...], "sentences": [{"video_id", "caption", ...}, ...]}'
 
@@ -53,7 +53,7 @@ def read_published(data: Path, split: str, load: Callable = read_json) -> Captio
     """Gather all captions of the videos whose ``split`` is the one given."""
     with expecting_format(data, FORM) as place:
         content = load(data)
-        ids = [video['video_id'] for video in expect(content['videos'], list) if video['split'] == split]
+        ids = [video['video_id'] for video in check_type(content['videos'], list) if video['split'] == split]
         return _gather(content, ids, f'of the split {split!r}, without a caption', place)
 
 
@@ -68,7 +68,7 @@ def read_pairs(path: Path) -> Captions:
 def _gather(content: dict, ids: Iterable[str], without: str, place: Place) -> Captions:
     captions = Captions()
     sentences: dict[str, list[str]] = {video: [] for video in ids}
-    for number, sentence in enumerate(expect(content['sentences'], list)):
+    for number, sentence in enumerate(check_type(content['sentences'], list)):
         place.entry = f'sentence {number}'
         if sentence['video_id'] in sentences:
             sentences[sentence['video_id']].append(sentence['caption'])

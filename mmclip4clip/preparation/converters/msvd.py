@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...datasets.annotations import MAX_CAPTION
 from .caption_set import Captions, Split
-from .source_files import expect, expecting_format, read_lines, read_pickle
+from .source_files import check_type, expecting_format, read_lines, read_pickle
 
 
 def splits(folder: Path) -> list[Split]:
@@ -23,7 +23,7 @@ def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:
     """Gather the captions of the videos that a list names; a caption is a list of words."""
     captions = Captions()
     with expecting_format(pickled, '{video: [[word, ...], ...], ...}') as place:
-        sentences = expect(load(pickled), dict)
+        sentences = check_type(load(pickled), dict)
         for video in map(str.strip, read_lines(ids)):
             place.entry = video
             if not sentences.get(video):

@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .caption_set import Captions, Split, count
+from .caption_set import Captions, Split, count_entries
 
 
 @dataclass
 class Report:
-    """What became of one split.
+    """Result of converting one split.
 
     Attributes:
         split (Split): The split.
@@ -19,7 +19,15 @@ class Report:
         read (Captions): What the official files hold.
         entries (list[dict]): What was written: those whose video was found.
         missing (list[str]): Official names of the videos that were not found.
-        several (list[list[str]]): Files of one video, the first of them used.
+        several (list[list[str]]): Files of videos that have several; the first one is used.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from mmclip4clip.preparation.converters import Captions, Report, Split
+        >>> captions = Captions()
+        >>> captions.add('v0', 'a man sings')
+        >>> Report(Split('test', (), None, videos=2), absent=[], read=captions).problems
+        ['test: 2 videos are expected, but the official files have 1']
     """
 
     split: Split
@@ -32,7 +40,7 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """What makes this split differ from the one that others use, in words."""
-        found, problems = count(self.read.entries), []
+        found, problems = count_entries(self.read.entries), []
         expected = (self.split.videos, self.split.captions)
         for what, came, wanted in zip(('videos', 'captions'), found, expected):
             if not self.absent and wanted not in (None, came):
@@ -56,12 +64,15 @@ def format_reports(reports: Sequence[Report]) -> str:
     for report in reports:
         split = report.split
         if not report.absent:
-            annotated, expected = count(report.read.entries), (split.videos, split.captions)
+            annotated, expected = (
+                count_entries(report.read.entries),
+                (split.videos, split.captions),
+            )
             table.add_row(
                 split.name,
                 _pair(annotated),
                 _pair(expected),
-                _pair(count(report.entries)),
+                _pair(count_entries(report.entries)),
                 f'{len(report.missing):,}',
             )
     drawn = io.StringIO()

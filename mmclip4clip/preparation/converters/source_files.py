@@ -47,7 +47,7 @@ def expecting_format(path: Path, form: str) -> Iterator[Place]:
         raise FormatError(f'{path} is not of the form {form}:{at} {error!r:.500}') from error
 
 
-def expect(value: Any, *types: type) -> Any:
+def check_type(value: Any, *types: type) -> Any:
     """Return a value of one of these types; a bool is no int here, nor a string a list of letters.
 
     Raises:

@@ -90,7 +90,7 @@ def test_a_checksum_does_not_excuse_what_makes_no_sense(entry, monkeypatch, said
     with monkeypatch.context() as patch:
         patch.setattr(json, 'dumps', lambda value: said)
         entry.write_bytes(b''.join(pack_entry(KEY, INFO, FRAMES)))
-    with pytest.raises(DamagedEntryError, match='what it says of its frames cannot be used'):
+    with pytest.raises(DamagedEntryError, match='its metadata cannot be used'):
         read_entry(entry, KEY)
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate, SampleEvenly, TimeWindow
-from mmclip4clip.datasets.transforms.sampling import shown_frames
+from mmclip4clip.datasets.transforms.sampling import frames_at_rate
 from mmclip4clip.datasets.video_readers import BACKENDS, VideoReadError, open_reader, packet_index
 from mmclip4clip.datasets.video_readers.reader import effective_fps
 from mmclip4clip.preparation.compression import compress_video
@@ -35,7 +35,7 @@ def by_moments(times, duration, fps) -> np.ndarray:
 def test_at_an_even_rate_frames_are_those_of_each_moment(total, video_fps, fps):
     times = np.arange(total) / video_fps
     duration = total / video_fps
-    assert np.array_equal(shown_frames(times, duration, fps), by_moments(times, duration, fps))
+    assert np.array_equal(frames_at_rate(times, duration, fps), by_moments(times, duration, fps))
 
 
 @given(
@@ -47,7 +47,7 @@ def test_at_an_uneven_rate_frames_are_those_of_each_moment(gaps, tick, fps):
     times = np.cumsum([0, *gaps]) * tick
     duration = 2 * times[-1] - times[-2]
     if duration * fps < 1e6:
-        assert np.array_equal(shown_frames(times, duration, fps), by_moments(times, duration, fps))
+        assert np.array_equal(frames_at_rate(times, duration, fps), by_moments(times, duration, fps))
 
 
 def far(path, last=1e9, frames=20):
@@ -74,7 +74,7 @@ def test_a_far_time_stamp_costs_no_time_and_no_memory(tmp_path, backend):
     begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     decode = DecodeVideo(EVERY_SECOND, [backend])
     if backend == 'decord':
-        with pytest.raises(VideoReadError, match=r'far.mkv.* decord makes room for the .* it has 20'):
+        with pytest.raises(VideoReadError, match=r'far.mkv.* decord allocates memory for the .* it has 20'):
             decode(dict(filename=str(path)))
     else:
         assert decode(dict(filename=str(path)))['frame_inds'].tolist() == [0, 18, 19]

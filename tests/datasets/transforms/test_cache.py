@@ -30,7 +30,7 @@ def video(shapes, tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """How often a video was decoded, without the check for randomness."""
-    monkeypatch.setattr(module, 'CHECKED', 0)
+    monkeypatch.setattr(module, 'NUM_CHECKED', 0)
     calls, original = [], DecordDecode.transform
     monkeypatch.setattr(
         DecordDecode, 'transform', lambda self, r: calls.append(r['filename']) or original(self, r)
@@ -91,8 +91,8 @@ def test_what_changes_is_decoded_anew(video, tmp_path, decoded, change):
 
 def test_random_transforms_are_refused(video, tmp_path, monkeypatch):
     random = [OPEN[0], dict(type='UniformSample', clip_len=2, num_clips=1), OPEN[3]]
-    monkeypatch.setattr(module, 'CHECKED', 50)
-    with pytest.raises(ValueError, match='video.mp4: the transforms of CacheFrames give other frames'):
+    monkeypatch.setattr(module, 'NUM_CHECKED', 50)
+    with pytest.raises(ValueError, match='video.mp4: the transforms of CacheFrames return different frames'):
         for number in range(50):
             os.utime(video, (number, number))
             run(build(tmp_path / 'cache', random), video)
@@ -170,7 +170,7 @@ def test_frames_that_are_not_uint8_are_refused(video, tmp_path):
         tmp_path / 'cache',
         [*OPEN, lambda results: dict(results, imgs=[f / np.float32(255) for f in results['imgs']])],
     )
-    with pytest.raises(ValueError, match='keeps uint8 frames, its transforms give float32'):
+    with pytest.raises(ValueError, match='expects uint8 frames, its transforms return float32'):
         run(cache, video)
 
 
@@ -238,7 +238,7 @@ def test_damage_is_a_miss_for_200_random_changes(video, tmp_path, decoded, monke
         entry.write_bytes(damage(whole, np.random.default_rng(seed)))
         assert np.array_equal(np.stack(run(cache, video)['imgs']), expected), seed
         assert cache._store.read(entry.parent.name + entry.name) is not None, seed  # written anew
-    assert len(said) == 1 and f'{entry} of the cache of frames cannot be used' in said[0]
+    assert len(said) == 1 and f'{entry} of the frame cache cannot be used' in said[0]
 
 
 def damage(content: bytes, rng) -> bytes:

@@ -11,7 +11,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.datasets.transforms.decoding import separate
+from mmclip4clip.datasets.transforms.decoding import copy_repeated_frames
 from mmclip4clip.datasets.video_readers import VideoReadError, VideoUnavailableError
 
 from ...videos import decode_in_order, digest
@@ -158,9 +158,9 @@ def test_the_worker_of_a_data_loader_goes_on_after_a_hang(files, tmp_path):
 
 def test_later_transforms_may_change_frames_in_place():
     frame, other = np.zeros((2, 2, 3)), np.ones((2, 2, 3))
-    own = separate([frame, frame, other, frame])
-    own[0][:] = 7
-    assert [int(f.max()) for f in own] == [7, 0, 1, 0] and own[2] is other
+    copies = copy_repeated_frames([frame, frame, other, frame])
+    copies[0][:] = 7
+    assert [int(f.max()) for f in copies] == [7, 0, 1, 0] and copies[2] is other
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,10 @@ def test_decoding_takes_the_window_as_its_sampler_has_it(tmp_path):
 
 @pytest.mark.parametrize(
     'total, fps, sample_fps, message',
-    [(9, 0.5, 1, 'needs at least 1 frame per second, got 0.5'), (9, 3, 4, '3 frames per second gives no 4')],
+    [
+        (9, 0.5, 1, 'needs at least 1 frame per second, got 0.5'),
+        (9, 3, 4, '3 frames per second has fewer than 4'),
+    ],
 )
 def test_what_the_reference_cannot_read_is_refused(total, fps, sample_fps, message):
     with pytest.raises(ValueError, match=f'v.mp4.*{message}'):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mmclip4clip.datasets.first_frames import open_videos
+from mmclip4clip.datasets.first_frames import probe_videos
 from mmclip4clip.datasets.video_readers import NoVideoError, open_reader
 from mmclip4clip.datasets.video_readers.packet_index import open_video
 from mmclip4clip.datasets.video_readers.storage import refuse_playlist
@@ -31,7 +31,7 @@ def test_playlists_are_refused_by_every_reader(files, tmp_path, kind):
             open_reader(backend, str(path))
     with pytest.raises(NoVideoError, match='it is a playlist'):
         open_video(str(path))
-    assert 'it is a playlist' in open_videos([str(path)])[str(path)].error
+    assert 'it is a playlist' in probe_videos([str(path)])[str(path)].error
 
 
 def test_videos_and_pipes_are_none(files, tmp_path):

@@ -49,7 +49,7 @@ def test_only_what_is_needed_is_decoded(files, monkeypatch):
 
 def test_packets_beyond_the_memory_are_read_again(files, monkeypatch):
     expected = decode_in_order(files['mp4'])
-    monkeypatch.setattr(packet_index, 'IN_MEMORY', 2000)
+    monkeypatch.setattr(packet_index, 'MAX_PACKET_BYTES', 2000)
     for _ in range(2):
         reader = PyAVReader(str(files['mp4']))
         for indices in ([3, 44], [59]):

@@ -132,9 +132,12 @@ def test_a_forked_or_unpickled_process_gets_a_child_of_its_own(process):
     copy.close()
     pid = os.fork()
     if pid == 0:
-        own = process.open('scripted', 'fine', 30).read([3])[0].max() == 3 and process._owner == os.getpid()
+        same_process = (
+            process.open('scripted', 'fine', 30).read([3])[0].max() == 3
+            and process._parent_pid == os.getpid()
+        )
         process.close()
-        os._exit(0 if own else 1)
+        os._exit(0 if same_process else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert process.open('scripted', 'fine', 30).read([1])[0].max() == 1
 

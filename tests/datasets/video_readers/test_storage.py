@@ -12,11 +12,11 @@ from mmclip4clip.datasets.video_readers import (
     open_reader,
 )
 from mmclip4clip.datasets.video_readers.reader import VideoReader
-from mmclip4clip.datasets.video_readers.storage import StoredFile, explain, is_there, read_error
+from mmclip4clip.datasets.video_readers.storage import StoredFile, diagnose_error, path_exists, read_error
 
 from ...videos import cut
 
-PASSING = [
+TRANSIENT = [
     errno.ENOENT,
     errno.EIO,
     errno.ESTALE,
@@ -31,11 +31,11 @@ LASTING = [errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP]
 every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
 
-@pytest.mark.parametrize('number', PASSING + LASTING)
+@pytest.mark.parametrize('number', TRANSIENT + LASTING)
 def test_errors_of_the_storage_are_told_from_lasting_ones(number):
     found = read_error(OSError(number, os.strerror(number)))
     assert isinstance(found, VideoReadError)
-    assert isinstance(found, VideoUnavailableError) == (number in PASSING)
+    assert isinstance(found, VideoUnavailableError) == (number in TRANSIENT)
 
 
 def test_what_a_decoder_lacks_is_no_fault_of_the_storage():
@@ -86,10 +86,10 @@ def test_a_file_that_ends_before_its_size_is_a_fault_of_the_storage(files, monke
 
 def test_where_a_decoder_does_not_say_why_the_file_is_read_once(files, monkeypatch):
     vague = VideoReadError('cannot open it')
-    assert explain(vague, str(files['mp4'])) is vague
+    assert diagnose_error(vague, str(files['mp4'])) is vague
     fail_after(monkeypatch, 1000)
-    assert isinstance(explain(vague, str(files['mp4'])), VideoUnavailableError)
-    assert explain(vague, None) is vague and explain(vague, '/dev/null') is vague
+    assert isinstance(diagnose_error(vague, str(files['mp4'])), VideoUnavailableError)
+    assert diagnose_error(vague, None) is vague and diagnose_error(vague, '/dev/null') is vague
 
 
 def test_a_read_that_fails_is_explained_by_the_storage(tmp_path):
@@ -128,12 +128,12 @@ def test_no_file_stays_open(files):
 
 
 def test_existence_is_not_denied_by_a_storage_that_does_not_answer(files, monkeypatch, tmp_path):
-    assert is_there(str(files['mp4'])) and not is_there(str(tmp_path / 'none'))
-    assert is_there(str(tmp_path)) and not is_there(str(tmp_path), only_files=True)
+    assert path_exists(str(files['mp4'])) and not path_exists(str(tmp_path / 'none'))
+    assert path_exists(str(tmp_path)) and not path_exists(str(tmp_path), only_files=True)
 
     def stale(path):
         raise OSError(errno.ESTALE, 'Stale file handle')
 
     monkeypatch.setattr(os, 'stat', stale)
     with pytest.raises(VideoUnavailableError, match='Stale file handle'):
-        is_there(str(files['mp4']))
+        path_exists(str(files['mp4']))

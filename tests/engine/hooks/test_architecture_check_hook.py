@@ -172,4 +172,4 @@ def test_a_frozen_encoder_into_which_nothing_was_loaded_is_warned_of(model, monk
     model.freeze_encoder = frozen
     ArchitectureCheckHook().before_train(SimpleNamespace(model=model, _has_loaded=loaded))
     assert len(log) == (frozen and not loaded)
-    assert all('Give load_from=RETRIEVAL_CHECKPOINT' in message for message in log)
+    assert all('Set load_from=RETRIEVAL_CHECKPOINT' in message for message in log)

@@ -65,7 +65,7 @@ def test_videos_that_the_storage_did_not_give_are_counted_apart(runner, tmp_path
     hook = BadVideoHook(max_share=0, interval=1)
     train(hook, runner, batch(unavailable=[('x', 'x is away')]), batch(unavailable=[('y', 'y is away')]))
     hook.after_train_epoch(runner)  # they are no reason to stop
-    assert '2 videos were replaced at times as the storage did not give them' in caplog.text
+    assert '2 videos were replaced at times because the storage did not return them' in caplog.text
     assert not (tmp_path / 'bad_videos.txt').exists()
     caplog.clear()
     hook.after_train_epoch(runner)

@@ -16,12 +16,12 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 
 from mmclip4clip.engine import BertAdam, NonFiniteGuardHook
-from mmclip4clip.engine.finite import (
+from mmclip4clip.engine.finite_check import (
     NonFiniteError,
     checkpoint_folders,
-    largest,
+    describe_last_good,
     last_finite_checkpoint,
-    name_last_good,
+    max_abs,
 )
 
 from ...tools.conftest import free_port
@@ -305,9 +305,9 @@ def test_mixed_precision_is_healthy_bit_by_bit(train, mixed):
 
 
 def test_large_finite_values_are_finite():
-    assert largest([torch.tensor([3e38, -1.0]), torch.ones(4, dtype=torch.half) * 6e4]).isfinite()
-    assert largest([torch.ones(2, dtype=torch.long), torch.ones(0)]) == 0
-    assert not largest([torch.ones(3), torch.tensor([-torch.inf])]).isfinite()
+    assert max_abs([torch.tensor([3e38, -1.0]), torch.ones(4, dtype=torch.half) * 6e4]).isfinite()
+    assert max_abs([torch.ones(2, dtype=torch.long), torch.ones(0)]) == 0
+    assert not max_abs([torch.ones(3), torch.tensor([-torch.inf])]).isfinite()
 
 
 def test_the_last_good_checkpoint_is_whole_and_finite(tmp_path):
@@ -326,7 +326,10 @@ def test_checkpoints_are_looked_for_where_the_run_saves_them(tmp_path):
     hook = CheckpointHook(interval=1, out_dir=str(tmp_path / 'out'))
     runner = SimpleNamespace(work_dir=str(tmp_path), hooks=[hook, CheckpointHook(out_dir='s3://far')])
     assert checkpoint_folders(runner) == [tmp_path, tmp_path / 'out']
-    assert name_last_good([tmp_path, tmp_path / 'o']) == f'{tmp_path} and {tmp_path}/o has no good checkpoint'
+    assert (
+        describe_last_good([tmp_path, tmp_path / 'o'])
+        == f'{tmp_path} and {tmp_path}/o has no good checkpoint'
+    )
 
 
 def test_the_default_runtime_has_the_hook():

@@ -76,7 +76,7 @@ def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learnt(folders):
     hook.before_save_checkpoint(runner(folders, 'shapes', 'shapes'), checkpoint)
     hook.after_load_checkpoint(runner(folders, 'again', 'again'), checkpoint)
     hook.after_load_checkpoint(runner(folders, 'pets', 'pets'), {})  # made before there was a digest
-    with pytest.raises(RuntimeError, match='c.pth has learnt other words than .*pets'):
+    with pytest.raises(RuntimeError, match='c.pth was trained with another vocabulary than .*pets'):
         hook.after_load_checkpoint(runner(folders, 'pets', 'pets'), checkpoint)
 
 

@@ -7,7 +7,7 @@ import pytest
 from mmaction.registry import DATASETS
 from torch.utils.data import ConcatDataset
 
-from mmclip4clip.datasets.first_frames import Opening
+from mmclip4clip.datasets.first_frames import FirstFrameResult
 from mmclip4clip.datasets.seeded_dataset import SeededDataset
 from mmclip4clip.datasets.transforms import DecodeVideo
 from mmclip4clip.datasets.video_readers import VideoReadError, VideoUnavailableError
@@ -77,7 +77,7 @@ def run(tmp_path, caplog):
 
 def test_sound_videos_let_a_run_begin(build, run, tmp_path):
     log = run(test=build(bad=0))
-    assert 'test_dataloader: 4 videos' in log and 'can be opened and give a frame' in log
+    assert 'test_dataloader: 4 videos' in log and 'can be opened and have a first frame' in log
     assert not (tmp_path / 'bad_videos.txt').exists()
 
 
@@ -129,8 +129,8 @@ def test_only_the_decoder_itself_says_that_a_video_cannot_be_read(build, run, mo
     """A first frame that does not decode is no fault where other frames do."""
     monkeypatch.setattr(
         video_check_hook,
-        'open_videos',
-        lambda files, *args: {file: Opening('no first frame') for file in files},
+        'probe_videos',
+        lambda files, *args: {file: FirstFrameResult('no first frame') for file in files},
     )
     assert '4 videos' in run(test=build(bad=0))
 
@@ -150,7 +150,7 @@ def test_where_nothing_is_checked_the_log_says_the_policy(build, run, hook, pipe
 def test_validation_is_checked_once_in_a_training(build, run, monkeypatch):
     hook, data = VideoCheckHook(processes=1), build(bad=0)
     assert 'val_dataloader: 4 videos' in run(hook, train=build(bad=0, name='t', test_mode=False), val=data)
-    monkeypatch.setattr(video_check_hook, 'open_videos', lambda *args: pytest.fail('checked again'))
+    monkeypatch.setattr(video_check_hook, 'probe_videos', lambda *args: pytest.fail('checked again'))
     assert run(hook, val=data) == ''
 
 
@@ -168,7 +168,9 @@ def test_what_the_decoder_would_refuse_is_found_though_the_first_frame_decodes(b
 
 
 def test_what_is_not_reached_in_time_is_said(build, run, monkeypatch):
-    monkeypatch.setattr(video_check_hook, 'open_videos', lambda files, *args: {files[0]: Opening(None, 2.0)})
+    monkeypatch.setattr(
+        video_check_hook, 'probe_videos', lambda files, *args: {files[0]: FirstFrameResult(None, 2.0)}
+    )
     log = run(test=build(bad=0))
     assert '3 of 4 videos' in log and 'were not reached in total_time=300 s' in log and '1 videos' in log
 
@@ -179,10 +181,12 @@ def test_what_the_storage_does_not_give_is_not_listed(build, run, monkeypatch, t
 
     monkeypatch.setattr(DecodeVideo, 'transform', decode)
     monkeypatch.setattr(
-        video_check_hook, 'open_videos', lambda files, *args: {file: Opening('no answer') for file in files}
+        video_check_hook,
+        'probe_videos',
+        lambda files, *args: {file: FirstFrameResult('no answer') for file in files},
     )
     log = run(test=build(bad=0, storage_wait=0.0))
-    assert 'the storage did not give 4 of 4 videos' in log and 'the mount is gone' in log
+    assert 'the storage did not return 4 of 4 videos' in log and 'the mount is gone' in log
     assert '0 videos of' in log and not (tmp_path / 'bad_videos.txt').exists()
 
 
@@ -200,9 +204,9 @@ def test_processes_share_the_files_and_end_together(build, run, monkeypatch):
     opened = []
     monkeypatch.setattr(video_check_hook, 'get_world_size', lambda: 2)
     monkeypatch.setattr(video_check_hook, 'get_rank', lambda: 1)
-    original = video_check_hook.open_videos
+    original = video_check_hook.probe_videos
     monkeypatch.setattr(
-        video_check_hook, 'open_videos', lambda files, *args: opened.extend(files) or original(files, *args)
+        video_check_hook, 'probe_videos', lambda files, *args: opened.extend(files) or original(files, *args)
     )
     monkeypatch.setattr(
         video_check_hook, 'all_gather_object', lambda mine: [mine, ({'theirs.mp4': 'empty'}, [], 1)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmclip4clip.datasets.annotations import load_annotations
-from mmclip4clip.preparation.converters.caption_set import Captions, count
+from mmclip4clip.preparation.converters.caption_set import Captions, count_entries
 
 
 def test_captions_are_gathered_by_video_and_window_in_order_of_appearance():
@@ -20,7 +20,7 @@ def test_captions_are_gathered_by_video_and_window_in_order_of_appearance():
         dict(video='a', captions=['two', 'five'], start=0, end=5),
         dict(video='a', captions=['four'], start=5, end=9),
     ]
-    assert count(captions.entries) == (2, 5)  # a and b
+    assert count_entries(captions.entries) == (2, 5)  # a and b
 
 
 def test_white_space_is_evened_out_and_equal_captions_are_kept():

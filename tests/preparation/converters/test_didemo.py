@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmclip4clip.preparation.converters import convert
-from mmclip4clip.preparation.converters.didemo import moment, read_moments, read_paragraphs, splits
+from mmclip4clip.preparation.converters.didemo import majority_window, read_moments, read_paragraphs, splits
 
 ITEMS = [
     dict(video='1@N00_2_f.mov', description='a dog.', times=[[0, 0], [0, 0], [1, 1], [0, 0]]),
@@ -45,12 +45,12 @@ def test_moments_are_windows_of_whole_chunks(tmp_path):
     ],
 )  # the first of a tie
 def test_a_table_of_times_gives_the_window_most_annotators_chose(times, window):
-    assert moment(times) == window
+    assert majority_window(times) == window
 
 
 @given(st.lists(st.integers(0, 5).flatmap(lambda a: st.tuples(st.just(a), st.integers(a, 5))), min_size=1))
 def test_the_window_is_always_one_that_somebody_chose(times):
-    start, end = moment(times)
+    start, end = majority_window(times)
     assert (start // 5, end // 5 - 1) in times and start % 5 == end % 5 == 0
 
 

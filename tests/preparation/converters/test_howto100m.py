@@ -77,16 +77,16 @@ def test_a_long_video_is_one_file_of_many_windows(tmp_path):
     assert (tmp_path / 'out/train_missing.txt').read_text() == 'c\n'
 
 
-def test_neighbours_in_time_join_the_captions_of_a_window(tmp_path):
+def test_neighbors_in_time_join_the_captions_of_a_window(tmp_path):
     times, texts = [0, 2, 3, 9], ['a', 'b', 'c', 'd']
     source = write(tmp_path / 'a.json', {'v': dict(start=times, end=[t + 1 for t in times], text=texts)})
-    assert [e['captions'] for e in read(source, neighbours=2).entries] == [
+    assert [e['captions'] for e in read(source, neighbors=2).entries] == [
         ['a', 'b', 'c'],
         ['b', 'c', 'a'],
         ['c', 'b', 'a'],
         ['d', 'c', 'b'],
     ]
-    (split,) = splits(source, neighbours=1)
+    (split,) = splits(source, neighbors=1)
     assert [e['captions'] for e in split.read(*split.sources).entries][0] == ['a', 'b']
-    with pytest.raises(ValueError, match='neighbours must not be negative, got -1'):
-        splits(source, neighbours=-1)
+    with pytest.raises(ValueError, match='neighbors must not be negative, got -1'):
+        splits(source, neighbors=-1)

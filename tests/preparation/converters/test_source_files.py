@@ -5,7 +5,7 @@ import pytest
 
 from mmclip4clip.preparation.converters.source_files import (
     FormatError,
-    expect,
+    check_type,
     expecting_format,
     read_json,
     read_lines,
@@ -53,8 +53,8 @@ def test_the_entry_is_named_and_a_long_cause_is_cut():
 )
 def test_a_value_of_another_type_is_not_taken(value, types):
     with pytest.raises(TypeError, match=f'expected {types[0].__name__}.*, got {value!r}'):
-        expect(value, *types)
-    assert expect(5, *types[:0], int) == 5
+        check_type(value, *types)
+    assert check_type(5, *types[:0], int) == 5
 
 
 def test_an_error_about_a_file_stays_as_it_is():

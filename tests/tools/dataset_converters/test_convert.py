@@ -70,6 +70,16 @@ def test_a_folder_of_videos_with_texts(tool, table, tmp_path):
     assert json.loads((tmp_path / 'out/test.json').read_text()) == {'a.mp4': ['a dog']}
 
 
+@pytest.mark.parametrize('option, warns', [('--neighbors', False), ('--neighbours', True)])
+def test_both_spellings_of_neighbors_are_accepted(tool, tmp_path, capsys, option, warns):
+    narrations = {'v': {'start': [0, 2], 'end': [1, 3], 'text': ['one', 'two']}}
+    (tmp_path / 'c.json').write_text(json.dumps(narrations))
+    tool(CONVERT, 'howto100m', 'c.json', '--assume-ending', '.mp4', option, '1')
+    entries = json.loads((tmp_path / 'data/video_retrieval/howto100m/train.json').read_text())
+    assert [entry['captions'] for entry in entries] == [['one', 'two'], ['two', 'one']]
+    assert ('--neighbours is now called --neighbors' in capsys.readouterr().err) == warns
+
+
 def test_didemo_and_howto100m_have_their_own_options(tool, tmp_path):
     items = [dict(video=name, description='x', times=[[0, 0]]) for name in ('a.mov', 'a.mp4')]
     (tmp_path / 'val_data.json').write_text(json.dumps(items))

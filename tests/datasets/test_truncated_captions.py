@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from mmclip4clip.datasets import TokenizeCaptions, VideoCaptionDataset, cut_captions
-from mmclip4clip.datasets.cut_captions import count_cut_captions
+from mmclip4clip.datasets import TokenizeCaptions, VideoCaptionDataset, truncated_captions
+from mmclip4clip.datasets.truncated_captions import count_truncated_captions
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def count(shapes, tmp_path):
             data_prefix=dict(video=str(tmp_path)),
             **kwargs,
         )
-        return count_cut_captions(dataset, TokenizeCaptions(str(shapes / 'tokenizer'), max_words))
+        return count_truncated_captions(dataset, TokenizeCaptions(str(shapes / 'tokenizer'), max_words))
 
     return count
 
@@ -33,7 +33,7 @@ def test_captions_with_more_tokens_than_max_words_count(count):
 
 
 def test_of_a_large_dataset_captions_are_drawn(count, monkeypatch):
-    monkeypatch.setattr(cut_captions, 'MOST_CAPTIONS', 40)
+    monkeypatch.setattr(truncated_captions, 'MAX_CAPTIONS', 40)
     entries = {f'{i}.mp4': ['red red red red red' if i % 2 else 'red'] for i in range(200)}
     first, again = count(entries), count(entries)
     assert first == again and first.captions == 40 and not first.whole
@@ -42,4 +42,4 @@ def test_of_a_large_dataset_captions_are_drawn(count, monkeypatch):
 
 
 def test_datasets_without_captions_are_left_out(shapes):
-    assert count_cut_captions([1, 2], TokenizeCaptions(str(shapes / 'tokenizer'))) is None
+    assert count_truncated_captions([1, 2], TokenizeCaptions(str(shapes / 'tokenizer'))) is None

@@ -1,4 +1,4 @@
-"""Waiting for a dataloader's workers, but not for ever."""
+"""Load batches with a time limit for the dataloader's workers."""
 
 import time
 from collections.abc import Iterator
@@ -7,28 +7,28 @@ from torch.utils.data import DataLoader
 
 from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 
-LEAST = 600.0  # seconds; a file system may be away for some minutes
-A_VIDEO = 60.0  # seconds, where a pipeline has no time limit
+MIN_TIMEOUT = 600.0  # seconds; a file system may be unavailable for some minutes
+DEFAULT_VIDEO_SECONDS = 60.0  # seconds, for pipelines without a time limit
 
 
 def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
-    """Yield the batches of an epoch, and stop where its workers give none any more.
+    """Yield the batches of an epoch, and raise an error if the workers stop responding.
 
-    torch waits for ever unless a dataloader has a ``timeout``. So one is set, see :func:`longest_wait`, if
-    the config has none.
+    torch waits forever unless a dataloader has a ``timeout``. This function sets one if the config has none,
+    see :func:`worker_timeout`.
 
     Args:
-        runner (Runner): Whose config may say ``timeout``, in seconds, 0 for ever.
+        runner (Runner): The runner, whose config may set ``timeout`` in seconds; 0 is no limit.
         dataloader (DataLoader): The dataloader.
-        name (str): What it is called in the config.
+        name (str): Its key in the config.
 
     Raises:
-        RuntimeError: If no batch comes in that time, or a worker has ended.
+        RuntimeError: If no batch arrives in this time, or a worker has ended.
     """
     cfg = getattr(runner, 'cfg', {}).get(name)
     configured = isinstance(cfg, dict) and cfg.get('timeout') is not None
     if getattr(dataloader, 'num_workers', 0) and not dataloader.timeout and not configured:
-        dataloader.timeout = longest_wait(dataloader)
+        dataloader.timeout = worker_timeout(dataloader)
     batches = iter(dataloader)
     while True:
         try:
@@ -36,28 +36,28 @@ def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
         except StopIteration:
             return
         except RuntimeError as error:
-            explanation = _explain(str(error), dataloader, batches, name)
+            explanation = _explain_failure(str(error), dataloader, batches, name)
             if explanation is None:
                 raise
             raise RuntimeError(explanation) from error
         yield batch
 
 
-def longest_wait(dataloader: DataLoader) -> float:
-    """Return the seconds in which a worker reads any batch.
+def worker_timeout(dataloader: DataLoader) -> float:
+    """Return the maximum time in seconds in which a worker reads a batch.
 
-    For each of its videos twice the time limit, and the time for which a storage that is away is waited for.
+    Each video takes at most twice its time limit plus ``storage_wait``.
     """
     size = getattr(dataloader.batch_sampler, 'batch_size', None) or dataloader.batch_size or 1
-    seconds = [A_VIDEO]
+    seconds = [DEFAULT_VIDEO_SECONDS]
     for leaf in leaf_datasets(dataloader.dataset):
-        limit = getattr(find_decoder(leaf), 'time_limit', None) or A_VIDEO
+        limit = getattr(find_decoder(leaf), 'time_limit', None) or DEFAULT_VIDEO_SECONDS
         seconds.append(2 * limit + getattr(leaf, 'storage_wait', 0))
-    return max(LEAST, size * max(seconds))
+    return max(MIN_TIMEOUT, size * max(seconds))
 
 
 def _next_batch(batches: Iterator, dataloader: DataLoader) -> dict:
-    """Wait for a batch, and once more if this process was itself stopped while it waited."""
+    """Wait for a batch, and wait again if this process was stopped in the meantime."""
     while True:
         begin = time.monotonic()
         try:
@@ -72,8 +72,8 @@ def _timed_out(message: str) -> bool:
     return message.startswith('DataLoader timed out')
 
 
-def _explain(message: str, dataloader: DataLoader, batches: Iterator, name: str) -> str | None:
-    """Say what an error of a dataloader means; None if it is another one."""
+def _explain_failure(message: str, dataloader: DataLoader, batches: Iterator, name: str) -> str | None:
+    """Explain an error of a dataloader; None for other errors."""
     pids = ' '.join(str(worker.pid) for worker in getattr(batches, '_workers', []))
     if _timed_out(message):
         return (

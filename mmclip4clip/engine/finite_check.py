@@ -18,7 +18,7 @@ class NonFiniteError(RuntimeError):
     """A training whose loss, gradients or weights are no longer numbers."""
 
 
-def largest(tensors: Iterable[Tensor]) -> Tensor:
+def max_abs(tensors: Iterable[Tensor]) -> Tensor:
     """Return the largest absolute value of all tensors, NaN or infinite if one of them is.
 
     That is one fused pass. Unlike a sum of squares it does not overflow where all values are finite.
@@ -35,17 +35,17 @@ def largest(tensors: Iterable[Tensor]) -> Tensor:
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:
     """Whether all values of all tensors are finite."""
-    return bool(torch.isfinite(largest(tensors)))
+    return bool(torch.isfinite(max_abs(tensors)))
 
 
-def non_finite(named: dict[str, Tensor]) -> list[str]:
+def find_non_finite(named: dict[str, Tensor]) -> list[str]:
     """Return the names of tensors with a value that is not finite; one pass where there is none."""
     if is_finite(named.values()):
         return []
     return [name for name, tensor in named.items() if not is_finite([tensor])]
 
 
-def shorten(names: list[str], count: int = 5) -> str:
+def join_names(names: list[str], count: int = 5) -> str:
     """List the first names, and say how many there are."""
     return ', '.join(names[:count]) + (f' and {len(names) - count} more' if len(names) > count else '')
 
@@ -85,7 +85,7 @@ def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = (
     return None
 
 
-def name_last_good(folders: Sequence[Path], constants: Sequence[str] = (), together: bool = True) -> str:
+def describe_last_good(folders: Sequence[Path], constants: Sequence[str] = (), together: bool = True) -> str:
     """Say from which checkpoint a run can go on.
 
     Args:

@@ -9,8 +9,8 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from mmclip4clip.datasets import DecodeVideo
 from mmclip4clip.engine.loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
-from mmclip4clip.engine.loops import batches as module
-from mmclip4clip.engine.loops.batches import load_batches, longest_wait
+from mmclip4clip.engine.loops import batch_loading as module
+from mmclip4clip.engine.loops.batch_loading import load_batches, worker_timeout
 
 SAMPLING = dict(type='SampleAtRate')
 
@@ -108,7 +108,7 @@ def test_the_wait_allows_for_two_time_limits_and_the_storage_for_each_video_of_a
     joined = ConcatDataset([Items(0, pipeline=[]), Items(0, pipeline=[decode])])
     joined.datasets[1].storage_wait = 30
     loader = DataLoader(joined, batch_size=size, num_workers=1)
-    assert longest_wait(loader) == seconds
+    assert worker_timeout(loader) == seconds
 
 
 def test_a_process_that_was_itself_stopped_waits_once_more(monkeypatch):

@@ -14,9 +14,17 @@ def test_mean_and_standard_deviation_of_the_last_tests(tool, tmp_path, capsys):
                 ]
             )
         )
-    tool('analysis_tools/summarise_runs.py', 'mean=a.json,b.json', 'one=a.json')
+    tool('analysis_tools/summarize_runs.py', 'mean=a.json,b.json', 'one=a.json')
     out = capsys.readouterr().out
     assert '15.0 ± 7.1' in out and '10.0 ± 0.0' in out
+
+
+def test_the_former_name_of_the_script_runs_it_with_a_warning(tool, tmp_path, capsys):
+    (tmp_path / 'a.json').write_text(json.dumps([{'stage': 'test', 'retrieval/R1': 12.5}]))
+    tool('analysis_tools/summarise_runs.py', 'mean=a.json')
+    captured = capsys.readouterr()
+    assert '12.5 ± 0.0' in captured.out
+    assert 'summarise_runs.py is now called summarize_runs.py' in captured.err
 
 
 def test_captions_have_columns_where_there_are_any(tool, tmp_path, capsys):
@@ -30,11 +38,11 @@ def test_captions_have_columns_where_there_are_any(tool, tmp_path, capsys):
     }
     (tmp_path / 'joint.json').write_text(json.dumps([entry]))
     (tmp_path / 'plain.json').write_text(json.dumps([{'stage': 'test', 'retrieval/R1': 2.0}]))
-    tool('analysis_tools/summarise_runs.py', 'joint=joint.json', 'plain=plain.json')
+    tool('analysis_tools/summarize_runs.py', 'joint=joint.json', 'plain=plain.json')
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [w for w in lines[1] if w.isascii()] == ['runs', 'R1', 'CIDEr', 'METEOR', 'motion', 'all_right']
     assert '50.2' in lines[3] and '7.0' in lines[3] and lines[4].count('0.0') == 1
-    tool('analysis_tools/summarise_runs.py', 'plain=plain.json')
+    tool('analysis_tools/summarize_runs.py', 'plain=plain.json')
     assert 'CIDEr' not in capsys.readouterr().out
 
 
@@ -43,7 +51,7 @@ def test_a_run_without_a_test_is_named(tool, tmp_path):
     (tmp_path / 'captions.json').write_text('[{"generated": "a man"}]')
     for name in ('a', 'captions'):
         with pytest.raises(SystemExit, match=f'{name}.json has no entry'):
-            tool('analysis_tools/summarise_runs.py', f'x={name}.json')
+            tool('analysis_tools/summarize_runs.py', f'x={name}.json')
 
 
 @pytest.mark.parametrize(
@@ -66,18 +74,18 @@ def test_a_run_without_a_test_is_named(tool, tmp_path):
 def test_a_damaged_file_is_named(tool, tmp_path, content, message):
     (tmp_path / 'a.json').write_text(content)
     with pytest.raises(SystemExit, match=f'a.json.*{message}'):
-        tool('analysis_tools/summarise_runs.py', 'x=a.json')
+        tool('analysis_tools/summarize_runs.py', 'x=a.json')
 
 
 def test_a_file_that_is_not_there_is_named(tool, tmp_path):
     with pytest.raises(SystemExit, match='a.json is no metrics.json of a work dir: .*No such file'):
-        tool('analysis_tools/summarise_runs.py', 'x=a.json')
+        tool('analysis_tools/summarize_runs.py', 'x=a.json')
 
 
 @pytest.mark.parametrize('run', ['a.json', 'x='])
 def test_a_row_without_files_is_named(tool, capsys, run):
     with pytest.raises(SystemExit):
-        tool('analysis_tools/summarise_runs.py', run)
+        tool('analysis_tools/summarize_runs.py', run)
     assert f'expected NAME=metrics.json,metrics.json,... for each row, got {run!r}' in capsys.readouterr().err
 
 
@@ -85,4 +93,4 @@ def test_a_mean_of_some_of_the_runs_is_refused(tool, tmp_path):
     for name, more in (('a', {'caption/METEOR': 30.0}), ('b', {})):
         (tmp_path / f'{name}.json').write_text(json.dumps([{'stage': 'test', 'retrieval/R1': 1.0, **more}]))
     with pytest.raises(SystemExit, match='joint: 1 of its 2 runs have no caption/METEOR'):
-        tool('analysis_tools/summarise_runs.py', 'joint=a.json,b.json')
+        tool('analysis_tools/summarize_runs.py', 'joint=a.json,b.json')
