@@ -117,9 +117,7 @@ class ReaderProcess:
 
     def _live_pid(self) -> int | None:
         """Return the id of the live reader process; None if there is none."""
-        if (
-            self._parent_pid != os.getpid()
-        ):  # this process was forked since: the reader process belongs to the parent
+        if self._parent_pid != os.getpid():  # after a fork, the reader process belongs to the parent
             self._pid = None
         if self._pid is not None and _wait(self._pid) is not None:
             self._release()
