@@ -169,7 +169,7 @@ def name_videos(records: Sequence[RecordSource]) -> list[str]:
     videos = [as_record(record) for record in records]
     ids = [video.video_id for video in videos]
     keys = [video.video_key or video.video_id for video in videos]
-    ((repeated, count),) = Counter(keys).most_common(1) or [(None, 0)]
+    ((repeated, count),) = Counter(keys).most_common(1) or [('', 0)]
     if count > 1:
         raise ValueError(
             f'{len(keys) - len(set(keys))} videos come more than once, such as {repeated!r}: '

@@ -66,6 +66,6 @@ def format_caption_table(metrics: dict[str, float]) -> str:
 
 
 def _render(table: Table) -> str:
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    return console.file.getvalue().rstrip()
+    text = io.StringIO()
+    Console(width=100, file=text).print(table)
+    return text.getvalue().rstrip()

@@ -40,8 +40,9 @@ def blank_fields(sample: Mapping) -> dict[str, Any]:
         return {}
     blank: dict[str, Any] = dict(generated='', generated_score=float('-inf'))
     blank = {key: value for key, value in blank.items() if sample.get(key) is not None}
-    if sample.get('video_features') is not None:
-        blank['video_features'] = {key: _zeros(part) for key, part in sample.get('video_features').items()}
+    features = sample.get('video_features')
+    if features is not None:
+        blank['video_features'] = {key: _zeros(part) for key, part in features.items()}
     return blank
 
 

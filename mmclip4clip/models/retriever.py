@@ -103,8 +103,8 @@ class CLIP4ClipRetriever(BaseModel):
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video; see :meth:`BaseAdapter.similarity`."""
         if BARE in videos:  # an adapter whose pool returns a tensor also compares tensors
-            text = text if self.adapter.uses_tokens else vectors(text)
-            return self.adapter.similarity(text, videos[BARE])
+            compared = text if self.adapter.uses_tokens else vectors(text)
+            return self.adapter.similarity(compared, videos[BARE])
         return self.adapter.similarity(text, videos)
 
     def forward(

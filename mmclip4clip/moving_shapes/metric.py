@@ -28,7 +28,7 @@ class MovingShapesCaptionMetric(BaseMetric):
         """
         for sample in data_samples:
             record = captioned_record(sample, self)
-            truth, said = read_references(record), parse_caption(record.generated)
+            truth, said = read_references(record), parse_caption(record.generated or '')
             self.results.append([a == b for a, b in zip(said, truth)])
 
     def compute_metrics(self, results: list[list[bool]]) -> dict[str, float]:

@@ -60,7 +60,7 @@ def _section(record: 'VideoRecord', strip: np.ndarray | None, note: str) -> str:
 def _image(record: 'VideoRecord', strip: np.ndarray | None) -> str:
     if strip is None:
         return f'<p class="bad">cannot be read {escape(record.unreadable or "")}</p>'
-    jpeg = base64.b64encode(cv2.imencode('.jpg', strip[..., ::-1])[1]).decode()
+    jpeg = base64.b64encode(cv2.imencode('.jpg', strip[..., ::-1])[1].tobytes()).decode()
     return f'<img alt="frames of {escape(record.video_id)}" src="data:image/jpeg;base64,{jpeg}">'
 
 

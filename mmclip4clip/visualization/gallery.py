@@ -41,7 +41,7 @@ def draw_gallery(
     figure = Figure(figsize=(3.2 + 3.2 * (top + 1), 1.15 * len(queries) + 0.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(queries), top + 2, squeeze=False)
-    strips = {}
+    strips: dict[int, np.ndarray | None] = {}
 
     def show(axis, video: int, text: str, own: int) -> None:
         if video not in strips:
@@ -67,7 +67,10 @@ def draw_gallery(
             fontsize=9,
             parse_math=False,
         )  # a $ is a $
-        scores = records[own].scores[number]
+        all_scores = records[own].scores
+        if all_scores is None:
+            raise ValueError(f'video {records[own].video_id!r} has no scores: they come from score_videos')
+        scores = all_scores[number]
         show(row[1], own, f'right video, {scores[own]:.3f}', own)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
             show(axis, int(video), f'answer {place + 1}, {scores[video]:.3f}', own)

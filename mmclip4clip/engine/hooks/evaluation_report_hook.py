@@ -3,6 +3,7 @@ import logging
 import uuid
 import warnings
 from pathlib import Path
+from typing import Any
 
 from mmaction.registry import HOOKS
 from mmengine.dist import master_only
@@ -47,7 +48,7 @@ class EvaluationReportHook(Hook):
         for name, number in (('page', page), ('picture', picture)):
             if number is not None and number < 1:
                 raise ValueError(f'{name} must be at least 1, got {number}')
-        self.report_options = dict(gallery=gallery, top=top, page=page, picture=picture)
+        self.report_options: dict[str, Any] = dict(gallery=gallery, top=top, page=page, picture=picture)
         self._run = uuid.uuid4().hex  # tells what several runs in one work dir report apart
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
@@ -33,6 +35,10 @@ class _EncodeOnceLoop:
     """
 
     stage: str
+    runner: Any  # these four are mmengine's loops'
+    evaluator: Any
+    dataloader: Any
+    fp16: bool
     rerank_top: int | None = None
     query_bank: QueryBank | None = None
 

@@ -120,7 +120,9 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
         if len(videos) > 1:
             captions = np.concatenate([order[begins[video] : begins[video + 1]] for video in videos])
             positive = similarity[captions, video_index[captions]]
-            ranks[captions] = (similarity[np.ix_(captions, videos)] >= positive[:, None]).sum(axis=1)
+            ranks[captions] = (similarity[np.ix_(captions, np.array(videos))] >= positive[:, None]).sum(
+                axis=1
+            )
     return ranks[ranks > 0]
 
 

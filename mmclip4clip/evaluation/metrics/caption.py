@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -91,11 +92,9 @@ def score_captions(records: Sequence[RecordSource], java: bool = True) -> Captio
     """
     videos = [as_record(record) for record in records]
     names = name_videos(videos)
-    figures, cider = caption_figures(
-        {name: video.captions for name, video in zip(names, videos)},
-        {name: video.generated for name, video in zip(names, videos)},
-        java,
-    )
+    generated: dict[str, Any] = {name: video.generated for name, video in zip(names, videos)}
+    references = {name: video.captions for name, video in zip(names, videos)}
+    figures, cider = caption_figures(references, generated, java)  # which refuses what is no string
     unreadable = count_unreadable(videos)
     return CaptionScores(
         dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable), cider

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -161,7 +162,7 @@ class VideoTextRetrievalMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.recall_at, self.v2t_protocol, self.lower_median = tuple(recall_at), v2t_protocol, lower_median
         self.post_processing = tuple(post_processing)
-        self.post_options = dict(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
+        self.post_options: dict[str, Any] = dict(temperature=temperature, qb_beta=qb_beta, qb_k=qb_k)
         self.records: list[VideoRecord] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:

@@ -54,7 +54,7 @@ def _write_list(path: Path, records: list[VideoRecord]) -> None:
 
 def _show(context: ReportContext, page: Path, records: list[VideoRecord], table: str) -> None:
     """Write the page and the picture; the frames of a video in both are read once."""
-    ciders = [record.cider for record in records]
+    ciders = [0.0 if record.cider is None else record.cider for record in records]
     places = {video: place for place, video in enumerate(choose_examples(ciders, len(ciders)), start=1)}
     title = f'{context.stage}: generated captions, best, middle and worst by CIDEr'
     strips: dict[int, np.ndarray | None] = {}

@@ -65,7 +65,7 @@ def describe_protocol(dataset: Any, v2t_protocol: str) -> str:
     )
     return 'protocol: {}; {}; video to text by {}: {}'.format(
         getattr(dataset, 'ann_file', 'a dataset without ann_file'),
-        queries.get(getattr(dataset, 'caption_mode', None), 'every caption of an item is a query'),
+        queries.get(getattr(dataset, 'caption_mode', ''), 'every caption of an item is a query'),
         v2t_protocol,
         answers[v2t_protocol],
     )

@@ -6,7 +6,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...datasets.annotations import load_annotations, paragraph
 from ...datasets.frame_shape import find_step
@@ -72,7 +72,7 @@ class QueryBank:
         self.tokenize = TokenizeCaptions(tokenizer, max_words)
 
     @torch.no_grad()
-    def scores(self, model: nn.Module, videos: Features, device: torch.device, fp16: bool = False) -> Tensor:
+    def scores(self, model: Any, videos: Features, device: torch.device, fp16: bool = False) -> Tensor:
         """Score every caption of the bank with every video.
 
         Args:
@@ -94,7 +94,7 @@ class QueryBank:
         return torch.cat(rows)
 
     def add_scores(
-        self, samples: list[BaseDataElement], model: nn.Module, device: torch.device, fp16: bool = False
+        self, samples: list[BaseDataElement], model: Any, device: torch.device, fp16: bool = False
     ) -> None:
         """Give each sample the ``bank_scores`` (B,) of all captions with its video.
 

@@ -1,6 +1,7 @@
 """Score the captions of an evaluation with its videos; several processes share the work."""
 
 from itertools import chain, zip_longest
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
@@ -25,7 +26,7 @@ from .rerank import report_rerank, rerank
 
 @torch.no_grad()
 def score_videos(
-    model: nn.Module,
+    model: Any,
     samples: list[BaseDataElement],
     total: int | None = None,
     rerank_top: int | None = None,
@@ -72,8 +73,8 @@ def score_videos(
     total = len(samples) if total is None else total
     device = next(model.parameters()).device
     _wrap_features(samples)
-    videos = _gather_in_order([sample.video_features for sample in samples], total)
-    videos = move_features(join_features(videos), device)
+    gathered = _gather_in_order([sample.video_features for sample in samples], total)
+    videos = move_features(join_features(gathered), device)
     text = move_features(cat_features([sample.text_features for sample in samples]), device)
     counts = [count_features(sample.text_features) for sample in samples]
     if rerank_top is None:
