@@ -22,7 +22,7 @@ def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> di
         tokens=torch.randint(config.text_config.vocab_size, (size, words)),
         text_mask=torch.ones(size, words, dtype=torch.long),
         video_index=torch.arange(size),
-        identity=torch.arange(size),
+        video_key=torch.arange(size),
     )
 
 

@@ -101,6 +101,7 @@ class CaptionDecoder(BaseModule):
                 **dict[str, Any](attn_implementation='sdpa'),
             )
         )
+        vars(self.transformer)['is_init'] = True  # or mmengine's init_weights would draw its weights again
         if tie_embeddings:
             self.transformer.add_module('wte', _Borrowed(clip.token_embedding))
             self.transformer.add_module('wpe', _Borrowed(clip.position_embedding))
@@ -112,9 +113,6 @@ class CaptionDecoder(BaseModule):
         """Return the parameters that belong to CLIP, if embeddings are tied."""
         modules: list[nn.Module] = [self.transformer.wte, self.transformer.wpe]
         return [module.weight for module in modules if isinstance(module, _Borrowed)]
-
-    def init_weights(self) -> None:
-        """Keep the weights: they were drawn at construction."""
 
     def forward(self, tokens: Tensor, text_mask: Tensor, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Predict the token after each, given those up to it: what training needs.
@@ -188,13 +186,13 @@ class CaptionDecoder(BaseModule):
 class _Borrowed(nn.Module):
     """An embedding that belongs to another module: it neither moves nor is saved with this one."""
 
-    def __init__(self, video_index: nn.Embedding) -> None:
+    def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
-        self._owner: list[nn.Embedding] = [video_index]  # in a list, so that it is not registered here
+        self._embedding: list[nn.Embedding] = [embedding]  # in a list, so that it is not registered here
 
     @property
     def weight(self) -> Tensor:
-        return self._owner[0].weight
+        return self._embedding[0].weight
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self._owner[0](ids)
+        return self._embedding[0](ids)
