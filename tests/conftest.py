@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 import mmclip4clip  # noqa: F401  registers the modules
 from mmclip4clip.moving_shapes.generator import split_combinations, write_split
 from mmclip4clip.tokenizers.loading import train_tokenizer
+from mmclip4clip.tokenizers.saved_tokenizer import offer_tokenizers
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,6 +41,7 @@ def pytest_collection_finish(session):
 @pytest.fixture(autouse=True)
 def _scope_and_seed():
     init_default_scope('mmaction')
+    offer_tokenizers({})  # what an earlier test's checkpoint held
     torch.manual_seed(0)
 
 

@@ -32,7 +32,7 @@ def test_training_reports_each_evaluation(tool, config, tmp_path):
     assert 0 <= entries[0]['retrieval/R1'] <= 100 and 'retrieval/v2t_MnR' in entries[0]
     assert (tmp_path / 'w/gallery/val.png').stat().st_size > 10_000
     log = next((tmp_path / 'w').glob('*/*.log')).read_text()
-    assert '48 captions, 16 videos; also in' in log and '│ text to video │' in log
+    assert '48 captions, 16 videos' in log and 'metrics.json' in log and '│ text to video │' in log
     assert 'test.json; every caption is a query; video to text by caption_groups: the captions' in log
     scalars = next((tmp_path / 'w').glob('*/vis_data/scalars.json')).read_text()
     assert 'retrieval/R1' in scalars

@@ -139,7 +139,7 @@ def test_only_the_decoder_itself_says_that_a_video_cannot_be_read(build, run, mo
     'hook, pipeline, why',
     [
         (dict(check_videos=False), [DECODE], 'before the run; one that cannot be read ends the run'),
-        ({}, [dict(type='DecordInit')], 'its decoder does not tell'),
+        ({}, [dict(type='DecordInit')], 'its decoder does not distinguish'),
     ],
 )
 def test_where_nothing_is_checked_the_log_says_the_policy(build, run, hook, pipeline, why):
