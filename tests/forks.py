@@ -45,6 +45,7 @@ def fork_tool(
     if pid:
         return pid
     status = 1
+    gc.freeze()  # garbage of this process may wait for threads that the fork lacks
     try:
         with log.open('a') as file:
             os.dup2(file.fileno(), 1)

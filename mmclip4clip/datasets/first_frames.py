@@ -1,5 +1,6 @@
 """Decode the first frame of many video files, to find those that cannot be read."""
 
+import gc
 import multiprocessing
 import signal
 import time
@@ -151,6 +152,7 @@ class _Opener:
 
 def _serve(connection: Connection) -> None:
     """Open the requested files until the other side closes the connection."""
+    gc.freeze()  # garbage of the parent, such as decord's readers, may wait for threads that a fork lacks
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:
