@@ -140,7 +140,7 @@ class ReaderProcess:
             _CONNECTIONS[self._connection.fileno()] = self._connection
         if pid == 0:
             try:
-                gc.freeze()  # garbage of the parent, as decord's readers, may wait for threads that a fork lacks
+                gc.freeze()  # the parent's garbage may wait for threads that a fork lacks, as decord's does
                 self._connection.close()
                 limit_memory(2 * self.max_bytes + DECODER_MEMORY)
                 serve(worker_end, self._memory, parent)
