@@ -8,7 +8,7 @@ from . import mmaction, native, open_clip, openai, reference, transformers_folde
 from .assumptions import list_assumptions
 from .checkpoint import OPENAI_BUILT, Checkpoint
 from .description import adapter_config, summary
-from .formats import KINDS, current_name, kind_by_name, recognise
+from .formats import KINDS, current_name, kind_by_name, recognize
 from .io import check_destination, read_file, written_whole
 from .renaming import shorten, unwrap
 from .shape_check import check_shapes
@@ -56,7 +56,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
         raise ValueError(f'{path} holds a {type(tensors).__name__}, expected a dict of tensors by name')
     tensors, prefix = unwrap(tensors)
-    kind = recognise(tensors, wrapped, str(path))
+    kind = recognize(tensors, wrapped, str(path))
     others = [f'{key} ({type(v).__name__})' for key, v in tensors.items() if not isinstance(v, Tensor)]
     if others:
         raise ValueError(f'{path} holds what are no tensors: {shorten(others)}')

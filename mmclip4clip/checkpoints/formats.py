@@ -53,7 +53,7 @@ def kind_by_name(path: Path) -> str:
     )
 
 
-def recognise(keys: Iterable[str], wrapped: bool, name: str) -> str:
+def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
     """Tell from its keys what a file is.
 
     Mean pooling leaves the same keys in the reference and in mmaction2, where

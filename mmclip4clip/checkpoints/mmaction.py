@@ -16,8 +16,8 @@ HEADS = dict(
     ],
 )
 DIFFERENCES = dict(
-    MeanAdapter='mmaction2 averages frames before they are normalised, MeanAdapter after',
-    SeqTransformerAdapter='mmaction2 averages frames before they are normalised, SeqTransformerAdapter '
+    MeanAdapter='mmaction2 averages frames before they are normalized, MeanAdapter after',
+    SeqTransformerAdapter='mmaction2 averages frames before they are normalized, SeqTransformerAdapter '
     "after; its blocks' norms have eps 1e-5 instead of 1e-12, and it takes exactly num_segs frames",
 )
 

@@ -145,7 +145,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         """Compare what the decoder would write with the captions.
 
         Args:
-            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
+            frames (Tensor): Frames as the adapter's ``contextualize`` left them, (V, T, D).
             inputs (dict[str, Tensor]): As for :meth:`forward`.
 
         Returns:
@@ -175,7 +175,7 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         """Generate a caption for each video, by the options of ``generation``.
 
         Args:
-            frames (Tensor): Frames as the adapter's ``contextualise`` left them, (V, T, D).
+            frames (Tensor): Frames as the adapter's ``contextualize`` left them, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
             video_key (Tensor, optional): A number a video, (V,); sampling needs it, and draws by it. Made of
                 the id alone, so that captions do not change with the folder of the videos.

@@ -16,7 +16,7 @@ CLIP_STD = tuple(255 * x for x in (0.26862954, 0.26130258, 0.27577711))
 
 @MODELS.register_module()
 class VideoCaptionPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device, pad it with masks, and normalise the frames there.
+    """Move a batch to the device, pad it with masks, and normalize the frames there.
 
     Frames travel as uint8. Captions are padded to the longest of the batch.
 

@@ -79,11 +79,11 @@ class CLIP4ClipRetriever(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Encode normalised frames (V, T, 3, H, W) up to where the adapter pools them, (V, T, D)."""
-        return self.adapter.contextualise(self.backbone.encode_frames(frames, frame_mask), frame_mask)
+        """Encode normalized frames (V, T, 3, H, W) up to where the adapter pools them, (V, T, D)."""
+        return self.adapter.contextualize(self.backbone.encode_frames(frames, frame_mask), frame_mask)
 
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Encode normalised frames (V, T, 3, H, W) with their mask (V, T), each video once."""
+        """Encode normalized frames (V, T, 3, H, W) with their mask (V, T), each video once."""
         return self.pool(self.encode_frames(frames, frame_mask), frame_mask)
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:

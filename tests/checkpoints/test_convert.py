@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmclip4clip.checkpoints import convert, read, recognise
+from mmclip4clip.checkpoints import convert, read, recognize
 from mmclip4clip.checkpoints.convert import kind_by_name
 
 from . import plain
@@ -33,9 +33,9 @@ def test_another_ending_needs_a_word(tmp_path, saved):
 
 def test_the_means_of_mmaction2_and_the_reference_are_told_apart_by_their_wrapping():
     keys = list(plain.draw_openai('clip.'))
-    assert recognise(keys, False, 'x') == 'reference'
-    assert recognise(keys, True, 'x') == 'mmaction'
-    assert recognise([*keys, 'adapter.positional_embedding'], False, 'x') == 'mmaction'
+    assert recognize(keys, False, 'x') == 'reference'
+    assert recognize(keys, True, 'x') == 'mmaction'
+    assert recognize([*keys, 'adapter.positional_embedding'], False, 'x') == 'mmaction'
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def test_our_adapter_turns_frames_into_what_mmaction2s_averages(saved, build, bl
     kind, checkpoint = read(saved(dict(meta=dict(epoch=5), state_dict=weights), 'epoch_5.pth'))
     adapter, frames = build(checkpoint).adapter, torch.randn(2, 5, plain.D)
     assert kind == 'mmaction'
-    assert 'mmaction2 averages frames before they are normalised' in checkpoint.notes[0]
+    assert 'mmaction2 averages frames before they are normalized' in checkpoint.notes[0]
     with torch.no_grad():
-        native = adapter.contextualise(frames, torch.ones(2, 5)).mean(1)
+        native = adapter.contextualize(frames, torch.ones(2, 5)).mean(1)
         torch.testing.assert_close(native, source(frames), rtol=1e-4, atol=1e-4)  # eps 1e-12 and 1e-5
 
 

@@ -1,4 +1,4 @@
-"""The captions that a captioner writes, whatever it has learnt."""
+"""The captions that a captioner writes, whatever it has learned."""
 
 import copy
 import json

@@ -39,8 +39,8 @@ def test_a_caption_has_the_tokens_of_what_was_meant(folder, written, meant):
     tokens = tokenize(dict(captions=[written, meant]))
     assert tokens['tokens'][0].tolist() == tokens['tokens'][1].tolist()
     assert tokens['text_mask'][0].tolist() == tokens['text_mask'][1].tolist()
-    learnt = targets(dict(captions=[written]))['caption_tokens'][0].tolist()
-    assert learnt == tokens['tokens'][0, : len(learnt)].tolist()
+    learned = targets(dict(captions=[written]))['caption_tokens'][0].tolist()
+    assert learned == tokens['tokens'][0, : len(learned)].tolist()
 
 
 def test_the_words_are_those_that_stand_there(folder):

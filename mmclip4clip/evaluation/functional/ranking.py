@@ -129,7 +129,7 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
 def recall_figures(
     ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10), lower_median: bool = False
 ) -> dict[str, float]:
-    """Summarise ranks as the field does.
+    """Summarize ranks as the field does.
 
     Args:
         ranks (np.ndarray): Ranks from 1, (N,).
@@ -145,7 +145,7 @@ def recall_figures(
         ValueError: If there are no ranks.
     """
     if len(ranks) == 0:
-        raise ValueError('there are no ranks to summarise')
+        raise ValueError('there are no ranks to summarize')
     figures = {f'R{k}': 100 * float(np.mean(ranks <= k)) for k in recall_at}
     median = np.sort(ranks)[(len(ranks) - 1) // 2] if lower_median else np.median(ranks)
     return dict(figures, MdR=float(median), MnR=float(np.mean(ranks)))

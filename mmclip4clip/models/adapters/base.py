@@ -1,3 +1,4 @@
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +14,7 @@ from ..features import Features, as_features, vectors
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
     """The contract of every similarity calculator: encode once, score pairs.
 
-    The model calls :meth:`contextualise` and :meth:`pool`, the two stages of :meth:`encode`, so that a
+    The model calls :meth:`contextualize` and :meth:`pool`, the two stages of :meth:`encode`, so that a
     caption decoder can read the frames between them, and :meth:`similarity`.
     ``uses_logit_scale`` says whether the model multiplies the similarity by
     CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
@@ -46,29 +47,43 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
             backbone (BaseModule): The model's CLIP. The default takes nothing.
         """
 
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep ``contextualise``, the earlier spelling of ``contextualize``, working in both directions."""
+        super().__init_subclass__(**kwargs)
+        defined = vars(cls)
+        if 'contextualise' in defined:
+            warnings.warn(
+                f'{cls.__name__}.contextualise is called contextualize now', FutureWarning, stacklevel=2
+            )
+            cls.contextualize = defined['contextualise']  # type: ignore[method-assign]
+        elif 'contextualize' in defined:
+            cls.contextualise = defined['contextualize']
+
+    def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Let the frames of each video see one another, (V, T, D) -> (V, T, D); here they do not."""
         return frames
 
+    contextualise = contextualize  # the earlier spelling
+
     def context_parameters(self) -> Iterable[nn.Parameter]:
-        """Return the parameters that :meth:`contextualise` uses: those that train without similarity."""
+        """Return the parameters that :meth:`contextualize` uses: those that train without similarity."""
         return ()
 
     @abstractmethod
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Make what :meth:`encode` returns of the frames that :meth:`contextualise` left, (V, T, D)."""
+        """Make what :meth:`encode` returns of the frames that :meth:`contextualize` left, (V, T, D)."""
 
     def encode(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Turn the frames of each video into all that must be kept of it.
 
         Args:
-            frames (Tensor): Frame features, not normalised, (V, T, D).
+            frames (Tensor): Frame features, not normalized, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
 
         Returns:
             dict[str, Tensor]: Video features, with V first in each.
         """
-        pooled = self.pool(self.contextualise(frames, frame_mask), frame_mask)
+        pooled = self.pool(self.contextualize(frames, frame_mask), frame_mask)
         return as_features(pooled, type(self).__name__)
 
     # Its arguments have the types of what the same adapter asks for and encodes, which differ.
@@ -77,7 +92,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         """Score every caption with every video, in memory that does not grow with N x V x D.
 
         Args:
-            text (dict[str, Tensor]): Caption features, not normalised: ``text``
+            text (dict[str, Tensor]): Caption features, not normalized: ``text``
                 (N, D), or those of all tokens where ``uses_tokens``.
             videos (dict[str, Tensor]): What :meth:`encode` returned for V videos.
 

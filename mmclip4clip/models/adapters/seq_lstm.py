@@ -21,7 +21,7 @@ class SeqLSTMAdapter(PooledAdapter):
         super().__init__()
         self.lstm = nn.LSTM(width, width, batch_first=True)
 
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+    def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Add to each real frame (V, T, D) what the LSTM has seen up to it."""
         lengths = frame_mask.sum(dim=1).cpu()  # real frames come first
         packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)

@@ -45,6 +45,6 @@ class SeqTransformerAdapter(PooledAdapter):
         """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         self.transformer.init_from_clip(backbone)
 
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+    def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Add to each frame (V, T, D) what the blocks make of the whole sequence."""
         return frames + self.transformer(frames, frame_mask)

@@ -26,7 +26,7 @@ class SequenceTransformer(BaseModule):
         start (str): What blocks and positions start from: ``'clip_text'``, the
             lowest blocks and the positions of CLIP's text tower, as the
             reference does, with that tower's activation; or ``'random'``, for CLIPs
-            trained from nothing: blocks of CLIP's own initialisation, with QuickGELU, and
+            trained from nothing: blocks of CLIP's own initialization, with QuickGELU, and
             sinusoidal positions.
 
     Raises:

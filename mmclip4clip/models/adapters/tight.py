@@ -93,7 +93,7 @@ class TightAdapter(RerankableAdapter):
         """Score some pairs of captions and videos.
 
         Args:
-            text (dict[str, Tensor]): Caption features, not normalised, ``text`` (N, D).
+            text (dict[str, Tensor]): Caption features, not normalized, ``text`` (N, D).
             videos (dict[str, Tensor]): ``frames`` (V, T, D), ``frame_mask`` (V, T).
             pairs (Tensor): The pairs, as indices n * V + v, (P,).
 

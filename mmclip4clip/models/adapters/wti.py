@@ -67,7 +67,7 @@ class WTIAdapter(BaseAdapter):
         if self.transformer is not None:
             self.transformer.init_from_clip(backbone)
 
-    def contextualise(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+    def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Add to each frame (V, T, D) what the blocks, if any, make of the whole sequence."""
         return frames if self.transformer is None else frames + self.transformer(frames, frame_mask)
 

@@ -12,7 +12,7 @@ from transformers import CLIPConfig, CLIPModel
 from ...compat import apply_patches
 from ..features import Features
 from ..weight_check import compare_weights
-from .patch3d import Patch3d, with_neighbours
+from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 
 # What the reference never freezes, as the keys of transformers' CLIP.
@@ -45,7 +45,7 @@ class CLIPBackbone(BaseModule):
             towers. Final norms, projections and the logit scale always train,
             and so does the 3d linear patch, which would stay the 2d one.
         linear_patch (str): ``'2d'``, CLIP's own projection of each frame, or
-            ``'3d'``, over a frame and its two neighbours, see :class:`Patch3d`. The
+            ``'3d'``, over a frame and its two neighbors, see :class:`Patch3d`. The
             reference's code freezes nothing with the 3d patch, whatever its
             ``freeze_layer_num``: ``frozen_layers=-1`` reproduces that.
         embedding_std (dict, optional): Redraw embeddings of random weights from
@@ -165,15 +165,15 @@ class CLIPBackbone(BaseModule):
         """Encode every real frame; padded frames cost nothing and become zeros.
 
         Args:
-            frames (Tensor): Normalised RGB frames, (V, T, 3, H, W).
+            frames (Tensor): Normalized RGB frames, (V, T, 3, H, W).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
 
         Returns:
-            Tensor: Projected frame features, not normalised, (V, T, D).
+            Tensor: Projected frame features, not normalized, (V, T, D).
         """
         keep = frame_mask.bool()
         if self.linear_patch == '3d':
-            frames = with_neighbours(frames, frame_mask)
+            frames = with_neighbors(frames, frame_mask)
         pooled = self.clip.vision_model(pixel_values=frames[keep]).pooler_output
         real = self.clip.visual_projection(pooled)
         features = real.new_zeros(*keep.shape, real.shape[-1])
@@ -191,7 +191,7 @@ class CLIPBackbone(BaseModule):
             per_token (bool): Whether to return the features of all tokens.
 
         Returns:
-            Tensor | dict[str, Tensor]: Caption features, not normalised, (N, D),
+            Tensor | dict[str, Tensor]: Caption features, not normalized, (N, D),
             or ``tokens`` (N, L, D) and ``text_mask`` (N, L).
         """
         hidden = self.clip.text_model(input_ids=tokens).last_hidden_state

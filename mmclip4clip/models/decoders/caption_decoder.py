@@ -120,7 +120,7 @@ class CaptionDecoder(BaseModule):
         Args:
             tokens (Tensor): Token ids, start first, (N, L).
             text_mask (Tensor): 1 for real tokens, which come first, (N, L).
-            frames (Tensor): Each caption's frames, as the adapter's ``contextualise`` left
+            frames (Tensor): Each caption's frames, as the adapter's ``contextualize`` left
                 them, (N, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (N, T).
 

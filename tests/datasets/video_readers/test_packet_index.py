@@ -29,7 +29,7 @@ def test_stamps_are_in_the_order_of_showing_and_keys_are_found(files):
     assert packets.keys == [0, 10, 20, 30, 40, 50]
 
 
-def test_open_groups_and_made_up_stamps_are_recognised(files):
+def test_open_groups_and_made_up_stamps_are_recognized(files):
     assert list_packets(files['open_groups']).reliable and not list_packets(files['open_groups']).closed
     assert list_packets(files['avi']).reliable
     assert not list_packets(files['avi_b_frames']).reliable

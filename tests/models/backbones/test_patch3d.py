@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.patch3d import Patch3d, with_neighbours
+from mmclip4clip.models.backbones.patch3d import Patch3d, with_neighbors
 
 MASK = torch.tensor([[1, 1, 1], [1, 0, 0]])
 
@@ -26,14 +26,14 @@ def test_it_starts_as_the_2d_patch(tiny_clip, frames):
 def test_it_is_a_convolution_over_time_with_zeros_at_both_ends(frames):
     patch = Patch3d(torch.nn.Conv2d(3, 5, 32, 32, bias=False))
     torch.nn.init.normal_(patch.weight)
-    ours = patch(with_neighbours(frames, torch.ones(2, 3)).flatten(0, 1)).unflatten(0, (2, 3))
+    ours = patch(with_neighbors(frames, torch.ones(2, 3)).flatten(0, 1)).unflatten(0, (2, 3))
     whole = torch.nn.functional.conv3d(
         frames.double().transpose(1, 2), patch.weight.double(), stride=(1, 32, 32), padding=(1, 0, 0)
     )
     torch.testing.assert_close(ours.double(), whole.transpose(1, 2), rtol=1e-5, atol=1e-3)
 
 
-def test_padding_is_no_neighbour(tiny_clip, frames):
+def test_padding_is_no_neighbor(tiny_clip, frames):
     deep = CLIPBackbone(config=tiny_clip, linear_patch='3d')
     torch.nn.init.normal_(deep.clip.vision_model.embeddings.patch_embedding.weight, std=0.02)
     with torch.no_grad():

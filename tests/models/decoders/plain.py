@@ -51,7 +51,7 @@ def run(rows, logits=logits_after, start=0, end=1, seeds=None, model=None, **opt
 
 
 def log_probs_after(row, prefix, logits=logits_after):
-    """Normalise in double precision."""
+    """Normalize in double precision."""
     values = [float(value) for value in logits(row, prefix)]
     total = math.log(sum(math.exp(value) for value in values))
     return [value - total for value in values]
