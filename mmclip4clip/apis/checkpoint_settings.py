@@ -1,7 +1,6 @@
 """What a run takes from the checkpoint that it loads, before its model and data are built."""
 
 import json
-import pickle
 from pathlib import Path
 
 import torch
@@ -11,8 +10,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from transformers import CLIPConfig, CLIPModel
 
+from ..checkpoint_reading import map_checkpoint
 from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_settings, known_settings
-from ..compat import apply_patches, guard_checkpoints
+from ..compat import apply_patches
 from ..tokenizers.saved_tokenizer import offer_tokenizers
 
 CLIP = 'backbone.clip.'  # how the keys of CLIP's weights begin
@@ -96,9 +96,8 @@ def read_entry(path: object) -> tuple[dict, list[str]]:
     """
     if not path or not Path(str(path)).expanduser().is_file():
         return {}, []
-    guard_checkpoints()  # what mmengine saves is not refused
     try:
-        content = torch.load(Path(str(path)).expanduser(), map_location='cpu', weights_only=True, mmap=True)
+        content = map_checkpoint(Path(str(path)).expanduser())
         entry = dict(content['meta']['mmclip4clip'])
         # Copied, as the file may be replaced while the run goes on.
         entry['tokenizers'] = {
@@ -108,16 +107,7 @@ def read_entry(path: object) -> tuple[dict, list[str]]:
             for role, saved in entry.get('tokenizers', {}).items()
         }
         return entry, [key.removeprefix('module.') for key in content['state_dict']]
-    except (
-        OSError,
-        RuntimeError,
-        pickle.UnpicklingError,
-        EOFError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ):
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError):
         return {}, []
 
 

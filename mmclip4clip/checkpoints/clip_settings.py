@@ -4,26 +4,11 @@ from typing import Any
 
 from transformers import CLIPConfig
 
-TOWER = (
-    'hidden_size',
-    'intermediate_size',
-    'num_hidden_layers',
-    'num_attention_heads',
-    'hidden_act',
-    'layer_norm_eps',
-    'attention_dropout',
-)
-SETTINGS = dict(
-    text_config=(
-        *TOWER,
-        'vocab_size',
-        'max_position_embeddings',
-        'bos_token_id',
-        'eos_token_id',
-        'pad_token_id',
-    ),
-    vision_config=(*TOWER, 'num_channels', 'image_size', 'patch_size'),
-)
+from ..models.backbones.pretrained_folder import DESCRIBED
+
+# How weights were drawn changes none that are there, and the projection's width stands once for both towers.
+UNNEEDED = ('projection_dim', 'initializer_range', 'initializer_factor')
+SETTINGS = {tower: tuple(key for key in keys if key not in UNNEEDED) for tower, keys in DESCRIBED.items()}
 # These may differ without another feature: dropout is for training, the ids for transformers' own pooling.
 FREE = ('attention_dropout', 'bos_token_id', 'eos_token_id', 'pad_token_id')
 

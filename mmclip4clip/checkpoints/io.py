@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..checkpoint_file import verify_checkpoint
-from ..compat import guard_checkpoints
+from ..checkpoint_reading import load_checkpoint
 
 
 def is_torchscript(path: Path) -> bool:
@@ -47,9 +46,8 @@ def read_file(path: Path) -> object:
         except SafetensorError as error:
             raise RuntimeError(f'{path} is broken: {error}') from error
     verify_checkpoint(path)
-    guard_checkpoints()
     if not is_torchscript(path):
-        return CheckpointLoader.load_checkpoint(str(path.resolve()), map_location='cpu', logger='silent')
+        return load_checkpoint(path.resolve())
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)  # OpenAI's files are what they are
         return dict(torch.jit.load(str(path), map_location='cpu').state_dict())

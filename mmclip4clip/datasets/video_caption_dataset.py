@@ -87,7 +87,6 @@ class VideoCaptionDataset(BaseActionDataset):
         storage_wait: float = 60.0,
         **kwargs,
     ) -> None:
-        apply_patches()
         caption_mode = caption_mode or ('all' if test_mode else 'each')
         if caption_mode not in CAPTION_MODES:
             raise ValueError(f'caption_mode must be one of {CAPTION_MODES}, got {caption_mode!r}')

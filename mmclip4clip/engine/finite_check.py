@@ -8,10 +8,9 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from ..compat import guard_checkpoints
+from ..checkpoint_reading import load_checkpoint
 
 
 class NonFiniteError(RuntimeError):
@@ -68,11 +67,10 @@ def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = (
         folders (Iterable[Path]): Where a run saves.
         constants (Sequence[str]): Buffers that are meant to be infinite.
     """
-    guard_checkpoints()
     files = {path for folder in folders for path in folder.glob('*.pth') if path.is_file()}
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
+            content = load_checkpoint(path)
             weights = content.get('state_dict', content)
             if is_finite(
                 value

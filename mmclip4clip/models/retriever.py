@@ -7,7 +7,6 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from ..compat import apply_patches
 from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
@@ -46,7 +45,6 @@ class CLIP4ClipRetriever(BaseModel):
         data_preprocessor: dict | None = None,
         gather: str = 'exact',
     ) -> None:
-        apply_patches()  # a checkpoint may be loaded into the model next
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
         self.adapter = MODELS.build(adapter)

@@ -37,6 +37,14 @@ def build(tiny_clip, **adapter):
     ).eval()
 
 
+@pytest.mark.parametrize('mode, message', [('predict', 'needs data_samples'), ('other', 'mode must be')])
+def test_a_mode_that_cannot_be_run_is_refused_by_name(tiny_clip, batch, mode, message):
+    model = build(tiny_clip)
+    inputs = model.data_preprocessor(batch)['inputs']
+    with pytest.raises(ValueError, match=message):
+        model(inputs, mode=mode)
+
+
 def test_loss_is_the_scaled_cosine_contrasted(tiny_clip, batch):
     model = build(tiny_clip)
     data = model.data_preprocessor(batch)

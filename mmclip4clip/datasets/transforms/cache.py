@@ -17,9 +17,9 @@ from ...version import __version__
 from ..frame_cache import FrameStore
 from ..video_readers import VideoReadError
 from ..video_readers.storage import read_error
-from .frame_keys import FRAME_KEYS, ITEM_KEYS, can_be_kept
+from .frame_keys import FRAME_KEYS, ITEM_KEYS, is_storable
 
-NUM_CHECKED = 8  # videos that each process decodes twice: a flip at random escapes 1 time in 256
+NUM_CHECKED = 8  # videos that each process decodes twice; a random flip passes unnoticed 1 time in 256
 DECODERS = (
     'av',
     'decord',
@@ -170,7 +170,7 @@ class CacheFrames(BaseTransform):
             for name, value in results.items()
             if name != 'imgs' and (name not in before or value is not before[name])
         }
-        added = {name: value for name, value in changed.items() if name in self.keys and can_be_kept(value)}
+        added = {name: value for name, value in changed.items() if name in self.keys and is_storable(value)}
         others = sorted(name for name in changed.keys() - added.keys() if changed[name] is not None)
         if others and not self._left_out:
             self._left_out = True

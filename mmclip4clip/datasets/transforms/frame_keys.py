@@ -1,8 +1,8 @@
-"""Which keys of an item say something of its frames, and so may come from a cache of frames."""
+"""The keys of an item that describe its frames, which a cache of frames may store."""
 
 from ..frame_cache.entry import to_json
 
-# What transforms say of frames, mmaction2's and ours. Nothing else comes from a cache.
+# Keys that describe frames, added by transforms of mmaction2 or this package. Only these are cached.
 FRAME_KEYS = frozenset(
     (
         'avg_fps',
@@ -49,8 +49,8 @@ ITEM_KEYS = frozenset(
 )
 
 
-def can_be_kept(value: object) -> bool:
-    """Tell whether an entry has a form for a value."""
+def is_storable(value: object) -> bool:
+    """Return whether a cache entry can store a value."""
     try:
         to_json(value)
         return True

@@ -7,30 +7,30 @@ import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .backends import open_reader
 from .errors import VideoReadError, describe
-from .reader import VideoReader
 
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
-KEEP_MEMORY = 128 * 2**20  # bytes that are shared with the parent from one video to the next
+KEEP_MEMORY = 128 * 2**20  # bytes of shared memory to keep between videos
 
 
 def limit_memory(size: int) -> None:
-    """Let this process take no more private memory than some bytes beyond what it has."""
+    """Limit the private memory of this process to its current size plus ``size`` bytes."""
     data = re.search(r'VmData:\s*(\d+) kB', Path('/proc/self/status').read_text())
-    if data is not None:  # systems that only resemble Linux do not say
+    if data is not None:  # missing on Linux-compatible systems
         most = 1024 * int(data[1]) + size
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
 
 
 def serve(connection: Connection, memory: int, parent: int) -> None:
-    """Answer requests in the child, until the parent ends or hangs up."""
+    """Answer requests until the parent ends or closes the connection."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # A scheduler's signal to all processes must not look like a video that takes the decoder down.
+    # A scheduler's signal to all processes must not look like a decoder crash.
     for number, action in (
         (signal.SIGINT, signal.SIG_IGN),
         (signal.SIGTERM, signal.SIG_IGN),
@@ -38,12 +38,12 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
         (signal.SIGCHLD, signal.SIG_DFL),
     ):
         signal.signal(number, action)
-    reader: VideoReader | None = None
+    reader: Any = None  # a VideoReader, once one has been asked for
     answer: tuple | VideoReadError
     while os.getppid() == parent:
         kind, *request = connection.recv()
         try:
-            if kind == 'open' or reader is None:
+            if kind == 'open':
                 if reader is not None:
                     reader.close()
                 reader = open_reader(*request)
@@ -53,13 +53,13 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
                 answer = reader.num_frames, _write(frames, memory)
         except VideoReadError as error:
             answer = error
-        except MemoryError as error:  # of writing the frames
+        except MemoryError as error:  # while writing the frames
             answer = VideoReadError(describe(error))
         connection.send(answer)
 
 
 def _write(frames: list[np.ndarray], memory: int) -> list[tuple]:
-    """Write frames to shared memory and return their shapes and places; a frame that comes twice, once."""
+    """Write frames to shared memory and return their shapes and offsets; repeated frames are written once."""
     if os.fstat(memory).st_size > KEEP_MEMORY:
         os.ftruncate(memory, 0)
     places: dict[int, tuple] = {}

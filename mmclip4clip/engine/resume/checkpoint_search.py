@@ -1,15 +1,13 @@
 import logging
 import os
-import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from mmengine.logging import print_log
 
 from ...checkpoint_file import CheckpointFileError, verify_checkpoint
-from ...compat import guard_checkpoints
+from ...checkpoint_reading import map_checkpoint
 
 LAST = 'last_checkpoint'  # file in the work dir that names the newest checkpoint
 TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
@@ -81,19 +79,7 @@ def read_meta(path: str | Path) -> dict:
 
 def _read_keys(path: str | Path) -> dict:
     """Read a checkpoint with its tensors left in the file."""
-    guard_checkpoints()  # what mmengine saves is not refused
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-    ) as error:
-        raise CheckpointFileError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
+    content = map_checkpoint(path)
     if not isinstance(content, dict):
         raise CheckpointFileError(f'{path} holds a {type(content).__name__}, expected a dict')
     return content

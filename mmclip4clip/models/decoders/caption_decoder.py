@@ -101,7 +101,6 @@ class CaptionDecoder(BaseModule):
                 **dict[str, Any](attn_implementation='sdpa'),
             )
         )
-        vars(self.transformer)['is_init'] = True  # or mmengine's init_weights would draw its weights again
         if tie_embeddings:
             self.transformer.add_module('wte', _Borrowed(clip.token_embedding))
             self.transformer.add_module('wpe', _Borrowed(clip.position_embedding))

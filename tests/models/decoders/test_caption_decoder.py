@@ -7,7 +7,7 @@ from mmaction.registry import MODELS
 from torch import nn
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.decoders import GenerationOptions
+from mmclip4clip.models.decoders import CaptionDecoder, GenerationOptions
 
 from . import plain_decoder
 
@@ -211,3 +211,11 @@ def test_three_layers_are_the_default(tiny_clip):
         dict(type='CaptionDecoder'), default_args=dict(backbone=CLIPBackbone(config=tiny_clip))
     )
     assert len(decoder.transformer.h) == 3
+
+
+def test_mmengines_init_weights_does_not_draw_the_weights_again(tiny_clip):
+    backbone = CLIPBackbone(config=tiny_clip)
+    decoder = CaptionDecoder(backbone, num_layers=1, num_heads=2)
+    before = {key: value.clone() for key, value in decoder.state_dict().items()}
+    decoder.init_weights()
+    assert before and all(torch.equal(value, before[key]) for key, value in decoder.state_dict().items())
