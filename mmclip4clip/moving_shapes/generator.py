@@ -71,7 +71,7 @@ def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a greyish texture: blurred noise, stripes or a gradient, (size, size, 3) uint8."""
+    """Draw a grayish texture: blurred noise, stripes or a gradient, (size, size, 3) uint8."""
     kind = rng.integers(3)
     if kind == 0:
         cells = int(rng.integers(4, 17))
@@ -82,8 +82,8 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
         ramp = x * np.cos(angle) + y * np.sin(angle)
         field = ramp if kind == 1 else 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(3, 8) * ramp)
     tint = rng.uniform(-8, 8, 3)
-    grey = rng.uniform(60, 120) + rng.uniform(20, 50) * (field - field.mean())
-    return np.clip(grey[..., None] + tint + rng.normal(0, 4, (size, size, 1)), 0, 255).astype(np.uint8)
+    gray = rng.uniform(60, 120) + rng.uniform(20, 50) * (field - field.mean())
+    return np.clip(gray[..., None] + tint + rng.normal(0, 4, (size, size, 1)), 0, 255).astype(np.uint8)
 
 
 def _polygon(shape: str) -> np.ndarray:
@@ -117,27 +117,27 @@ def _polygon(shape: str) -> np.ndarray:
 
 
 def _trajectory(rng: np.random.Generator, motion: str, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Plan centres (num_frames, 2) and radii (num_frames,), as fractions of the frame's side."""
+    """Plan centers (num_frames, 2) and radii (num_frames,), as fractions of the frame's side."""
     t = np.linspace(0, 1, num_frames)
     near, far = rng.uniform(0.18, 0.24), rng.uniform(0.76, 0.82)
     line = near + (far - near) * t
     still = np.full(num_frames, rng.uniform(0.25, 0.75))
     radii = np.full(num_frames, rng.uniform(0.17, 0.21))
     if motion == 'right':
-        centres = line, still
+        centers = line, still
     elif motion == 'down':
-        centres = still, line
+        centers = still, line
     elif motion == 'clockwise':  # image y points down, so growing angles run clockwise
         angle = rng.uniform(0, 2 * np.pi) + rng.uniform(1.3, 1.8) * np.pi * t
-        centres = 0.5 + 0.29 * np.cos(angle), 0.5 + 0.29 * np.sin(angle)
+        centers = 0.5 + 0.29 * np.cos(angle), 0.5 + 0.29 * np.sin(angle)
     elif motion == 'grows':
-        centres = still, np.full(num_frames, rng.uniform(0.25, 0.75))
+        centers = still, np.full(num_frames, rng.uniform(0.25, 0.75))
         radii = np.linspace(rng.uniform(0.07, 0.10), rng.uniform(0.25, 0.30), num_frames)
     else:
         first = near + (far - near) * np.clip(2 * t, 0, 1)
         second = near + (far - near) * np.clip(2 * t - 1, 0, 1)
-        centres = (first, second) if motion == 'right_then_down' else (second, first)
-    return np.stack(centres, 1), radii
+        centers = (first, second) if motion == 'right_then_down' else (second, first)
+    return np.stack(centers, 1), radii
 
 
 def draw_clip(
@@ -156,16 +156,16 @@ def draw_clip(
     """
     background = _background(rng, size)
     colour = np.clip(np.array(COLOURS[combination.colour]) + rng.uniform(-12, 12, 3), 0, 255)
-    centres, radii = _trajectory(rng, MOTION_PAIRS[combination.pair][0], num_frames)
+    centers, radii = _trajectory(rng, MOTION_PAIRS[combination.pair][0], num_frames)
     outline, frames, sub = _polygon(combination.shape), [], 4  # sub: subpixel bits of cv2
-    for centre, radius in zip(centres, radii):
+    for center, radius in zip(centers, radii):
         scale = size * 2**sub
-        points = np.rint((centre + radius * outline) * scale).astype(np.int32)
+        points = np.rint((center + radius * outline) * scale).astype(np.int32)
         frame = background.copy()
         cv2.fillPoly(frame, [points], colour.tolist(), cv2.LINE_AA, sub)
         if combination.shape == 'ring':
             hole = np.zeros((size, size, 1), np.uint8)
-            inner = np.rint((centre + 0.55 * radius * outline) * scale).astype(np.int32)
+            inner = np.rint((center + 0.55 * radius * outline) * scale).astype(np.int32)
             cv2.fillPoly(hole, [inner], 255, cv2.LINE_AA, sub)
             frame = (frame + (background.astype(float) - frame) * (hole / 255)).astype(np.uint8)
         frames.append(frame)

@@ -26,7 +26,7 @@ def test_our_model_scores_as_the_references_tensors_do(saved, build, batch, clos
     w = {key.removeprefix('clip.'): value.double() for key, value in weights.items()}
     with torch.no_grad():
         native = model.similarity(model.encode_text(tokens, text_mask), model.encode_videos(frames, mask))
-        # In the reference padded frames are zeros and go through the 3d patch as neighbours.
+        # In the reference padded frames are zeros and go through the 3d patch as neighbors.
         videos = [plain.encode_frames(w, f.double())[: m.sum()] for f, m in zip(frames, mask)]
         source = torch.stack(
             [

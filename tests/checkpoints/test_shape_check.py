@@ -63,7 +63,7 @@ def test_a_missing_axis_is_an_error_that_names_the_file(tiny_clip, tmp_path):
         dict(type='TightAdapter', **BLOCKS),
     ],
 )
-def test_every_head_is_recognised_by_its_shapes(tiny_clip, tmp_path, adapter):
+def test_every_head_is_recognized_by_its_shapes(tiny_clip, tmp_path, adapter):
     _, checkpoint = read_checked(save(tmp_path / 'own.pth', tiny_clip, **adapter))
     assert checkpoint.adapter == adapter['type']
 

@@ -71,7 +71,7 @@ def test_tokenizers_inside_other_transforms_are_compared_too(folders):
         PreprocessingCheckHook().before_train(wrapped)
 
 
-def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learnt(folders):
+def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learned(folders):
     hook, checkpoint = PreprocessingCheckHook(), {}
     hook.before_save_checkpoint(runner(folders, 'shapes', 'shapes'), checkpoint)
     hook.after_load_checkpoint(runner(folders, 'again', 'again'), checkpoint)

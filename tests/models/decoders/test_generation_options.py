@@ -59,7 +59,7 @@ def test_options_that_cannot_be_used_are_refused(options, message):
         read(options)
 
 
-def test_neighbouring_seeds_and_numbers_give_seeds_of_their_own():
+def test_neighboring_seeds_and_numbers_give_seeds_of_their_own():
     seeds = {seed_of(seed, number) for seed in range(40) for number in range(50)}  # sums would be alike
     assert len(seeds) == 2000 and all(0 <= seed < 2**63 for seed in seeds)
     assert seed_of(3, 4) == seed_of(3, 4)
