@@ -117,7 +117,7 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
         return read_as_clip(unpack_tokenizer(saved))
 
 
-def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
     """Write token ids out as people write, without special tokens.
 
     CLIP's tokenizer takes each digit and each run of punctuation for a word, and so decodes "a t-shirt,

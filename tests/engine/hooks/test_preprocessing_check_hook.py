@@ -34,7 +34,7 @@ def runner(folders, model, reads, writes=None, tied=True, wrap=False):
     dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=transforms))
     if wrap:
         dataset = SimpleNamespace(datasets=[SimpleNamespace(dataset=dataset)])
-    decoder = SimpleNamespace(borrowed_parameters=lambda: ['embeddings'] if tied else [])
+    decoder = SimpleNamespace(tied_parameters=lambda: ['embeddings'] if tied else [])
     model = SimpleNamespace(tokenizer=TokenizeCaptions(str(folders / model)).tokenizer, decoder=decoder)
     return SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=dataset), _load_from='c.pth')
 
