@@ -27,7 +27,7 @@ FAILURES = (
 
 
 @contextlib.contextmanager
-def explained(name: str, checksums: bool = True) -> Iterator[None]:
+def readable_errors(name: str, checksums: bool = True) -> Iterator[None]:
     """Raise what fails in words of the user, see :func:`explain_failure`."""
     try:
         yield
@@ -54,7 +54,7 @@ class VerifiedTorch(ModuleType):
                 logger='current',
                 level=logging.WARNING,
             )
-        with explained(name, checksums):
+        with readable_errors(name, checksums):
             return torch.load(file, *args, **dict(options, weights_only=True))
 
 
@@ -69,11 +69,11 @@ def load_url_verified(load_url: Callable, url: str, model_dir: str | None = None
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), progress=options.get('progress', True))
-    with explained(url, verify_checkpoint(path)):
+    with readable_errors(url, verify_checkpoint(path)):
         return load_url(url, model_dir=str(folder), **dict(options, weights_only=True))
 
 
-def leave_out_config_code(filename: str, checkpoint: object) -> None:
+def strip_config_code(filename: str, checkpoint: object) -> None:
     """Take out of a checkpoint what mmengine would evaluate as Python.
 
     ``meta['config']`` goes, as ``Runner.resume`` evaluates it for the ``gpu_ids`` of old versions. Of the
@@ -107,15 +107,15 @@ def load_checkpoint_safely(load_checkpoint: Callable) -> Callable:
     def load(cls, filename, map_location=None, logger='current'):
         if Path(filename).expanduser().is_dir():  # mmengine would say that it does not exist
             verify_checkpoint(filename)
-        with explained(filename):
+        with readable_errors(filename):
             content = load_checkpoint(filename, map_location, logger)
-        leave_out_config_code(filename, content)
+        strip_config_code(filename, content)
         return content
 
     return load
 
 
-def init_model_of_a_config(init_model: Callable) -> Callable:
+def require_config(init_model: Callable) -> Callable:
     """Wrap ``BaseInferencer._init_model``: a model is built from the config that the user gives."""
 
     def init(self, cfg, weights, device='cpu'):

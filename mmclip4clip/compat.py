@@ -130,7 +130,7 @@ def guard_checkpoints() -> None:
     loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
     checkpoint.torch = guard.VerifiedTorch('torch')
     checkpoint.load_url = functools.partial(guard.load_url_verified, checkpoint.load_url)
-    BaseInferencer._init_model = guard.init_model_of_a_config(BaseInferencer._init_model)
+    BaseInferencer._init_model = guard.require_config(BaseInferencer._init_model)
 
 
 @functools.cache

@@ -25,7 +25,7 @@ def seed_everything(*key: int) -> None:
 
 
 @contextlib.contextmanager
-def kept_random_states() -> Iterator[None]:
+def preserve_random_states() -> Iterator[None]:
     """Put the global generators on the CPU back to where they were before."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:

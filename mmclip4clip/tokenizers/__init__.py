@@ -1,4 +1,4 @@
-"""Tokenizers: loaded by name, cleaned captions turned into ids and back, carried by checkpoints."""
+"""Tokenizers: caption cleaning, encoding and decoding, loading, training, and storage in checkpoints."""
 
 from .caption_text import clean_caption, encode_captions
 from .loading import decode_caption, load_decoder_tokenizer, load_tokenizer, train_tokenizer

@@ -63,8 +63,8 @@ def test_what_only_the_reference_has_starts_as_it_does_there(saved, tmp_path):
     assert torch.equal(back['frame_position_embeddings.weight'], weights['clip.positional_embedding'])
     assert {value.dtype for value in back.values()} == {torch.float32}
     notes = '\n'.join(done.checkpoint.notes)
-    assert 'conv1.weight, which the reference holds but does not use, is the middle frame' in notes
-    assert "frame_position_embeddings.weight, which the reference holds but does not use, is CLIP's" in notes
+    assert 'conv1.weight, which the reference saves but does not use, is the middle frame' in notes
+    assert "frame_position_embeddings.weight, which the reference saves but does not use, is CLIP's" in notes
 
 
 def test_only_the_user_can_tell_a_mean_that_was_not_loose_from_the_tight_head(saved):
