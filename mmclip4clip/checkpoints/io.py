@@ -28,8 +28,8 @@ def read_file(path: Path) -> object:
     """Read a checkpoint file on the CPU, in the precision in which it was saved.
 
     Files of ``torch.save`` are read with ``weights_only=True``, which allows only tensors and plain values
-    and runs no code. OpenAI publishes its weights as TorchScript archives, which are programs. Reading one may
-    run parts of that program with your rights, so convert only archives from a source that you trust.
+    and runs no code. OpenAI publishes its weights as TorchScript archives, which are programs. Reading one
+    may run parts of that program with your rights, so convert only archives from a source that you trust.
 
     Args:
         path (Path): The file.
