@@ -112,6 +112,16 @@ class RerankableAdapter(BaseAdapter):
 
     ``rerank_top`` of the loops needs such an adapter. For each caption and each video,
     :meth:`cheap_similarity` selects the best pairs, and :meth:`pair_similarity` scores them.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.models import TightAdapter
+        >>> adapter = TightAdapter(width=64, num_layers=1, max_frames=3, start='random')
+        >>> videos = adapter.encode(torch.rand(2, 3, 64), torch.ones(2, 3))
+        >>> text = dict(text=torch.rand(5, 64))
+        >>> best = adapter.cheap_similarity(text, videos).argmax(dim=1)  # the best video of each caption
+        >>> adapter.pair_similarity(text, videos, torch.arange(5) * 2 + best).shape
+        torch.Size([5])
     """
 
     @abstractmethod

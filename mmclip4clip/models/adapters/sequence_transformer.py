@@ -110,7 +110,7 @@ class SequenceTransformer(BaseModule):
             if size != tower_size:
                 raise ValueError(
                     f"an adapter with {name}={size} cannot start from CLIP's text tower, "
-                    f'which has {tower_size}: make them alike (max_frames gives the positions), or give '
+                    f'which has {tower_size}: make them equal (max_frames gives the positions), or give '
                     "start='random'"
                 )
         self.positions.weight.copy_(source[: len(self.positions.weight)])

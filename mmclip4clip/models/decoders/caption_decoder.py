@@ -93,7 +93,7 @@ class CaptionDecoder(BaseModule):
                 raise ValueError(
                     f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
                     f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
-                    'make them alike or give tie_embeddings=False'
+                    'make them equal or set tie_embeddings=False'
                 )
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')

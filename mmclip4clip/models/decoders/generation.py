@@ -37,6 +37,10 @@ class Generated(NamedTuple):
         scores (Tensor): Sum of the log-probabilities of the decoder, including the end token, (B,). Beam
             search divides it by length ** ``length_penalty``; the length includes the end token, if
             there is one.
+
+    Examples:
+        >>> Generated(torch.tensor([[5, 6, 9]]), torch.tensor([2]), torch.tensor([-0.5])).lengths  # 9 ends it
+        tensor([2])
     """
 
     tokens: Tensor
