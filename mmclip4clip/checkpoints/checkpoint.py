@@ -52,11 +52,8 @@ class Checkpoint:
     Examples:
         >>> from mmclip4clip.models import CLIPBackbone
         >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
-        >>> backbone = CLIPBackbone(config=dict(
-        ...     text_config=dict(tower, vocab_size=99),
-        ...     vision_config=dict(tower, image_size=32, patch_size=16),
-        ...     projection_dim=16,
-        ... ))
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> backbone = CLIPBackbone(config=dict(text_config=tower, vision_config=vision))
         >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
         >>> checkpoint = Checkpoint(weights)
         >>> checkpoint.adapter, checkpoint.sizes()['vision_config']['image_size']
