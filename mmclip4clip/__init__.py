@@ -1,7 +1,7 @@
-"""CLIP4Clip for OpenMMLab: find videos by text, end to end.
+"""CLIP4Clip for OpenMMLab: end-to-end video-text retrieval and captioning.
 
-Importing the package tells ``mmaction.registry`` where its classes are. They are imported when the first one
-is looked up, and other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
+Importing the package tells ``mmaction.registry`` where its classes are. They are imported at the first
+lookup. Other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ from types import ModuleType
 
 from . import compat
 
-compat.check_versions()  # before what does not fit is imported
+compat.check_versions()  # before an unsuitable version is imported
 
 from .registration import register_lazily  # noqa: E402
 from .version import __version__  # noqa: E402

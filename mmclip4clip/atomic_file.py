@@ -1,4 +1,4 @@
-"""Files that are either as they were or whole, whenever a process is killed or a disk is full."""
+"""Atomic writing of files: a killed process or a full disk leaves the old file or the complete new one."""
 
 import contextlib
 import os
@@ -6,22 +6,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-UNFINISHED = '.unfinished'  # ending of a file that is being written
+UNFINISHED = '.unfinished'  # suffix of a file that is being written
 
 
 @contextlib.contextmanager
 def atomic_file(path: str | Path, mode: str = 'wb') -> Iterator[IO]:
-    """Open a file for writing that takes its name only when it is on the disk as a whole.
+    """Open a file for writing that gets its name only when it is complete on the disk.
 
     Args:
-        path (str | Path): The file, which may exist.
+        path (str | Path): The file, which may exist already.
         mode (str): ``'wb'``, or ``'w'`` for UTF-8 text.
 
     Yields:
-        IO: A file beside it, which is removed if writing fails.
+        IO: A temporary file in the same folder, which is removed if writing fails.
 
     Raises:
-        OSError: Naming ``path``; what was there before is untouched.
+        OSError: If writing fails. An existing file at ``path`` is not changed.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'notes.txt')
+        ...     with atomic_file(path, 'w') as file:
+        ...         written = file.write('complete')
+        ...         exists_while_writing = path.exists()
+        ...     exists_while_writing, path.read_text()
+        (False, 'complete')
     """
     path = Path(path)
     unfinished = path.with_name(path.name + UNFINISHED)
@@ -42,7 +52,7 @@ def atomic_file(path: str | Path, mode: str = 'wb') -> Iterator[IO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk; file systems that cannot are left to do so in their time."""
+    """Flush the entries of a folder to the disk, if the file system supports it."""
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -52,11 +62,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: str | Path, keep: Sequence[str] = ()) -> list[Path]:
-    """Remove what :func:`atomic_file` left in a folder when it was killed, and return the paths.
+    """Remove the temporary files of killed processes from a folder, and return their paths.
 
     Args:
         folder (str | Path): The folder.
-        keep (Sequence[str]): Names of files that others may be writing now.
+        keep (Sequence[str]): Names of files that other processes may be writing.
     """
     found = sorted(
         path for path in Path(folder).glob(f'*{UNFINISHED}') if path.name.removesuffix(UNFINISHED) not in keep
@@ -67,6 +77,6 @@ def remove_unfinished(folder: str | Path, keep: Sequence[str] = ()) -> list[Path
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a file that nobody needs; that it cannot be removed must not hide another error."""
+    """Remove a file, ignoring errors so that they do not hide the original one."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

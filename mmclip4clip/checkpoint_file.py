@@ -1,7 +1,7 @@
-"""Checkpoint files as bytes: told from other files and checked for damage before anything is loaded.
+"""Integrity checks of checkpoint files before they are loaded: file format and checksums.
 
-``torch.load`` does not compare the checksums that ``torch.save`` writes: most files with a flipped bit load
-without a word. Nothing here needs torch, or unpickles anything.
+``torch.load`` does not compare the checksums that ``torch.save`` writes, so that most files with a flipped
+bit load without an error. This module neither needs torch nor unpickles anything.
 """
 
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 CHUNK = 1 << 20  # bytes
-FOLDER = 0x10  # MS-DOS's attribute, among those of an entry
+FOLDER = 0x10  # the MS-DOS attribute of an entry that is a folder
 ARCHIVE = b'PK\x03\x04'
 # A pickle of protocol 2 or 3 whose first object is torch's magic number 0x1950a86a20f9469cfc6c.
 PICKLE, LEGACY = b'\x80', b'\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19'
 OTHER_FILES = {
-    b'version https://git-lfs': 'a pointer of Git LFS: run "git lfs pull" to have the file itself',
+    b'version https://git-lfs': 'a pointer of Git LFS: run "git lfs pull" to get the file',
     b'\x1f\x8b': 'a gzip file: unpack it first',
     b'BZh': 'a bzip2 file: unpack it first',
     b'\xfd7zXZ': 'an xz file: unpack it first',
@@ -28,35 +28,43 @@ OTHER_FILES = {
 
 
 class CheckpointFileError(RuntimeError):
-    """A file that cannot be loaded as a checkpoint, whatever the model."""
+    """A file that cannot be loaded as a checkpoint of any model."""
 
 
 class DamagedCheckpointError(CheckpointFileError):
-    """A checkpoint that is not what was once saved: cut short, or with other bytes."""
+    """A checkpoint that is truncated or has changed since it was saved."""
 
 
 class NotACheckpointError(CheckpointFileError):
-    """Something that ``torch.save`` never wrote."""
+    """A file that ``torch.save`` did not write."""
 
 
 class RefusedCheckpointError(CheckpointFileError):
-    """A file that asks for more than tensors and plain values, which could run code."""
+    """A file with more than tensors and plain values, which could run code."""
 
 
 def verify_checkpoint(file: str | Path | BinaryIO) -> bool:
-    """See that every byte of a checkpoint is as it was saved, in about half a second a GiB.
+    """Check the format and the checksums of a checkpoint, in about half a second per GiB.
 
     Args:
-        file (str | Path | BinaryIO): A file of ``torch.save`` or a TorchScript archive, by path or opened.
+        file (str | Path | BinaryIO): File of ``torch.save`` or TorchScript archive, as a path or an open
+        file.
 
     Returns:
-        bool: True if the file has checksums and all are right, False if its format has none, which is
-        torch's before version 1.6.
+        bool: True if all checksums are correct. False if the file has none, as in the format of torch before
+        version 1.6.
 
     Raises:
-        DamagedCheckpointError: Naming the file and what is wrong with it.
-        NotACheckpointError: Naming the file and what it is instead.
-        FileNotFoundError: If there is no such file.
+        DamagedCheckpointError: If the file is damaged.
+        NotACheckpointError: If it is not a checkpoint.
+        FileNotFoundError: If it does not exist.
+
+    Examples:
+        >>> import io, torch
+        >>> file = io.BytesIO()
+        >>> torch.save(dict(weight=torch.ones(2)), file)
+        >>> verify_checkpoint(file)
+        True
     """
     if not isinstance(file, (str, Path)):
         return _verify(file, getattr(file, 'name', 'the checkpoint'))
@@ -87,7 +95,7 @@ def _verify(file: BinaryIO, name: str) -> bool:
                 f'{name} is damaged: it ends as an archive, but begins with '
                 f'{head[:4]!r} instead of {ARCHIVE!r}'
             )
-        raise NotACheckpointError(f'{name} is no checkpoint: it is {_describe(head)}')
+        raise NotACheckpointError(f'{name} is not a checkpoint: it is {_describe(head)}')
     finally:
         file.seek(0)
 
@@ -96,8 +104,10 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
     """Compare the checksum of every entry of a zip archive."""
     try:
         with zipfile.ZipFile(file) as archive:
-            wrong = next((text for entry in archive.infolist() if (text := _wrong(archive, entry))), None)
-    except Exception as error:  # a damaged archive can fail in any way; the cause is reported
+            wrong = next(
+                (text for entry in archive.infolist() if (text := _find_fault(archive, entry))), None
+            )
+    except Exception as error:  # damaged archives raise many types; the cause is reported
         reason = f'its archive does not hold together: {str(error) or type(error).__name__}'
         if 'not a zip file' in str(error):
             reason = f'it was cut short or its end was overwritten (after {size} bytes, no list of contents)'
@@ -106,12 +116,12 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
         raise DamagedCheckpointError(f'{name} is damaged: {wrong}')
 
 
-def _wrong(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | None:
-    """Say what is wrong with an entry, if anything is."""
+def _find_fault(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | None:
+    """Describe the fault of an entry; None if it has none."""
     if entry.external_attr & FOLDER:
-        return f'its entry {entry.filename} is marked as a folder'  # torch would give memory as it found it
+        return f'its entry {entry.filename} is marked as a folder'  # torch would return uninitialized memory
     expected, crc = entry.CRC, 0
-    entry.CRC = None  # type: ignore[assignment]  # zipfile then compares nothing; it would not tell both
+    entry.CRC = None  # type: ignore[assignment]  # disables the check of zipfile, whose error lacks both values
     with archive.open(entry) as data:
         while chunk := data.read(CHUNK):
             crc = zlib.crc32(chunk, crc)
@@ -121,7 +131,7 @@ def _wrong(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | None:
 
 
 def _describe(head: bytes) -> str:
-    """Say what a file is, from its first bytes."""
+    """Describe a file by its first bytes."""
     for start, description in OTHER_FILES.items():
         if head.startswith(start):
             return description
@@ -140,12 +150,12 @@ def _describe(head: bytes) -> str:
 
 
 def explain_failure(name: str, error: Exception, checksums: bool = True) -> CheckpointFileError:
-    """Say in words of the user what ``torch.load`` says of a file that could not be loaded.
+    """Translate an error of ``torch.load`` into one that is useful to the user.
 
     Args:
-        name (str): What to call the file.
-        error (Exception): What ``torch.load(weights_only=True)`` raised after :func:`verify_checkpoint`.
-        checksums (bool): What that returned: whether the bytes are known to be those that were saved.
+        name (str): Name of the file.
+        error (Exception): Error of ``torch.load(weights_only=True)`` after :func:`verify_checkpoint`.
+        checksums (bool): Result of :func:`verify_checkpoint`, whether the file has correct checksums.
     """
     text = str(error)
     refused = f'{name} was refused as a checkpoint and nothing in it was run: '

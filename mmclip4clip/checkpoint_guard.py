@@ -1,4 +1,4 @@
-"""What stands between mmengine's loaders and a checkpoint file; :mod:`mmclip4clip.compat` puts it there."""
+"""Safe replacements for the checkpoint loaders of mmengine, which :mod:`mmclip4clip.compat` installs."""
 
 import contextlib
 import logging
@@ -27,8 +27,8 @@ FAILURES = (
 
 
 @contextlib.contextmanager
-def explained(name: str, checksums: bool = True) -> Iterator[None]:
-    """Raise what fails in words of the user, see :func:`explain_failure`."""
+def readable_errors(name: str, checksums: bool = True) -> Iterator[None]:
+    """Translate errors of loading by :func:`explain_failure`."""
     try:
         yield
     except (CheckpointFileError, torch.OutOfMemoryError):
@@ -38,14 +38,14 @@ def explained(name: str, checksums: bool = True) -> Iterator[None]:
 
 
 class VerifiedTorch(ModuleType):
-    """``torch`` for mmengine's loaders: what they load is verified first, and nothing in it is run."""
+    """Replacement for ``torch`` in mmengine's loaders that verifies files and runs no code from them."""
 
     def __getattr__(self, name: str):
         return getattr(torch, name)
 
     @staticmethod
     def load(file, *args, **options):
-        """Check a file and read tensors and plain values from it."""
+        """Verify a file, and load its tensors and plain values."""
         name, checksums = getattr(file, 'name', str(file)), verify_checkpoint(file)
         if not checksums:
             print_log(
@@ -54,31 +54,31 @@ class VerifiedTorch(ModuleType):
                 logger='current',
                 level=logging.WARNING,
             )
-        with explained(name, checksums):
+        with readable_errors(name, checksums):
             return torch.load(file, *args, **dict(options, weights_only=True))
 
 
 def load_url_verified(load_url: Callable, url: str, model_dir: str | None = None, **options) -> object:
-    """Stand in for mmengine's ``load_url``: download, verify, and then load.
+    """Replace mmengine's ``load_url``: download, verify, and then load.
 
     Raises:
-        CheckpointFileError: Naming the file on the disk, which is to be removed to download it again.
+        CheckpointFileError: If the file is invalid; names the local file to delete for a new download.
     """
     folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
     path = folder / Path(urlparse(url).path).name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), progress=options.get('progress', True))
-    with explained(url, verify_checkpoint(path)):
+    with readable_errors(url, verify_checkpoint(path)):
         return load_url(url, model_dir=str(folder), **dict(options, weights_only=True))
 
 
-def leave_out_config_code(filename: str, checkpoint: object) -> None:
-    """Take out of a checkpoint what mmengine would evaluate as Python.
+def strip_config_code(filename: str, checkpoint: object) -> None:
+    """Remove text that mmengine would evaluate as Python from a checkpoint.
 
-    ``meta['config']`` goes, as ``Runner.resume`` evaluates it for the ``gpu_ids`` of old versions. Of the
-    texts that mmengine saves today, what is more than plain values goes, with a warning, so that it does not
-    live on in the checkpoints of the run that loads it.
+    ``meta['config']`` is removed, because ``Runner.resume`` evaluates it for the ``gpu_ids`` of old versions.
+    The config texts of current versions keep only plain values, with a warning, so that later
+    checkpoints of the run do not contain the rest.
     """
     hub: object = None
     meta: object = None
@@ -91,8 +91,8 @@ def leave_out_config_code(filename: str, checkpoint: object) -> None:
         text, others = plain_assignments(holder[key])[1:]
         if others:
             print_log(
-                f'{filename}: what is more than plain values in the config text {where}[{key!r}] was '
-                f'left out and not run: {"; ".join(others[:3])}',
+                f'{filename}: statements other than plain values in the config text {where}[{key!r}] were '
+                f'removed and not run: {"; ".join(others[:3])}',
                 'current',
                 logging.WARNING,
             )
@@ -102,21 +102,21 @@ def leave_out_config_code(filename: str, checkpoint: object) -> None:
 
 
 def load_checkpoint_safely(load_checkpoint: Callable) -> Callable:
-    """Wrap ``CheckpointLoader.load_checkpoint``: explain what fails, and hand on no code."""
+    """Wrap ``CheckpointLoader.load_checkpoint`` to translate errors and remove code."""
 
     def load(cls, filename, map_location=None, logger='current'):
-        if Path(filename).expanduser().is_dir():  # mmengine would say that it does not exist
+        if Path(filename).expanduser().is_dir():  # the message of mmengine is that it does not exist
             verify_checkpoint(filename)
-        with explained(filename):
+        with readable_errors(filename):
             content = load_checkpoint(filename, map_location, logger)
-        leave_out_config_code(filename, content)
+        strip_config_code(filename, content)
         return content
 
     return load
 
 
-def init_model_of_a_config(init_model: Callable) -> Callable:
-    """Wrap ``BaseInferencer._init_model``: a model is built from the config that the user gives."""
+def require_config(init_model: Callable) -> Callable:
+    """Wrap ``BaseInferencer._init_model`` so that it needs a config from the user."""
 
     def init(self, cfg, weights, device='cpu'):
         if not cfg:

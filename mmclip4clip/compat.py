@@ -1,8 +1,8 @@
-"""The only home of workarounds for upstream packages.
+"""All workarounds for upstream packages.
 
-Every workaround says what goes wrong without it, in which versions, and why it
-is safe. Nothing outside this file patches another package, and nothing in it does so
-on import: :func:`apply_patches` runs where a run starts.
+Every workaround documents the symptom, the affected versions, and why it is safe. No other file patches
+another package. Importing this file patches nothing either: :func:`apply_patches` is called when a run
+starts.
 """
 
 import functools
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
-# From what the tests run with to the next release that may break. A pair names the
-# distribution to install and another one that provides the same import.
+# From the tested version to the next one that may break. Pairs are the distribution to install and another
+# one with the same import name.
 REQUIRED = {
     ('torch',): '>=2.13,<3',
     ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
@@ -28,15 +28,13 @@ REQUIRED = {
 
 
 def check_versions() -> None:
-    """Refuse to go on with an upstream package that is missing or does not fit.
+    """Check the versions of upstream packages before anything else is imported.
 
-    mmaction2 1.2.0 installs but cannot import ``mmaction.models`` (its wheel
-    lacks a folder), and mmaction2 1.1.0 asserts mmcv < 2.1; both fail far from
-    their cause, so the cause is named here, before anything else is imported.
+    mmaction2 1.2.0 can be installed, but ``mmaction.models`` cannot be imported, because its wheel lacks a
+    folder. mmaction2 1.1.0 asserts mmcv < 2.1. Both raise errors that do not name the cause.
 
     Raises:
-        ImportError: Naming the package, the version found, the range needed and
-            the line that installs it.
+        ImportError: If a package is missing or has another version; has the command that installs it.
     """
     problems = []
     for names, needed in REQUIRED.items():
@@ -60,11 +58,11 @@ def check_versions() -> None:
 
 @functools.cache
 def apply_patches() -> None:
-    """Patch the packages below once, for the rest of the process.
+    """Apply all patches once per process.
 
-    Called where a run starts: by ``apis``, when a model or dataset of ours is made, and with the first
-    lookup of a class in ``mmaction.registry``. Importing ``mmclip4clip`` alone patches nothing, so call this
-    first where a checkpoint is loaded by other means, as by an inferencer that is given nothing but weights.
+    ``apis``, the models and datasets of this package, and the first lookup of a class in
+    ``mmaction.registry`` call this function. Importing ``mmclip4clip`` does not. So call it before you load a
+    checkpoint by other means, such as an inferencer that gets only weights.
     """
     guard_checkpoints()
     distribute_without_gpu()
@@ -73,7 +71,7 @@ def apply_patches() -> None:
 
 
 def history_buffer_method(cls: type, name: str):
-    """Stand in for ``getattr`` in mmengine's checkpoints, for four methods of one class.
+    """Replace ``getattr`` in mmengine's checkpoints; it only returns four methods of ``HistoryBuffer``.
 
     Raises:
         pickle.UnpicklingError: For any other class or attribute.
@@ -87,16 +85,15 @@ def history_buffer_method(cls: type, name: str):
 
 @functools.cache
 def allow_mmengine_checkpoints() -> None:
-    """Let ``torch.load(weights_only=True)`` read what mmengine itself saves.
+    """Let ``torch.load(weights_only=True)`` load checkpoints of mmengine.
 
     Symptom: mmengine <= 0.10.7 cannot load its own checkpoints on torch >= 2.6,
     where ``weights_only=True`` became the default: the message hub pickles
     ``HistoryBuffer``, numpy arrays and a ``getattr`` of the buffer's methods.
 
-    Safe because what is allowed only makes plain arrays and attributes: numpy's
-    names are resolved to the stand-ins of :mod:`mmclip4clip.safe_pickle`, and
-    ``getattr`` to :func:`history_buffer_method`. Tested in ``tests/test_compat.py``
-    with malicious checkpoints.
+    Safe because the allowed names can only create plain arrays and read attributes: numpy's names are mapped
+    to the replacements in :mod:`mmclip4clip.safe_pickle`, and ``getattr`` to :func:`history_buffer_method`.
+    ``tests/test_compat.py`` tests it with malicious checkpoints.
     """
     import torch
     from mmengine.logging import HistoryBuffer
@@ -110,15 +107,15 @@ def allow_mmengine_checkpoints() -> None:
 
 @functools.cache
 def guard_checkpoints() -> None:
-    """Let every loader of mmengine verify files, run nothing in them and say what is wrong with one.
+    """Make the loaders of mmengine verify files, run no code from them, and raise helpful errors.
 
     Symptoms: torch.load does not compare checksums, and its message for an unsafe file (>= 2.6) advises
     ``weights_only=False``, which would run the code in the file. mmengine <= 0.10.7 downloads through
-    ``torch.hub``, whose default is still ``weights_only=False``; ``Runner.resume`` evaluates
-    ``meta['config']`` as Python, and ``BaseInferencer`` the config in the checkpoint where it is given none.
-    What mmengine itself saves can be read afterwards, see :func:`allow_mmengine_checkpoints`.
+    ``torch.hub``, whose default is still ``weights_only=False``. Its ``Runner.resume`` evaluates
+    ``meta['config']`` as Python, and ``BaseInferencer`` evaluates the config in the checkpoint if it gets no
+    other. Checkpoints of mmengine can still be loaded, see :func:`allow_mmengine_checkpoints`.
 
-    Safe because all replacements only narrow what is loaded.
+    Safe because the replacements only restrict what is loaded.
     """
     from mmengine.infer import BaseInferencer
     from mmengine.runner import checkpoint
@@ -130,18 +127,17 @@ def guard_checkpoints() -> None:
     loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
     checkpoint.torch = guard.VerifiedTorch('torch')
     checkpoint.load_url = functools.partial(guard.load_url_verified, checkpoint.load_url)
-    BaseInferencer._init_model = guard.init_model_of_a_config(BaseInferencer._init_model)
+    BaseInferencer._init_model = guard.require_config(BaseInferencer._init_model)
 
 
 @functools.cache
 def distribute_without_gpu() -> None:
-    """Let ``--launcher pytorch`` run on machines without an accelerator.
+    """Make ``--launcher pytorch`` work on machines without an accelerator.
 
-    Symptom: mmengine <= 0.10.7 calls ``torch.cuda.set_device`` whatever the
-    backend, and gives DDP a device id that a model on the CPU must not have.
+    Symptom: mmengine <= 0.10.7 calls ``torch.cuda.set_device`` for every backend, and passes DDP a device id,
+    which is not allowed for a model on the CPU.
 
-    Safe because both replacements act only where there is no accelerator, where
-    the originals can only fail.
+    Safe because both replacements only act without an accelerator, where the originals fail.
     """
     import torch.distributed as torch_dist
     from mmengine.device import get_device
@@ -170,17 +166,17 @@ def distribute_without_gpu() -> None:
 
 @functools.cache
 def repair_color_jitter() -> None:
-    """Let mmaction2's ``ColorJitter`` run on numpy 2, and draw all that it draws from an item's own numbers.
+    """Make mmaction2's ``ColorJitter`` run on numpy 2, with all random numbers drawn per clip.
 
-    Symptom: mmaction2 1.1.0 adds a Python integer to hues of uint8. On numpy >= 2 that is an OverflowError
-    for every turn to the left, that is for half of all clips. Turns to the right of more than 76 steps
-    (``hue`` above 0.3) wrap at 256 instead of 180 and give colors at random, on any numpy. And the order of
-    brightness, contrast, saturation and hue is drawn when the transform is made, so it depends on what was
-    built before and changes when a run is resumed.
+    Symptoms: mmaction2 1.1.0 adds a Python integer to uint8 hues. On numpy >= 2, every negative shift raises
+    an OverflowError, which is half of all clips. Positive shifts of more than 76 steps (``hue`` above
+    0.3) wrap at 256 instead of 180 and give wrong colors on any numpy. The order of brightness, contrast,
+    saturation and hue is drawn when the transform is built, so it depends on what was built before and
+    changes when a run is resumed.
 
-    Safe because hues turn as they did on numpy 1 wherever that was right, and because every clip of the
-    original drew four numbers in the same way; only the order is drawn beside them now, for each clip. Tested
-    in ``tests/datasets/transforms/test_augmentations.py``.
+    Safe because hues are shifted as on numpy 1 where that was correct. Each clip still draws the same four
+    numbers; only the order is now drawn for each clip too.
+    ``tests/datasets/transforms/test_augmentations.py`` tests it.
     """
     import cv2
     import numpy as np
@@ -190,27 +186,26 @@ def repair_color_jitter() -> None:
 
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
         hsv = cv2.cvtColor(np.clip(img, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
-        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180  # OpenCV's hues end at 180
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180  # OpenCV's hues are below 180
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
 
-    def transform_in_new_order(self, results: dict) -> dict:
+    def transform_in_random_order(self, results: dict) -> dict:
         self.fn_idx = np.random.permutation(4)
         return transform(self, results)
 
     ColorJitter.adjust_hue = staticmethod(adjust_hue)
-    ColorJitter.transform = transform_in_new_order
+    ColorJitter.transform = transform_in_random_order
 
 
 @functools.cache
 def save_atomically() -> None:
-    """Let a checkpoint take its name only when it is whole on the disk.
+    """Make mmengine write checkpoints atomically.
 
-    Symptom: mmengine <= 0.10.7 opens the final file and writes into it, so a run that is killed meanwhile,
-    or meets a full disk, has lost the checkpoint of that name that it had, and keeps part of one.
+    Symptom: mmengine <= 0.10.7 writes directly into the final file. If the run is killed or the disk is full,
+    the previous checkpoint of that name is lost, and a partial one remains.
 
-    Safe because the same bytes end up in the same file; one that is no regular file, such as ``/dev/stdout``,
-    is written as before. Everything that mmengine saves to a disk goes this way: checkpoints of the runner,
-    best and published ones.
+    Safe because the same bytes are written to the same file. Special files such as ``/dev/stdout`` are
+    written as before. All files that mmengine saves to a disk are written this way.
     """
     from mmengine.fileio import LocalBackend
 

@@ -1,7 +1,7 @@
-"""Locks between processes, which the kernel releases when a process ends, however it ends.
+"""File locks between processes, which the kernel releases when a process ends for any reason.
 
-They are POSIX record locks: unlike those of ``flock``, data workers do not inherit them and cannot keep one
-alive after a killed training. Network file systems know them, or say that they do not.
+These are POSIX record locks. Unlike ``flock`` locks, data workers do not inherit them and cannot hold one
+after their training was killed. Network file systems either support them or report that they do not.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ from mmengine.logging import print_log
 
 TAKEN = (errno.EACCES, errno.EAGAIN)
 TRAINING = 'training.lock'  # file in a work dir
-_HELD: dict[Path, TextIO] = {}  # by this process
+_HELD: dict[Path, TextIO] = {}  # locks of this process
 
 
 class WorkDirInUseError(RuntimeError):
-    """A work dir in which another training runs."""
+    """The work dir is in use by another training."""
 
 
 def lock_work_dir(folder: str | Path) -> None:
-    """Take a work dir for the training in this process, until it ends or :func:`release_work_dir`.
+    """Lock a work dir for the training in this process, until the process ends or :func:`release_work_dir`.
 
     Args:
-        folder (str | Path): Work dir, which exists.
+        folder (str | Path): An existing work dir.
 
     Raises:
-        WorkDirInUseError: If a training in another process has it, naming that.
+        WorkDirInUseError: If a training in another process has locked it.
     """
     path = Path(folder).resolve() / TRAINING
     if path in _HELD:
@@ -45,15 +45,15 @@ def lock_work_dir(folder: str | Path) -> None:
     except OSError as error:
         if error.errno not in TAKEN:
             print_log(
-                f'{path} cannot be locked: {error}. Nothing keeps a second training out of this folder',
+                f'{path} cannot be locked: {error}. A second training could use this folder too',
                 logger='current',
                 level=logging.WARNING,
             )
             return
         file.seek(0)
-        owner = file.read(1000).strip() or 'it has just begun'
+        owner = file.read(1000).strip() or 'it has just started'
         raise WorkDirInUseError(
-            f'another training runs in the work dir {folder}: {owner}. Wait for its end, '
+            f'another training runs in the work dir {folder}: {owner}. Wait until it ends, '
             'or choose another one with --work-dir'
         ) from None
     file.truncate(0)
@@ -68,7 +68,7 @@ def lock_work_dir(folder: str | Path) -> None:
 
 
 def release_work_dir(folder: str | Path) -> None:
-    """Give a work dir back, if this process has it."""
+    """Unlock a work dir, if this process has locked it."""
     file = _HELD.pop(Path(folder).resolve() / TRAINING, None)
     if file is not None:
         file.truncate(0)
@@ -77,12 +77,12 @@ def release_work_dir(folder: str | Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, seconds: float = 30.0) -> Iterator[None]:
-    """Hold a lock for a moment, such as while a file is read, changed and written.
+    """Hold a lock for a short time, such as for reading, changing and writing a file.
 
     Args:
-        path (Path): File to lock, which is made; not the one that is changed, if that is replaced.
-        seconds (float): How long to wait. After that, and where there are no locks, it goes on without one,
-            with a warning: what is to be written is worth more than the order.
+        path (Path): Lock file, which is created. It must not be a file that is replaced.
+        seconds (float): Maximum time to wait. After that, or if locks are not supported, the code runs
+            without a lock and with a warning, because losing the write would be worse.
     """
     with path.open('a') as file:
         end = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, without minutes of waiting where there is no network."""
+"""Loading from the Hugging Face hub without long waits if there is no network."""
 
 import functools
 import threading
@@ -8,24 +8,24 @@ from typing import Any
 
 from huggingface_hub import constants, get_session, is_offline_mode
 
-SECONDS = 5.0  # within which the hub must answer, name look-up included
+SECONDS = 5.0  # time limit for an answer of the hub, including name resolution
 
 
 def load_named(
     load: Callable[..., Any], name: str, complete: Callable[[Any], bool] = lambda loaded: True, **kwargs: Any
 ) -> Any:
-    """Load from a local folder, else from the local cache of the hub, else from the hub if it answers.
+    """Load from a local folder, the local cache of the hub, or the hub, in this order.
 
-    Without a network, huggingface_hub (2.4) asks for each of a model's files six times, for minutes in all.
+    Without a network, huggingface_hub 2.4 requests each file of a model six times, which takes minutes.
 
     Args:
-        load (Callable): A ``from_pretrained``.
+        load (Callable): A ``from_pretrained`` method.
         name (str): Name on the hub, or a local folder.
-        complete (Callable): Whether what was loaded is whole; the cache may hold a part of the files.
-        **kwargs: For ``load``.
+        complete (Callable): Returns whether a loaded object is complete; the cache may lack files.
+        **kwargs: Arguments of ``load``.
 
     Raises:
-        OSError: If the hub is needed and does not answer; and what ``load`` raises.
+        OSError: If the hub is needed and does not answer, or from ``load``.
     """
     if Path(name).is_dir():
         return load(name, **kwargs)
@@ -48,7 +48,7 @@ def load_named(
 
 @functools.cache
 def hub_answers() -> bool:
-    """Ask the hub once a process, in another thread: looking up its name can take longer than a timeout."""
+    """Return whether the hub answers; checked once per process, in a thread because DNS ignores timeouts."""
     if is_offline_mode():
         return False
     answers = []
@@ -56,7 +56,7 @@ def hub_answers() -> bool:
     def ask() -> None:
         try:
             answers.append(get_session().head(constants.ENDPOINT, timeout=SECONDS).status_code < 500)
-        except Exception:  # each HTTP library has its own errors; all of them mean that there is no answer
+        except Exception:  # HTTP libraries raise different errors, which all mean no answer
             answers.append(False)
 
     thread = threading.Thread(target=ask, daemon=True)

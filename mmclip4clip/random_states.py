@@ -1,4 +1,4 @@
-"""Python's, numpy's and torch's global random numbers: seeding them, and putting them back."""
+"""Seeding, saving and restoring the global random generators of Python, numpy and torch."""
 
 import contextlib
 import random
@@ -10,13 +10,20 @@ import torch
 
 
 def seed_everything(*key: int) -> None:
-    """Seed the global generators of this process from some whole numbers.
+    """Seed the global generators of this process from integers.
 
-    On the CPU alone: data is prepared there, and a worker must not touch an accelerator.
+    Only CPU generators are seeded, because workers prepare data there and must not use an accelerator.
 
     Args:
-        key (int): Numbers that tell this moment from all others, such as a seed, an epoch and an item. Zeros
-            at the end count for nothing.
+        key (int): Integers that identify the random stream, such as seed, epoch and item. Trailing zeros
+            have no effect.
+
+    Examples:
+        >>> seed_everything(0, 3)
+        >>> first = random.random()
+        >>> seed_everything(0, 3)
+        >>> random.random() == first
+        True
     """
     words = np.random.SeedSequence([number % 2**64 for number in key]).generate_state(6)
     np.random.seed(words[:4])
@@ -25,8 +32,8 @@ def seed_everything(*key: int) -> None:
 
 
 @contextlib.contextmanager
-def kept_random_states() -> Iterator[None]:
-    """Put the global generators on the CPU back to where they were before."""
+def preserve_random_states() -> Iterator[None]:
+    """Restore the states of the global CPU generators on exit."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
@@ -37,7 +44,7 @@ def kept_random_states() -> Iterator[None]:
 
 
 def get_random_states() -> dict[str, Any]:
-    """Return the states of all global generators, accelerators' too, as tensors and plain values."""
+    """Return the states of all global generators, including those of GPUs, as tensors and plain values."""
     version, words, gauss = random.getstate()
     state: Any = np.random.get_state(legacy=True)
     kind, keys, *rest = state
@@ -52,7 +59,7 @@ def get_random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Put all global generators into the states of :func:`get_random_states`."""
+    """Restore the states that :func:`get_random_states` returned."""
     version, words, gauss = states['python']
     random.setstate((version, tuple(words), gauss))
     kind, keys, *rest = states['numpy']

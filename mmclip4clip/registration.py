@@ -1,4 +1,4 @@
-"""Where ``mmaction.registry`` finds the classes of this package, when one is looked up."""
+"""Lazy registration of the classes of this package in ``mmaction.registry``."""
 
 from importlib import import_module
 
@@ -22,25 +22,25 @@ LOCATIONS = {
 
 
 def register_lazily() -> None:
-    """Add this package to where mmaction2's registries look, without importing any of its classes."""
+    """Add the modules of this package to the locations of mmaction2's registries, without importing them."""
     for name, locations in LOCATIONS.items():
         add_locations(getattr(registry, name), [*locations, RUN_START])
 
 
 def add_locations(target: Registry, locations: list[str]) -> None:
-    """Let a registry import modules at its next lookup, also if it has had its first one.
+    """Make a registry import modules at its next lookup, even after its first one.
 
-    mmengine takes locations at construction only, so this sets two attributes that are private. Without them
-    the modules are imported at once.
+    mmengine accepts locations only in ``__init__``, so this sets two private attributes. If they do not
+    exist, the modules are imported immediately.
 
     Args:
         target (Registry): The registry.
-        locations (list[str]): Modules that register classes there when they are imported.
+        locations (list[str]): Modules that register classes when they are imported.
     """
     if not (hasattr(target, '_locations') and hasattr(target, '_imported')):
         for location in locations:
             import_module(location)
         return
-    # In place: a lookup that is going on, and imports this package, comes to the new ones too.
+    # In place, so that a lookup that imports this package right now includes the new locations.
     target._locations.extend(location for location in locations if location not in target._locations)
     target._imported = False

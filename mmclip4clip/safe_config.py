@@ -1,18 +1,18 @@
-"""Config text out of checkpoints, read as data.
+"""Safe parsing of config texts from checkpoints.
 
-mmengine saves a config as Python text and evaluates such text when it wants it back. Whoever writes the
-checkpoint could let it run anything, so here it is only ever parsed.
+mmengine saves a config as Python text and evaluates it on loading, so that a forged checkpoint could run any
+code. This module only parses the text.
 """
 
 import ast
 
-LONGEST = 1_000_000  # characters; what mmengine writes has some ten thousand
+MAX_LENGTH = 1_000_000  # characters; texts of mmengine have about ten thousand
 NUMBERS = dict(inf=float('inf'), nan=float('nan'))  # as mmengine writes them
 UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 
 
 def plain_value(node: ast.expr) -> object:
-    """Return the value of constants, ``dict(...)`` and lists of them: all that mmengine writes.
+    """Return the value of an expression of constants, ``dict(...)`` and lists, as mmengine writes them.
 
     Raises:
         ValueError: If the expression is anything else.
@@ -30,14 +30,19 @@ def plain_value(node: ast.expr) -> object:
 
 
 def plain_assignments(text: str) -> tuple[dict[str, object], str, list[str]]:
-    """Take from a config text what assigns plain values.
+    r"""Parse the assignments of plain values in a config text.
 
     Returns:
-        tuple: The values by name, the text of their statements, and the beginnings of the statements that
-        were left out; among them ``_base_``, which would read other files.
+        tuple: The values by name, the text of their statements, and the beginnings of all other statements.
+        These include ``_base_``, which would read other files.
+
+    Examples:
+        >>> values, text, others = plain_assignments('lr = 0.1\nimport os')
+        >>> values, others
+        ({'lr': 0.1}, ['import os'])
     """
     try:
-        if not isinstance(text, str) or len(text) > LONGEST:
+        if not isinstance(text, str) or len(text) > MAX_LENGTH:
             raise ValueError('no text, or a very long one')
         statements = ast.parse(text).body
     except UNREADABLE:
@@ -49,14 +54,14 @@ def plain_assignments(text: str) -> tuple[dict[str, object], str, list[str]]:
         source = ast.get_source_segment(text, statement) or ''
         try:
             if not isinstance(statement, ast.Assign):
-                raise ValueError('it is no assignment')
+                raise ValueError('it is not an assignment')
             (target,) = statement.targets
             if not isinstance(target, ast.Name):
-                raise ValueError('it assigns to no name')
+                raise ValueError('it does not assign to a name')
             if target.id == '_base_':
                 raise ValueError('it would read other files')
             values[target.id] = plain_value(statement.value)
             kept.append(source)
-        except UNREADABLE:  # no assignment, of several names, or of more than a value
+        except UNREADABLE:  # not an assignment of a plain value to one name
             others.append(source.partition('\n')[0][:60])
     return values, '\n'.join(kept) + '\n' if others else text, others

@@ -1,4 +1,4 @@
-"""JSON files that nobody vouches for: read in linear time, and every fault named with its file."""
+"""Reading of untrusted JSON files, in linear time and with errors that name the file."""
 
 import json
 import reprlib
@@ -11,26 +11,31 @@ _shortener.maxstring = _shortener.maxlong = _shortener.maxother = 100
 
 
 def shorten(value: Any) -> str:
-    """Show a value in an error message: as ``repr`` does, but never long, whatever its size or depth."""
+    """Return a short ``repr`` of a value of any size or depth, for error messages.
+
+    Examples:
+        >>> shorten([1, 2, 3, 4, 5, 6, 7, 8])
+        '[1, 2, 3, 4, 5, 6, ...]'
+    """
     return _shortener.repr(value)
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file, refusing what readers of JSON disagree about.
+    """Read a JSON file, and raise errors for content that JSON readers interpret differently.
 
-    A byte order mark is passed over. Integers of 300 digits and more become floats, which are
-    infinite from 309 digits on; so do 1e999 and the like. Those who need a finite number must check.
+    A byte order mark is skipped. Integers of at least 300 digits become floats. These are infinite from 309
+    digits on, like 1e999, so callers that need a finite number must check it.
 
     Args:
         path (str | Path): The file.
 
     Returns:
-        Any: What it holds.
+        Any: Its content.
 
     Raises:
-        OSError: If there is no such file, or it cannot be read.
-        ValueError: If it is not UTF-8 text, is not JSON, is nested deeper than Python's stack, or has an
-            object with a key twice; the message names the file.
+        OSError: If the file does not exist or cannot be read.
+        ValueError: If it is not UTF-8 text or not JSON, is nested too deeply for Python's stack, or has an
+            object with a repeated key.
     """
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
@@ -47,15 +52,15 @@ def read_json(path: str | Path) -> Any:
 
 
 def _parse_int(digits: str) -> int | float:
-    """Make a number: Python takes quadratic time for long integers, and refuses them from 4,300 digits on."""
+    """Convert digits to a number; Python's ``int`` takes quadratic time and is limited to 4,300 digits."""
     return int(digits) if len(digits) < 300 else float(digits)
 
 
 def _without_repeats(pairs: list[tuple]) -> dict:
-    """Make a JSON object, refusing a key that comes twice instead of dropping the first."""
+    """Build a JSON object, and raise ValueError for repeated keys."""
     content = dict(pairs)
     if len(content) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         repeated = next(key for key in counts if counts[key] > 1)
-        raise ValueError(f'the key {shorten(repeated)} comes twice in {shorten(content)}')
+        raise ValueError(f'the key {shorten(repeated)} is repeated in {shorten(content)}')
     return content

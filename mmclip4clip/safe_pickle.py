@@ -1,9 +1,8 @@
-"""Numpy arrays out of pickles that nobody vouches for.
+"""Safe unpickling of numpy arrays from untrusted files.
 
-An unpickler that knows ``numpy.dtype`` and ``numpy.ndarray`` lets a forged file
-make an array of objects out of raw bytes, that is, of pointers of its choice.
-The stand-ins below take the place of the four names that numpy writes, check
-what they are given, and make arrays of numbers, truth values and text only.
+If an unpickler allows ``numpy.dtype`` and ``numpy.ndarray``, a forged file can create an array of objects
+from raw bytes, and so from pointers of its choice. The replacements below stand for the four names that numpy
+writes. They check their arguments, and create only arrays of numbers, booleans and text.
 """
 
 import math
@@ -19,7 +18,7 @@ PLAIN = re.compile(r'[?bBhHiIlLqQefd]|b1|[iu][1248]|f[248]|U\d{1,9}')
 
 
 class PlainDtype:
-    """A stand-in for ``numpy.dtype`` that is never more than a plain kind."""
+    """Replacement for ``numpy.dtype`` that only allows plain types."""
 
     __slots__ = ('dtype',)
 
@@ -29,7 +28,7 @@ class PlainDtype:
         self.dtype = np.dtype(kind)
 
     def __setstate__(self, state: tuple) -> None:
-        """Accept the state of a plain dtype in native byte order, which says nothing new."""
+        """Accept only the state of a plain dtype in native byte order, which has no further effect."""
         if not (
             isinstance(state, tuple)
             and len(state) >= 5
@@ -41,14 +40,14 @@ class PlainDtype:
 
 
 class PlainArray(np.ndarray):
-    """An array that checks its bytes before it takes them from a pickle."""
+    """Replacement for ``numpy.ndarray`` that checks the bytes in a pickle."""
 
     def __new__(cls) -> 'PlainArray':
-        """Begin empty: shape, kind and memory are not for the file to choose."""
+        """Create an empty array, ignoring the shape and type in the file."""
         return super().__new__(cls, (0,), np.uint8)
 
     def __setstate__(self, state: tuple) -> None:
-        """Take shape, dtype and bytes, once they fit one another."""
+        """Set shape, dtype and bytes after checking that they match."""
         _, shape, dtype, fortran, raw = state
         if not (
             isinstance(dtype, PlainDtype)
@@ -58,25 +57,25 @@ class PlainArray(np.ndarray):
             and math.prod(shape) * dtype.dtype.itemsize == len(raw)
         ):
             raise pickle.UnpicklingError('the file holds an array whose bytes do not fit its shape')
-        fits: Any = (1, shape, dtype.dtype, bool(fortran), raw)  # numpy declares its own kind of truth value
-        super().__setstate__(fits)
+        checked: Any = (1, shape, dtype.dtype, bool(fortran), raw)  # numpy declares numpy.bool
+        super().__setstate__(checked)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        """Be pickled as the ordinary array that it holds."""
+        """Pickle as an ordinary array."""
         return np.asarray(self).view(np.ndarray).__reduce__()
 
 
 class ArrayName:
-    """What the name ``numpy.ndarray`` stands for in a pickle: a word without a meaning."""
+    """Placeholder for the name ``numpy.ndarray`` in a pickle."""
 
 
 def reconstruct(*_) -> PlainArray:
-    """Stand in for numpy's ``_reconstruct``: begin an array whose state comes next."""
+    """Replace numpy's ``_reconstruct``: create an array whose state follows."""
     return PlainArray()
 
 
 def scalar(dtype: PlainDtype, raw: bytes) -> np.generic:
-    """Stand in for numpy's ``scalar``: make one number."""
+    """Replace numpy's ``scalar``: create one number."""
     if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes) and dtype.dtype.itemsize == len(raw)):
         raise pickle.UnpicklingError('the file holds a number whose bytes do not fit its kind')
     return np.frombuffer(raw, dtype.dtype)[0]
@@ -89,12 +88,21 @@ for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Read arrays and plain Python values, and nothing that could run code.
+    """Unpickler that only allows arrays and plain Python values.
 
     Time and memory are bounded by the size of the file.
 
     Args:
-        file (BinaryIO): A file that can be read twice.
+        file (BinaryIO): A seekable file.
+
+    Examples:
+        >>> import io
+        >>> PlainUnpickler(io.BytesIO(pickle.dumps(dict(scores=np.zeros(2))))).load()
+        {'scores': PlainArray([0., 0.])}
+        >>> PlainUnpickler(io.BytesIO(pickle.dumps(print))).load()
+        Traceback (most recent call last):
+            ...
+        _pickle.UnpicklingError: the file asks for builtins.print
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -102,14 +110,14 @@ class PlainUnpickler(pickle.Unpickler):
         self._file = file
 
     def load(self) -> Any:
-        """Read one pickle.
+        """Load one pickle.
 
         Raises:
-            pickle.UnpicklingError: If it asks for code, or for more memory than it has bytes.
-            Exception: Whatever else a damaged pickle makes of itself.
+            pickle.UnpicklingError: If it needs code, or more memory than its size justifies.
+            Exception: Any other error of a damaged pickle.
         """
         begin = self._file.tell()
-        # Python's unpickler makes room for any number of remembered objects, 32 GiB for one of 5 bytes.
+        # Python's unpickler allocates memory for any memo index in the file: 32 GiB for an opcode of 5 bytes.
         for count, (opcode, argument, _) in enumerate(pickletools.genops(self._file)):
             if (
                 opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT')
@@ -121,7 +129,7 @@ class PlainUnpickler(pickle.Unpickler):
         return super().load()
 
     def find_class(self, module: str, name: str):
-        """Give the stand-in of one of numpy's names, and refuse every other name."""
+        """Return the replacement for one of numpy's names; raise UnpicklingError for all others."""
         if f'{module}.{name}' in STAND_INS:
             return STAND_INS[f'{module}.{name}']
         raise pickle.UnpicklingError(f'the file asks for {module}.{name}')

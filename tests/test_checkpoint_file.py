@@ -139,7 +139,7 @@ def test_an_open_file_is_left_at_its_start():
 )
 def test_what_is_no_checkpoint_is_told_what_it_is(tmp_path, start, what):
     (tmp_path / 'x.pth').write_bytes(start)
-    with pytest.raises(NotACheckpointError, match=f'x.pth is no checkpoint: it is .*{what}'):
+    with pytest.raises(NotACheckpointError, match=f'x.pth is not a checkpoint: it is .*{what}'):
         verify_checkpoint(tmp_path / 'x.pth')
 
 

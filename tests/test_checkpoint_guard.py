@@ -80,7 +80,7 @@ def test_no_config_text_with_code_is_handed_on(saved, tmp_path, text):
 def test_the_log_names_file_key_and_what_was_left_out(saved, log):
     CheckpointLoader.load_checkpoint(saved(dict(meta=dict(cfg=TEXTS['statement'])), 'evil.pth'))
     assert log == [
-        "evil.pth: what is more than plain values in the config text meta['cfg'] was left out and "
+        "evil.pth: statements other than plain values in the config text meta['cfg'] were removed and "
         f'not run: {HARM}'
     ]
 

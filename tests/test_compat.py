@@ -139,7 +139,7 @@ def test_a_malicious_checkpoint_is_refused_and_executes_nothing(tmp_path, monkey
     'content, message',
     [
         (b'', 'is damaged: it is empty'),
-        (b'text', "is no checkpoint: it is text that begins with 'text'"),
+        (b'text', "is not a checkpoint: it is text that begins with 'text'"),
         (b'PK\x03\x04 a broken archive', 'is damaged: it was cut short'),
     ],
 )

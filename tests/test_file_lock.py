@@ -54,7 +54,7 @@ def test_a_work_dir_of_a_running_training_is_refused_by_name(tmp_path, holder):
         WorkDirInUseError,
         match=re.escape(
             f'another training runs in the work dir {tmp_path}: {{"pid": {holder.pid}, "host": "there", '
-            '"started": "2026-01-02 03:04:05"}. Wait for its end'
+            '"started": "2026-01-02 03:04:05"}. Wait until it ends'
         ),
     ):
         lock_work_dir(tmp_path)

@@ -5,7 +5,7 @@ import torch
 
 from mmclip4clip.random_states import (
     get_random_states,
-    kept_random_states,
+    preserve_random_states,
     seed_everything,
     set_random_states,
 )
@@ -36,7 +36,7 @@ def test_what_is_drawn_within_leaves_no_trace_even_after_an_error():
     expected = draw()
     seed_everything(0)
     try:
-        with kept_random_states():
+        with preserve_random_states():
             draw()
             raise KeyError
     except KeyError:

@@ -1,4 +1,4 @@
-"""What is assumed of a checkpoint where neither its shapes nor anybody tells."""
+"""Assumptions about a checkpoint that neither its shapes nor its settings determine."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ from .checkpoint import NOT_IN_SHAPES, Checkpoint
 
 
 class Assumption(NamedTuple):
-    """What is taken where nobody tells.
+    """A property of a checkpoint that is unknown, and the value that is assumed.
 
     Args:
-        what (str): What is not told.
-        value (str): What is assumed of it, in words.
-        option (str): The converter's option that tells.
-        argument (str): What the option takes to say what is assumed.
+        what (str): The property, in words.
+        value (str): The assumed value, in words.
+        option (str): The option of the converter that sets it.
+        argument (str): The argument of the option for the assumed value.
     """
 
     what: str
@@ -22,7 +22,7 @@ class Assumption(NamedTuple):
 
 
 def list_assumptions(checkpoint: Checkpoint) -> list[Assumption]:
-    """List what neither the shapes nor anybody told, and what is taken in its place."""
+    """List the unknown properties of a checkpoint, with the values that are assumed."""
     known = {tower: checkpoint.settings.get(tower, {}) for tower in NOT_IN_SHAPES}
     config, adapter = checkpoint.clip_config(), checkpoint.settings.get('adapter', {})
     assumed = []

@@ -6,7 +6,7 @@ from transformers import CLIPConfig
 
 CLIP = 'backbone.clip.'
 PATCH = f'{CLIP}vision_model.embeddings.patch_embedding.weight'
-# What the shapes of a CLIP's weights do not tell.
+# Settings of a CLIP that the shapes of its weights do not determine.
 NOT_IN_SHAPES = dict(
     text_config=(
         'num_attention_heads',
@@ -18,7 +18,7 @@ NOT_IN_SHAPES = dict(
     ),
     vision_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
 )
-# By how a key begins that the adapters before it do not have. MeanAdapter has none at all.
+# Adapters by the prefix of a key; the first match counts. MeanAdapter has no keys.
 ADAPTERS = {
     'adapter.lstm.': 'SeqLSTMAdapter',
     'adapter.score.': 'TightAdapter',
@@ -29,25 +29,35 @@ ADAPTERS = {
 }
 
 
-# Kinds of checkpoints whose code builds OpenAI's CLIP: of their towers nothing is assumed.
-OPENAI_BUILT = ('reference', 'mmaction')
-# Those with attention heads.
-ATTENTIVE = ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter', 'XPoolAdapter')
+# Kinds of checkpoints whose code always builds OpenAI's CLIP, so that its settings are known.
+OPENAI_ARCHITECTURE = ('reference', 'mmaction')
+# Adapters with attention heads.
+WITH_ATTENTION = ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter', 'XPoolAdapter')
 
 
 @dataclass
 class Checkpoint:
-    """Weights under our names, and all that is known about them.
+    """Weights with the keys of this package, and everything else that is known about a checkpoint.
 
     Args:
-        state_dict (dict[str, Tensor]): fp32, by the keys of :class:`CLIP4ClipRetriever`.
-        origin (str): The kind of checkpoint that they were converted from.
-        dtypes (dict[str, str]): Precision of the origin's tensors that were not
-            fp32, by the origin's keys.
-        unused (dict[str, Tensor]): The origin's tensors that have no place in our model.
-        settings (dict): What shapes do not tell, where it is known: ``text_config``
-            and ``vision_config`` with the keys of ``NOT_IN_SHAPES``, ``adapter``.
-        notes (list[str]): What whoever converts should know.
+        state_dict (dict[str, Tensor]): fp32 weights by the keys of :class:`CLIP4ClipRetriever`.
+        origin (str): Kind of checkpoint that they were converted from.
+        dtypes (dict[str, str]): Precision of the original tensors that were not fp32, by their
+            original keys.
+        unused (dict[str, Tensor]): Original tensors that this package does not use.
+        settings (dict): Known settings that shapes do not determine: ``text_config`` and
+            ``vision_config`` with the keys of ``NOT_IN_SHAPES``, and ``adapter``.
+        notes (list[str]): Notes for the user of the converter.
+
+    Examples:
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> backbone = CLIPBackbone(config=dict(text_config=tower, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> checkpoint = Checkpoint(weights)
+        >>> checkpoint.adapter, checkpoint.sizes()['vision_config']['image_size']
+        ('MeanAdapter', 32)
     """
 
     state_dict: dict[str, Tensor]
@@ -70,8 +80,8 @@ class Checkpoint:
         """``'2d'`` or ``'3d'``."""
         return '3d' if self.state_dict[PATCH].ndim == 5 else '2d'
 
-    def without_adapter(self) -> None:
-        """Leave CLIP alone, with a 2d patch; notes say what that drops."""
+    def drop_adapter(self) -> None:
+        """Keep only CLIP, with a 2d patch, and note what is dropped."""
         dropped = [key for key in self.state_dict if not key.startswith(CLIP)]
         if dropped or self.adapter != 'MeanAdapter':
             self.notes.append(f'left out {self.adapter}, {len(dropped)} tensors')
@@ -83,10 +93,10 @@ class Checkpoint:
         self.unused, self.settings['adapter'] = {}, {}
 
     def sizes(self) -> dict:
-        """Read off the shapes what they tell of CLIP's config.
+        """Return the part of CLIP's config that the shapes determine.
 
         Raises:
-            ValueError: If the image is not square.
+            ValueError: If the vision tower is not for square images.
         """
         shapes = {key.removeprefix(CLIP): value.shape for key, value in self.state_dict.items()}
         patch = shapes['vision_model.embeddings.patch_embedding.weight']
@@ -120,10 +130,9 @@ class Checkpoint:
         )
 
     def clip_config(self) -> dict:
-        """Return the arguments of :class:`transformers.CLIPConfig`, all that matter.
+        """Return the arguments of :class:`transformers.CLIPConfig` for this checkpoint.
 
-        Where nothing is known, they are OpenAI's: one head every 64 channels,
-        the features of a caption at its highest token.
+        Unknown settings are OpenAI's: one head per 64 channels, caption features at the highest token.
         """
         config = self.sizes()
         for tower in NOT_IN_SHAPES:
@@ -138,26 +147,29 @@ class Checkpoint:
             config[tower].update(self.settings.get(tower, {}))
         return config
 
-    def learn(self, config: CLIPConfig, name: str) -> None:
-        """Take from a config what the shapes do not tell.
+    def update_from_config(self, config: CLIPConfig, name: str) -> None:
+        """Take the settings that shapes do not determine from a config.
 
         Raises:
-            ValueError: If the config contradicts the shapes, naming both values.
+            ValueError: If the config contradicts the shapes.
         """
         for tower, keys in NOT_IN_SHAPES.items():
-            told = getattr(config, tower)
+            tower_config = getattr(config, tower)
             for key, size in self.sizes()[tower].items():
-                if getattr(told, key) != size:
+                if getattr(tower_config, key) != size:
                     raise ValueError(
-                        f'{name}: the config says {tower}.{key}={getattr(told, key)}, the weights {size}'
+                        f'{name}: the config says {tower}.{key}={getattr(tower_config, key)}, '
+                        f'the weights {size}'
                     )
-            self.settings[tower] = {key: getattr(told, key) for key in keys if hasattr(told, key)}
+            self.settings[tower] = {
+                key: getattr(tower_config, key) for key in keys if hasattr(tower_config, key)
+            }
 
     def set_heads(self, **heads: int | None) -> None:
-        """Take the attention heads of the towers, ``text`` and ``vision``, from the user; None leaves them.
+        """Set the attention heads of the towers ``text`` and ``vision``; None keeps them.
 
         Raises:
-            ValueError: If a number is known to be another, or does not divide the width.
+            ValueError: If a number contradicts the known one, or does not divide the width.
         """
         for tower, number in heads.items():
             known = self.settings.setdefault(f'{tower}_config', {})
@@ -173,10 +185,10 @@ class Checkpoint:
             known['num_attention_heads'] = number
 
     def set_activation(self, activation: str | None) -> None:
-        """Take the activation of both towers from the user; None leaves it.
+        """Set the activation of both towers; None keeps it.
 
         Raises:
-            ValueError: If it is known to be another.
+            ValueError: If it contradicts the known one.
         """
         for tower in NOT_IN_SHAPES if activation else ():
             known = self.settings.setdefault(tower, {})
@@ -187,30 +199,30 @@ class Checkpoint:
             known['hidden_act'] = activation
 
     def set_adapter_heads(self, heads: int | None) -> None:
-        """Take the attention heads of the adapter from the user; None leaves them.
+        """Set the attention heads of the adapter; None keeps them.
 
         Raises:
-            ValueError: If the adapter has none, or is known to have another number.
+            ValueError: If the adapter has no attention, or the number contradicts the known one.
         """
         if heads is None:
             return
         known = self.settings.setdefault('adapter', {})
-        if self.adapter not in ATTENTIVE or heads < 1 or known.get('num_heads', heads) != heads:
+        if self.adapter not in WITH_ATTENTION or heads < 1 or known.get('num_heads', heads) != heads:
             raise ValueError(
                 f'--adapter-heads={heads} does not fit: {self.adapter} has '
                 f'{known.get("num_heads", "an unknown number of")} heads'
             )
         self.settings['adapter'] = dict(known, num_heads=heads)
 
-    def check_fits_openai(self, target: str, patches: tuple = ('2d',)) -> None:
-        """Compare with what OpenAI's code takes for granted.
+    def check_openai_compatible(self, target: str, patches: tuple = ('2d',)) -> None:
+        """Check the settings that code for OpenAI's CLIP hard-codes.
 
         Args:
-            target (str): What errors call the code that is to load the weights.
-            patches (tuple[str, ...]): The linear patches that it knows.
+            target (str): Name of the code that will load the weights, for error messages.
+            patches (tuple[str, ...]): The linear patches that it supports.
 
         Raises:
-            ValueError: Listing what it would take for something else.
+            ValueError: If settings differ; lists them.
         """
         config = self.clip_config()
         wanted = {
@@ -224,7 +236,7 @@ class Checkpoint:
             ).items()
         }
         text = config['text_config']
-        if text['eos_token_id'] != 2:  # 2 is transformers' word for "the highest"
+        if text['eos_token_id'] != 2:  # 2 means "the highest token" in transformers
             wanted['text_config.eos_token_id'] = text['eos_token_id'], text['vocab_size'] - 1
         problems = [
             f'{key} is {value}, {built_in} is built in'

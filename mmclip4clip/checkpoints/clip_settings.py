@@ -1,4 +1,4 @@
-"""What a CLIP must be told to be built again, most of which is in none of its weights."""
+"""Settings that rebuild a CLIP, most of which cannot be derived from its weights."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from transformers import CLIPConfig
 
 from ..models.backbones.pretrained_folder import DESCRIBED
 
-# How weights were drawn changes none that are there, and the projection's width stands once for both towers.
+# The initial draw of weights does not matter for loaded ones; projection_dim is one value for both towers.
 UNNEEDED = ('projection_dim', 'initializer_range', 'initializer_factor')
 SETTINGS = {tower: tuple(key for key in keys if key not in UNNEEDED) for tower, keys in DESCRIBED.items()}
-# These may differ without another feature: dropout is for training, the ids for transformers' own pooling.
-FREE = ('attention_dropout', 'bos_token_id', 'eos_token_id', 'pad_token_id')
+# Settings that do not change features: dropout is for training, the ids are for pooling in transformers.
+NOT_COMPARED = ('attention_dropout', 'bos_token_id', 'eos_token_id', 'pad_token_id')
 
 
 def clip_settings(config: CLIPConfig) -> dict[str, Any]:
-    """Return arguments of :class:`transformers.CLIPConfig` that make the same CLIP, as plain data."""
+    """Return arguments of :class:`transformers.CLIPConfig` that rebuild a CLIP, as plain data."""
     towers = {
         tower: {key: getattr(getattr(config, tower), key) for key in keys} for tower, keys in SETTINGS.items()
     }
@@ -22,14 +22,14 @@ def clip_settings(config: CLIPConfig) -> dict[str, Any]:
 
 
 def known_settings(settings: dict, name: str) -> dict[str, Any]:
-    """Keep what :func:`clip_settings` writes, so that a file cannot ask ``transformers`` for anything else.
+    """Keep only settings that :func:`clip_settings` writes, so that a file can pass no others.
 
     Args:
-        settings (dict): From a checkpoint of anybody's.
-        name (str): What errors call it.
+        settings (dict): Settings from an untrusted checkpoint.
+        name (str): Name of the checkpoint in error messages.
 
     Raises:
-        ValueError: If something is missing, or of another kind.
+        ValueError: If a setting is missing or has the wrong type.
     """
     try:
         found: dict[str, Any] = {
@@ -53,17 +53,17 @@ def known_settings(settings: dict, name: str) -> dict[str, Any]:
 
 
 def clip_differences(saved: dict, current: dict) -> list[str]:
-    """List what would give other features, as ``'vision_config.num_attention_heads: 12 -> 8'``.
+    """List settings that change features, such as ``'vision_config.num_attention_heads: 12 -> 8'``.
 
     Args:
-        saved (dict): From :func:`clip_settings`, of a checkpoint.
-        current (dict): Likewise, of the model or folder that it is compared with.
+        saved (dict): Output of :func:`clip_settings`, from a checkpoint.
+        current (dict): Output of :func:`clip_settings`, for the model or folder to compare with.
     """
     pairs = [
         (f'{tower}.{key}', value, current[tower].get(key))
         for tower in SETTINGS
         for key, value in saved.get(tower, {}).items()
-        if key not in FREE
+        if key not in NOT_COMPARED
     ]
     pairs.append(('projection_dim', saved.get('projection_dim'), current['projection_dim']))
     return [f'{key}: {old} -> {new}' for key, old, new in pairs if None not in (old, new) and old != new]

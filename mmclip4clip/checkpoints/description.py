@@ -1,4 +1,4 @@
-"""What a checkpoint is, in words and as a config."""
+"""Description of a checkpoint, in words and as a config."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from transformers import CLIPConfig
 
 from .checkpoint import NOT_IN_SHAPES, Checkpoint
 
-OUR_POSITIONS = 'adapter.transformer.positions.weight'
+NATIVE_POSITIONS = 'adapter.transformer.positions.weight'
 REFERENCE_HEADS = dict(
     MeanAdapter='meanP',
     SeqLSTMAdapter='seqLSTM',
@@ -18,9 +18,9 @@ REFERENCE_HEADS = dict(
 
 
 def adapter_config(checkpoint: Checkpoint) -> dict:
-    """Return the config of the adapter, of those that this package converts.
+    """Return the config of the adapter.
 
-    Its heads are one every 64 channels unless the checkpoint knows better.
+    Unless the checkpoint has the number of heads, there is one per 64 channels.
     """
     state, adapter = checkpoint.state_dict, checkpoint.adapter
     if adapter == 'SeqLSTMAdapter':
@@ -32,11 +32,11 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
             width=state['adapter.linear_proj.weight'].shape[0],
             num_heads=known.get('num_heads', 1),
         )
-    if adapter == 'WTIAdapter' and OUR_POSITIONS not in state:
+    if adapter == 'WTIAdapter' and NATIVE_POSITIONS not in state:
         return dict(type=adapter, width=state['adapter.token_weight.0.weight'].shape[0], num_layers=0)
     if adapter not in ('SeqTransformerAdapter', 'TightAdapter', 'WTIAdapter'):
         return dict(known, type=adapter)
-    positions, width = state[OUR_POSITIONS].shape
+    positions, width = state[NATIVE_POSITIONS].shape
     heads = known.get('num_heads') or max(1, width // 64)
     depth = sum(key.startswith('adapter.') and key.endswith('.mlp.fc1.weight') for key in state)
     config = dict(
@@ -52,16 +52,16 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
         or depth > text['num_hidden_layers']
         or positions > text['max_position_embeddings']
     ):
-        config['start'] = 'random'  # it could not start from the text tower
-    if known.get('start') == 'random':  # with QuickGELU, whatever the text tower has
+        config['start'] = 'random'  # it cannot be initialized from the text tower
+    if known.get('start') == 'random':  # with QuickGELU, whatever the text tower uses
         config['start'] = 'random'
     return config
 
 
 def model_config(checkpoint: Checkpoint) -> str:
-    """Return a config of the model that the checkpoint fits, as Python text.
+    """Return the model config of a checkpoint as Python text.
 
-    What is the default of :class:`transformers.CLIPConfig`, ViT-B/32, is left out.
+    Defaults of :class:`transformers.CLIPConfig` (ViT-B/32) are left out.
     """
     config, default = checkpoint.clip_config(), CLIPConfig()
     changed = {
@@ -85,12 +85,12 @@ def model_config(checkpoint: Checkpoint) -> str:
 
 
 def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
-    """Return the config, or what the other project has in its place, that fits what was written.
+    """Return the config, code or command-line options that load a written checkpoint.
 
     Args:
-        checkpoint (Checkpoint): What was written.
-        kind (str): As which kind.
-        path (Path): Where.
+        checkpoint (Checkpoint): The written checkpoint.
+        kind (str): Its kind, one of ``KINDS``.
+        path (Path): Its path.
     """
     adapter = adapter_config(checkpoint)
     if kind == 'mmclip4clip':

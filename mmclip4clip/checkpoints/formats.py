@@ -1,4 +1,4 @@
-"""Which kind of checkpoint a file is, or is to be."""
+"""Kinds of checkpoint files, and how to recognize them."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from .open_clip import refuse_unsupported
-from .renaming import shorten
+from .renaming import join_names
 
 KINDS = dict(
     mmclip4clip='a checkpoint of mmclip4clip',
@@ -17,7 +17,7 @@ KINDS = dict(
     reference="the reference's pytorch_model.bin",
     mmaction="mmaction2's CLIPSimilarity",
 )
-ENDINGS = (
+SUFFIXES = (
     (r'.*\.pth', 'mmclip4clip'),
     (r'.*\.pt', 'openai'),
     (r'.*\.bin(\.[\w.]+)?', 'reference'),
@@ -26,11 +26,11 @@ ENDINGS = (
 
 
 def current_name(kind: str, warn: bool = True) -> str:
-    """Return the name of a kind, also of one that had another name in an earlier version.
+    """Return the current name of a kind, which may be given by its name in an earlier version.
 
     Args:
-        kind (str): A name as users or checkpoints give it.
-        warn (bool): Whether to log the new name of an old one.
+        kind (str): Name from a user or a checkpoint.
+        warn (bool): Whether to log a warning about an old name.
     """
     if kind != 'ours':
         return kind
@@ -39,36 +39,36 @@ def current_name(kind: str, warn: bool = True) -> str:
     return 'mmclip4clip'
 
 
-def kind_by_name(path: Path) -> str:
-    """Tell from a file's ending what is to be written, as :func:`convert` says.
+def kind_from_suffix(path: Path) -> str:
+    """Return the kind for the suffix of a path, see :func:`convert`.
 
     Raises:
-        ValueError: If the ending stands for nothing.
+        ValueError: If no kind has this suffix.
     """
-    for pattern, kind in ENDINGS:
+    for pattern, kind in SUFFIXES:
         if re.fullmatch(pattern, path.name):
             return kind
     raise ValueError(
-        f'the ending of {path} does not tell what to write: say --to with one of ' + ', '.join(KINDS)
+        f'the suffix of {path} does not say what to write: use --to with one of ' + ', '.join(KINDS)
     )
 
 
 def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
-    """Tell from its keys what a file is.
+    """Recognize the kind of a file by its keys.
 
-    Mean pooling leaves the same keys in the reference and in mmaction2, where
-    mmengine wraps them in a dict with more.
+    With mean pooling, the reference and mmaction2 have the same keys, but mmengine saves the state dict as an
+    entry of a larger dict.
 
     Args:
         keys (Iterable[str]): Keys of the state dict.
         wrapped (bool): Whether the state dict is an entry ``state_dict`` of the file.
-        name (str): What errors call the file.
+        name (str): Name of the file in error messages.
 
     Returns:
         str: One of ``KINDS``.
 
     Raises:
-        ValueError: If it is none of them, saying which keys were seen.
+        ValueError: If the kind is unknown; lists keys.
     """
     keys = list(keys)
 
@@ -88,5 +88,5 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
         else ''
     )
     raise ValueError(
-        f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: {shorten(keys)}{hint}'
+        f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: {join_names(keys)}{hint}'
     )

@@ -15,7 +15,7 @@ from ..checkpoint_reading import load_checkpoint
 
 
 def is_torchscript(path: Path) -> bool:
-    """Tell a TorchScript archive from what ``torch.save`` writes."""
+    """Return whether a file is a TorchScript archive."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -24,21 +24,20 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_file(path: Path) -> object:
-    """Read what a checkpoint file holds, in fp16 or whatever it was saved in, on the CPU.
+    """Read a checkpoint file on the CPU, in the precision in which it was saved.
 
-    Files of ``torch.save`` are read with ``weights_only=True``: tensors and plain
-    values, and nothing in them is run. A TorchScript archive, as OpenAI publishes
-    its weights, is a program, and reading it may run parts of that program with
-    your rights: convert only archives whose origin you trust.
+    Files of ``torch.save`` are read with ``weights_only=True``, which allows only tensors and plain values
+    and runs no code. OpenAI publishes its weights as TorchScript archives, which are programs. Reading one
+    may run parts of that program with your rights, so convert only archives from a source that you trust.
 
     Args:
         path (Path): The file.
 
     Returns:
-        What was saved; of an archive, the state dict.
+        The saved object; for a TorchScript archive, its state dict.
 
     Raises:
-        CheckpointFileError: If the file is damaged, no checkpoint, or needs more than plain values.
+        CheckpointFileError: If the file is damaged, not a checkpoint, or contains more than plain values.
     """
     if path.suffix == '.safetensors':
         try:
@@ -49,22 +48,22 @@ def read_file(path: Path) -> object:
     if not is_torchscript(path):
         return load_checkpoint(path.resolve())
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', DeprecationWarning)  # OpenAI's files are what they are
+        warnings.simplefilter('ignore', DeprecationWarning)  # torch deprecates the format of OpenAI's files
         return dict(torch.jit.load(str(path), map_location='cpu').state_dict())
 
 
 def check_destination(path: Path, folder: bool, known: tuple = (), force: bool = False) -> None:
-    """Refuse a place that is taken, before any work is done.
+    """Check that a checkpoint can be written to a path, before any work is done.
 
     Args:
-        path (Path): Where a checkpoint is to be written.
-        folder (bool): Whether that is a folder.
-        known (tuple[str, ...]): File names that a folder may have to be replaced.
-        force (bool): Whether the user asked for what is there to be replaced.
+        path (Path): Destination.
+        folder (bool): Whether a folder will be written.
+        known (tuple[str, ...]): File names that a folder may contain to be replaced.
+        force (bool): Whether to replace an existing file or folder.
 
     Raises:
-        FileExistsError: If something is there that must not be replaced.
-        FileNotFoundError: If there is no folder to write it in.
+        FileExistsError: If the path exists and must not be replaced.
+        FileNotFoundError: If the parent folder does not exist.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f'there is no folder {path.parent} to write {path.name} in')
@@ -79,12 +78,14 @@ def check_destination(path: Path, folder: bool, known: tuple = (), force: bool =
         )
     others = [p.name for p in path.iterdir() if p.name not in known] if folder else []
     if others:
-        raise FileExistsError(f'{path} is not replaced, for it also holds {", ".join(sorted(others)[:6])}')
+        raise FileExistsError(
+            f'{path} is not replaced, because it also contains {", ".join(sorted(others)[:6])}'
+        )
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to, and move it to ``path`` once it is written without an error."""
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path, and rename it to ``path`` if there was no error."""
     partial, old = (path.with_name(f'.{path.name}.{os.getpid()}.{end}') for end in ('partial', 'old'))
     try:
         yield partial

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .openai import blocks, clip_rules
+from .openai import block_rules, clip_rules
 from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 
 HEADS = dict(
     MeanAdapter=[],
     SeqTransformerAdapter=[
         Rule('adapter.positional_embedding', ('adapter.transformer.positions.weight',)),
-        *blocks('adapter.transformer.resblocks', 'adapter.transformer.blocks'),
+        *block_rules('adapter.transformer.resblocks', 'adapter.transformer.blocks'),
     ],
 )
 DIFFERENCES = dict(
@@ -22,8 +22,8 @@ DIFFERENCES = dict(
 )
 
 
-def rules_of(adapter: str) -> list:
-    """Return the table of an adapter, with CLIP's."""
+def key_rules(adapter: str) -> list:
+    """Return the rules of CLIP and an adapter."""
     return [*clip_rules('clip.'), *HEADS[adapter]]
 
 
@@ -32,8 +32,8 @@ def to_native(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> C
 
     Args:
         tensors (Mapping[str, Tensor]): State dict.
-        name (str): What errors call the file.
-        adapter (dict): Config of the adapter, as far as the file tells.
+        name (str): Name of the file in error messages.
+        adapter (dict): Config of the adapter, if the file has it.
 
     Raises:
         ValueError: If keys are missing or unknown.
@@ -43,7 +43,7 @@ def to_native(tensors: Mapping[str, Tensor], name: str, adapter: dict = {}) -> C
     )
     unused = {key: value for key, value in tensors.items() if key.startswith('data_preprocessor.')}
     checkpoint = Checkpoint(
-        rename_to_native(tensors, rules_of(adapter_type), name, unused),
+        rename_to_native(tensors, key_rules(adapter_type), name, unused),
         'mmaction',
         narrow_dtypes(tensors),
         unused,
@@ -58,9 +58,9 @@ def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict of a ``CLIPSimilarity``.
 
     Raises:
-        ValueError: If mmaction2 has no such adapter, or would read it otherwise.
+        ValueError: If mmaction2 has no such adapter, or would interpret it differently.
     """
-    checkpoint.check_fits_openai("mmaction2's CLIPSimilarity")
+    checkpoint.check_openai_compatible("mmaction2's CLIPSimilarity")
     adapter = checkpoint.adapter
     if adapter not in HEADS:
         raise ValueError(f'mmaction2 has no place for {adapter}: --clip-only leaves it out')
@@ -68,6 +68,6 @@ def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
         checkpoint.notes.append(DIFFERENCES[adapter])
     back = checkpoint.origin == 'mmaction'
     tensors = rename_from_native(
-        checkpoint.state_dict, rules_of(adapter), 'the checkpoint', checkpoint.dtypes if back else {}
+        checkpoint.state_dict, key_rules(adapter), 'the checkpoint', checkpoint.dtypes if back else {}
     )
     return {**tensors, **(checkpoint.unused if back else {})}

@@ -8,29 +8,29 @@ from transformers import CLIPConfig
 from ..safe_config import plain_assignments
 from ..version import __version__
 from .assumptions import list_assumptions
-from .checkpoint import NOT_IN_SHAPES, OPENAI_BUILT, Checkpoint
+from .checkpoint import NOT_IN_SHAPES, OPENAI_ARCHITECTURE, Checkpoint
 from .clip_settings import clip_settings
 from .formats import current_name
 from .openai import clip_rules, openai_settings
 from .reference import HEADS
 from .renaming import check_keys, expand
 
-DECODER = 'decoder.'  # of CLIP4ClipCaptioner
+DECODER = 'decoder.'  # prefix of the decoder of CLIP4ClipCaptioner
 
 
 def to_native(content: dict, name: str) -> Checkpoint:
-    """Take a checkpoint of :class:`CLIP4ClipRetriever` as it is.
+    """Read a checkpoint of :class:`CLIP4ClipRetriever` or :class:`CLIP4ClipCaptioner`.
 
-    Of one of :class:`CLIP4ClipCaptioner`, the decoder is left out, as no other project has a place for it,
-    and a note says so. Attention heads and the like are in no tensor. They come from what the
-    converters wrote, or from the config that mmengine saves with a training.
+    The decoder of a captioner is dropped with a note, because no other project supports it. Settings such
+    as attention heads are not in the weights. They come from the converters' metadata, or from the config
+    that mmengine saves in training.
 
     Args:
-        content (dict): What the file holds: ``state_dict``, ``meta``, ``unused``.
-        name (str): What errors call the file.
+        content (dict): Content of the file: ``state_dict``, ``meta``, ``unused``.
+        name (str): Name of the file in error messages.
 
     Raises:
-        ValueError: If keys are missing or unknown, or the config does not fit.
+        ValueError: If keys are missing or unknown, or the config contradicts the weights.
     """
     meta, state_dict = content.get('meta') or {}, dict(content['state_dict'])
     decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
@@ -56,26 +56,26 @@ def to_native(content: dict, name: str) -> Checkpoint:
     if config is None and backbone.get('pretrained') is None:
         config = backbone.get('config') or {}
     if config is not None:
-        checkpoint.learn(CLIPConfig(**config), name)
+        checkpoint.update_from_config(CLIPConfig(**config), name)
     elif re.fullmatch(r'openai/clip-vit-[\w-]+', str(backbone['pretrained'])):
         checkpoint.settings.update(openai_settings(checkpoint))
     return checkpoint
 
 
 def known_settings(settings: Mapping, name: str) -> dict:
-    """Take from the settings in a file only what :class:`Checkpoint` has a use for.
+    """Keep only the settings of a file that :class:`Checkpoint` uses.
 
     Raises:
-        ValueError: If they are no settings.
+        ValueError: If they are not settings.
     """
     parts = (
         {part: settings.get(part, {}) for part in (*NOT_IN_SHAPES, 'adapter')}
         if isinstance(settings, dict)
         else {'settings': settings}
     )
-    odd = [f'{part}={value!r}' for part, value in parts.items() if not isinstance(value, dict)]
-    if odd:
-        raise ValueError(f'{name} has odd meta.settings: {", ".join(odd)[:200]}')
+    invalid = [f'{part}={value!r}' for part, value in parts.items() if not isinstance(value, dict)]
+    if invalid:
+        raise ValueError(f'{name} has invalid meta.settings: {", ".join(invalid)[:200]}')
     kept = {
         tower: {key: parts[tower][key] for key in keys if key in parts[tower]}
         for tower, keys in NOT_IN_SHAPES.items()
@@ -84,9 +84,9 @@ def known_settings(settings: Mapping, name: str) -> dict:
 
 
 def from_native(checkpoint: Checkpoint) -> dict:
-    """Return what to save, for mmengine's ``load_from`` and for the way back.
+    """Return the content to save, for mmengine's ``load_from`` and for converting back.
 
-    What builds its CLIP goes with it, unless a part of that was assumed, and is compared where it is loaded.
+    It includes the settings of CLIP, unless some were assumed. They are compared when the file is loaded.
     """
     meta = dict(
         mmclip4clip_version=__version__,
@@ -94,7 +94,7 @@ def from_native(checkpoint: Checkpoint) -> dict:
         dtypes=checkpoint.dtypes,
         settings=checkpoint.settings,
     )
-    if checkpoint.origin in OPENAI_BUILT or all(
+    if checkpoint.origin in OPENAI_ARCHITECTURE or all(
         'adapter' in item.what for item in list_assumptions(checkpoint)
     ):
         meta['mmclip4clip'] = dict(clip_config=clip_settings(CLIPConfig(**checkpoint.clip_config())))
@@ -102,10 +102,10 @@ def from_native(checkpoint: Checkpoint) -> dict:
 
 
 def trained_model(meta: Mapping) -> dict:
-    """Return ``model`` of the config that mmengine saved as Python text, without running the text.
+    """Return ``model`` of the config text that mmengine saved, without running it.
 
     Returns:
-        dict: The config, empty where there is none or it holds more than plain values.
+        dict: The config; empty if it is missing or contains more than plain values.
     """
     model = plain_assignments(meta.get('cfg') or '')[0].get('model', {})
     return model if isinstance(model, dict) else {}

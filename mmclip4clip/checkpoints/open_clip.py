@@ -1,6 +1,6 @@
-"""Files of open_clip (github.com/mlfoundations/open_clip), which share the keys of OpenAI's CLIP.
+"""Files of open_clip (github.com/mlfoundations/open_clip), which have the keys of OpenAI's CLIP.
 
-Their activation and their attention heads are in no tensor but in a model config.
+Their activation and number of attention heads are in a model config, not in the weights.
 """
 
 import json
@@ -13,7 +13,7 @@ from transformers import CLIPConfig
 
 from .checkpoint import Checkpoint
 
-# By a key that only they have, first match first.
+# By a key that only they have; the first match counts.
 UNSUPPORTED = (
     (r'logit_bias$', 'a SigLIP'),
     (r'visual\.trunk\.', 'a CLIP with an image tower of timm'),
@@ -24,15 +24,15 @@ UNSUPPORTED = (
     (r'(visual\.)?transformer\.resblocks\.\d+\.ls_[12]\.', 'a CLIP with layer scale'),
     (r'visual\.layer1\.', 'a CLIP with a ResNet'),
 )
-# What open_clip takes where a model config is silent.
+# Defaults of open_clip's model configs.
 VISION = dict(layers=12, width=768, head_width=64, mlp_ratio=4.0, patch_size=16, image_size=224)
 TEXT = dict(layers=12, width=512, heads=8, mlp_ratio=4.0, context_length=77, vocab_size=49408)
 TOP = dict(embed_dim=None, quick_gelu=False, vision_cfg=None, text_cfg=None)
-# Values that mean what CLIP does, and fields that change nothing in what a trained model computes.
+# Values for CLIP's behavior, and fields that do not affect the outputs of a trained model.
 AS_IN_CLIP = dict(
     pool_type=('tok', 'argmax'), pos_embed_type=('learnable',), proj_type=('linear',), block_type=('default',)
 )
-IDLE = re.compile(
+IGNORED = re.compile(
     r'timm_(?!model_name).*|hf_(?!model_name).*|attn_pooler_.*|tokenizer_.*|patch_dropout|'
     r'output_tokens|output_dict|pad_id|eos_id|custom_text|init_logit_scale|cast_dtype'
 )
@@ -40,10 +40,10 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 def refuse_unsupported(keys: Iterable[str], name: str) -> None:
-    """Refuse the models of open_clip and OpenAI that are no CLIP with two plain transformers.
+    """Raise an error for models of open_clip and OpenAI other than a CLIP with two plain transformers.
 
     Raises:
-        ValueError: Naming the kind, and the key that tells.
+        ValueError: If the model is not supported; names its kind and the key.
     """
     keys = list(keys)
     if not any(key.startswith(('visual.', 'clip.visual.')) for key in keys):
@@ -52,13 +52,13 @@ def refuse_unsupported(keys: Iterable[str], name: str) -> None:
         mark = next((key for key in keys if re.match(pattern, key.removeprefix('clip.'))), None)
         if mark:
             raise ValueError(
-                f'{name} is {kind} ({mark}); only vision transformers are supported that are '
-                "built as OpenAI's CLIP, with its text transformer"
+                f'{name} is {kind} ({mark}); only CLIPs with the vision transformer '
+                "and the text transformer of OpenAI's CLIP are supported"
             )
 
 
 def find_config(path: Path) -> Path | None:
-    """Look beside a checkpoint for ``open_clip_config.json``, or a model config of the checkpoint's name."""
+    """Find ``open_clip_config.json``, or a model config with the checkpoint's name, in its folder."""
     if path.with_name('open_clip_config.json').is_file():
         return path.with_name('open_clip_config.json')
     other = path.with_suffix('.json')
@@ -69,15 +69,15 @@ def find_config(path: Path) -> Path | None:
     return other if isinstance(content, dict) and ({'model_cfg', 'vision_cfg'} & set(content)) else None
 
 
-def learn_config(checkpoint: Checkpoint, path: Path) -> None:
-    """Take heads and activation from a model config of open_clip, once its sizes fit the weights.
+def apply_config(checkpoint: Checkpoint, path: Path) -> None:
+    """Set heads and activation from a model config of open_clip, after comparing its sizes with the weights.
 
     Args:
-        checkpoint (Checkpoint): What was read.
+        checkpoint (Checkpoint): The checkpoint to update.
         path (Path): JSON of open_clip's ``model_configs``, or a hub repository's ``open_clip_config.json``.
 
     Raises:
-        ValueError: If it is no such config, contradicts the shapes, or asks for what CLIP has not.
+        ValueError: If it is not such a config, contradicts the shapes, or has unsupported settings.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -87,30 +87,30 @@ def learn_config(checkpoint: Checkpoint, path: Path) -> None:
             'vision_cfg.': (VISION, model['vision_cfg']),
             'text_cfg.': (TEXT, model['text_cfg']),
         }
-        strange = [
+        unsupported = [
             f'{part}{key}={value!r}'
             for part, (known, given) in parts.items()
             for key, value in given.items()
-            if not _plain(key, value, known)
+            if not _is_supported(key, value, known)
         ]
-        if strange:
-            raise ValueError(f'it asks for {", ".join(strange[:6])}, which this package has no place for')
+        if unsupported:
+            raise ValueError(f'it has {", ".join(unsupported[:6])}, which this package does not support')
         config = _clip_config({**TOP, **model})
     except Exception as error:  # odd content can fail in any way; the cause is reported
-        raise ValueError(f'{path} is no model config of a CLIP of open_clip: {error}') from error
+        raise ValueError(f'{path} is not a model config of a CLIP of open_clip: {error}') from error
     if checkpoint.sizes()['projection_dim'] != config.projection_dim:
         raise ValueError(
             f'{path}: the config says embed_dim={config.projection_dim}, the weights '
             f'{checkpoint.sizes()["projection_dim"]}'
         )
-    checkpoint.learn(config, str(path))
+    checkpoint.update_from_config(config, str(path))
     checkpoint.notes.append(f'attention heads and activation are those of {path}')
     checkpoint.notes += _preprocessing(content, model)
 
 
-def _plain(key: str, value: Any, known: Mapping) -> bool:
-    """Whether a field has a size, is idle, or means what CLIP does."""
-    if key in known or IDLE.fullmatch(key) or not value:
+def _is_supported(key: str, value: Any, known: Mapping) -> bool:
+    """Return whether a field is a size, is ignored, or has the value of CLIP's behavior."""
+    if key in known or IGNORED.fullmatch(key) or not value:
         return True
     if key == 'norm_kwargs':
         return set(value) == {'eps'}
@@ -118,7 +118,7 @@ def _plain(key: str, value: Any, known: Mapping) -> bool:
 
 
 def _clip_config(model: Mapping) -> CLIPConfig:
-    """Return the config of transformers that computes the same."""
+    """Return the equivalent config of transformers."""
     vision, text = {**VISION, **model['vision_cfg']}, {**TEXT, **model['text_cfg']}
     both = [
         dict(
@@ -147,14 +147,14 @@ def _clip_config(model: Mapping) -> CLIPConfig:
 
 
 def _preprocessing(content: Mapping, model: Mapping) -> list[str]:
-    """Say what else a model was trained with, where it is not CLIP's."""
+    """Return notes about preprocessing that differs from CLIP's."""
     notes, preprocess = [], content.get('preprocess_cfg') or {}
     for key, expected in (('mean', MEAN), ('std', STD)):
         found = preprocess.get(key)
         if found and list(found) != list(expected):
             notes.append(
                 f"its frames were normalized with {key}={list(found)}, in 0 to 1, not CLIP's: "
-                'say so in model.data_preprocessor, in 0 to 255'
+                'set it in model.data_preprocessor, in 0 to 255'
             )
     if model['text_cfg'].get('hf_tokenizer_name'):
         name = model['text_cfg']['hf_tokenizer_name']

@@ -1,4 +1,4 @@
-"""OpenAI's CLIP (github.com/openai/CLIP): the table of its keys, which others build on."""
+"""OpenAI's CLIP (github.com/openai/CLIP): its keys, on which other kinds build."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import NOT_IN_SHAPES, Checkpoint
-from .renaming import Rule, layer, narrow_dtypes, rename_from_native, rename_to_native
+from .renaming import Rule, layer_rules, narrow_dtypes, rename_from_native, rename_to_native
 
 PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
 BLOCK = (
@@ -14,57 +14,57 @@ BLOCK = (
         Rule(f'attn.in_proj_{end}', tuple(f'self_attn.{p}.{end}' for p in PROJECTIONS))
         for end in ('weight', 'bias')
     ),
-    *layer('attn.out_proj', 'self_attn.out_proj'),
-    *layer('ln_1', 'layer_norm1'),
-    *layer('ln_2', 'layer_norm2'),
-    *layer('mlp.c_fc', 'mlp.fc1'),
-    *layer('mlp.c_proj', 'mlp.fc2'),
+    *layer_rules('attn.out_proj', 'self_attn.out_proj'),
+    *layer_rules('ln_1', 'layer_norm1'),
+    *layer_rules('ln_2', 'layer_norm2'),
+    *layer_rules('mlp.c_fc', 'mlp.fc1'),
+    *layer_rules('mlp.c_proj', 'mlp.fc2'),
 )
 
 
-def blocks(source: str, native: str) -> list[Rule]:
+def block_rules(source: str, native: str) -> list[Rule]:
     """Return the rules of a stack of OpenAI's residual attention blocks."""
     return [rule.under(f'{source}.{{}}.', f'{native}.{{}}.') for rule in BLOCK]
 
 
-# Their names, and those of transformers' CLIPModel. The patch projection depends on 2d or 3d.
+# OpenAI's keys and those of transformers' CLIPModel. The key of the patch projection depends on 2d or 3d.
 CLIP = (
     Rule('logit_scale', ('logit_scale',)),
     Rule('token_embedding.weight', ('text_model.embeddings.token_embedding.weight',)),
     Rule('positional_embedding', ('text_model.embeddings.position_embedding.weight',)),
-    *blocks('transformer.resblocks', 'text_model.encoder.layers'),
-    *layer('ln_final', 'text_model.final_layer_norm'),
+    *block_rules('transformer.resblocks', 'text_model.encoder.layers'),
+    *layer_rules('ln_final', 'text_model.final_layer_norm'),
     Rule('text_projection', ('text_projection.weight',), transposed=True),
     Rule('visual.class_embedding', ('vision_model.embeddings.class_embedding',)),
     Rule('visual.positional_embedding', ('vision_model.embeddings.position_embedding.weight',)),
-    *layer('visual.ln_pre', 'vision_model.pre_layrnorm'),  # the misspelling is transformers'
-    *blocks('visual.transformer.resblocks', 'vision_model.encoder.layers'),
-    *layer('visual.ln_post', 'vision_model.post_layernorm'),
+    *layer_rules('visual.ln_pre', 'vision_model.pre_layrnorm'),  # the misspelling is transformers'
+    *block_rules('visual.transformer.resblocks', 'vision_model.encoder.layers'),
+    *layer_rules('visual.ln_post', 'vision_model.post_layernorm'),
     Rule('visual.proj', ('visual_projection.weight',), transposed=True),
 )
 PATCH = 'vision_model.embeddings.patch_embedding.weight'
-# In the state dict of OpenAI's TorchScript archives; sizes, not weights.
+# Entries for sizes in the state dict of OpenAI's TorchScript archives.
 SIZES = ('input_resolution', 'context_length', 'vocab_size')
 
 
 def clip_rules(source: str = '', conv: str = 'conv1') -> list[Rule]:
-    """Return the rules of both towers, their names prefixed; ``conv`` names the patch projection."""
+    """Return the rules of both towers, with prefixed source keys; ``conv`` names the patch projection."""
     rules = (*CLIP, Rule(f'visual.{conv}.weight', (PATCH,)))
     return [rule.under(source, 'backbone.clip.') for rule in rules]
 
 
 def to_native(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
-    """Read OpenAI's CLIP with a vision transformer, or what shares its keys.
+    """Read OpenAI's CLIP with a vision transformer, or another CLIP with the same keys.
 
-    Only OpenAI's own archives have entries for sizes. They tell that heads and activation are OpenAI's; the
-    settings stay empty where there are none.
+    Only OpenAI's archives have entries for sizes. With them, heads and activation are OpenAI's; without them,
+    the settings stay empty.
 
     Args:
         tensors (Mapping[str, Tensor]): State dict.
-        name (str): What errors call the file.
+        name (str): Name of the file in error messages.
 
     Raises:
-        ValueError: If keys are missing or unknown, or the entries for sizes do not fit the weights.
+        ValueError: If keys are missing or unknown, or the entries for sizes contradict the weights.
     """
     unused = {key: tensors[key] for key in SIZES if key in tensors}
     checkpoint = Checkpoint(
@@ -84,7 +84,7 @@ def to_native(tensors: Mapping[str, Tensor], name: str) -> Checkpoint:
 
 
 def openai_settings(checkpoint: Checkpoint) -> dict[str, dict]:
-    """Return what OpenAI's code takes for granted, as ``Checkpoint.settings`` of both towers."""
+    """Return the settings that OpenAI's code hard-codes, as ``Checkpoint.settings`` of both towers."""
     return {
         tower: dict(
             num_attention_heads=max(1, sizes['hidden_size'] // 64),
@@ -97,7 +97,7 @@ def openai_settings(checkpoint: Checkpoint) -> dict[str, dict]:
 
 
 def size_entries(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Return the entries for sizes that OpenAI's archives have and ``clip.load`` leaves out."""
+    """Return the entries for sizes in OpenAI's archives, which ``clip.load`` removes."""
     sizes = checkpoint.sizes()
     text = sizes['text_config']
     values = (sizes['vision_config']['image_size'], text['max_position_embeddings'], text['vocab_size'])
@@ -107,12 +107,13 @@ def size_entries(checkpoint: Checkpoint) -> dict[str, Tensor]:
 def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict that ``clip.load`` takes.
 
-    It gets OpenAI's entries for sizes, unless it came without, so that it is told from open_clip's again.
+    It gets OpenAI's entries for sizes, which distinguish it from open_clip's files, unless it was read from a
+    file without them.
 
     Raises:
-        ValueError: If the checkpoint holds more than OpenAI's CLIP can.
+        ValueError: If the checkpoint cannot be represented as OpenAI's CLIP.
     """
-    checkpoint.check_fits_openai("OpenAI's CLIP")
+    checkpoint.check_openai_compatible("OpenAI's CLIP")
     if checkpoint.adapter != 'MeanAdapter':
         raise ValueError(f"OpenAI's CLIP has no place for {checkpoint.adapter}: --clip-only leaves it out")
     back = checkpoint.origin == 'openai'

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from .checkpoint import Checkpoint
-from .description import OUR_POSITIONS, REFERENCE_HEADS, adapter_config
-from .openai import blocks, clip_rules
-from .renaming import Rule, expand, layer, narrow_dtypes, rename_from_native, rename_to_native
+from .description import NATIVE_POSITIONS, REFERENCE_HEADS, adapter_config
+from .openai import block_rules, clip_rules
+from .renaming import Rule, expand, layer_rules, narrow_dtypes, rename_from_native, rename_to_native
 
 POSITIONS, CONV1 = 'frame_position_embeddings.weight', 'clip.visual.conv1.weight'
-# By our name of the adapter; the reference's names are in REFERENCE_HEADS.
+# By the adapter class of this package; the names of the reference are in REFERENCE_HEADS.
 HEADS = dict(
     MeanAdapter=[],
     SeqLSTMAdapter=[
@@ -18,37 +18,37 @@ HEADS = dict(
         for name in ('weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0')
     ],
     SeqTransformerAdapter=[
-        Rule(POSITIONS, (OUR_POSITIONS,)),
-        *blocks('transformerClip.resblocks', 'adapter.transformer.blocks'),
+        Rule(POSITIONS, (NATIVE_POSITIONS,)),
+        *block_rules('transformerClip.resblocks', 'adapter.transformer.blocks'),
     ],
     TightAdapter=[
-        Rule('cross.embeddings.position_embeddings.weight', (OUR_POSITIONS,)),
-        *blocks('cross.transformer.resblocks', 'adapter.transformer.blocks'),
-        *layer('cross.pooler.ln_pool', 'adapter.pool_norm'),
-        *layer('cross.pooler.dense', 'adapter.pool_proj'),
-        *layer('similarity_dense', 'adapter.score'),
+        Rule('cross.embeddings.position_embeddings.weight', (NATIVE_POSITIONS,)),
+        *block_rules('cross.transformer.resblocks', 'adapter.transformer.blocks'),
+        *layer_rules('cross.pooler.ln_pool', 'adapter.pool_norm'),
+        *layer_rules('cross.pooler.dense', 'adapter.pool_proj'),
+        *layer_rules('similarity_dense', 'adapter.score'),
     ],
 )
 
 
-def rules_of(adapter: str, linear_patch: str) -> list[Rule]:
-    """Return the table of a head, with CLIP's."""
+def key_rules(adapter: str, linear_patch: str) -> list[Rule]:
+    """Return the rules of CLIP and an adapter."""
     return [*clip_rules('clip.', 'conv2' if linear_patch == '3d' else 'conv1'), *HEADS[adapter]]
 
 
 def find_adapter(keys: Mapping[str, Tensor], head: str | None, name: str) -> str:
-    """Return our name of the head that the keys are of.
+    """Return the adapter class for the keys of a checkpoint.
 
-    A block ``cross.*`` alone is what the tight head leaves, but also the mean in
-    a run without ``--loose_type``; only ``head`` can tell these two apart.
+    Both the tight head and the mean without ``--loose_type`` have keys ``cross.*``. Only ``head`` can
+    distinguish them.
 
     Args:
-        keys (Mapping[str, Tensor]): Their checkpoint.
-        head (str, optional): The reference's name, if the user gave it.
-        name (str): What errors call the file.
+        keys (Mapping[str, Tensor]): State dict of the checkpoint.
+        head (str, optional): Name of the head in the reference, if the user gave it.
+        name (str): Name of the file in error messages.
 
     Raises:
-        ValueError: If the keys are of another head than ``head``.
+        ValueError: If the keys belong to another head than ``head``.
     """
     marks = dict(
         SeqLSTMAdapter='lstm_visual.',
@@ -69,33 +69,33 @@ def to_native(tensors: Mapping[str, Tensor], name: str, head: str | None = None)
 
     Args:
         tensors (Mapping[str, Tensor]): State dict.
-        name (str): What errors call the file.
+        name (str): Name of the file in error messages.
         head (str, optional): See :func:`find_adapter`.
 
     Raises:
-        ValueError: If keys are missing or unknown, or of another head.
+        ValueError: If keys are missing or unknown, or belong to another head.
     """
     adapter = find_adapter(tensors, head, name)
     linear_patch = '3d' if 'clip.visual.conv2.weight' in tensors else '2d'
     unused = [CONV1] * (linear_patch == '3d') + [POSITIONS] * (adapter == 'SeqLSTMAdapter')
     if adapter != 'TightAdapter' and any(key.startswith(('cross.', 'similarity_dense.')) for key in tensors):
         unused += [rule.source for rule in expand(HEADS['TightAdapter'], tensors, 'source')]
-    state_dict = rename_to_native(tensors, rules_of(adapter, linear_patch), name, unused)
+    state_dict = rename_to_native(tensors, key_rules(adapter, linear_patch), name, unused)
     checkpoint = Checkpoint(state_dict, 'reference', narrow_dtypes(tensors), {k: tensors[k] for k in unused})
     if adapter == 'TightAdapter' and head is None:
         checkpoint.notes.append(
-            'cross.* is read as the tight head; if meanP was trained without --loose_type, say --head meanP'
+            'cross.* is read as the tight head; if meanP was trained without --loose_type, use --head meanP'
         )
     return checkpoint
 
 
 def check_sizes(checkpoint: Checkpoint) -> None:
-    """Compare the adapter with what the reference takes for granted.
+    """Check the sizes of the adapter that the reference hard-codes.
 
     Raises:
-        ValueError: If the reference would load only a part of it, or read it otherwise.
+        ValueError: If the reference would load only part of it, or interpret it differently.
     """
-    config, positions = adapter_config(checkpoint), checkpoint.state_dict.get(OUR_POSITIONS)
+    config, positions = adapter_config(checkpoint), checkpoint.state_dict.get(NATIVE_POSITIONS)
     text = checkpoint.clip_config()['text_config']
     if positions is None:
         return
@@ -114,13 +114,13 @@ def check_sizes(checkpoint: Checkpoint) -> None:
 def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Write the state dict that the reference's ``--init_model`` takes.
 
-    What the reference holds and never uses comes from where the checkpoint came
-    from, or else is what it starts from there; notes say so.
+    Tensors that the reference saves but does not use are those of the original file, or the reference's
+    initial values, with a note.
 
     Raises:
-        ValueError: If the reference has no such head, or would read it otherwise.
+        ValueError: If the reference has no such head, or would interpret it differently.
     """
-    checkpoint.check_fits_openai('the reference', ('2d', '3d'))
+    checkpoint.check_openai_compatible('the reference', ('2d', '3d'))
     adapter, tensors = checkpoint.adapter, checkpoint.state_dict
     if adapter not in HEADS:
         raise ValueError(f'the reference has no place for {adapter}: --clip-only leaves it out')
@@ -128,7 +128,7 @@ def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     back = checkpoint.origin == 'reference'
     tensors = rename_from_native(
         tensors,
-        rules_of(adapter, checkpoint.linear_patch),
+        key_rules(adapter, checkpoint.linear_patch),
         'the checkpoint',
         checkpoint.dtypes if back else {},
     )
@@ -142,5 +142,5 @@ def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     for key, (value, what) in started.items():
         if key not in kept:
             tensors[key] = value
-            checkpoint.notes.append(f'{key}, which the reference holds but does not use, is {what}')
+            checkpoint.notes.append(f'{key}, which the reference saves but does not use, is {what}')
     return {**kept, **tensors}

@@ -11,13 +11,13 @@ EXACT_IN_FLOAT32 = (torch.float32, torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class Rule:
-    """One tensor of another project and its place in this package, read in both directions.
+    """A tensor of another project and its keys in this package, for renaming in both directions.
 
     Args:
-        source (str): Key in the other project. ``{}`` stands for the number of a block.
-        native (tuple[str, ...]): Keys here. If there are several, the source tensor is
-            these one after the other along the first dimension.
-        transposed (bool): Whether the source is (in, out) and this package's is a Linear's (out, in).
+        source (str): Key in the other project; ``{}`` is the number of a block.
+        native (tuple[str, ...]): Keys in this package. If there are several, the source tensor is their
+            concatenation along the first dimension.
+        transposed (bool): Whether the source is (in, out), where this package has (out, in) of a Linear.
     """
 
     source: str
@@ -25,7 +25,7 @@ class Rule:
     transposed: bool = False
 
     def under(self, source: str, native: str) -> 'Rule':
-        """Return the rule with both sides prefixed."""
+        """Return the rule with prefixes for both sides."""
         return replace(self, source=source + self.source, native=tuple(native + key for key in self.native))
 
     def at(self, block: int) -> 'Rule':
@@ -37,21 +37,21 @@ class Rule:
         )
 
 
-def layer(source: str, native: str) -> list[Rule]:
+def layer_rules(source: str, native: str) -> list[Rule]:
     """Return the rules of a layer's weight and bias."""
     return [Rule(f'{source}.{end}', (f'{native}.{end}',)) for end in ('weight', 'bias')]
 
 
 def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[Rule]:
-    """Write each rule with ``{}`` once for every block that the keys have, at least once.
+    """Yield each rule with ``{}`` once per block that the keys have, at least once.
 
     Args:
         rules (Iterable[Rule]): Rules, with or without ``{}``.
-        keys (Collection[str]): What the checkpoint holds.
-        side (str): Which names the keys are: ``'source'`` or ``'native'``.
+        keys (Collection[str]): Keys of the checkpoint.
+        side (str): Side of the keys: ``'source'`` or ``'native'``.
 
     Raises:
-        ValueError: If the numbers of the blocks have a gap.
+        ValueError: If there is a gap in the numbers of the blocks.
     """
     numbers: dict[str, list[int]] = {}
     for rule in rules:
@@ -69,28 +69,28 @@ def expand(rules: Iterable[Rule], keys: Collection[str], side: str) -> Iterator[
             if numbers[stem] != list(range(len(numbers[stem]))):
                 raise ValueError(
                     f'the blocks {stem}N must count from 0 without a gap, '
-                    f'got N = {shorten(map(str, numbers[stem]))}'
+                    f'got N = {join_names(map(str, numbers[stem]))}'
                 )
         yield from map(rule.at, numbers[stem])
 
 
-def shorten(names: Iterable[str], most: int = 6) -> str:
-    """List the first names, and say how many more there are."""
+def join_names(names: Iterable[str], most: int = 6) -> str:
+    """Join the first names, followed by the number of remaining ones."""
     names = list(names)
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 
 def check_keys(expected: Collection[str], keys: Collection[str], name: str) -> None:
-    """Compare the keys of a checkpoint with those it must have.
+    """Compare the keys of a checkpoint with the expected ones.
 
     Raises:
-        ValueError: Listing what is missing and what is unknown, and naming the checkpoint.
+        ValueError: If keys are missing or unknown; lists them.
     """
     present, wanted = set(keys), set(expected)
     missing = [key for key in expected if key not in present]
     unknown = [key for key in keys if key not in wanted]
     problems = [
-        f'{len(found)} {what} key{"s" * (len(found) > 1)}: {shorten(found)}'
+        f'{len(found)} {what} key{"s" * (len(found) > 1)}: {join_names(found)}'
         for what, found in (('missing', missing), ('unknown', unknown))
         if found
     ]
@@ -104,13 +104,13 @@ def rename_to_native(
     """Rename the tensors of another project to this package's keys, in fp32.
 
     Args:
-        tensors (Mapping[str, Tensor]): Their checkpoint.
-        rules (Iterable[Rule]): The table of their kind.
-        name (str): What errors call the checkpoint.
-        unused (Collection[str]): Source keys that have no place here.
+        tensors (Mapping[str, Tensor]): State dict of the other project.
+        rules (Iterable[Rule]): Rules of its kind.
+        name (str): Name of the checkpoint in error messages.
+        unused (Collection[str]): Source keys that this package does not use.
 
     Raises:
-        ValueError: If keys are missing or unknown, or a tensor cannot be held exactly.
+        ValueError: If keys are missing or unknown, or fp32 cannot represent a tensor exactly.
     """
     rules, native = list(expand(rules, tensors, 'source')), {}
     check_keys([rule.source for rule in rules] + list(unused), tensors, name)
@@ -119,7 +119,7 @@ def rename_to_native(
         if value.dtype not in EXACT_IN_FLOAT32:
             raise ValueError(
                 f'{name}: {rule.source} is {value.dtype}, expected one of '
-                f'{shorten(map(str, EXACT_IN_FLOAT32))}'
+                f'{join_names(map(str, EXACT_IN_FLOAT32))}'
             )
         if rule.transposed and value.ndim != 2 or len(rule.native) > 1 and len(value) % len(rule.native):
             raise ValueError(
@@ -136,14 +136,14 @@ def rename_to_native(
 def rename_from_native(
     native: Mapping[str, Tensor], rules: Iterable[Rule], name: str, dtypes: Mapping[str, str] = {}
 ) -> dict[str, Tensor]:
-    """Rename this package's tensors to the keys of another project; the way back of :func:`rename_to_native`.
+    """Rename tensors of this package to the keys of another project; the inverse of :func:`rename_to_native`.
 
     Args:
         native (Mapping[str, Tensor]): A state dict of this package.
-        rules (Iterable[Rule]): The table of their kind.
-        name (str): What errors call the checkpoint.
-        dtypes (Mapping[str, str]): Precision by their key, such as ``'float16'``;
-            fp32 for all others, and where the precision would lose digits.
+        rules (Iterable[Rule]): Rules of the other project.
+        name (str): Name of the checkpoint in error messages.
+        dtypes (Mapping[str, str]): Precision by source key, such as ``'float16'``. All other tensors, and
+            those that would lose digits, are fp32.
 
     Raises:
         ValueError: If keys are missing or unknown.
@@ -160,7 +160,7 @@ def rename_from_native(
 
 
 def unwrap(tensors: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
-    """Take off what wrappers such as DDP put before every key; return the tensors and the prefix."""
+    """Remove the prefix that wrappers such as DDP add to every key; return the tensors and the prefix."""
     prefix = ''
     while start := next((w for w in WRAPPERS if tensors and all(key.startswith(w) for key in tensors)), ''):
         tensors, prefix = {key.removeprefix(start): value for key, value in tensors.items()}, prefix + start
@@ -168,7 +168,7 @@ def unwrap(tensors: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
 
 
 def narrow_dtypes(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Remember the precision of the tensors that are not fp32, by name."""
+    """Return the precision of the tensors that are not fp32, by name."""
     return {
         key: str(value.dtype).removeprefix('torch.')
         for key, value in tensors.items()

@@ -5,27 +5,27 @@ from ..models import CLIPBackbone
 from ..models.adapters.base import BaseAdapter
 from .checkpoint import Checkpoint
 from .description import adapter_config
-from .renaming import check_keys, shorten
+from .renaming import check_keys, join_names
 
 
 def check_shapes(checkpoint: Checkpoint, name: str) -> None:
-    """Compare every shape with those of the model whose config the checkpoint is said to fit.
+    """Compare every shape with that of the model that the checkpoint's config builds.
 
     Args:
-        checkpoint (Checkpoint): What was read.
-        name (str): What errors call the file.
+        checkpoint (Checkpoint): The checkpoint.
+        name (str): Name of the file in error messages.
 
     Raises:
-        ValueError: If the shapes contradict one another, or there are tensors beyond, listing them; or if the
-            adapter is none.
+        ValueError: If shapes contradict each other, there are unknown tensors, or the adapter is not
+            registered.
     """
     config = adapter_config(checkpoint)
     kind = config.pop('type')
-    # Only what is registered: for other names, MODELS.get would import what the file says.
+    # Registered classes only: for other names, MODELS.get would import modules that the file names.
     build = MODELS.module_dict.get(kind)
     if not (isinstance(build, type) and issubclass(build, BaseAdapter)):
         raise ValueError(f'{name} says that its adapter is {kind!r}, which is no registered adapter')
-    with torch.device('meta'):  # shapes alone, without memory
+    with torch.device('meta'):  # only shapes, without memory
         backbone = CLIPBackbone(config=checkpoint.clip_config(), linear_patch=checkpoint.linear_patch)
         adapter = build(**config)
     expected = {
@@ -40,5 +40,5 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
         if have.get(key) != shape
     ]
     if wrong:
-        raise ValueError(f'{name} holds tensors whose shapes do not fit one another: {shorten(wrong)}')
+        raise ValueError(f'{name} holds tensors whose shapes do not fit one another: {join_names(wrong)}')
     check_keys(expected, have, name)

@@ -12,12 +12,12 @@ from .openai import clip_rules
 from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 
 WRITTEN = ('config.json', 'model.safetensors')
-# Buffers that old versions saved: the numbers 0, 1, 2, ...
+# Buffers that old versions saved; they hold the numbers 0, 1, 2, ...
 BUFFERS = ('text_model.embeddings.position_ids', 'vision_model.embeddings.position_ids')
 
 
-def rules_of() -> list[Rule]:
-    """Return the table: the backbone's keys are those of transformers with a prefix."""
+def key_rules() -> list[Rule]:
+    """Return the rules: the backbone has the keys of transformers with a prefix."""
     return [Rule(key.removeprefix(CLIP), (key,)) for rule in clip_rules() for key in rule.native]
 
 
@@ -25,25 +25,25 @@ def to_native(folder: Path) -> Checkpoint:
     """Read a folder that ``CLIPModel.save_pretrained`` wrote.
 
     Raises:
-        ValueError: If it is no folder of a CLIP, keys are missing or unknown, or
-            the config does not fit the weights.
+        ValueError: If it is not the folder of a CLIP, keys are missing or unknown, or the config
+            contradicts the weights.
     """
     config, tensors = read_config(folder), read_weights(folder)
     unused = {key: tensors[key] for key in BUFFERS if key in tensors}
     checkpoint = Checkpoint(
-        rename_to_native(tensors, rules_of(), str(folder), unused), 'transformers', narrow_dtypes(tensors)
+        rename_to_native(tensors, key_rules(), str(folder), unused), 'transformers', narrow_dtypes(tensors)
     )
-    checkpoint.learn(config, str(folder))
+    checkpoint.update_from_config(config, str(folder))
     if unused:
         checkpoint.notes.append('left out position_ids, which only count 0, 1, 2, ...')
     return checkpoint
 
 
 def from_native(checkpoint: Checkpoint, folder: Path) -> int:
-    """Write a folder that ``CLIPBackbone(pretrained=FOLDER)`` takes; return the number of tensors.
+    """Write a folder for ``CLIPBackbone(pretrained=FOLDER)``; return the number of tensors.
 
     Raises:
-        ValueError: If the checkpoint holds more than a CLIPModel can.
+        ValueError: If the checkpoint cannot be represented as a CLIPModel.
     """
     if checkpoint.adapter != 'MeanAdapter' or checkpoint.linear_patch != '2d':
         raise ValueError(
@@ -53,10 +53,10 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
         )
     back = checkpoint.origin == 'transformers'
     tensors = rename_from_native(
-        checkpoint.state_dict, rules_of(), 'the checkpoint', checkpoint.dtypes if back else {}
+        checkpoint.state_dict, key_rules(), 'the checkpoint', checkpoint.dtypes if back else {}
     )
     sizes = checkpoint.clip_config()
-    for tower in NOT_IN_SHAPES:  # what CLIPTextModelWithProjection and its like read
+    for tower in NOT_IN_SHAPES:  # for CLIPTextModelWithProjection and CLIPVisionModelWithProjection
         sizes[tower]['projection_dim'] = sizes['projection_dim']
     config = CLIPConfig(**sizes, architectures=['CLIPModel'])
     dtypes = {value.dtype for value in tensors.values()}
@@ -64,6 +64,6 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
     folder.mkdir()
     config.save_pretrained(folder)
     save_file(tensors, folder / 'model.safetensors', metadata=dict(format='pt'))
-    # safetensors makes files that only their owner may read.
+    # safetensors creates files that only their owner can read.
     (folder / 'model.safetensors').chmod((folder / 'config.json').stat().st_mode)
     return len(tensors)

@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
-from ..random_states import kept_random_states
+from ..random_states import preserve_random_states
 from .transforms import CacheFrames, DecodeVideo, TimeWindow, TokenizeCaptions, TokenizeTargets
 from .video_caption_dataset import all_steps
 
@@ -62,7 +62,7 @@ def find_frame_shape(transforms: list) -> FrameShape:
     Nothing is decoded, and the states of the random number generators are restored.
     """
     sampling, changing = frame_steps(transforms)
-    with kept_random_states():
+    with preserve_random_states():
         counts = {_count(sampling, length) for length in LENGTHS}
         shapes = {_shape(changing, size) for size in SIZES}
     count = counts.pop() if len(counts) == 1 else None

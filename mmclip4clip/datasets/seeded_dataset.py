@@ -5,7 +5,7 @@ import torch
 from mmaction.registry import DATASETS
 from torch.utils.data import get_worker_info
 
-from ..random_states import kept_random_states, seed_everything
+from ..random_states import preserve_random_states, seed_everything
 
 
 @DATASETS.register_module()
@@ -47,7 +47,7 @@ class SeededDataset:
     def __getitem__(self, index: int) -> Any:
         """Return an item, prepared with its own random seed."""
         # A worker draws nothing else, so there is no state to restore.
-        with kept_random_states() if get_worker_info() is None else nullcontext():
+        with preserve_random_states() if get_worker_info() is None else nullcontext():
             seed_everything(*self._state.tolist(), index)
             return self.dataset[index]
 

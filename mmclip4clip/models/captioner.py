@@ -4,42 +4,70 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ..tokenizers.loading import load_decoder_tokenizer, spell_caption
-from .decoders.generation_options import read_options, seed_of
+from ..tokenizers.loading import decode_caption, load_decoder_tokenizer
+from .decoders.generation_options import derive_seed, read_options
 from .retriever import CLIP4ClipRetriever, Inputs, Samples
 
 
 @MODELS.register_module()
 class CLIP4ClipCaptioner(CLIP4ClipRetriever):
-    """CLIP4Clip that also writes captions: a decoder reads the frames after the adapter.
+    """CLIP4Clip with a caption decoder, for retrieval and video captioning.
 
-    The loss is that of the captions plus that of retrieval. It trains from nothing or from a retrieval
-    checkpoint (``load_from``), and its own checkpoint serves the tests of both: a config of
-    :class:`CLIP4ClipRetriever` leaves the decoder out.
+    The decoder reads the frame features after the adapter has related them. The loss is the sum of the
+    caption loss and the weighted retrieval loss. Training starts from scratch or from a retrieval checkpoint
+    (``load_from``). A config of :class:`CLIP4ClipRetriever` can load a captioner's checkpoint, without the
+    decoder.
 
     Args:
-        backbone (dict): As for :class:`CLIP4ClipRetriever`.
-        adapter (dict): Likewise.
-        decoder (dict): Config of :class:`CaptionDecoder`, which is also given the backbone
-            and the size of the tokenizer's vocabulary.
-        tokenizer (str): The tokenizer of the captions that the decoder learns: name on the
-            Hugging Face hub, or a local folder. If it is not CLIP's, the pipelines need
-            :class:`TokenizeTargets` with it.
+        backbone (dict): See :class:`CLIP4ClipRetriever`.
+        adapter (dict): See :class:`CLIP4ClipRetriever`.
+        decoder (dict): Config of :class:`CaptionDecoder`, which also gets the backbone and the size of the
+            tokenizer's vocabulary.
+        tokenizer (str): Tokenizer of the decoder's captions: a name on the Hugging Face hub, or a local
+            folder. If it is not CLIP's, the pipelines need :class:`TokenizeTargets` with it.
         caption_loss (dict): Config of :class:`CaptionCrossEntropy`.
-        retrieval_weight (float): Factor on the retrieval loss. With 0 it is not computed, and
-            what only retrieval uses does not train: CLIP's text tower, but for
-            embeddings that the decoder is tied to, and the part of the adapter that pools or compares.
-        freeze_encoder (bool): Whether only the decoder trains. Embeddings that it is tied to
-            belong to CLIP and stay as they are.
-        generation (dict, optional): ``method``, ``'beam'`` by default, ``'greedy'`` or
-            ``'sample'``, and its options, see :class:`GenerationOptions`. ``max_new_tokens`` is 30 unless
-            given, or what the decoder has positions for. Sampling takes ``seed``, 0 by default,
-            which together with a video's id determines its caption.
-        **kwargs: As for :class:`CLIP4ClipRetriever`.
+        retrieval_weight (float): Factor on the retrieval loss. With 0 it is not computed, and the modules
+            that only retrieval uses are frozen: CLIP's text tower, except embeddings that the decoder
+            shares, and the part of the adapter that pools or compares.
+        freeze_encoder (bool): Whether to train the decoder only. Embeddings that it shares with CLIP are
+            frozen too.
+        generation (dict, optional): ``method``, one of ``'beam'`` (default), ``'greedy'`` and ``'sample'``,
+            and its options, see :class:`GenerationOptions`. ``max_new_tokens`` defaults to 30 or the number
+            of the decoder's positions, whichever is less. With sampling, ``seed`` (0 by default) and the id
+            of a video determine its caption.
+        **kwargs: See :class:`CLIP4ClipRetriever`.
 
     Raises:
-        ValueError: If the arguments do not fit one another, or the vocabulary the decoder.
+        ValueError: If arguments contradict each other, or the vocabulary does not fit the decoder.
         OSError: If the tokenizer cannot be loaded.
+
+    Examples:
+        >>> import torch
+        >>> from tempfile import TemporaryDirectory
+        >>> from mmaction.registry import MODELS
+        >>> from mmclip4clip.tokenizers import train_tokenizer
+        >>> folder = TemporaryDirectory()
+        >>> vocab_size = len(train_tokenizer(['a dog runs'], folder.name))
+        >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        >>> clip = dict(
+        ...     text_config=dict(tower, vocab_size=vocab_size),
+        ...     vision_config=dict(tower, image_size=32, patch_size=16),
+        ...     projection_dim=16,
+        ... )
+        >>> model = MODELS.build(dict(
+        ...     type='CLIP4ClipCaptioner',
+        ...     backbone=dict(type='CLIPBackbone', config=clip),
+        ...     adapter=dict(type='MeanAdapter'),
+        ...     decoder=dict(type='CaptionDecoder', num_layers=1),
+        ...     tokenizer=folder.name,
+        ...     generation=dict(method='greedy', max_new_tokens=5),
+        ... ))
+        >>> mask = torch.ones(2, 3)
+        >>> frames = model.encode_frames(torch.rand(2, 3, 3, 32, 32), mask)
+        >>> captions, scores = model.generate(frames, mask)
+        >>> len(captions)
+        2
+        >>> folder.cleanup()
     """
 
     def __init__(
@@ -65,12 +93,12 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
             )
         super().__init__(backbone, adapter, **kwargs)
         self.tokenizer, self.start, self.end = load_decoder_tokenizer(tokenizer)
-        words = 1 + max(self.tokenizer.get_vocab().values())  # there may be ids without a token
-        self.decoder = MODELS.build(decoder, default_args=dict(backbone=self.backbone, vocab_size=words))
-        if self.decoder.vocab_size != words:
+        vocab_size = 1 + max(self.tokenizer.get_vocab().values())  # some ids may have no token
+        self.decoder = MODELS.build(decoder, default_args=dict(backbone=self.backbone, vocab_size=vocab_size))
+        if self.decoder.vocab_size != vocab_size:
             raise ValueError(
-                f'tokenizer={tokenizer!r} has {words} token ids, and the decoder tells '
-                f'vocab_size={self.decoder.vocab_size} apart: leave vocab_size out'
+                f'tokenizer={tokenizer!r} has {vocab_size} token ids, and the decoder has '
+                f'vocab_size={self.decoder.vocab_size}: leave vocab_size out'
             )
         self.caption_loss = MODELS.build(caption_loss)
         self.retrieval_weight, self.freeze_encoder = retrieval_weight, freeze_encoder
@@ -78,23 +106,23 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         self._freeze()
 
     def _freeze(self) -> None:
-        """Mark what gets no gradient as not trained: DDP wants no unused parameters."""
+        """Freeze parameters that would get no gradient, for which DDP fails."""
         if self.retrieval_weight:
             return
-        clip, decoder_reads = self.backbone.clip, set(self.adapter.context_parameters())
+        clip, trained = self.backbone.clip, set(self.adapter.context_parameters())
         if not self.freeze_encoder:
-            decoder_reads |= {
+            trained |= {
                 *clip.vision_model.parameters(),
                 *clip.visual_projection.parameters(),
-                *self.decoder.borrowed_parameters(),
+                *self.decoder.tied_parameters(),
             }
         for module in (self.backbone, self.adapter):
             for parameter in module.parameters():
-                if self.freeze_encoder or parameter not in decoder_reads:
+                if self.freeze_encoder or parameter not in trained:
                     parameter.requires_grad = False
 
     def train(self, mode: bool = True) -> 'CLIP4ClipCaptioner':
-        """Switch to training or back; a frozen encoder stays in evaluation."""
+        """Set the training mode; a frozen encoder stays in evaluation mode."""
         super().train(mode)
         if self.freeze_encoder:
             self.backbone.eval()
@@ -102,17 +130,17 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         return self
 
     def loss(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Add the weighted losses of retrieval, if any, to that of the captions; videos are encoded once.
+        """Compute the caption loss and the weighted retrieval losses; videos are encoded once.
 
         Args:
-            inputs (dict[str, Tensor]): As for :meth:`forward`; ``caption_tokens`` and ``caption_mask``
-                (N, L) are what the decoder learns to write, else ``tokens`` and ``text_mask``.
+            inputs (dict[str, Tensor]): See :meth:`forward`. The targets of the decoder are
+                ``caption_tokens`` and ``caption_mask`` (N, L), or ``tokens`` and ``text_mask`` without them.
 
         Returns:
-            dict[str, Tensor]: ``loss_caption`` and what :class:`CLIP4ClipRetriever` returns.
+            dict[str, Tensor]: ``loss_caption`` and the losses of :class:`CLIP4ClipRetriever`.
 
         Raises:
-            ValueError: If captions are another tokenizer's than the model's.
+            ValueError: If captions were tokenized by another tokenizer than the model's.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_encoder):
             frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
@@ -122,16 +150,16 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
                 *self.extract(inputs, frames), inputs['video_index'], inputs['video_key']
             )
             for name, value in retrieval.items():
-                # mmengine sums what has loss in its name
+                # mmengine sums all values with loss in their name
                 losses[name] = self.retrieval_weight * value if 'loss' in name else value
         return losses
 
     def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
-        """Give each data sample also ``generated`` (str) and ``generated_score`` (float).
+        """Add features, ``generated`` (str) and ``generated_score`` (float) to each data sample.
 
         Args:
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
-            data_samples (list[BaseDataElement]): One a video.
+            inputs (dict[str, Tensor]): See :meth:`forward`.
+            data_samples (list[BaseDataElement]): One per video.
         """
         frames = self.encode_frames(inputs['frames'], inputs['frame_mask'])
         self.add_features(*self.extract(inputs, frames), inputs['video_index'], data_samples)
@@ -142,18 +170,18 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         return data_samples
 
     def decoder_loss(self, frames: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Compare what the decoder would write with the captions.
+        """Compute the loss of the decoder for the captions of a batch.
 
         Args:
-            frames (Tensor): Frames as the adapter's ``contextualize`` left them, (V, T, D).
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
+            frames (Tensor): Output of the adapter's ``contextualize``, (V, T, D).
+            inputs (dict[str, Tensor]): See :meth:`forward`.
 
         Returns:
             dict[str, Tensor]: ``loss_caption``.
 
         Raises:
-            ValueError: If captions start with another token than the model's; :class:`PreprocessingCheckHook`
-                compares all words before training.
+            ValueError: If the start token of a caption is not the model's. :class:`PreprocessingCheckHook`
+                compares the whole vocabularies before training.
         """
         keys = ('caption_tokens', 'caption_mask') if 'caption_tokens' in inputs else ('tokens', 'text_mask')
         tokens, mask = (inputs[key] for key in keys)
@@ -172,30 +200,30 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
     def generate(
         self, frames: Tensor, frame_mask: Tensor, video_key: Tensor | None = None
     ) -> tuple[list[str], list[float]]:
-        """Generate a caption for each video, by the options of ``generation``.
+        """Generate a caption for each video with the options of ``generation``.
 
         Args:
-            frames (Tensor): Frames as the adapter's ``contextualize`` left them, (V, T, D).
+            frames (Tensor): Output of the adapter's ``contextualize``, (V, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
-            video_key (Tensor, optional): A number a video, (V,); sampling needs it, and draws by it. Made of
-                the id alone, so that captions do not change with the folder of the videos.
+            video_key (Tensor, optional): A number per video, (V,), needed for sampling, where it seeds the
+                draws. Computed from the video id, so that captions do not depend on the folder of the videos.
 
         Returns:
-            tuple[list[str], list[float]]: Captions, and their scores, see :class:`Generated`.
+            tuple[list[str], list[float]]: The captions and their scores, see :class:`Generated`.
 
         Raises:
-            ValueError: If sampling gets no ``video_key``.
+            ValueError: If ``video_key`` is missing with sampling.
         """
         seeds = None
         if self.generation.method == 'sample':
             if video_key is None:
-                raise ValueError('sampling needs video_key, a number a video (V,), got None')
-            seeds = [seed_of(self.generation.seed, number) for number in video_key.tolist()]
+                raise ValueError('sampling needs video_key, one number per video (V,), got None')
+            seeds = [derive_seed(self.generation.seed, number) for number in video_key.tolist()]
         tokens, lengths, scores = self.decoder.generate(
             frames, frame_mask, self.start, self.end, self.generation, seeds
         )
         captions = [
-            spell_caption(self.tokenizer, ids[:length])
+            decode_caption(self.tokenizer, ids[:length])
             for ids, length in zip(tokens.tolist(), lengths.tolist())
         ]
         return captions, scores.tolist()

@@ -9,20 +9,32 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-# OpenAI CLIP's mean and standard deviation of RGB, here in steps of 0 to 255.
+# Mean and standard deviation of RGB in OpenAI's CLIP, scaled to 0 to 255.
 CLIP_MEAN = tuple(255 * x for x in (0.48145466, 0.4578275, 0.40821073))
 CLIP_STD = tuple(255 * x for x in (0.26862954, 0.26130258, 0.27577711))
 
 
 @MODELS.register_module()
 class VideoCaptionPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device, pad it with masks, and normalize the frames there.
+    """Pad a batch, move it to the device and normalize the frames there.
 
-    Frames travel as uint8. Captions are padded to the longest of the batch.
+    Frames are moved as uint8. Captions are padded to the longest caption of the batch, videos to the
+    longest video.
 
     Args:
         mean (Sequence[float]): Mean of R, G and B, in 0 to 255.
         std (Sequence[float]): Standard deviation of R, G and B, in 0 to 255.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from mmengine.structures import BaseDataElement
+        >>> imgs = [torch.zeros(frames, 3, 32, 32, dtype=torch.uint8) for frames in (2, 1)]
+        >>> text = [np.ones((captions, 4), np.int64) for captions in (1, 3)]
+        >>> samples = [BaseDataElement(metainfo=dict(video_id=name)) for name in ('a.mp4', 'b.mp4')]
+        >>> data = dict(inputs=dict(imgs=imgs, tokens=text, text_mask=text), data_samples=samples)
+        >>> inputs = VideoCaptionPreprocessor()(data)['inputs']
+        >>> inputs['frames'].shape, inputs['frame_mask'].tolist(), inputs['video_index'].tolist()
+        (torch.Size([2, 2, 3, 32, 32]), [[1, 1], [1, 0]], [0, 1, 1, 1])
     """
 
     def __init__(self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
@@ -31,21 +43,19 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Turn what :class:`PackVideoCaptions` packed into tensors for the model.
+        """Turn the output of :class:`PackVideoCaptions` into tensors for the model.
 
         Args:
-            data (dict): ``inputs`` with lists over the V videos of the batch:
-                ``imgs``, tensors (T, 3, H, W) uint8; ``tokens`` and
-                ``text_mask``, and perhaps ``caption_tokens`` and ``caption_mask``,
-                arrays (N, L) int64; and ``data_samples``.
-            training (bool): Not used; the batch is treated alike.
+            data (dict): ``inputs``, a dict of lists over the V videos of the batch, and ``data_samples``.
+                ``imgs`` are tensors (T, 3, H, W) uint8. ``tokens`` and ``text_mask``, and optionally
+                ``caption_tokens`` and ``caption_mask``, are arrays (N, L) int64.
+            training (bool): Not used.
 
         Returns:
-            dict: ``inputs`` with ``frames`` (V, T, 3, H, W), ``frame_mask``
-            (V, T), tokens and masks, (N, L) each, ``video_index`` (N,), the
-            video of each caption, ``video_key`` (V,), a number a video, made of its ``video_key``, and
-            ``id_number`` (V,), a number made of its ``video_id`` alone, whatever folder the video
-            lies in; and ``data_samples``.
+            dict: ``data_samples`` and ``inputs``: ``frames`` (V, T, 3, H, W), ``frame_mask`` (V, T), tokens
+            and masks (N, L), ``video_index`` (N,) with the video of each caption, ``video_key`` (V,), a
+            number computed from the ``video_key`` of each sample, and ``id_number`` (V,), a number
+            computed from its ``video_id``, which does not depend on the folder of the video.
 
         Raises:
             ValueError: If the frames of two videos differ in size, or a video has none.
@@ -91,13 +101,13 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
 
 
 def _numbers(data_samples: list) -> dict[str, Tensor]:
-    """Return ``video_key`` and ``id_number``, (V,) each, equal on all processes for equal keys and ids."""
+    """Return ``video_key`` and ``id_number``, (V,) each; the same on all processes."""
     ids = [sample.get('video_id', uuid4()) for sample in data_samples]
     keys = [sample.get('video_key', name) for sample, name in zip(data_samples, ids)]
     return dict(video_key=_digest(keys), id_number=_digest(ids))
 
 
 def _digest(names: list) -> Tensor:
-    """Return a number of 63 bits a name, (V,)."""
+    """Return a 63-bit hash of each name, (V,)."""
     digests = (hashlib.sha256(str(name).encode(errors='surrogatepass')).digest() for name in names)
     return torch.tensor([int.from_bytes(digest[:8], 'big') >> 1 for digest in digests])

@@ -18,23 +18,40 @@ MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
 
 @MODELS.register_module()
 class CLIP4ClipRetriever(BaseModel):
-    """CLIP4Clip: CLIP's two towers, and an adapter that compares their features.
+    """CLIP4Clip for video-text retrieval: CLIP and an adapter that compares its features.
 
     Args:
         backbone (dict): Config of :class:`CLIPBackbone`.
         adapter (dict): Config of an adapter, the similarity calculator.
         loss (dict): Config of the contrastive loss.
         data_preprocessor (dict): Config of :class:`VideoCaptionPreprocessor`.
-        gather (str): What several processes make of their batches. ``'exact'``:
-            one batch, with the gradients that one process would have.
-            ``'local_gradient'``: one batch, but gradients reach only a process's
-            own features, so that the encoders' are divided by the number of
-            processes; the reference's rule for all adapters but the tight one.
-            ``'none'``: each process contrasts its own batch; the reference's
-            rule for the tight one.
+        gather (str): How the batches of several processes are combined. ``'exact'``: into one batch, with
+            the gradients of a single process. ``'local_gradient'``: into one batch, but gradients reach
+            only the features of the same process, so that those of the encoders are divided by
+            the number of processes; the reference does this for all adapters except the tight one.
+            ``'none'``: each process contrasts its own batch, as the reference does for the tight adapter.
 
     Raises:
         ValueError: If the adapter does not fit the backbone, or ``gather`` is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from mmaction.registry import MODELS
+        >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        >>> clip = dict(
+        ...     text_config=dict(tower, vocab_size=99),
+        ...     vision_config=dict(tower, image_size=32, patch_size=16),
+        ...     projection_dim=16,
+        ... )
+        >>> model = MODELS.build(dict(
+        ...     type='CLIP4ClipRetriever',
+        ...     backbone=dict(type='CLIPBackbone', config=clip),
+        ...     adapter=dict(type='MeanAdapter'),
+        ... ))
+        >>> videos = model.encode_videos(torch.rand(2, 3, 3, 32, 32), torch.ones(2, 3))
+        >>> text = model.encode_text(torch.ones(5, 7, dtype=torch.long), torch.ones(5, 7))
+        >>> model.similarity(text, videos).shape
+        torch.Size([5, 2])
     """
 
     def __init__(
@@ -54,22 +71,24 @@ class CLIP4ClipRetriever(BaseModel):
         self.gather = gather
         self.adapter.init_from_clip(self.backbone)
         if not self.adapter.uses_logit_scale:
-            self.backbone.logit_scale.requires_grad = False  # DDP wants no unused parameters
+            self.backbone.logit_scale.requires_grad = False  # DDP fails for parameters without gradients
 
     def init_weights(self) -> None:
-        """Load what the backbone's ``init_cfg`` names, and let the adapter start from that."""
+        """Load the checkpoint of the backbone's ``init_cfg``, and initialize the adapter from it."""
         super().init_weights()
         if self.backbone.init_cfg is not None:
             self.adapter.init_from_clip(self.backbone)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
-        """Refuse a component that is there only in part, even where the caller is not strict.
+        """Raise an error for incomplete components, even if ``strict=False``.
 
         Raises:
-            RuntimeError: Naming the first keys that are missing, unexpected or of another shape.
+            RuntimeError: If keys are missing, unexpected or of another shape; lists the first ones.
         """
-        own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
-        difference = compare_shared(self.state_dict(), own)
+        weights = {
+            key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
+        }
+        difference = compare_shared(self.state_dict(), weights)
         if difference:
             raise RuntimeError(
                 f'the checkpoint holds only part of what this {type(self).__name__} needs: {difference}'
@@ -77,19 +96,19 @@ class CLIP4ClipRetriever(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Encode normalized frames (V, T, 3, H, W) up to where the adapter pools them, (V, T, D)."""
+        """Encode normalized frames (V, T, 3, H, W) up to the pooling of the adapter, (V, T, D)."""
         return self.adapter.contextualize(self.backbone.encode_frames(frames, frame_mask), frame_mask)
 
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Encode normalized frames (V, T, 3, H, W) with their mask (V, T), each video once."""
+        """Encode normalized frames (V, T, 3, H, W) with mask (V, T) into video features."""
         return self.pool(self.encode_frames(frames, frame_mask), frame_mask)
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Let the adapter make the features of videos of what :meth:`encode_frames` returned, (V, T, D)."""
+        """Pool the output of :meth:`encode_frames`, (V, T, D), into video features by the adapter."""
         return as_features(self.adapter.pool(frames, frame_mask), type(self.adapter).__name__)
 
     def encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
-        """Encode token ids (N, L) with their mask (N, L) into what the adapter compares.
+        """Encode token ids (N, L) with mask (N, L) into caption features.
 
         Returns:
             dict[str, Tensor]: ``text`` (N, D), or ``tokens`` (N, L, D) and ``text_mask`` (N, L) for an
@@ -100,7 +119,7 @@ class CLIP4ClipRetriever(BaseModel):
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video; see :meth:`BaseAdapter.similarity`."""
-        if BARE in videos:  # an adapter whose pool returns a tensor also compares tensors
+        if BARE in videos:  # an adapter with a pool that returns a tensor also compares tensors
             compared = text if self.adapter.uses_tokens else vectors(text)
             return self.adapter.similarity(compared, videos[BARE])
         return self.adapter.similarity(text, videos)
@@ -111,20 +130,19 @@ class CLIP4ClipRetriever(BaseModel):
         data_samples: list[BaseDataElement] | None = None,
         mode: str = 'tensor',
     ) -> dict[str, Tensor] | list[BaseDataElement] | tuple[Features, Features]:
-        """Run a batch as :class:`VideoCaptionPreprocessor` left it.
+        """Run the model on a batch from :class:`VideoCaptionPreprocessor`.
 
         Args:
             inputs (dict[str, Tensor]): ``frames`` (V, T, 3, H, W), ``frame_mask``
                 (V, T), ``tokens`` (N, L), ``text_mask`` (N, L), ``video_index`` (N,) and,
                 for the loss, ``video_key`` (V,).
-            data_samples (list[BaseDataElement], optional): One a video.
+            data_samples (list[BaseDataElement], optional): One per video, needed for ``'predict'``.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
 
         Returns:
-            ``'loss'``: the losses, and ``logit_scale`` for the log. ``'predict'``:
-            the data samples, each with its ``video_features`` and the
-            ``text_features`` of its captions. ``'tensor'``: the features of
-            captions and of videos.
+            ``'loss'``: the losses, and ``logit_scale`` for the log. ``'predict'``: the data samples, each
+            with its ``video_features`` and the ``text_features`` of its captions. ``'tensor'``: the
+            features of captions and videos.
         """
         if mode not in ('loss', 'predict', 'tensor'):
             raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
@@ -137,11 +155,11 @@ class CLIP4ClipRetriever(BaseModel):
         return self.extract(inputs)
 
     def extract(self, inputs: Inputs, frames: Tensor | None = None) -> tuple[Features, Features]:
-        """Return the features of captions and of videos.
+        """Return the features of captions and videos.
 
         Args:
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
-            frames (Tensor, optional): What :meth:`encode_frames` returned, if that is done, (V, T, D).
+            inputs (dict[str, Tensor]): See :meth:`forward`.
+            frames (Tensor, optional): Output of :meth:`encode_frames`, (V, T, D); computed if not given.
         """
         mask = inputs['frame_mask']
         frames = self.encode_frames(inputs['frames'], mask) if frames is None else frames
@@ -152,7 +170,7 @@ class CLIP4ClipRetriever(BaseModel):
         """Contrast the captions of a batch with its videos.
 
         Args:
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
+            inputs (dict[str, Tensor]): See :meth:`forward`.
 
         Returns:
             dict[str, Tensor]: The losses, and ``logit_scale`` for the log.
@@ -160,18 +178,18 @@ class CLIP4ClipRetriever(BaseModel):
         return self.contrast(*self.extract(inputs), inputs['video_index'], inputs['video_key'])
 
     def predict(self, inputs: Inputs, data_samples: Samples) -> Samples:
-        """Give each data sample its ``video_features`` and the ``text_features`` of its captions.
+        """Add ``video_features`` and ``text_features`` of the captions to each data sample.
 
         Args:
-            inputs (dict[str, Tensor]): As for :meth:`forward`.
-            data_samples (list[BaseDataElement]): One a video.
+            inputs (dict[str, Tensor]): See :meth:`forward`.
+            data_samples (list[BaseDataElement]): One per video.
         """
         return self.add_features(*self.extract(inputs), inputs['video_index'], data_samples)
 
     def add_features(
         self, text: Features, videos: Features, video_index: Tensor, data_samples: Samples
     ) -> Samples:
-        """Give each data sample its part of the features of a batch."""
+        """Add the features of its video and captions to each data sample."""
         for i, (sample, video) in enumerate(zip(data_samples, split_features(videos))):
             sample.set_field(video, 'video_features')
             sample.set_field(take_features(text, video_index == i), 'text_features')
@@ -180,13 +198,13 @@ class CLIP4ClipRetriever(BaseModel):
     def contrast(
         self, text: Features, videos: Features, video_index: Tensor, video_key: Tensor
     ) -> dict[str, Tensor]:
-        """Contrast captions and videos, of all processes unless ``gather`` says otherwise.
+        """Compute the contrastive loss of captions and videos, over all processes unless ``gather='none'``.
 
         Args:
-            text (dict[str, Tensor]): Features of this process's N captions.
-            videos (dict[str, Tensor]): Features of its V videos.
+            text (dict[str, Tensor]): Features of the N captions of this process.
+            videos (dict[str, Tensor]): Features of the V videos of this process.
             video_index (Tensor): The video of each caption, (N,).
-            video_key (Tensor): A number a video, equal for items of the same one, (V,).
+            video_key (Tensor): A number per video, equal for items of the same video, (V,).
         """
         with torch.no_grad():
             self.backbone.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
@@ -196,7 +214,7 @@ class CLIP4ClipRetriever(BaseModel):
             similarity = self.similarity(
                 gather_with_grad(text, exact=False), gather_with_grad(videos, exact=False)
             )
-        else:  # each process scores its own captions, so that the work is shared
+        else:  # each process scores its captions only, which shares the work
             similarity = gather_with_grad(self.similarity(text, gather_with_grad(videos)))
         if self.gather != 'none':
             video_index, video_key = (

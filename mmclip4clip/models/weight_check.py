@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint against those that a model expects, by name and shape."""
+"""Comparison of the tensors of a checkpoint with those that a model expects, by name and shape."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# Buffers that old versions of transformers saved: the numbers 0, 1, 2, ...
+# Buffers that old versions of transformers saved; they hold the numbers 0, 1, 2, ...
 COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.embeddings\.position_ids')
-# What wrappers put before the keys of the model inside.
+# Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')
 
 
 @dataclass(frozen=True)
 class KeyDifference:
-    """How the tensors of a checkpoint differ from those that a model expects; false where they do not.
+    """How the tensors of a checkpoint differ from those that a model expects; false if they do not differ.
 
     Args:
-        missing (list[str]): Keys that only the model has.
-        unexpected (list[str]): Keys that only the checkpoint has.
-        mismatched (list[str]): Keys of both, with both shapes where these differ.
-        prefix (str): What stands before keys that would fit without it, '' if nothing does.
+        missing (list[str]): Keys of the model only.
+        unexpected (list[str]): Keys of the checkpoint only.
+        mismatched (list[str]): Common keys with different shapes, each with both shapes.
+        prefix (str): A prefix without which the keys would match, '' if there is none.
     """
 
     missing: list[str]
@@ -32,7 +32,7 @@ class KeyDifference:
         return bool(self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
-        """Count the keys of each kind, list the first three of each, and name a prefix that is in the way."""
+        """Return the number of keys of each kind, the first three of each, and the superfluous prefix."""
         kinds = (('wrong shape', self.mismatched), ('missing', self.missing), ('unexpected', self.unexpected))
         counts = [
             f'{len(keys)} keys of {kind}' if kind == 'wrong shape' else f'{len(keys)} {kind} keys'
@@ -44,7 +44,7 @@ class KeyDifference:
         ]
         hint = (
             (
-                f'\nIts keys begin with {self.prefix!r}; without that prefix they would fit: take it off and '
+                f'\nIts keys begin with {self.prefix!r}; without that prefix they would fit: remove it and '
                 'save again'
             )
             if self.prefix
@@ -54,11 +54,11 @@ class KeyDifference:
 
 
 def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
-    """Compare keys and shapes, leaving out buffers that only count.
+    """Compare keys and shapes, ignoring the position buffers of old versions of transformers.
 
     Args:
-        expected (Mapping[str, Tensor]): The state dict of the model, or of a part.
-        found (Mapping[str, Tensor]): What a checkpoint has for it.
+        expected (Mapping[str, Tensor]): State dict of the model, or of a part of it.
+        found (Mapping[str, Tensor]): State dict from the checkpoint.
     """
     found = {key: value for key, value in found.items() if key in expected or not COUNTING.fullmatch(key)}
     shapes = {key: tuple(getattr(value, 'shape', ('no tensor',))) for key, value in found.items()}
@@ -75,7 +75,7 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
 
 
 def components(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Group keys by what is trained, or left out, as a whole: backbone, decoder, each part of the adapter."""
+    """Group keys by component: backbone, decoder, and each part of the adapter."""
     parts: dict[str, list[str]] = {}
     for key in keys:
         depth = 2 if key.startswith('adapter.') else 1
@@ -84,7 +84,7 @@ def components(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
-    """Compare only the components of which both have something; see :func:`compare_weights`."""
+    """Compare only the components that occur in both; see :func:`compare_weights`."""
     need, have = components(expected), components(found)
     shared, loaded = (
         {key: tensors[key] for part in parts if part in other for key in parts[part]}
@@ -94,7 +94,7 @@ def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) 
 
 
 def _wrapping(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Find what wrappers have put before the first key that would be expected without it."""
+    """Return the wrapper prefix of the first key that would be expected without it, or ''."""
     for key in found:
         inner = key
         while inner not in expected and inner.startswith(WRAPPERS):

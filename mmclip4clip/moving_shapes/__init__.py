@@ -1,12 +1,12 @@
-"""The demo's dataset: generated clips of moving shapes, and a metric of captions about them."""
+"""The moving-shapes dataset of the demo: clip generator, caption parser and caption metric."""
 
-from .captions import SaidOfShape, parse_caption
+from .caption_parser import ParsedCaption, parse_caption
 from .generator import draw_clip, split_combinations, write_split
 from .metric import MovingShapesCaptionMetric
 
 __all__ = [
     'MovingShapesCaptionMetric',
-    'SaidOfShape',
+    'ParsedCaption',
     'draw_clip',
     'parse_caption',
     'split_combinations',

@@ -1,10 +1,8 @@
-"""Moving shapes: a small world of captioned clips, written as video files.
+"""Generator of the moving-shapes dataset: short captioned clips, written as video files.
 
-One coloured shape moves over a textured background. Motions come in pairs that
-are each other's time reversal, and the second of a pair is always drawn as the
-first played backwards. Frames are intra-coded at one quantiser, so the decoded
-frames of a reversed clip are the same frames: only their order tells the two
-apart.
+One colored shape moves over a textured background. The motions form pairs of a motion and its time
+reversal; the second of a pair is the first played backwards. All frames are intra-coded with the same
+quantizer. So a clip and its reversal decode to the same frames and differ only in their order.
 """
 
 import json
@@ -25,7 +23,7 @@ COLOURS = {
 }  # yapf: disable
 SHAPES = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
 
-# (a motion, the same played backwards)
+# (motion, the motion played backwards)
 MOTION_PAIRS = (
     ('right', 'left'),
     ('down', 'up'),
@@ -37,7 +35,7 @@ MOTION_PAIRS = (
 
 
 class Combination(NamedTuple):
-    """A colour, a shape and the index of a motion pair."""
+    """A color, a shape and the index of a motion pair."""
 
     colour: str
     shape: str
@@ -45,16 +43,15 @@ class Combination(NamedTuple):
 
 
 def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list[Combination]]:
-    """Deal the combinations to train, val and test, disjointly.
+    """Split the combinations into disjoint train, val and test sets at random.
 
     Args:
-        seed (int): Seed of the draw.
-        num_val (int): Combinations kept for validation; each gives two videos.
-        num_test (int): Combinations kept for the test; each gives two videos.
+        seed (int): Seed of the split.
+        num_val (int): Number of combinations for validation, with two videos each per drawing.
+        num_test (int): Number of combinations for the test, with two videos each per drawing.
 
     Raises:
-        ValueError: If nothing would be left to train on, or if some colour or
-            shape would never be seen in training with some motion pair.
+        ValueError: If training would lack a color or a shape with some motion pair.
     """
     everything = [Combination(*c) for c in product(COLOURS, SHAPES, range(len(MOTION_PAIRS)))]
     order = np.random.default_rng([seed, 0]).permutation(len(everything))
@@ -64,14 +61,14 @@ def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list
     if len(seen) < (len(COLOURS) + len(SHAPES)) * len(MOTION_PAIRS):
         raise ValueError(
             f'num_val={num_val} and num_test={num_test} leave {len(train)} of '
-            f'{len(everything)} combinations: too few to show training every '
-            'colour and shape with every motion'
+            f'{len(everything)} combinations for training, too few to contain every '
+            'color and shape with every motion'
         )
     return dict(train=train, val=val, test=test)
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a greyish texture: blurred noise, stripes or a gradient, (size, size, 3) uint8."""
+    """Draw a gray texture: blurred noise, stripes or a gradient, (size, size, 3) uint8."""
     kind = rng.integers(3)
     if kind == 0:
         cells = int(rng.integers(4, 17))
@@ -82,12 +79,12 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
         ramp = x * np.cos(angle) + y * np.sin(angle)
         field = ramp if kind == 1 else 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(3, 8) * ramp)
     tint = rng.uniform(-8, 8, 3)
-    grey = rng.uniform(60, 120) + rng.uniform(20, 50) * (field - field.mean())
-    return np.clip(grey[..., None] + tint + rng.normal(0, 4, (size, size, 1)), 0, 255).astype(np.uint8)
+    gray = rng.uniform(60, 120) + rng.uniform(20, 50) * (field - field.mean())
+    return np.clip(gray[..., None] + tint + rng.normal(0, 4, (size, size, 1)), 0, 255).astype(np.uint8)
 
 
 def _polygon(shape: str) -> np.ndarray:
-    """Return the outline of a shape of radius 1 round the origin, (points, 2)."""
+    """Return the outline of a shape with radius 1 around the origin, (points, 2)."""
     if shape == 'cross':
         a, b = 1.0, 0.33
         return np.array(
@@ -117,27 +114,27 @@ def _polygon(shape: str) -> np.ndarray:
 
 
 def _trajectory(rng: np.random.Generator, motion: str, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Plan centres (num_frames, 2) and radii (num_frames,), as fractions of the frame's side."""
+    """Return centers (num_frames, 2) and radii (num_frames,), as fractions of the frame size."""
     t = np.linspace(0, 1, num_frames)
     near, far = rng.uniform(0.18, 0.24), rng.uniform(0.76, 0.82)
     line = near + (far - near) * t
     still = np.full(num_frames, rng.uniform(0.25, 0.75))
     radii = np.full(num_frames, rng.uniform(0.17, 0.21))
     if motion == 'right':
-        centres = line, still
+        centers = line, still
     elif motion == 'down':
-        centres = still, line
+        centers = still, line
     elif motion == 'clockwise':  # image y points down, so growing angles run clockwise
         angle = rng.uniform(0, 2 * np.pi) + rng.uniform(1.3, 1.8) * np.pi * t
-        centres = 0.5 + 0.29 * np.cos(angle), 0.5 + 0.29 * np.sin(angle)
+        centers = 0.5 + 0.29 * np.cos(angle), 0.5 + 0.29 * np.sin(angle)
     elif motion == 'grows':
-        centres = still, np.full(num_frames, rng.uniform(0.25, 0.75))
+        centers = still, np.full(num_frames, rng.uniform(0.25, 0.75))
         radii = np.linspace(rng.uniform(0.07, 0.10), rng.uniform(0.25, 0.30), num_frames)
     else:
         first = near + (far - near) * np.clip(2 * t, 0, 1)
         second = near + (far - near) * np.clip(2 * t - 1, 0, 1)
-        centres = (first, second) if motion == 'right_then_down' else (second, first)
-    return np.stack(centres, 1), radii
+        centers = (first, second) if motion == 'right_then_down' else (second, first)
+    return np.stack(centers, 1), radii
 
 
 def draw_clip(
@@ -146,26 +143,26 @@ def draw_clip(
     """Draw the forward clip of a combination.
 
     Args:
-        rng (np.random.Generator): Source of background, place, size and speed.
-        combination (Combination): What to draw; the motion is the first of its pair.
-        size (int): Side of the square frames in pixels.
-        num_frames (int): Frames to draw.
+        rng (np.random.Generator): Random generator for background, position, size and speed.
+        combination (Combination): Color, shape and motion pair; the first motion of the pair is drawn.
+        size (int): Side length of the square frames in pixels.
+        num_frames (int): Number of frames.
 
     Returns:
         np.ndarray: RGB frames, (num_frames, size, size, 3) uint8.
     """
     background = _background(rng, size)
     colour = np.clip(np.array(COLOURS[combination.colour]) + rng.uniform(-12, 12, 3), 0, 255)
-    centres, radii = _trajectory(rng, MOTION_PAIRS[combination.pair][0], num_frames)
+    centers, radii = _trajectory(rng, MOTION_PAIRS[combination.pair][0], num_frames)
     outline, frames, sub = _polygon(combination.shape), [], 4  # sub: subpixel bits of cv2
-    for centre, radius in zip(centres, radii):
+    for center, radius in zip(centers, radii):
         scale = size * 2**sub
-        points = np.rint((centre + radius * outline) * scale).astype(np.int32)
+        points = np.rint((center + radius * outline) * scale).astype(np.int32)
         frame = background.copy()
         cv2.fillPoly(frame, [points], colour.tolist(), cv2.LINE_AA, sub)
         if combination.shape == 'ring':
             hole = np.zeros((size, size, 1), np.uint8)
-            inner = np.rint((centre + 0.55 * radius * outline) * scale).astype(np.int32)
+            inner = np.rint((center + 0.55 * radius * outline) * scale).astype(np.int32)
             cv2.fillPoly(hole, [inner], 255, cv2.LINE_AA, sub)
             frame = (frame + (background.astype(float) - frame) * (hole / 255)).astype(np.uint8)
         frames.append(frame)
@@ -191,16 +188,16 @@ def write_split(
 ) -> Iterator[Path]:
     """Write the videos and ``{split}.json`` of one split, yielding each video written.
 
-    Every combination gives ``clips`` drawings, and every drawing two videos: as
-    drawn, and reversed. The two carry the same ``group`` in the annotations.
+    Every combination has ``clips`` drawings, and every drawing gives two videos: forward and reversed. Both
+    have the same ``group`` in the annotations.
 
     Args:
-        root (Path): Folder that gets ``videos/{split}/*.mp4`` and ``{split}.json``.
-        split (str): Name of the split; part of the seed.
-        combinations (list[Combination]): What the split contains.
-        seed (int): The same seed gives the same frames and captions.
-        clips (int): Drawings a combination.
-        captions (int): Captions a video.
+        root (Path): Output folder of ``videos/{split}/*.mp4`` and ``{split}.json``.
+        split (str): Name of the split, which is part of the seed.
+        combinations (list[Combination]): Combinations of the split.
+        seed (int): Seed of frames and captions.
+        clips (int): Drawings per combination.
+        captions (int): Captions per video.
     """
     folder = root / 'videos' / split
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,10 +218,16 @@ def write_split(
 
 
 def group_by_shape(annotations: list[dict], size: int = 4) -> list[dict]:
-    """Group the videos of a split anew: at most ``size`` of one colour and motion, and of different shapes.
+    """Regroup the videos of a split into groups with one color and motion and different shapes.
 
-    In a batch of such groups neither colour nor motion finds the caption. The
-    annotations are as :func:`write_split` wrote them, but for group and order.
+    In such a group, color and motion do not identify the caption.
+
+    Args:
+        annotations (list[dict]): Annotations from :func:`write_split`.
+        size (int): Maximum number of videos per group.
+
+    Returns:
+        list[dict]: The annotations with new groups, in the order of the groups.
     """
     cells: dict = {}
     for entry in annotations:
@@ -234,7 +237,7 @@ def group_by_shape(annotations: list[dict], size: int = 4) -> list[dict]:
     grouped = []
     for (colour, motion), shapes in cells.items():
         number = 0
-        while any(shapes.values()):  # of the shapes with most videos left, so that few groups are small
+        while any(shapes.values()):  # take the shapes with most videos left, so that few groups are small
             fullest = sorted(shapes, key=lambda shape: -len(shapes[shape]))[:size]
             grouped += [
                 dict(shapes[shape].pop(0), group=f'{colour}_{motion}_{number}')

@@ -1,4 +1,4 @@
-"""The grammar of moving shapes: the phrases that captions are written with."""
+"""The grammar of moving shapes: subjects and phrases of captions."""
 
 from itertools import product
 
@@ -32,7 +32,7 @@ PHRASES = {
 
 
 def write_captions(rng: np.random.Generator, colour: str, shape: str, motion: str, count: int) -> list[str]:
-    """Write ``count`` different captions of one video."""
+    """Return ``count`` different captions of one video."""
     choices = [
         f'{subject.format(colour=colour, shape=shape)} {phrase}'
         for subject, phrase in product(SUBJECTS, PHRASES[motion])

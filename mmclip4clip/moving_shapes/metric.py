@@ -5,16 +5,22 @@ from mmengine.evaluator import BaseMetric
 
 from ..evaluation.metrics.caption import captioned_record
 from ..evaluation.records import VideoRecord
-from .captions import SaidOfShape, parse_caption
+from .caption_parser import ParsedCaption, parse_caption
 
 
 @METRICS.register_module()
 class MovingShapesCaptionMetric(BaseMetric):
-    """How many generated captions of moving shapes say what is to be seen, in percent.
+    """Percentage of generated captions with the correct color, shape and motion.
 
-    ``shapes/colour``, ``shapes/shape`` and ``shapes/motion`` count captions that name the right one
-    and no other, ``shapes/all_right`` those with all three right; see
-    :func:`mmclip4clip.moving_shapes.parse_caption`. What is right is read from the references.
+    ``shapes/colour``, ``shapes/shape`` and ``shapes/motion`` are the percentages of captions that name the
+    correct value and no other, ``shapes/all_right`` that of captions with three correct values. The correct
+    values are parsed from the references by :func:`mmclip4clip.moving_shapes.parse_caption`.
+
+    Examples:
+        >>> from mmaction.registry import METRICS
+        >>> metric = METRICS.build(dict(type='MovingShapesCaptionMetric'))
+        >>> metric.compute_metrics([[True, True, False], [True, False, False]])
+        {'colour': 100.0, 'shape': 50.0, 'motion': 0.0, 'all_right': 0.0}
     """
 
     default_prefix = 'shapes'
@@ -23,7 +29,7 @@ class MovingShapesCaptionMetric(BaseMetric):
         """Compare each generated caption with the references of its video.
 
         Raises:
-            KeyError: If the model generated none.
+            KeyError: If the model generated no caption.
             ValueError: If the references are not of moving shapes.
         """
         for sample in data_samples:
@@ -34,16 +40,17 @@ class MovingShapesCaptionMetric(BaseMetric):
     def compute_metrics(self, results: list[list[bool]]) -> dict[str, float]:
         """Compute the percentages."""
         figures = {
-            name: 100 * sum(column) / len(results) for name, column in zip(SaidOfShape._fields, zip(*results))
+            name: 100 * sum(column) / len(results)
+            for name, column in zip(ParsedCaption._fields, zip(*results))
         }
         return dict(figures, all_right=100 * sum(map(all, results)) / len(results))
 
 
-def read_references(record: VideoRecord) -> SaidOfShape:
-    """Read what the references of a video agree on.
+def read_references(record: VideoRecord) -> ParsedCaption:
+    """Parse the references of a video, which must agree.
 
     Raises:
-        ValueError: If one of them does not say all, or two say different things.
+        ValueError: If a reference is incomplete, or references contradict each other.
     """
     said = {parse_caption(caption) for caption in record.captions}
     if len(said) != 1 or None in next(iter(said)):

@@ -1,13 +1,13 @@
-"""Tokenizers: loaded by name, cleaned captions turned into ids and back, carried by checkpoints."""
+"""Tokenizers: caption cleaning, encoding and decoding, loading, training, and storage in checkpoints."""
 
 from .caption_text import clean_caption, encode_captions
-from .loading import load_decoder_tokenizer, load_tokenizer, spell_caption, train_tokenizer
+from .loading import decode_caption, load_decoder_tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
     'clean_caption',
     'encode_captions',
     'load_decoder_tokenizer',
     'load_tokenizer',
-    'spell_caption',
+    'decode_caption',
     'train_tokenizer',
 ]

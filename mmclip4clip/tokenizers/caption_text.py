@@ -1,4 +1,4 @@
-"""From captions as people wrote them to token ids, as CLIP's own training had them."""
+"""Cleaning and tokenization of captions as in CLIP's training."""
 
 import html
 import json
@@ -8,42 +8,47 @@ import ftfy
 from tokenizers import normalizers
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
-CLEANING = 'ftfy, html twice, spaces'  # what a checkpoint calls clean_caption; another one has another name
-# Characters of a caption that are read, the later numbers only where those before give too few tokens. The
-# longest paragraph of ActivityNet has 1,843.
-READ = (10_000, 100_000, 1_000_000)
+CLEANING = 'ftfy, html twice, spaces'  # identifies clean_caption in checkpoints
+# Number of characters to read of a caption. The next number is used if there are too few tokens. The longest
+# paragraph of ActivityNet has 1,843 characters.
+PREFIX_LENGTHS = (10_000, 100_000, 1_000_000)
 
 
 def clean_caption(caption: str) -> str:
-    """Repair a caption as CLIP's training did: encoding and quotes, HTML's escapes, white space.
+    """Clean a caption as in CLIP's training: fix encoding and quotes, unescape HTML, join white space.
 
-    The small letters that CLIP also makes are left to its tokenizer, as other tokenizers know capitals.
+    Lowercasing is left to CLIP's tokenizer, because other tokenizers are case-sensitive.
 
     Args:
-        caption (str): A caption. Of more than a million characters, the rest is left out.
+        caption (str): A caption. It is truncated to a million characters.
 
     Returns:
-        str: For example "it's a dog" for "it’s  a&amp;nbsp;dog".
+        str: The cleaned caption.
+
+    Examples:
+        >>> clean_caption('it’s  a&amp;nbsp;dog')
+        "it's a dog"
     """
-    text = resolve_html(resolve_html(ftfy.fix_text(_shorten_numbers(caption[: READ[-1]]))))
+    text = resolve_html(resolve_html(ftfy.fix_text(_shorten_numbers(caption[: PREFIX_LENGTHS[-1]]))))
     return re.sub(r'\s+', ' ', text).strip()
 
 
 def resolve_html(text: str) -> str:
-    """Resolve HTML's names and numbers of characters once, also numbers that are too long for an ``int``."""
+    """Unescape HTML entities once, including numbers that are too long for ``int``."""
     return html.unescape(_shorten_numbers(text))
 
 
 def _shorten_numbers(text: str) -> str:
-    """Shorten numbers of a thousand digits: HTML reads them as it does 99999999, Python refuses them."""
+    """Shorten character references of over a thousand digits, which ``html.unescape`` cannot parse."""
     return re.sub(r'#(\d{8})\d{1000,}', r'#\1', text)
 
 
-def read_as_clip(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Let a CLIP tokenizer of transformers leave letters as they are, but for making them small.
+def use_clip_normalizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Make a CLIP tokenizer of transformers only lowercase its input, as CLIP's does.
 
-    Transformers' also composes accents (NFC). So does :func:`clean_caption`, but before it resolves HTML's
-    escapes; CLIP does it once. A tokenizer that normalizes in another way, or is not CLIP's, stays as it is.
+    The tokenizer of transformers also composes accents (NFC). :func:`clean_caption` already does that, before
+    it unescapes HTML, and CLIP does it only once. Other tokenizers, and CLIP tokenizers with another
+    normalizer, are not changed.
     """
     if isinstance(tokenizer, CLIPTokenizer):
         backend = tokenizer.backend_tokenizer
@@ -56,32 +61,35 @@ def read_as_clip(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 def encode_captions(
     tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int
 ) -> list[list[int]]:
-    """Clean captions and turn them into token ids, without start and end, in bounded time.
+    """Clean captions and convert them to token ids, without start and end tokens, in bounded time.
 
-    Cleaning takes 0.1 s for 10,000 odd characters, so a long caption is cut first. What is kept does not
-    change: it is read on unless twice the tokens came. A token holds few characters (32 at most in CLIP's
-    vocabulary), and depends on no word but its own, so the cut is far from those that are kept.
+    Cleaning can take 0.1 s for 10,000 characters, so a long caption is truncated first. This does not change
+    the result: more characters are read unless there are twice as many tokens as needed. A token has
+    few characters (at most 32 in CLIP's vocabulary) and depends only on its word, so that the truncation
+    cannot affect the tokens that are kept.
 
     Args:
-        tokenizer (PreTrainedTokenizerBase): Of any kind.
+        tokenizer (PreTrainedTokenizerBase): Any tokenizer.
         captions (list[str]): N captions.
-        max_tokens (int): The most tokens of a caption; the rest is left out.
+        max_tokens (int): Maximum number of tokens per caption; longer captions are truncated.
 
     Returns:
         list[list[int]]: Token ids of each caption.
     """
-    ids = _encode(tokenizer, [caption[: READ[0]] for caption in captions], max_tokens)
+    ids = _encode(tokenizer, [caption[: PREFIX_LENGTHS[0]] for caption in captions], max_tokens)
     for number, caption in enumerate(captions):
-        for size, before in zip(READ[1:], READ):
+        for size, before in zip(PREFIX_LENGTHS[1:], PREFIX_LENGTHS):
             if len(caption) > before and len(ids[number]) < 2 * max_tokens:
                 (ids[number],) = _encode(tokenizer, [caption[:size]], max_tokens)
     return [row[:max_tokens] for row in ids]
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
-    """Return up to twice the tokens that are kept of each caption."""
+    """Return up to ``2 * max_tokens`` token ids of each caption."""
     cleaned = [clean_caption(caption) for caption in captions]
-    if isinstance(tokenizer, CLIPTokenizer):  # as CLIP: here, so that <|ENDOFTEXT|> is one word too
+    if isinstance(
+        tokenizer, CLIPTokenizer
+    ):  # before tokenization, so that <|ENDOFTEXT|> is one token, as in CLIP
         cleaned = [caption.lower() for caption in cleaned]
     return tokenizer(
         cleaned, add_special_tokens=False, truncation=True, max_length=2 * max_tokens, verbose=False

@@ -10,10 +10,10 @@ from mmengine.logging import print_log
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 
 from ..hub import load_named
-from .caption_text import clean_caption, read_as_clip
+from .caption_text import clean_caption, use_clip_normalizer
 from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokenizer
 
-# Where tokenizers that cut at punctuation, such as CLIP's, have spaces that people do not write.
+# Superfluous spaces of tokenizers that split at punctuation, such as CLIP's, and their replacements.
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0
     (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
@@ -25,7 +25,7 @@ SPACES = (
 
 
 def load_tokenizer(name: str) -> CLIPTokenizer:
-    """Load CLIP's tokenizer by hub name or local folder, else from the checkpoint that is being loaded.
+    """Load CLIP's tokenizer from a local folder, the hub, or the checkpoint that is being loaded.
 
     Args:
         name (str): Name on the Hugging Face hub, or a local folder.
@@ -34,7 +34,7 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
         CLIPTokenizer: The tokenizer.
 
     Raises:
-        OSError: Naming what was asked for and how to have it without a network.
+        OSError: If there is no such tokenizer; says how to obtain it without a network.
     """
     where = 'in that folder' if Path(name).is_dir() else 'in a local folder or on the hub'
     advice = (
@@ -44,7 +44,7 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
     )
 
     def complete(tokenizer: CLIPTokenizer) -> bool:
-        return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer, and no error
+        return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer without an error
 
     tokenizer = _load(CLIPTokenizer.from_pretrained, name, complete, CAPTIONS, advice)
     if not complete(tokenizer):
@@ -53,18 +53,18 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
 
 
 def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int]:
-    """Load a tokenizer of any kind, CLIP's too, for the captions that a decoder writes.
+    """Load a tokenizer of any kind for the captions of a decoder.
 
     Args:
         name (str): Name on the Hugging Face hub, or a local folder.
 
     Returns:
-        tuple[PreTrainedTokenizerBase, int, int]: The tokenizer, and the ids that captions
-        start and end with: those of bos and eos, else of cls and sep.
+        tuple[PreTrainedTokenizerBase, int, int]: The tokenizer, and the ids of the start and end tokens:
+        bos and eos, or cls and sep.
 
     Raises:
-        OSError: If there is no such tokenizer, or it has no words, or needs code of its folder.
-        ValueError: If it has neither pair.
+        OSError: If there is no such tokenizer, it has no words, or it needs code from its folder.
+        ValueError: If it has neither pair of start and end tokens.
     """
     advice = (
         f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
@@ -72,14 +72,16 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
         'version carry theirs'
     )
 
-    def words(tokenizer: PreTrainedTokenizerBase) -> int:
+    def num_words(tokenizer: PreTrainedTokenizerBase) -> int:
         return len(tokenizer) - len(set(tokenizer.all_special_tokens))
 
-    tokenizer = _load(AutoTokenizer.from_pretrained, name, lambda loaded: words(loaded) > 0, DECODER, advice)
-    if words(tokenizer) <= 0:  # a folder without vocabulary gives an empty tokenizer, and no error
+    tokenizer = _load(
+        AutoTokenizer.from_pretrained, name, lambda loaded: num_words(loaded) > 0, DECODER, advice
+    )
+    if num_words(tokenizer) <= 0:  # a folder without vocabulary gives an empty tokenizer without an error
         raise OSError(
             f'{advice}. Cause: it has {len(tokenizer)} tokens, '
-            f'{len(tokenizer) - words(tokenizer)} of them special ones, and so no word'
+            f'{len(tokenizer) - num_words(tokenizer)} of them special ones, and so no word'
         )
     for start, end in (
         (tokenizer.bos_token_id, tokenizer.eos_token_id),
@@ -94,17 +96,17 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
 
 
 def _load(load: Callable, name: str, complete: Callable, role: str, advice: str) -> Any:
-    """Load a tokenizer, by its name, or the one of the checkpoint that has the role.
+    """Load a tokenizer by its name, or the one of the checkpoint with the role.
 
     Raises:
-        OSError: With the advice and the cause.
+        OSError: If both fail, with the advice and the cause.
     """
     saved = offered_tokenizer(role, name)
     if saved is not None and saved['name'] == name and not Path(name).is_dir():
-        return read_as_clip(unpack_tokenizer(saved))  # no need to ask the hub
+        return use_clip_normalizer(unpack_tokenizer(saved))  # no need to ask the hub
     try:
-        # Code beside a tokenizer is neither run nor asked about.
-        return read_as_clip(load_named(load, name, complete, trust_remote_code=False))
+        # Never run code from a tokenizer folder, and do not ask about it.
+        return use_clip_normalizer(load_named(load, name, complete, trust_remote_code=False))
     except (OSError, ValueError) as error:
         if saved is None:
             raise OSError(f'{advice}. Cause: {error}') from error
@@ -114,56 +116,64 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
             logger='current',
             level=logging.WARNING,
         )
-        return read_as_clip(unpack_tokenizer(saved))
+        return use_clip_normalizer(unpack_tokenizer(saved))
 
 
-def spell_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    """Write token ids out as people write, without special tokens.
+def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """Convert token ids to text without special tokens and superfluous spaces.
 
-    CLIP's tokenizer takes each digit and each run of punctuation for a word, and so decodes "a t-shirt,
-    no. 10" as "a t - shirt , no . 1 0". What its tokens do not tell apart becomes what is more
-    common in captions: "a - b" and "a-b" are "a-b", "2 3" and "23" are "23", and "2nd" is "2 nd". What a
-    tokenizer writes out as it was, such as GPT-2's, stays so.
+    CLIP's tokenizer treats each digit and each run of punctuation as a word. So it decodes "a t-shirt,
+    no. 10" as "a t - shirt , no . 1 0". Ambiguous spaces become what is more common in captions:
+    "a - b" and "a-b" become "a-b", "2 3" and "23" become "23", and "2nd" becomes "2 nd". The output of
+    tokenizers that keep spaces, such as GPT-2's, is not changed.
 
     Args:
-        tokenizer (PreTrainedTokenizerBase): The tokenizer that the ids are of.
+        tokenizer (PreTrainedTokenizerBase): The tokenizer of the ids.
         ids (list[int]): Token ids of one caption.
 
     Returns:
         str: The caption.
     """
-    caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # of one caption it is one text
+    caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # str, because of the declared return type
     probe = 'a, b'
     if str(tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids'])).strip() == probe:
         return caption.strip()
-    if isinstance(tokenizer, CLIPTokenizer):  # one that was copied or pickled leaves the ends of words in
+    if isinstance(
+        tokenizer, CLIPTokenizer
+    ):  # a copied or pickled tokenizer does not remove the ends of words
         caption = caption.replace('</w>', ' ')
-    for pattern, with_less in SPACES:
-        caption = re.sub(pattern, with_less, caption)
+    for pattern, replacement in SPACES:
+        caption = re.sub(pattern, replacement, caption)
     return caption.strip()
 
 
 def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int = 1000) -> CLIPTokenizer:
-    """Train a tokenizer of CLIP's kind (lower-cased byte-pair encoding) and save it.
+    """Train a tokenizer like CLIP's (lowercase byte-pair encoding) and save it.
 
-    For models trained from nothing; a pretrained CLIP needs its own tokenizer.
-    The same captions get the same ids every time, as long as ``vocab_size``
-    lets each of their words become one token.
+    It is for models that are trained from scratch; a pretrained CLIP needs its own tokenizer. The ids are
+    reproducible if ``vocab_size`` is large enough for each word of the captions to be one token.
 
     Args:
-        captions (Iterable[str]): Text to learn from.
-        folder (str | Path): Where to save it, for :func:`load_tokenizer`.
-        vocab_size (int): The most tokens, some 400 for single characters and
-            the special tokens among them.
+        captions (Iterable[str]): Training captions.
+        folder (str | Path): Output folder, for :func:`load_tokenizer`.
+        vocab_size (int): Maximum number of tokens, including special tokens and about 400 for single
+            characters.
 
     Returns:
-        CLIPTokenizer: The tokenizer, as it was saved.
+        CLIPTokenizer: The saved tokenizer.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     tokenizer = train_tokenizer(['a dog runs', 'a cat sleeps'], folder)
+        >>> decode_caption(tokenizer, tokenizer('A dog sleeps')['input_ids'])
+        'a dog sleeps'
     """
     captions = [clean_caption(caption) for caption in captions]
-    letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # spell any ASCII word
+    letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # tokens for any ASCII word
     trained = CLIPTokenizer().train_new_from_iterator(captions + letters, vocab_size, show_progress=False)
     model = json.loads(trained.backend_tokenizer.to_str())['model']
-    # The trainer breaks ties at random and numbers accordingly; the words seen get stable numbers.
+    # The trainer breaks ties at random, which changes ids, so words of the captions get sorted ids.
     special = [trained.bos_token, trained.eos_token]
     words = sorted(
         {token for ids in trained(captions)['input_ids'] for token in trained.convert_ids_to_tokens(ids)}
@@ -171,6 +181,6 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
     )
     rest = sorted(set(model['vocab']) - set(special) - set(words))
     vocab = {token: i for i, token in enumerate(special + words + rest)}
-    merges: Any = [tuple(merge) for merge in model['merges']]  # pairs, which transformers does not declare
+    merges: Any = [tuple(merge) for merge in model['merges']]  # transformers does not declare pairs
     CLIPTokenizer(vocab=vocab, merges=merges).save_pretrained(folder)
     return load_tokenizer(str(folder))

@@ -1,4 +1,4 @@
-"""Tokenizers as plain data: compared by digests, carried by checkpoints."""
+"""Tokenizers as plain data: comparison by digests, and storage in checkpoints."""
 
 import hashlib
 import json
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-CAPTIONS, DECODER = 'captions', 'decoder'  # what a tokenizer is for: what CLIP reads, what a decoder writes
-MAX_BYTES = 2**27  # of an unpacked file; CLIP's has 2 ** 21.7
+CAPTIONS, DECODER = 'captions', 'decoder'  # roles: captions that CLIP reads, captions that a decoder writes
+MAX_BYTES = 2**27  # limit of an unpacked file; CLIP's largest has 2 ** 21.7
 FILES = ('.json', '.txt', '.model', '.spm', '.bpe', '.vocab')
-# Each normalizer or word splitter that people use gives other ids for one of these.
+# Texts for which common normalizers and word splitters give different ids.
 PROBES = (
     "A man’s café isn't OPEN",
     ' two  spaces\tand\na line',
@@ -21,7 +21,7 @@ PROBES = (
     '3.14, 10% (t-shirt)!',
     '日本語 ½ 😀 foo_bar',
 )
-_offered: dict[str, dict] = {}  # by what it is for
+_offered: dict[str, dict] = {}  # by role
 
 
 def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -30,12 +30,12 @@ def vocabulary_digest(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
-    """Describe what decides on the ids of a caption, whatever the tokenizer was loaded from.
+    """Describe everything that determines the ids of a caption, independent of the tokenizer's source.
 
     Returns:
-        dict: ``name`` that it was loaded by, ``kind`` (its class), ``size`` in tokens, ``start`` and ``end``
-        ids, and digests: ``vocabulary``; ``merges`` of byte pairs, or the scores of a unigram model;
-        ``probes``, the ids of a few strings, which change with normalization and splitting.
+        dict: ``name`` or path, ``kind`` (class name), ``size`` in tokens, ids of ``start`` and ``end``, and
+        three digests: ``vocabulary``; ``merges`` of byte pairs, or scores of a unigram model; and
+        ``probes``, the ids of a few texts, which depend on normalization and splitting.
     """
     backend = getattr(tokenizer, 'backend_tokenizer', None)
     model = {} if backend is None else json.loads(backend.to_str())['model']
@@ -56,7 +56,7 @@ def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
 
 
 def tokenizer_differences(saved: dict, current: dict) -> str:
-    """Say in what two descriptions differ, '' if captions get the same ids."""
+    """Return how two descriptions differ, '' if captions get the same ids."""
     words = dict(vocabulary='other tokens or ids', merges='other merges', probes='other normalization')
     return ', '.join(
         text for key, text in words.items() if key in saved and key in current and saved[key] != current[key]
@@ -64,7 +64,7 @@ def tokenizer_differences(saved: dict, current: dict) -> str:
 
 
 def name_tokenizer(description: dict) -> str:
-    """Name a described tokenizer in an error."""
+    """Format a description for an error message."""
     return (
         f'tokenizer={description.get("name")!r} ({description.get("size")} tokens, vocabulary '
         f'{str(description.get("vocabulary"))[:8]})'
@@ -72,13 +72,12 @@ def name_tokenizer(description: dict) -> str:
 
 
 def pack_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
-    """Turn a tokenizer into plain data for a checkpoint.
+    """Convert a tokenizer to plain data for a checkpoint.
 
-    CLIP's takes 0.6 MB, a thousandth of a checkpoint of ViT-B/32.
+    CLIP's tokenizer takes 0.6 MB, a thousandth of a ViT-B/32 checkpoint.
 
     Returns:
-        dict: ``name``, and ``files``: compressed content by file name, tensors of uint8, which are read from
-        the checkpoint only when they are needed.
+        dict: ``name``, and ``files`` with the compressed content by file name, as tensors of uint8.
     """
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -96,10 +95,10 @@ def pack_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
 
 
 def unpack_tokenizer(saved: dict) -> PreTrainedTokenizerBase:
-    """Make the tokenizer of :func:`pack_tokenizer` again, without running anything that it says.
+    """Restore a tokenizer from :func:`pack_tokenizer` without running code from it.
 
     Raises:
-        OSError: If the data are none of a tokenizer.
+        OSError: If the data are not a valid tokenizer.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -119,18 +118,19 @@ def unpack_tokenizer(saved: dict) -> PreTrainedTokenizerBase:
 
 
 def offer_tokenizers(saved: dict[str, dict]) -> None:
-    """Let tokenizers that cannot be loaded by name come from a checkpoint, from now on in this process.
+    """Register the tokenizers of a checkpoint for loading, in this process.
+
+    They are used for tokenizers that cannot be loaded by name.
 
     Args:
-        saved (dict[str, dict]): What :func:`pack_tokenizer` made, by what it is for. An earlier offer
-            ends.
+        saved (dict[str, dict]): Output of :func:`pack_tokenizer` by role. It replaces earlier offers.
     """
     _offered.clear()
     _offered.update(saved)
 
 
 def offered_tokenizer(role: str, name: str) -> dict | None:
-    """Return the offer of that name, else that of ``'captions'`` or ``'decoder'``, None if there is none."""
+    """Return the offered tokenizer of that name, or else of that role, or None."""
     by_name = (saved for saved in _offered.values() if saved['name'] == name)
     return next(by_name, _offered.get(role))
 

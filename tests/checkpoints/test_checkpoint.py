@@ -95,9 +95,9 @@ def test_heads_that_contradict_what_is_known_are_refused(checkpoint):
 def test_a_config_tells_what_shapes_do_not(checkpoint):
     config = checkpoint.clip_config()
     config['text_config'] |= dict(num_attention_heads=4, eos_token_id=7, hidden_act='gelu')
-    checkpoint.learn(CLIPConfig(**config), 'a folder')
+    checkpoint.update_from_config(CLIPConfig(**config), 'a folder')
     text = checkpoint.clip_config()['text_config']
     assert (text['num_attention_heads'], text['eos_token_id'], text['hidden_act']) == (4, 7, 'gelu')
     config['text_config']['num_hidden_layers'] = 3
     with pytest.raises(ValueError, match='the config says text_config.num_hidden_layers=3, the weights 2'):
-        checkpoint.learn(CLIPConfig(**config), 'a folder')
+        checkpoint.update_from_config(CLIPConfig(**config), 'a folder')

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmclip4clip.checkpoints import convert, read, recognize
-from mmclip4clip.checkpoints.convert import kind_by_name
+from mmclip4clip.checkpoints.convert import kind_from_suffix
 
 from . import plain
 
@@ -21,11 +21,11 @@ from . import plain
     ],
 )
 def test_the_ending_tells_what_to_write(name, kind):
-    assert kind_by_name(Path('x.y') / name) == kind
+    assert kind_from_suffix(Path('x.y') / name) == kind
 
 
 def test_another_ending_needs_a_word(tmp_path, saved):
-    with pytest.raises(ValueError, match='clip-b.32 does not tell .* --to with one of mmclip4clip'):
+    with pytest.raises(ValueError, match='clip-b.32 does not say .* --to with one of mmclip4clip'):
         convert(saved(plain.draw_published()), tmp_path / 'clip-b.32')
     convert(saved(plain.draw_published()), tmp_path / 'clip-b.32', to='transformers')
     assert read(tmp_path / 'clip-b.32')[0] == 'transformers'
@@ -51,8 +51,8 @@ def test_the_means_of_mmaction2_and_the_reference_are_told_apart_by_their_wrappi
         ),
         ({'text_model.x': torch.ones(1)}, 'give the folder, which has its config.json'),
         ({'visual.layer1.0.conv1.weight': torch.ones(1)}, 'is a CLIP with a ResNet'),
-        (torch.ones(2), 'in.pt holds a Tensor, expected a dict of tensors by name'),
-        ({3: torch.ones(2)}, 'in.pt holds a dict, expected a dict of tensors by name'),
+        (torch.ones(2), 'in.pt contains a Tensor, expected a dict of tensors by name'),
+        ({3: torch.ones(2)}, 'in.pt contains a dict, expected a dict of tensors by name'),
     ],
 )
 def test_an_unknown_file_is_refused_with_what_was_seen(saved, content, message):
@@ -61,7 +61,7 @@ def test_an_unknown_file_is_refused_with_what_was_seen(saved, content, message):
 
 
 def test_what_is_no_tensor_is_named(saved):
-    with pytest.raises(ValueError, match=r'holds what are no tensors: vocab_size \(int\)'):
+    with pytest.raises(ValueError, match=r'contains entries that are not tensors: vocab_size \(int\)'):
         read(saved(plain.draw_openai() | dict(vocab_size=60)))
 
 
@@ -75,7 +75,7 @@ def test_the_destination_is_checked_before_the_source_is_read(saved, tmp_path):
     (tmp_path / 'out.pth').write_text('precious')
     with pytest.raises(FileExistsError, match='out.pth exists: --force'):
         convert(src, tmp_path / 'out.pth')
-    with pytest.raises(ValueError, match='holds a str'):
+    with pytest.raises(ValueError, match='contains a str'):
         convert(src, tmp_path / 'out.pth', force=True)
     assert (tmp_path / 'out.pth').read_text() == 'precious'
 
@@ -110,7 +110,7 @@ def test_what_the_target_has_no_use_for_is_not_dropped_silently(saved, tmp_path)
     assert convert(src, tmp_path / 'a.pth').checkpoint.notes == []
     for path in (src, tmp_path / 'a.pth'):
         notes = convert(path, tmp_path / 'm.pth', to='mmaction', force=True).checkpoint.notes
-        start = "left out 43 tensors that the reference's pytorch_model.bin has"
+        start = "left out 43 tensors of the reference's pytorch_model.bin"
         assert sum(note.startswith(start) for note in notes) == 1
 
 

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from mmclip4clip.checkpoints.io import check_destination, is_torchscript, read_file, written_whole
+from mmclip4clip.checkpoints.io import atomic_path, check_destination, is_torchscript, read_file
 
 
 class RunsAFunction:
@@ -46,7 +46,7 @@ def test_force_replaces_no_folder_with_anything_else_in_it(tmp_path):
     with pytest.raises(FileExistsError, match='is a folder and is not replaced by a file'):
         check_destination(tmp_path / 'clip', False, force=True)
     (tmp_path / 'clip/thesis.tex').touch()
-    with pytest.raises(FileExistsError, match='not replaced, for it also holds thesis.tex'):
+    with pytest.raises(FileExistsError, match='not replaced, because it also contains thesis.tex'):
         check_destination(tmp_path / 'clip', True, ('config.json',), force=True)
     (tmp_path / 'file').touch()
     with pytest.raises(FileExistsError, match='is a file and is not replaced by a folder'):
@@ -65,14 +65,14 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path, folder, exists):
     if exists:
         put(target, 'old')
     before = sorted(tmp_path.rglob('*'))
-    with pytest.raises(OSError, match='disk full'), written_whole(target) as partial:
+    with pytest.raises(OSError, match='disk full'), atomic_path(target) as partial:
         put(partial, 'new')
         raise OSError('disk full')
     assert sorted(tmp_path.rglob('*')) == before
-    with pytest.raises(FileNotFoundError), written_whole(target):
+    with pytest.raises(FileNotFoundError), atomic_path(target):
         pass
     assert sorted(tmp_path.rglob('*')) == before
-    with written_whole(target) as partial:
+    with atomic_path(target) as partial:
         put(partial, 'new')
         assert target.exists() == exists
     assert (target / 'a' if folder else target).read_text() == 'new'

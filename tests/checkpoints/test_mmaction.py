@@ -66,8 +66,8 @@ def test_without_a_config_the_heads_of_its_adapter_are_assumed_with_a_note(saved
     src = saved(dict(meta={}, state_dict=draw_mmaction()[0]))
     notes = convert(src, tmp_path / 'a.pth').checkpoint.notes
     assert notes[1:] == [
-        'the checkpoint does not tell the attention heads of the adapter: one every 64 '
-        'channels is assumed; --adapter-heads says otherwise'
+        'the checkpoint does not specify the attention heads of the adapter: one every 64 '
+        'channels is assumed; --adapter-heads changes it'
     ]
     assert len(convert(src, tmp_path / 'b.pth', adapter_heads=4).checkpoint.notes) == 1
 

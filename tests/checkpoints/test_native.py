@@ -93,8 +93,8 @@ def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_pa
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
     notes = convert(tmp_path / 'bare.pth', tmp_path / 'one').checkpoint.notes
     assert len(notes) == 3
-    assert 'the text tower: one every 64 channels is assumed; --text-heads says otherwise' in notes[0]
-    assert "the activation: OpenAI's quick_gelu is assumed; --activation says otherwise" in notes[2]
+    assert 'the text tower: one every 64 channels is assumed; --text-heads changes it' in notes[0]
+    assert "the activation: OpenAI's quick_gelu is assumed; --activation changes it" in notes[2]
     done = convert(tmp_path / 'bare.pth', tmp_path / 'two', text_heads=2, vision_heads=4, activation='gelu')
     assert not done.checkpoint.notes
     assert done.checkpoint.clip_config()['vision_config']['num_attention_heads'] == 4

@@ -96,7 +96,7 @@ def test_features_are_open_clips_once_heads_and_activation_are_told(
     for native, source in zip(features_of(tmp_path / 'clip', batch), expected(weights)):
         assert close(native, source)
     assert any('heads and activation are those of' in note for note in notes) == (told != 'options')
-    assert any("took 'module.'" in note for note in notes) == (wrap is training_checkpoint)
+    assert any("removed the prefix 'module.'" in note for note in notes) == (wrap is training_checkpoint)
 
 
 @pytest.mark.parametrize('wrong', [dict(activation='quick_gelu'), dict(vision_heads=3), dict(text_heads=2)])
@@ -120,10 +120,11 @@ def test_another_word_gives_other_features(saved, tmp_path, batch, close, expect
 )
 @pytest.mark.parametrize('target', ['clip', 'native.pth'])
 def test_what_nobody_tells_is_asked(saved, tmp_path, told, asked, target):
-    with pytest.raises(ValueError, match=f'Nothing tells (the )?{asked}. If it is built as OpenAI') as error:
+    message = f'Nothing specifies (the )?{asked}. If it is built like OpenAI'
+    with pytest.raises(ValueError, match=message) as error:
         convert(saved(plain.draw_openai()), tmp_path / target, **told)
     assert not (tmp_path / target).exists()
-    words = str(error.value).split('say ')[1].split('. Models')[0].split()
+    words = str(error.value).split(', use ')[1].split('. Models')[0].split()
     assert (
         dict(zip(words[::2], words[1::2])).items()
         <= {'--text-heads': '2', '--vision-heads': '3', '--activation': 'quick_gelu'}.items()
@@ -178,15 +179,15 @@ def test_safetensors_of_open_clip_are_read(tmp_path, config):
         ),
         (
             dict(vision_cfg=CONFIG['vision_cfg'] | dict(pool_type='avg')),
-            "asks for vision_cfg.pool_type='avg'",
+            "has vision_cfg.pool_type='avg'",
         ),
         (
             dict(text_cfg=CONFIG['text_cfg'] | dict(no_causal_mask=True)),
-            'asks for text_cfg.no_causal_mask=True',
+            'has text_cfg.no_causal_mask=True',
         ),
-        (dict(text_cfg=CONFIG['text_cfg'] | dict(hf_model_name='bert')), "asks for .*hf_model_name='bert'"),
-        (dict(init_logit_bias=-10), 'asks for init_logit_bias=-10'),
-        (dict(vision_cfg=3), 'no model config of a CLIP of open_clip'),
+        (dict(text_cfg=CONFIG['text_cfg'] | dict(hf_model_name='bert')), "has .*hf_model_name='bert'"),
+        (dict(init_logit_bias=-10), 'has init_logit_bias=-10'),
+        (dict(vision_cfg=3), 'not a model config of a CLIP of open_clip'),
     ],
 )
 def test_a_config_of_another_model_is_refused(saved, tmp_path, config, changes, message):
@@ -220,7 +221,7 @@ def test_what_else_the_config_tells_is_noted(saved, tmp_path, config):
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_kinds_that_are_no_plain_clip_are_named(saved, tmp_path, key, kind, prefix):
     weights = {prefix + k: v for k, v in (plain.draw_openai() | {key: torch.zeros(1)}).items()}
-    with pytest.raises(ValueError, match=f'in.pt is .*{kind}.* \\({key}\\); only vision'):
+    with pytest.raises(ValueError, match=f'in.pt is .*{kind}.* \\({key}\\); only CLIPs'):
         convert(saved(weights), tmp_path / 'x.pth', **OPTIONS)
 
 

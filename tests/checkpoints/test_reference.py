@@ -26,7 +26,7 @@ def test_our_model_scores_as_the_references_tensors_do(saved, build, batch, clos
     w = {key.removeprefix('clip.'): value.double() for key, value in weights.items()}
     with torch.no_grad():
         native = model.similarity(model.encode_text(tokens, text_mask), model.encode_videos(frames, mask))
-        # In the reference padded frames are zeros and go through the 3d patch as neighbours.
+        # In the reference padded frames are zeros and go through the 3d patch as neighbors.
         videos = [plain.encode_frames(w, f.double())[: m.sum()] for f, m in zip(frames, mask)]
         source = torch.stack(
             [
@@ -63,8 +63,8 @@ def test_what_only_the_reference_has_starts_as_it_does_there(saved, tmp_path):
     assert torch.equal(back['frame_position_embeddings.weight'], weights['clip.positional_embedding'])
     assert {value.dtype for value in back.values()} == {torch.float32}
     notes = '\n'.join(done.checkpoint.notes)
-    assert 'conv1.weight, which the reference holds but does not use, is the middle frame' in notes
-    assert "frame_position_embeddings.weight, which the reference holds but does not use, is CLIP's" in notes
+    assert 'conv1.weight, which the reference saves but does not use, is the middle frame' in notes
+    assert "frame_position_embeddings.weight, which the reference saves but does not use, is CLIP's" in notes
 
 
 def test_only_the_user_can_tell_a_mean_that_was_not_loose_from_the_tight_head(saved):

@@ -5,17 +5,17 @@ from mmclip4clip.checkpoints.renaming import (
     Rule,
     check_keys,
     expand,
-    layer,
+    join_names,
+    layer_rules,
     narrow_dtypes,
     rename_from_native,
     rename_to_native,
-    shorten,
 )
 
 RULES = [
     Rule('x.{}.qk', ('y.{}.q', 'y.{}.k')),
     Rule('proj', ('linear',), transposed=True),
-    *layer('n', 'norm'),
+    *layer_rules('n', 'norm'),
 ]
 THEIRS = {
     'x.0.qk': torch.tensor([[1.0], [2.0]]),
@@ -107,5 +107,5 @@ def test_a_stack_without_blocks_misses_its_first():
 
 
 def test_names_are_shortened_only_if_there_are_many():
-    assert shorten('abc', most=3) == 'a, b, c'
-    assert shorten('abcde', most=3) == 'a, b, c and 2 more'
+    assert join_names('abc', most=3) == 'a, b, c'
+    assert join_names('abcde', most=3) == 'a, b, c and 2 more'

@@ -50,7 +50,7 @@ def test_a_missing_axis_is_an_error_that_names_the_file(tiny_clip, tmp_path):
     def change(content):
         content['state_dict']['backbone.clip.vision_model.embeddings.patch_embedding.weight'] = torch.zeros(3)
 
-    with pytest.raises(ValueError, match='odd.pth holds what no such checkpoint does'):
+    with pytest.raises(ValueError, match='odd.pth contains invalid values'):
         read_checked(save(tmp_path / 'odd.pth', tiny_clip, change))
 
 
@@ -63,7 +63,7 @@ def test_a_missing_axis_is_an_error_that_names_the_file(tiny_clip, tmp_path):
         dict(type='TightAdapter', **BLOCKS),
     ],
 )
-def test_every_head_is_recognised_by_its_shapes(tiny_clip, tmp_path, adapter):
+def test_every_head_is_recognized_by_its_shapes(tiny_clip, tmp_path, adapter):
     _, checkpoint = read_checked(save(tmp_path / 'own.pth', tiny_clip, **adapter))
     assert checkpoint.adapter == adapter['type']
 

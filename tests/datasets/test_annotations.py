@@ -43,7 +43,7 @@ def test_a_missing_file_is_named(tmp_path):
         ([dict(video='a.mp4', captions=['x'], start=True)], 'got True'),
         ([dict(video='a.mp4', captions=['x'], end=-1)], 'end must be seconds'),
         ([dict(video='a.mp4', captions=['x'], start=2, end=2)], 'start=2 must lie before end=2'),
-        ('{"a.mp4": ["x"], "a.mp4": ["y"]}', "the key 'a.mp4' comes twice"),
+        ('{"a.mp4": ["x"], "a.mp4": ["y"]}', "the key 'a.mp4' is repeated"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_entry(tmp_path, content, message):
@@ -79,9 +79,9 @@ def entry(**changes) -> list:
         ),
         (
             '[{"video": "a.mp4", "video": "b.mp4", "captions": ["x"]}]',
-            "the key 'video' comes twice in .*'b.mp4'",
+            "the key 'video' is repeated in .*'b.mp4'",
         ),
-        ('{"a.mp4": ["x"], "a.mp4": ["x"]}', "the key 'a.mp4' comes twice"),
+        ('{"a.mp4": ["x"], "a.mp4": ["x"]}', "the key 'a.mp4' is repeated"),
         ('["a\0"]', 'Invalid control character'),
     ],
     ids=lambda text: text[:50],

@@ -160,7 +160,7 @@ def test_data_prefix_needs_the_key_video(build):
         build(data_prefix=dict(img='videos'))
 
 
-def test_windows_need_the_transform_that_honours_them(build):
+def test_windows_need_the_transform_that_honors_them(build):
     windows = [
         dict(video='a.mp4', captions=['x'], start=0, end=2),
         dict(video='a.mp4', captions=['y'], start=2, end=4),
@@ -177,7 +177,7 @@ def test_windows_need_the_transform_that_honours_them(build):
     'wrapped',
     [dict(type='TimeWindow'), dict(type='DecodeVideo', time_limit=None, sampling=dict(type='SampleEvenly'))],
 )
-def test_windows_are_honoured_inside_a_cache_too(build, tmp_path, wrapped):
+def test_windows_are_honored_inside_a_cache_too(build, tmp_path, wrapped):
     cache = dict(type='CacheFrames', folder=str(tmp_path / 'cache'), transforms=[wrapped])
     dataset = build([dict(video='a.mp4', captions=['x'], start=0, end=2)], pipeline=[cache])
     assert dataset.get_data_info(0)['video_id'] == 'a.mp4@0-2'

@@ -187,7 +187,7 @@ def test_a_small_model_reproduces_its_captions(build, dataset):
         (dict(generation=dict(max_new_tokens=25)), 'max_new_tokens=25 is more than the 24 positions'),
         (
             dict(decoder=dict(vocab_size=900)),
-            'has [0-9]+ token ids, and the decoder tells vocab_size=900 apart',
+            'has [0-9]+ token ids, and the decoder has vocab_size=900',
         ),
     ],
 )

@@ -37,7 +37,7 @@ def test_pads_the_decoders_tokens_apart_from_clips():
     assert out['tokens'].tolist() == [[5, 6, 1], [7, 1, 0], [8, 1, 0]]
 
 
-def test_normalises_as_clip_does():
+def test_normalizes_as_clip_does():
     batch = [packed(1, [[1]])]
     frames = VideoCaptionPreprocessor()(pseudo_collate(batch))['inputs']['frames'][0, 0]
     raw = batch[0]['inputs']['imgs'][0].double() / 255

@@ -72,16 +72,16 @@ def test_the_shape_moves_as_the_motion_says(pair, moves):
 
 def test_clockwise_is_clockwise_to_the_eye():
     frames = draw_clip(np.random.default_rng(0), Combination('white', 'circle', 2))
-    centres = [np.mean(np.nonzero(f.min(axis=2) > 200), axis=1)[::-1] - 31.5 for f in frames]
-    for (x0, y0), (x1, y1) in zip(centres, centres[1:]):
+    centers = [np.mean(np.nonzero(f.min(axis=2) > 200), axis=1)[::-1] - 31.5 for f in frames]
+    for (x0, y0), (x1, y1) in zip(centers, centers[1:]):
         assert x0 * y1 - y0 * x1 > 0  # with y pointing down, a positive turn is clockwise
 
 
 def test_corner_motions_take_their_turns():
     for pair, axis in ((4, 1), (5, 0)):
         frames = draw_clip(np.random.default_rng(0), Combination('white', 'circle', pair))
-        centres = np.array([np.mean(np.nonzero(f.min(axis=2) > 200), axis=1) for f in frames])
-        first = np.abs(centres[3] - centres[0])  # rows are y, x
+        centers = np.array([np.mean(np.nonzero(f.min(axis=2) > 200), axis=1) for f in frames])
+        first = np.abs(centers[3] - centers[0])  # rows are y, x
         assert first[axis] > 15 and first[1 - axis] < 3
 
 

@@ -6,9 +6,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import BertConfig, CLIPConfig, PreTrainedTokenizerFast
 
 from mmclip4clip.tokenizers.loading import (
+    decode_caption,
     load_decoder_tokenizer,
     load_tokenizer,
-    spell_caption,
     train_tokenizer,
 )
 
@@ -21,11 +21,11 @@ def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
     assert tokenizer.decode(ids, skip_special_tokens=True) == 'a zebra ?'
 
 
-def test_copies_spell_captions_alike(tmp_path):
+def test_copies_decode_captions_alike(tmp_path):
     tokenizer = train_tokenizer(['a red circle moves'] * 3, tmp_path)
     ids = tokenizer('a red zebra moves')['input_ids']
     for copied in (tokenizer, copy.deepcopy(tokenizer), pickle.loads(pickle.dumps(tokenizer))):
-        assert spell_caption(copied, ids) == 'a red zebra moves'
+        assert decode_caption(copied, ids) == 'a red zebra moves'
 
 
 def test_the_same_captions_give_the_same_tokenizer(tmp_path):
@@ -61,7 +61,7 @@ def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, c
 )
 def test_captions_are_spelled_as_they_were_written(tmp_path, caption):
     tokenizer = train_tokenizer([caption], tmp_path)
-    spelled = spell_caption(tokenizer, tokenizer(caption)['input_ids'])
+    spelled = decode_caption(tokenizer, tokenizer(caption)['input_ids'])
     assert spelled == caption.replace(' - ', '-')  # which of the two was meant is not in the tokens
 
 
@@ -80,7 +80,7 @@ def test_a_tokenizer_that_keeps_spaces_is_taken_at_its_word(tmp_path):
     tokenizer, start, end = load_decoder_tokenizer(str(tmp_path))
     for caption in ('he scores 2 3 pointers', 'man - made , all of it', '$5.00 100% !'):
         ids = tokenizer(caption, add_special_tokens=False)['input_ids']
-        assert spell_caption(tokenizer, [start, *ids, end]) == caption
+        assert decode_caption(tokenizer, [start, *ids, end]) == caption
 
 
 def test_bos_and_eos_come_before_cls_and_sep(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from mmclip4clip.checkpoints import KINDS, convert, usage
 from mmclip4clip.checkpoints.description import REFERENCE_HEADS
 from mmclip4clip.checkpoints.formats import current_name
-from mmclip4clip.checkpoints.renaming import shorten
+from mmclip4clip.checkpoints.renaming import join_names
 
 
 def parse_args() -> argparse.Namespace:
@@ -77,7 +77,8 @@ def main() -> None:
     print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
     if done.target == 'mmclip4clip' and unused:
         print(
-            f'kept   {len(unused)} tensors that our model has no use for, for the way back: {shorten(unused)}'
+            f'kept   {len(unused)} tensors that this package does not use, for the way back: '
+            f'{join_names(unused)}'
         )
     for note in done.checkpoint.notes:
         print(f'note   {note}')

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from ...random_states import kept_random_states
+from ...random_states import preserve_random_states
 
 
 @DATA_SAMPLERS.register_module()
@@ -51,7 +51,7 @@ class DistinctVideoBatchSampler(Sampler):
             )
         self.sampler, self.batch_size = sampler, batch_size
         videos: dict[str, list[int]] = {}
-        with kept_random_states():  # an item may draw a random caption
+        with preserve_random_states():  # an item may draw a random caption
             for i in range(len(sampler.dataset)):
                 item = sampler.dataset.get_data_info(i)
                 videos.setdefault(item.get('video_key', item['video_id']), []).append(i)

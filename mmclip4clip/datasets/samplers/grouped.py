@@ -4,7 +4,7 @@ import torch
 from mmaction.registry import DATA_SAMPLERS
 from mmengine.dataset import DefaultSampler
 
-from ...random_states import kept_random_states
+from ...random_states import preserve_random_states
 
 
 @DATA_SAMPLERS.register_module()
@@ -35,7 +35,7 @@ class GroupedSampler(DefaultSampler):
         super().__init__(dataset, **kwargs)
         self.first_epoch = first_epoch
         groups: dict[str, list[int]] = {}
-        with kept_random_states():  # an item may draw a random caption
+        with preserve_random_states():  # an item may draw a random caption
             for i in range(len(dataset)):
                 item = dataset.get_data_info(i)
                 groups.setdefault(item.get('group_key', item.get('group', i)), []).append(i)

@@ -126,7 +126,7 @@ class PreprocessingCheckHook(Hook):
             if (
                 writes is not None
                 and reads is not None
-                and model.decoder.borrowed_parameters()
+                and model.decoder.tied_parameters()
                 and vocabulary_digest(writes) != vocabulary_digest(reads)
             ):
                 raise ValueError(

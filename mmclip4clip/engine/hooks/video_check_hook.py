@@ -11,7 +11,7 @@ from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
 from ...datasets.transforms import DecodeVideo
 from ...datasets.video_readers import VideoReadError, VideoUnavailableError
-from ...random_states import kept_random_states
+from ...random_states import preserve_random_states
 from .bad_video_hook import append_videos, name_unreadable, videos_of
 
 SHOWN = 10  # maximum number of videos in a message
@@ -162,7 +162,7 @@ class VideoCheckHook(Hook):
                     unchecked += 1
                     continue
                 try:
-                    with kept_random_states():  # its sampling may be random
+                    with preserve_random_states():  # its sampling may be random
                         wait(partial(decoder.transform, dict(item)))
                 except VideoUnavailableError as error:
                     away.append(f'{item["video_id"]}: {error}')
@@ -198,7 +198,7 @@ def looks_sound(item: dict, opening: FirstFrameResult) -> bool:
 def list_videos(leaf) -> list[dict]:
     """Return one item per video of a dataset, without advancing the random generators."""
     items: dict[str | None, dict] = {}
-    with kept_random_states():
+    with preserve_random_states():
         for number in range(len(leaf)):
             item = leaf.get_data_info(number)
             items.setdefault(item['video_id'], item)

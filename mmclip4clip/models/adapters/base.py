@@ -12,14 +12,18 @@ from ..features import Features, as_features, vectors
 
 
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
-    """The contract of every similarity calculator: encode once, score pairs.
+    """Base class of adapters, CLIP4Clip's similarity calculators: encode videos once, then score pairs.
 
-    The model calls :meth:`contextualize` and :meth:`pool`, the two stages of :meth:`encode`, so that a
-    caption decoder can read the frames between them, and :meth:`similarity`.
-    ``uses_logit_scale`` says whether the model multiplies the similarity by
-    CLIP's logit scale on the way to the logits. ``uses_tokens`` says whether
-    captions come as the features of all their tokens, ``tokens`` (N, L, D) and ``text_mask``
-    (N, L), instead of one vector each, ``text`` (N, D). Features are always dicts of tensors.
+    The model calls :meth:`contextualize`, :meth:`pool` and :meth:`similarity`. The first two are the
+    stages of :meth:`encode`; a caption decoder reads the frames between them. Features are always dicts
+    of tensors.
+
+    Attributes:
+        uses_logit_scale (bool): Whether the model multiplies the similarity by CLIP's logit scale to
+            obtain the logits.
+        uses_tokens (bool): Whether the adapter compares the features of all tokens of a caption,
+            ``tokens`` (N, L, D) and ``text_mask`` (N, L). Otherwise it gets one vector per caption,
+            ``text`` (N, D).
 
     Examples:
         >>> import torch
@@ -35,20 +39,8 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
     uses_logit_scale = True
     uses_tokens = False
 
-    @property
-    def max_frames(self) -> int | None:
-        """The most frames of a video that have a position, None if there are no positions."""
-        return None
-
-    def init_from_clip(self, backbone: BaseModule) -> None:
-        """Start from the backbone's weights; called whenever those are set, before a checkpoint is loaded.
-
-        Args:
-            backbone (BaseModule): The model's CLIP. The default takes nothing.
-        """
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep ``contextualise``, the earlier spelling of ``contextualize``, working in both directions."""
+        """Accept subclasses that define or call ``contextualise``, the earlier spelling."""
         super().__init_subclass__(**kwargs)
         defined = vars(cls)
         if 'contextualise' in defined:
@@ -59,22 +51,36 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         elif 'contextualize' in defined:
             cls.contextualise = defined['contextualize']
 
+    @property
+    def max_frames(self) -> int | None:
+        """Maximum number of frames per video; None if there is no limit."""
+        return None
+
+    def init_from_clip(self, backbone: BaseModule) -> None:
+        """Initialize weights from CLIP; does nothing by default.
+
+        The model calls this whenever the weights of the backbone are set, before it loads a checkpoint.
+
+        Args:
+            backbone (BaseModule): The backbone of the model.
+        """
+
     def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Let the frames of each video see one another, (V, T, D) -> (V, T, D); here they do not."""
+        """Relate the frames of each video to one another, (V, T, D) -> (V, T, D); the identity by default."""
         return frames
 
     contextualise = contextualize  # the earlier spelling
 
     def context_parameters(self) -> Iterable[nn.Parameter]:
-        """Return the parameters that :meth:`contextualize` uses: those that train without similarity."""
+        """Return the parameters that :meth:`contextualize` uses, which train without a retrieval loss too."""
         return ()
 
     @abstractmethod
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Make what :meth:`encode` returns of the frames that :meth:`contextualize` left, (V, T, D)."""
+        """Turn the output of :meth:`contextualize`, (V, T, D), into the video features."""
 
     def encode(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Turn the frames of each video into all that must be kept of it.
+        """Turn the frames of each video into the features to keep of it.
 
         Args:
             frames (Tensor): Frame features, not normalized, (V, T, D).
@@ -86,15 +92,15 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         pooled = self.pool(self.contextualize(frames, frame_mask), frame_mask)
         return as_features(pooled, type(self).__name__)
 
-    # Its arguments have the types of what the same adapter asks for and encodes, which differ.
+    # Any, because each adapter has its own keys of features.
     @abstractmethod
     def similarity(self, text: Any, videos: Any) -> Tensor:
-        """Score every caption with every video, in memory that does not grow with N x V x D.
+        """Score every caption with every video, using less memory than N x V x D elements.
 
         Args:
-            text (dict[str, Tensor]): Caption features, not normalized: ``text``
-                (N, D), or those of all tokens where ``uses_tokens``.
-            videos (dict[str, Tensor]): What :meth:`encode` returned for V videos.
+            text (dict[str, Tensor]): Caption features, not normalized: ``text`` (N, D), or ``tokens``
+                (N, L, D) and ``text_mask`` (N, L) if ``uses_tokens``.
+            videos (dict[str, Tensor]): Features of V videos from :meth:`encode`.
 
         Returns:
             Tensor: Similarity, without the logit scale, (N, V).
@@ -102,19 +108,29 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
 
 
 class RerankableAdapter(BaseAdapter):
-    """An adapter whose score of a pair is costly, so that a shortlist by a cheap one saves most of the work.
+    """An adapter with an expensive pair score and a cheap score that selects candidates for it.
 
-    ``rerank_top`` of the loops needs one: of each caption and each video the best pairs by
-    :meth:`cheap_similarity` get their score from :meth:`pair_similarity`.
+    ``rerank_top`` of the loops needs such an adapter. For each caption and each video,
+    :meth:`cheap_similarity` selects the best pairs, and :meth:`pair_similarity` scores them.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.models import TightAdapter
+        >>> adapter = TightAdapter(width=64, num_layers=1, max_frames=3, start='random')
+        >>> videos = adapter.encode(torch.rand(2, 3, 64), torch.ones(2, 3))
+        >>> text = dict(text=torch.rand(5, 64))
+        >>> best = adapter.cheap_similarity(text, videos).argmax(dim=1)  # the best video of each caption
+        >>> adapter.pair_similarity(text, videos, torch.arange(5) * 2 + best).shape
+        torch.Size([5])
     """
 
     @abstractmethod
     def cheap_similarity(self, text: Any, videos: Any) -> Tensor:
-        """Score every caption with every video roughly, to make shortlists by.
+        """Score every caption with every video approximately, to select candidates.
 
         Args:
-            text (dict[str, Tensor]): As for :meth:`similarity`.
-            videos (dict[str, Tensor]): Likewise.
+            text (dict[str, Tensor]): See :meth:`similarity`.
+            videos (dict[str, Tensor]): See :meth:`similarity`.
 
         Returns:
             Tensor: Scores in [-1, 1], (N, V).
@@ -122,11 +138,11 @@ class RerankableAdapter(BaseAdapter):
 
     @abstractmethod
     def pair_similarity(self, text: Any, videos: Any, pairs: Tensor) -> Tensor:
-        """Score some pairs of captions and videos as :meth:`similarity` does.
+        """Compute the score of :meth:`similarity` for selected pairs.
 
         Args:
-            text (dict[str, Tensor]): As for :meth:`similarity`.
-            videos (dict[str, Tensor]): Likewise.
+            text (dict[str, Tensor]): See :meth:`similarity`.
+            videos (dict[str, Tensor]): See :meth:`similarity`.
             pairs (Tensor): The pairs, as indices n * V + v, (P,).
 
         Returns:
@@ -135,14 +151,14 @@ class RerankableAdapter(BaseAdapter):
 
 
 class PooledAdapter(BaseAdapter):
-    """An adapter that keeps one unit vector a video and scores by the cosine."""
+    """Base class of adapters that keep one unit-length vector per video and score pairs by the cosine."""
 
     def context_parameters(self) -> Iterable[nn.Parameter]:
-        """Return all parameters: the mean has none."""
+        """Return all parameters, because pooling has none."""
         return self.parameters()
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Average the frames (V, T, D) of each video into one vector of unit length, ``video`` (V, D)."""
+        """Average the frames (V, T, D) of each video into ``video`` (V, D), of unit length."""
         return dict(video=mean_of_frames(frames, frame_mask))
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
@@ -151,7 +167,7 @@ class PooledAdapter(BaseAdapter):
 
 
 def mean_of_frames(frames: Tensor, frame_mask: Tensor) -> Tensor:
-    """Average the unit vectors of a video's real frames, (V, T, D) -> unit length, (V, D)."""
+    """Average the normalized real frames of each video, (V, T, D) -> unit length (V, D)."""
     frames = F.normalize(frames, dim=-1)
     weights = frame_mask.to(frames.dtype) / frame_mask.sum(dim=1, keepdim=True)
     return F.normalize(torch.einsum('vt,vtd->vd', weights, frames), dim=-1)

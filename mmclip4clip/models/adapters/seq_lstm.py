@@ -7,7 +7,7 @@ from .base import PooledAdapter
 
 @MODELS.register_module()
 class SeqLSTMAdapter(PooledAdapter):
-    """Let an LSTM read the frames of a video in order, then average them.
+    """Run an LSTM over the frames of a video, then average them.
 
     The sequential similarity of CLIP4Clip with an LSTM (arXiv:2104.08860,
     section 3.3), the reference's ``seqLSTM``: one layer in one direction, and a
@@ -15,6 +15,12 @@ class SeqLSTMAdapter(PooledAdapter):
 
     Args:
         width (int): Width D of the frame features.
+
+    Examples:
+        >>> import torch
+        >>> adapter = SeqLSTMAdapter(width=8)
+        >>> adapter.encode(torch.rand(2, 3, 8), torch.tensor([[1, 1, 1], [1, 0, 0]]))['video'].shape
+        torch.Size([2, 8])
     """
 
     def __init__(self, width: int = 512) -> None:
@@ -22,7 +28,7 @@ class SeqLSTMAdapter(PooledAdapter):
         self.lstm = nn.LSTM(width, width, batch_first=True)
 
     def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Add to each real frame (V, T, D) what the LSTM has seen up to it."""
+        """Add the hidden state of the LSTM to each real frame, (V, T, D)."""
         lengths = frame_mask.sum(dim=1).cpu()  # real frames come first
         packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
         hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=frames.shape[1])

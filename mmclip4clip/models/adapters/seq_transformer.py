@@ -8,7 +8,7 @@ from .sequence_transformer import SequenceTransformer
 
 @MODELS.register_module()
 class SeqTransformerAdapter(PooledAdapter):
-    """Let a small transformer compare the frames of a video, then average them.
+    """Run a small transformer over the frames of a video, then average them.
 
     The sequential similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the
     reference's ``seqTransf``: frame positions, pre-norm transformer blocks, and
@@ -17,12 +17,19 @@ class SeqTransformerAdapter(PooledAdapter):
     Args:
         width (int): Width D of the frame features.
         num_layers (int): Transformer blocks.
-        num_heads (int, optional): Attention heads; one every 64 channels if None.
-        max_frames (int): Frames that have a position.
+        num_heads (int, optional): Attention heads; one per 64 channels if None.
+        max_frames (int): Maximum number of frames, which is the number of position embeddings.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
 
     Raises:
-        ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
+        ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
+
+    Examples:
+        >>> import torch
+        >>> adapter = SeqTransformerAdapter(width=64, num_layers=1, max_frames=4, start='random')
+        >>> videos = adapter.encode(torch.rand(2, 3, 64), torch.tensor([[1, 1, 1], [1, 1, 0]]))
+        >>> adapter.similarity(dict(text=torch.rand(5, 64)), videos).shape
+        torch.Size([5, 2])
     """
 
     def __init__(
@@ -38,13 +45,13 @@ class SeqTransformerAdapter(PooledAdapter):
 
     @property
     def max_frames(self) -> int:
-        """The most frames of a video."""
+        """Maximum number of frames per video."""
         return len(self.transformer.positions.weight)
 
     def init_from_clip(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
+        """Copy the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         self.transformer.init_from_clip(backbone)
 
     def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Add to each frame (V, T, D) what the blocks make of the whole sequence."""
+        """Add the output of the transformer to the frames, (V, T, D)."""
         return frames + self.transformer(frames, frame_mask)

@@ -12,25 +12,30 @@ from ..backbones import CLIPBackbone
 
 
 class SequenceTransformer(BaseModule):
-    """Positions and pre-norm transformer blocks that can start as the lowest ones of CLIP's text tower.
+    """Position embeddings and pre-norm transformer blocks, optionally initialized from CLIP's text tower.
 
-    What the sequential and the tight similarity of CLIP4Clip have in common
-    (arXiv:2104.08860, section 3.3). Blocks are those of CLIP, with the reference's
-    epsilon of 1e-12 in their norms, and without a causal mask.
+    The sequential and the tight similarity of CLIP4Clip share this part (arXiv:2104.08860, section 3.3).
+    The blocks are CLIP's, without a causal mask. Their layer norms use an epsilon of 1e-12, as in the
+    reference.
 
     Args:
         width (int): Width D.
         num_layers (int): Transformer blocks.
-        num_heads (int, optional): Attention heads; one every 64 channels if None.
-        max_length (int): Positions.
-        start (str): What blocks and positions start from: ``'clip_text'``, the
-            lowest blocks and the positions of CLIP's text tower, as the
-            reference does, with that tower's activation; or ``'random'``, for CLIPs
-            trained from nothing: blocks of CLIP's own initialization, with QuickGELU, and
-            sinusoidal positions.
+        num_heads (int, optional): Attention heads; one per 64 channels if None.
+        max_length (int): Number of position embeddings.
+        start (str): How blocks and positions are initialized. ``'clip_text'`` copies the lowest blocks
+            of CLIP's text tower, with their activation, and its positions, as the reference does.
+            ``'random'`` is for a CLIP that is trained from scratch: CLIP's initialization of
+            blocks, with QuickGELU, and sinusoidal positions.
 
     Raises:
-        ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
+        ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
+
+    Examples:
+        >>> import torch
+        >>> transformer = SequenceTransformer(64, num_layers=1, num_heads=None, max_length=4, start='random')
+        >>> transformer(torch.rand(2, 3, 64), torch.ones(2, 3)).shape
+        torch.Size([2, 3, 64])
     """
 
     def __init__(
@@ -53,16 +58,16 @@ class SequenceTransformer(BaseModule):
         self.start = start
         self.positions = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(CLIPEncoderLayer(config) for _ in range(num_layers))
-        self._draw()
+        self._init_random()
 
     @property
     def layers(self) -> list[CLIPEncoderLayer]:
-        """The blocks, as a list of their type."""
+        """The blocks, as a typed list."""
         return cast('list[CLIPEncoderLayer]', list(self.blocks))
 
     @torch.no_grad()
-    def _draw(self) -> None:
-        """Draw blocks as OpenAI's CLIP does, and set sinusoidal positions."""
+    def _init_random(self) -> None:
+        """Initialize the blocks as OpenAI's CLIP does, and the positions as sinusoids."""
         max_length, width = self.positions.weight.shape
         for block in self.layers:
             narrow = width**-0.5 * (2 * len(self.blocks)) ** -0.5
@@ -82,13 +87,13 @@ class SequenceTransformer(BaseModule):
 
     @torch.no_grad()
     def init_from_clip(self, backbone: CLIPBackbone) -> None:
-        """Copy the lowest blocks, with their activation, and positions of CLIP's text tower, unless random.
+        """Copy the lowest blocks and the positions of CLIP's text tower, unless ``start='random'``.
 
         Args:
-            backbone (CLIPBackbone): CLIP whose text tower is as wide as the blocks.
+            backbone (CLIPBackbone): CLIP with a text tower of the same width as the blocks.
 
         Raises:
-            ValueError: If width, depth, heads or number of positions do not fit.
+            ValueError: If the width, depth, number of heads or number of positions differs.
         """
         if self.start != 'clip_text':
             return
@@ -105,7 +110,7 @@ class SequenceTransformer(BaseModule):
             if size != tower_size:
                 raise ValueError(
                     f"an adapter with {name}={size} cannot start from CLIP's text tower, "
-                    f'which has {tower_size}: make them alike (max_frames gives the positions), or give '
+                    f'which has {tower_size}: make them equal (max_frames gives the positions), or give '
                     "start='random'"
                 )
         self.positions.weight.copy_(source[: len(self.positions.weight)])
@@ -114,7 +119,7 @@ class SequenceTransformer(BaseModule):
             block.mlp.activation_fn = copy.deepcopy(tower_block.mlp.activation_fn)
 
     def check_length(self, num_frames: int, others: int = 0) -> None:
-        """Refuse more frames than there are positions, beside those of ``others``."""
+        """Raise ValueError if there are not enough positions for the frames and ``others`` more inputs."""
         if num_frames + others > len(self.positions.weight):
             raise ValueError(
                 f'a video of {num_frames} frames does not fit max_frames='
@@ -122,14 +127,14 @@ class SequenceTransformer(BaseModule):
             )
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Add positions and run the blocks, over what the mask keeps.
+        """Add the positions and run the blocks, ignoring masked inputs.
 
         Args:
-            inputs (Tensor): A sequence a video, (V, T, D).
-            mask (Tensor): 1 for what is real, 0 for padding, (V, T).
+            inputs (Tensor): One sequence per video, (V, T, D).
+            mask (Tensor): 1 for real inputs, 0 for padding, (V, T).
 
         Returns:
-            Tensor: (V, T, D). At padding it means nothing.
+            Tensor: Outputs, (V, T, D). Those of padding are undefined.
 
         Raises:
             ValueError: If there are more frames than positions.

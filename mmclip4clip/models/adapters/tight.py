@@ -12,30 +12,36 @@ from .sequence_transformer import SequenceTransformer
 
 @MODELS.register_module()
 class TightAdapter(RerankableAdapter):
-    """Let a transformer read a caption and the frames of a video together, and score the pair.
+    """Score pairs by a transformer that reads a caption and the frames of a video together.
 
     The tight similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the
-    reference's ``tightTransf``: the caption and the frames as one sequence with
-    positions; the first output, normed, through a layer with QuickGELU (as in
-    the reference's code; the paper says ReLU) to one number. There is no logit
-    scale, and no type embedding (the reference's code has none).
+    reference's ``tightTransf``. The caption and the frames form one sequence with positions. The first
+    output is normalized, then a layer with QuickGELU and a linear layer turn it into the score. The paper
+    says ReLU, the reference's code uses QuickGELU. There is no logit scale, and no type embedding, as in
+    the reference's code.
 
-    Every pair is computed, in blocks of ``pairs_at_once``. While training,
-    blocks are computed again in the backward pass if there are several, so
-    that memory stays bounded there too.
+    All pairs are scored, in chunks of ``pairs_at_once``. If there are several chunks, training recomputes
+    them in the backward pass to bound memory.
 
     Args:
         width (int): Width D of the frame features.
-        num_layers (int): Transformer blocks, at least 1.
-        num_heads (int, optional): Attention heads; one every 64 channels if None.
-        max_frames (int): Frames that have a position; the caption has one more.
-        dropout (float): After the positions are added. One mask is drawn a
-            caption and one a frame, for all of their pairs.
+        num_layers (int): Number of transformer blocks, at least 1.
+        num_heads (int, optional): Attention heads; one per 64 channels if None.
+        max_frames (int): Maximum number of frames. The caption has one more position embedding.
+        dropout (float): Dropout after the positions are added. All pairs of a caption share its
+            dropout mask, and so do all pairs of a video.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
-        pairs_at_once (int): Pairs in a block. At D=512, T=12, 128 take about 0.1 GiB.
+        pairs_at_once (int): Pairs per chunk. At D=512 and T=12, 128 pairs take about 0.1 GiB.
 
     Raises:
-        ValueError: If an argument does not fit.
+        ValueError: If an argument is out of range or ``start`` is unknown.
+
+    Examples:
+        >>> import torch
+        >>> adapter = TightAdapter(width=64, num_layers=1, max_frames=3, start='random')
+        >>> videos = adapter.encode(torch.rand(2, 3, 64), torch.tensor([[1, 1, 1], [1, 1, 0]]))
+        >>> adapter.similarity(dict(text=torch.rand(5, 64)), videos).shape
+        torch.Size([5, 2])
     """
 
     uses_logit_scale = False
@@ -61,26 +67,26 @@ class TightAdapter(RerankableAdapter):
         self.pool_norm = nn.LayerNorm(width, eps=1e-12)
         self.pool_proj, self.score = nn.Linear(width, width), nn.Linear(width, 1)
         self.pairs_at_once = pairs_at_once
-        for layer in (self.pool_proj, self.score):  # as BERT, and the reference
+        for layer in (self.pool_proj, self.score):  # as in BERT and the reference
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
 
     @property
     def max_frames(self) -> int:
-        """The most frames of a video; the caption has a position too."""
+        """Maximum number of frames per video; the caption takes one position."""
         return len(self.transformer.positions.weight) - 1
 
     def init_from_clip(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
+        """Copy the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         self.transformer.init_from_clip(backbone)
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Keep ``frames`` (V, T, D) and ``frame_mask`` (V, T): all else depends on the caption."""
+        """Return ``frames`` (V, T, D) and ``frame_mask`` (V, T) as they are."""
         self.transformer.check_length(frames.shape[1], others=1)
         return dict(frames=frames, frame_mask=frame_mask)
 
     def cheap_similarity(self, text: Features, videos: Features) -> Tensor:
-        """Return the cosine with the mean of the frames, to make shortlists by, (N, V)."""
+        """Return the cosine of each caption with the mean of the frames, (N, V)."""
         return cosine(vectors(text), mean_of_frames(**videos))
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
@@ -90,7 +96,7 @@ class TightAdapter(RerankableAdapter):
         return self.pair_similarity(text, videos, pairs).view(num_captions, num_videos)
 
     def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
-        """Score some pairs of captions and videos.
+        """Score selected pairs of captions and videos.
 
         Args:
             text (dict[str, Tensor]): Caption features, not normalized, ``text`` (N, D).
@@ -107,13 +113,13 @@ class TightAdapter(RerankableAdapter):
         captions = prepare_captions(block, with_position)
         clips = prepare_videos(block, frames, videos['frame_mask'])
         parts = pairs.split(self.pairs_at_once)
-        again = torch.is_grad_enabled() and len(parts) > 1
+        recompute = torch.is_grad_enabled() and len(parts) > 1
         return torch.cat(
             [
                 checkpoint(
                     self._score, captions, clips, part // num_videos, part % num_videos, use_reentrant=False
                 )
-                if again
+                if recompute
                 else self._score(captions, clips, part // num_videos, part % num_videos)
                 for part in parts
             ]
@@ -122,7 +128,7 @@ class TightAdapter(RerankableAdapter):
     def _score(
         self, captions: dict[str, Tensor], clips: dict[str, Tensor], rows: Tensor, columns: Tensor
     ) -> Tensor:
-        """Score the pairs of prepared captions ``rows`` and prepared videos ``columns``, (P,)."""
+        """Score the pairs of prepared captions ``rows`` (P,) and prepared videos ``columns`` (P,), (P,)."""
         first, *middle = self.transformer.layers
         text = {key: value[rows] for key, value in captions.items()}
         video = {key: value[columns] for key, value in clips.items()}
@@ -135,6 +141,6 @@ class TightAdapter(RerankableAdapter):
                 hidden = middle_block(block, hidden, mask)
             pooled = last_block(middle[-1], hidden, mask)
         pooled = self.pool_proj(self.pool_norm(pooled))
-        with torch.autocast(pooled.device.type, enabled=False):  # half precision would tie scores
+        with torch.autocast(pooled.device.type, enabled=False):  # half precision would give ties
             pooled = pooled.to(torch.promote_types(pooled.dtype, torch.float32))
             return self.score(pooled * torch.sigmoid(1.702 * pooled)).squeeze(-1)

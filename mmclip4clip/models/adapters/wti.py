@@ -14,27 +14,34 @@ from .sequence_transformer import SequenceTransformer
 
 @MODELS.register_module()
 class WTIAdapter(BaseAdapter):
-    """Compare every token of a caption with every frame, and weigh the best matches.
+    """Match every token of a caption with every frame, and average the best matches with learned weights.
 
     The weighted token-wise interaction of Disentangled Representation Learning
-    (arXiv:2203.07111): each token finds its best frame and each
-    frame its best token; two small networks say how much each counts; the
-    similarity is the mean of both directions. As in that work's own code, the
-    frames first see one another as in :class:`SeqTransformerAdapter`. Padding
-    is no candidate here, where that code lets it win with a cosine of 0.
+    (arXiv:2203.07111). Each token is matched with its best frame and each frame with its best token. Two
+    small networks predict the weights of tokens and frames. The similarity is the mean of both directions.
+    As in the code of that paper, a transformer relates the frames first, see
+    :class:`SeqTransformerAdapter`. Padding is never matched; in that code it can win with a cosine of 0.
 
     Args:
         width (int): Width D of the features of frames and tokens.
-        num_layers (int): Transformer blocks over the frames; 0 for none, and then
-            without positions, so that the order of frames does not count.
-        num_heads (int, optional): Attention heads; one every 64 channels if None.
-        max_frames (int): Frames that have a position.
+        num_layers (int): Number of transformer blocks over the frames. With 0 there are no positions
+            either, so that the order of frames has no effect.
+        num_heads (int, optional): Attention heads; one per 64 channels if None.
+        max_frames (int): Maximum number of frames, which is the number of position embeddings.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
-        pairs_at_once (int): Pairs of a caption and a video held in memory at
-            once. While training, they are computed again in the backward pass.
+        pairs_at_once (int): Pairs of a caption and a video per chunk, which bounds memory. If there are
+            several chunks, training recomputes them in the backward pass.
 
     Raises:
-        ValueError: If ``width`` does not divide into the heads, or ``start`` is unknown.
+        ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
+
+    Examples:
+        >>> import torch
+        >>> adapter = WTIAdapter(width=8, num_layers=0)
+        >>> videos = adapter.encode(torch.rand(2, 3, 8), torch.tensor([[1, 1, 1], [1, 1, 0]]))
+        >>> text = dict(tokens=torch.rand(5, 4, 8), text_mask=torch.ones(5, 4))
+        >>> adapter.similarity(text, videos).shape
+        torch.Size([5, 2])
     """
 
     uses_tokens = True
@@ -59,16 +66,16 @@ class WTIAdapter(BaseAdapter):
 
     @property
     def max_frames(self) -> int | None:
-        """The most frames of a video, None without blocks."""
+        """Maximum number of frames per video; None without blocks."""
         return None if self.transformer is None else len(self.transformer.positions.weight)
 
     def init_from_clip(self, backbone: CLIPBackbone) -> None:
-        """Start from the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
+        """Copy the lowest blocks of CLIP's text tower, see :class:`SequenceTransformer`."""
         if self.transformer is not None:
             self.transformer.init_from_clip(backbone)
 
     def contextualize(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Add to each frame (V, T, D) what the blocks, if any, make of the whole sequence."""
+        """Add the output of the transformer, if any, to the frames, (V, T, D)."""
         return frames if self.transformer is None else frames + self.transformer(frames, frame_mask)
 
     def context_parameters(self) -> Iterable[nn.Parameter]:
@@ -76,7 +83,7 @@ class WTIAdapter(BaseAdapter):
         return () if self.transformer is None else self.transformer.parameters()
 
     def pool(self, frames: Tensor, frame_mask: Tensor) -> Features:
-        """Weigh the frames (V, T, D) of each video.
+        """Normalize the frames (V, T, D) of each video and predict their weights.
 
         Returns:
             dict[str, Tensor]: ``frames`` of unit length, (V, T, D), ``weights``
@@ -98,7 +105,7 @@ class WTIAdapter(BaseAdapter):
 
 
 def _weigh(network: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
-    """Return weights with sum 1 over what the mask (B, L) keeps of features (B, L, D), (B, L)."""
+    """Predict weights (B, L) of features (B, L, D) that sum to 1 over the mask (B, L)."""
     scores = network(features).squeeze(-1)
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores.masked_fill(~mask.bool(), float('-inf')).softmax(dim=-1)
@@ -106,7 +113,7 @@ def _weigh(network: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
 
 def _interact(tokens: Tensor, weights: Tensor, mask: Tensor, videos: dict[str, Tensor]) -> Tensor:
     """Match unit-length tokens (n, L, D) with the unit-length frames of every video, (n, V)."""
-    with torch.autocast(tokens.device.type, enabled=False):  # half precision would tie scores
+    with torch.autocast(tokens.device.type, enabled=False):  # half precision would give ties
         precise = torch.promote_types(tokens.dtype, torch.float32)
         tokens, frames = tokens.to(precise), videos['frames'].to(precise)
         cosines = torch.einsum('nld,vtd->nvlt', tokens, frames)

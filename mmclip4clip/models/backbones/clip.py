@@ -15,7 +15,7 @@ from ..weight_check import compare_weights
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 
-# What the reference never freezes, as the keys of transformers' CLIP.
+# Parameters that the reference never freezes, by their keys in transformers' CLIP.
 ALWAYS_TRAINED = (
     'logit_scale',
     'text_projection.',
@@ -28,39 +28,49 @@ NOT_GIVEN = '(not given)'
 
 @MODELS.register_module()
 class CLIPBackbone(BaseModule):
-    """The two towers of CLIP, from ``transformers``, with their projections.
+    """CLIP's vision and text towers from ``transformers``, with their projections.
 
-    Weights come whole or not at all: what ``pretrained``, ``init_cfg`` or a checkpoint has of the backbone
-    must have every key, none beyond, in the right shape, even where the caller is not strict.
+    Weights are loaded completely or not at all. The backbone's part of ``pretrained``, ``init_cfg`` or a
+    checkpoint must have exactly the expected keys and shapes, even if ``strict=False``.
 
     Args:
-        pretrained (str, optional): Name on the Hugging Face hub, or a local
-            folder written by ``save_pretrained``. Without it, weights are random
-            and no network is needed. None in its place needs ``config``.
-        config (dict, optional): Arguments of :class:`transformers.CLIPConfig`,
-            for random weights only. None is the size of ViT-B/32.
-        frozen_layers (int): As the reference's ``freeze_layer_num``. -1 trains
-            everything. 0 freezes the embeddings, the patch projection and the
-            vision tower's first norm. n also freezes the lowest n blocks of both
-            towers. Final norms, projections and the logit scale always train,
-            and so does the 3d linear patch, which would stay the 2d one.
-        linear_patch (str): ``'2d'``, CLIP's own projection of each frame, or
-            ``'3d'``, over a frame and its two neighbors, see :class:`Patch3d`. The
-            reference's code freezes nothing with the 3d patch, whatever its
-            ``freeze_layer_num``: ``frozen_layers=-1`` reproduces that.
-        embedding_std (dict, optional): Redraw embeddings of random weights from
-            normal distributions of these standard deviations: ``text`` for its
-            positions and tokens, ``vision`` for its positions. CLIP's 0.02 tells
-            a small model trained from nothing little about where things are.
-        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE,
-            prefix='backbone.')`` starts training from the backbone of a
-            checkpoint of this package, which must fit to the last key.
+        pretrained (str, optional): Name on the Hugging Face hub, or a local folder written by
+            ``save_pretrained``. If it is not given, weights are random, and no network is needed. An
+            explicit None needs ``config``.
+        config (dict, optional): Arguments of :class:`transformers.CLIPConfig`, for random weights only.
+            Defaults to ViT-B/32.
+        frozen_layers (int): The reference's ``freeze_layer_num``. -1 trains everything. 0 freezes the
+            embeddings, the patch projection and the first norm of the vision tower. n also freezes
+            the lowest n blocks of both towers. The final norms, the projections, the logit scale and a
+            3d linear patch always train.
+        linear_patch (str): ``'2d'``, CLIP's patch projection of each frame, or ``'3d'``, over a frame and
+            its two neighbors, see :class:`Patch3d`. The reference freezes nothing with the 3d patch,
+            whatever its ``freeze_layer_num``; ``frozen_layers=-1`` reproduces that.
+        embedding_std (dict, optional): Standard deviations for redrawing random embeddings: ``text`` for
+            token and position embeddings, ``vision`` for position embeddings. CLIP's 0.02 is too small to
+            give positions much effect in a small model that is trained from scratch.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE, prefix='backbone.')`` loads
+            the backbone of a checkpoint of this package.
 
     Raises:
-        ValueError: If ``pretrained`` comes together with ``config`` or
-            ``embedding_std``, or is None without ``config``, if ``frozen_layers`` is out
-            of range, or if ``linear_patch`` or ``init_cfg`` is unknown.
-        OSError: If ``pretrained`` is neither a local folder nor on the hub, or not a whole CLIP.
+        ValueError: If ``pretrained`` is given with ``config`` or ``embedding_std``, or is None without
+            ``config``, if ``frozen_layers`` is out of range, or if ``linear_patch`` or ``init_cfg`` is
+            unknown.
+        OSError: If ``pretrained`` is neither a local folder nor on the hub, or not a complete CLIP.
+
+    Examples:
+        >>> import torch
+        >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        >>> backbone = CLIPBackbone(config=dict(
+        ...     text_config=dict(tower, vocab_size=99),
+        ...     vision_config=dict(tower, image_size=32, patch_size=16),
+        ...     projection_dim=16,
+        ... ))
+        >>> frame_mask = torch.tensor([[1, 1, 1], [1, 0, 0]])
+        >>> backbone.encode_frames(torch.rand(2, 3, 3, 32, 32), frame_mask).shape
+        torch.Size([2, 3, 16])
+        >>> backbone.encode_text(torch.ones(5, 7, dtype=torch.long), torch.ones(5, 7)).shape
+        torch.Size([5, 16])
     """
 
     def __init__(
@@ -108,10 +118,10 @@ class CLIPBackbone(BaseModule):
         self._freeze()
 
     def init_weights(self) -> None:
-        """Load what ``init_cfg`` names; else keep the weights, loaded or drawn at construction.
+        """Load the checkpoint of ``init_cfg``, if any; otherwise keep the weights from ``__init__``.
 
         Raises:
-            RuntimeError: If the file does not hold the whole backbone.
+            RuntimeError: If the file does not contain the complete backbone.
         """
         if self.init_cfg is None:
             return
@@ -120,32 +130,34 @@ class CLIPBackbone(BaseModule):
         content = CheckpointLoader.load_checkpoint(source, map_location='cpu')
         weights = content.get('state_dict', content)
         weights = {key.removeprefix('module.'): value for key, value in weights.items()}
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        found = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         try:
-            self._check_whole(own or weights)
+            self._check_complete(found or weights)
         except RuntimeError as error:
             raise RuntimeError(
                 f'init_cfg of CLIPBackbone: {source}, keys that begin with {prefix!r}: {error}'
             ) from error
-        own = {key: own[key] for key in self.state_dict()}
-        self.load_state_dict(own)
+        found = {key: found[key] for key in self.state_dict()}
+        self.load_state_dict(found)
         print_log(
-            f'CLIP from {source}: all {len(own)} tensors of {prefix}*, none missing, none left over',
+            f'CLIP from {source}: all {len(found)} tensors of {prefix}*, none missing, none left over',
             logger='current',
         )
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
-        """Refuse part of a backbone even where the caller, such as mmengine's, is not strict."""
-        own = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
-        if own or (self.pretrained is None and self.init_cfg is None):
-            self._check_whole(own)
+        """Raise an error for an incomplete backbone, even if ``strict=False`` as in mmengine."""
+        found = {
+            key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
+        }
+        if found or (self.pretrained is None and self.init_cfg is None):
+            self._check_complete(found)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def _check_whole(self, weights: Mapping[str, Tensor]) -> None:
-        """Compare weights with the backbone's own.
+    def _check_complete(self, weights: Mapping[str, Tensor]) -> None:
+        """Compare keys and shapes of weights with those of the backbone.
 
         Raises:
-            RuntimeError: Naming the first keys that are missing, unexpected or of another shape.
+            RuntimeError: If keys are missing, unexpected or of another shape; lists the first ones.
         """
         difference = compare_weights(self.state_dict(), weights)
         if difference:
@@ -153,16 +165,16 @@ class CLIPBackbone(BaseModule):
 
     @property
     def width(self) -> int:
-        """Width D of the space that frames and captions share."""
+        """Width D of the joint embedding space of frames and captions."""
         return len(self.clip.text_projection.weight)
 
     @property
     def logit_scale(self) -> nn.Parameter:
-        """Logarithm of the factor from similarity to logits, ()."""
+        """Logarithm of the factor between similarity and logits, ()."""
         return self.clip.logit_scale
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Encode every real frame; padded frames cost nothing and become zeros.
+        """Encode the real frames; padded frames are skipped and become zeros.
 
         Args:
             frames (Tensor): Normalized RGB frames, (V, T, 3, H, W).
@@ -181,14 +193,14 @@ class CLIPBackbone(BaseModule):
         return features
 
     def encode_text(self, tokens: Tensor, text_mask: Tensor, per_token: bool = False) -> Tensor | Features:
-        """Encode captions by the projected hidden state of their last real token, or of all.
+        """Encode captions into the projected hidden state of the last token, or of all tokens.
 
-        The text tower is causal, so padding after that token changes nothing.
+        The text tower is causal, so padding after the last token has no effect.
 
         Args:
             tokens (Tensor): Token ids, (N, L).
             text_mask (Tensor): 1 for real tokens, which come first, (N, L).
-            per_token (bool): Whether to return the features of all tokens.
+            per_token (bool): Whether to return features of all tokens.
 
         Returns:
             Tensor | dict[str, Tensor]: Caption features, not normalized, (N, D),

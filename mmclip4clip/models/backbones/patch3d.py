@@ -3,20 +3,20 @@ from torch import Tensor, nn
 
 
 class Patch3d(nn.Module):
-    """CLIP's patch projection over a frame and its two neighbors, the 3d linear patch of CLIP4Clip.
+    """CLIP4Clip's 3d linear patch: a patch projection over a frame and its two neighbors.
 
-    arXiv:2104.08860, section 3.2. It starts as ``[0, CLIP's own, 0]`` and so
-    gives what CLIP's own gives, up to rounding. Frames before the first and
-    after the last are zeros, as is padding.
+    arXiv:2104.08860, section 3.2. It is initialized with ``[0, CLIP's weight, 0]``, so that its output
+    equals CLIP's up to rounding. The neighbors before the first and after the last frame are zeros, and so
+    is padding.
 
     Args:
-        patch (nn.Conv2d): CLIP's own projection, without a bias.
+        patch (nn.Conv2d): CLIP's patch projection, without a bias.
     """
 
     def __init__(self, patch: nn.Conv2d) -> None:
         super().__init__()
-        own, zeros = patch.weight.detach().clone(), torch.zeros_like(patch.weight)
-        self.weight = nn.Parameter(torch.stack([zeros, own, zeros], dim=2))  # (width, 3, time, P, P)
+        weight, zeros = patch.weight.detach().clone(), torch.zeros_like(patch.weight)
+        self.weight = nn.Parameter(torch.stack([zeros, weight, zeros], dim=2))  # (width, 3, time, P, P)
         self.stride = patch.stride
 
     def forward(self, neighbors: Tensor) -> Tensor:
@@ -26,14 +26,14 @@ class Patch3d(nn.Module):
 
 
 def with_neighbors(frames: Tensor, frame_mask: Tensor) -> Tensor:
-    """Put the frames before and after beside each frame, zeros where there is none.
+    """Concatenate each frame with the frames before and after it, or zeros.
 
     Args:
         frames (Tensor): Normalized RGB frames, (V, T, 3, H, W).
         frame_mask (Tensor): 1 for real frames, 0 for padding, (V, T).
 
     Returns:
-        Tensor: Before, own and after, (V, T, 9, H, W).
+        Tensor: Previous, current and next frame, (V, T, 9, H, W).
     """
     frames = frames * frame_mask[..., None, None, None].to(frames.dtype)
     padded = nn.functional.pad(frames, (0, 0, 0, 0, 0, 0, 1, 1))

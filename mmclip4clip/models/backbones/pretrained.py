@@ -1,4 +1,4 @@
-"""A CLIP of ``transformers``, from a local folder or the hub, whole or not at all."""
+"""Loading of a complete CLIP of ``transformers`` from a local folder or the hub."""
 
 import functools
 from pathlib import Path
@@ -15,14 +15,13 @@ from .pretrained_folder import WEIGHTS, FolderError, has_weights, read_config, r
 
 
 def load_pretrained(name: str) -> CLIPModel:
-    """Load CLIP in fp32, and log from where, how much and in which precision it was stored.
+    """Load CLIP in fp32, and log its source, number of tensors and stored precision.
 
     Args:
         name (str): Local folder, or name on the Hugging Face hub.
 
     Raises:
-        OSError: If there is no such CLIP, or it is not whole or of another kind. What a folder holds
-            amiss is a :class:`FolderError`.
+        OSError: If there is no such CLIP. Faults of a folder raise its subclass :class:`FolderError`.
     """
     try:
         folder = find_folder(name)
@@ -30,7 +29,7 @@ def load_pretrained(name: str) -> CLIPModel:
         model = _build(config, tensors, folder)
     except FolderError as error:
         raise FolderError(
-            f'backbone.pretrained={name!r} was refused, as it is no whole CLIP such as '
+            f'backbone.pretrained={name!r} was refused: it is not a complete CLIP such as '
             f'CLIPModel.save_pretrained(FOLDER) writes: {error}'
         ) from error
     except (OSError, ValueError) as error:
@@ -49,11 +48,11 @@ def load_pretrained(name: str) -> CLIPModel:
 
 
 def find_folder(name: str) -> Path:
-    """Return the local folder of that name, or else that of the hub's files, downloaded where needed.
+    """Return the local folder of that name, or a folder with the files of the hub, downloaded if needed.
 
     Raises:
-        OSError: If there is neither.
-        ValueError: If it cannot be a name on the hub.
+        OSError: If neither exists.
+        ValueError: If it is not a valid name on the hub.
     """
     if Path(name).exists():
         return Path(name)
@@ -74,17 +73,19 @@ def find_folder(name: str) -> Path:
 
 
 def _build(config: CLIPConfig, tensors: dict[str, Tensor], folder: Path) -> CLIPModel:
-    """Build CLIP with all of the tensors.
+    """Build CLIP with exactly these tensors.
 
     Raises:
-        FolderError: If keys are missing, unexpected or of another shape, or the sizes make no CLIP.
+        FolderError: If keys are missing, unexpected or of another shape, or the config is invalid.
     """
     try:
-        with torch.device('meta'):  # shapes alone, without memory or random numbers
+        with torch.device('meta'):  # only shapes, without memory or random numbers
             expected = CLIPModel(config).state_dict()
     except Exception as error:  # odd sizes fail in many ways; the cause is reported
         raise FolderError(f'{folder}/config.json describes no CLIP: {error!r}') from error
-    if all(key.startswith('clip.') for key in tensors):  # as transformers saves a CLIP inside of its models
+    if all(
+        key.startswith('clip.') for key in tensors
+    ):  # as transformers saves a CLIP that is part of another model
         tensors = {key.removeprefix('clip.'): value for key, value in tensors.items()}
     difference = compare_weights(expected, tensors)
     if difference:

@@ -1,6 +1,6 @@
 """The config and the weights in a folder that ``CLIPModel.save_pretrained`` wrote.
 
-Only files that this module names are read, and of ``config.json`` only the values that describe a CLIP. So a
+Only files that this module names are read, and only the values of ``config.json`` that describe a CLIP. So a
 folder cannot make ``transformers`` download kernels or other models, run code, or leave weights random.
 """
 
@@ -43,7 +43,7 @@ DESCRIBED = dict(
     ),
     vision_config=(*TOWER, 'num_channels', 'image_size', 'patch_size'),
 )
-# Keys of a config.json that would have transformers fetch, replace or run something.
+# Keys of a config.json that make transformers download, replace or run something.
 REQUESTS = (
     'auto_map',
     'attn_implementation',
@@ -57,23 +57,23 @@ PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 class FolderError(OSError, ValueError):
-    """A folder does not hold a whole CLIP; says what is wrong and names the folder."""
+    """A folder that does not contain a complete CLIP; the message names the folder and the fault."""
 
 
 def has_weights(folder: str | Path) -> bool:
-    """Tell whether a folder has weights, in one file or with an index of several."""
+    """Return whether a folder has weights, in one file or in several with an index."""
     return any(Path(folder, name + end).exists() for name in WEIGHTS for end in ('', '.index.json'))
 
 
 def read_config(folder: Path) -> CLIPConfig:
-    """Read what describes a CLIP from ``config.json``, and nothing else of it.
+    """Read the values of ``config.json`` that describe a CLIP, and ignore all others.
 
     Raises:
-        FolderError: If there is none, it is of another model, or asks for more than a CLIP in plain tensors.
+        FolderError: If the file is missing, or describes another model or quantized weights.
     """
     path = folder / 'config.json'
     if not path.is_file():
-        raise FolderError(f'{folder} has no config.json, so it is no folder of transformers')
+        raise FolderError(f'{folder} has no config.json, so it is not a folder of transformers')
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
@@ -83,7 +83,7 @@ def read_config(folder: Path) -> CLIPConfig:
         raise FolderError(f'{path} is of model_type={kind!r}, expected clip')
     if content.get('quantization_config'):
         raise FolderError(
-            f'{path} has a quantization_config, expected weights in full: dequantize them and save again'
+            f'{path} has a quantization_config, expected full weights: dequantize them and save again'
         )
     if (folder / 'adapter_config.json').exists():
         raise FolderError(
@@ -100,7 +100,7 @@ def read_config(folder: Path) -> CLIPConfig:
             logger='current',
         )
     try:
-        given = CLIPConfig.from_dict(content)  # it knows the names that old versions wrote
+        given = CLIPConfig.from_dict(content)  # handles the names that old versions wrote
         described: dict[str, Any] = {
             tower: {key: getattr(getattr(given, tower), key) for key in keys}
             for tower, keys in DESCRIBED.items()
@@ -116,10 +116,10 @@ def read_config(folder: Path) -> CLIPConfig:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the files of a folder's weights: one, or the parts that an index names.
+    """List the weight files of a folder: one file, or the parts that an index names.
 
     Raises:
-        FolderError: If there are none, or a part is missing or elsewhere.
+        FolderError: If there are none, or a part is missing or in another folder.
     """
     for name in WEIGHTS:
         if (folder / name).is_file():
@@ -143,10 +143,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read all tensors of a folder as they were stored, without running anything in it.
+    """Read all tensors of a folder in their stored precision, without running code from it.
 
     Raises:
-        FolderError: If files are missing or damaged, or hold more than tensors.
+        FolderError: If files are missing or damaged, or contain more than tensors.
     """
     tensors: dict[str, Tensor] = {}
     for path in weight_files(folder):
@@ -175,5 +175,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         if not COUNTING.fullmatch(str(key)) and getattr(value, 'dtype', None) not in PRECISIONS
     ]
     if others:
-        raise FolderError(f'{folder} holds what are no floating-point tensors: {", ".join(others[:3])}')
+        raise FolderError(
+            f'{folder} contains entries that are not floating-point tensors: {", ".join(others[:3])}'
+        )
     return tensors

@@ -16,30 +16,45 @@ from .language_model import CaptionLanguageModel
 
 @MODELS.register_module()
 class CaptionDecoder(BaseModule):
-    """Predict a caption's next word from its words so far and the frames of the video.
+    """Transformer decoder that predicts the next token of a caption from the frames of the video.
 
-    Pre-norm blocks of causal self-attention, cross-attention on the masked frames and
-    a feed-forward layer, those of ``transformers``' GPT-2. CLIP4Clip's decoder is not
-    public; default depth and tying are those of its relatives UniVL and CLIP4IDC. The frames
-    are normed first, as the contrastive loss leaves their length free. They get no
-    positions here: the adapter must have seen their order if captions are to tell of it.
+    The pre-norm blocks are those of GPT-2 in ``transformers``: causal self-attention, cross-attention to the
+    frames and a feed-forward layer. CLIP4Clip's decoder is not public; the default depth and the tied
+    embeddings follow the related UniVL and CLIP4IDC. A layer norm is applied to the frames first, because
+    the contrastive loss does not constrain their length. The decoder adds no frame positions, so
+    only the adapter can encode the order of frames.
 
     Args:
-        backbone (CLIPBackbone): The model's CLIP, given by :class:`CLIP4ClipCaptioner`: its
-            width D of frames, and what is tied.
-        num_layers (int): Blocks, at least 1.
-        width (int, optional): Width W of the blocks. None is that of CLIP's text tower.
-        num_heads (int): Attention heads.
-        dropout (float): After embedding, attention and feed-forward layers, and of attention weights.
-        tie_embeddings (bool): Whether token embedding, both at input and output, and positions
-            are those of CLIP's text tower, trained together and saved once, as CLIP's.
-        vocab_size (int, optional): Words K that are told apart; those of the tokenizer if
-            built by :class:`CLIP4ClipCaptioner`. None, with tied embeddings only, is CLIP's.
-        max_positions (int, optional): The most tokens of a caption, start included, without
-            tied embeddings. None is CLIP's.
+        backbone (CLIPBackbone): The model's CLIP, set by :class:`CLIP4ClipCaptioner`. It has the width D of
+            the frames and the shared embeddings.
+        num_layers (int): Number of blocks, at least 1.
+        width (int, optional): Width W of the blocks. Defaults to the width of CLIP's text tower.
+        num_heads (int): Number of attention heads.
+        dropout (float): Dropout of the embeddings, the attention weights, and the outputs of attention
+            and feed-forward layers.
+        tie_embeddings (bool): Whether to share the token embedding, for input and output, and the position
+            embedding with CLIP's text tower. They are trained together and saved once, with CLIP.
+        vocab_size (int, optional): Size K of the vocabulary, set by :class:`CLIP4ClipCaptioner` to that of
+            the tokenizer. Defaults to CLIP's, with tied embeddings only.
+        max_positions (int, optional): Maximum number of tokens of a caption, including the start token.
+            Defaults to CLIP's, which is the only choice with tied embeddings.
 
     Raises:
-        ValueError: If the arguments do not fit one another or CLIP.
+        ValueError: If arguments contradict each other or CLIP.
+
+    Examples:
+        >>> import torch
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        >>> clip = dict(
+        ...     text_config=dict(tower, vocab_size=99),
+        ...     vision_config=dict(tower, image_size=32, patch_size=16),
+        ...     projection_dim=16,
+        ... )
+        >>> decoder = CaptionDecoder(CLIPBackbone(config=clip), num_layers=1)
+        >>> tokens = torch.tensor([[97, 5, 6, 98]])
+        >>> decoder(tokens, torch.ones(1, 4), torch.rand(1, 3, 16), torch.ones(1, 3)).shape
+        torch.Size([1, 4, 99])
     """
 
     def __init__(
@@ -78,7 +93,7 @@ class CaptionDecoder(BaseModule):
                 raise ValueError(
                     f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
                     f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
-                    'make them alike or give tie_embeddings=False'
+                    'make them equal or set tie_embeddings=False'
                 )
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
@@ -102,32 +117,32 @@ class CaptionDecoder(BaseModule):
             )
         )
         if tie_embeddings:
-            self.transformer.add_module('wte', _Borrowed(clip.token_embedding))
-            self.transformer.add_module('wpe', _Borrowed(clip.position_embedding))
+            self.transformer.add_module('wte', _SharedEmbedding(clip.token_embedding))
+            self.transformer.add_module('wpe', _SharedEmbedding(clip.position_embedding))
         self.transformer.config.update(dict(vocab_size=self.vocab_size, n_positions=self.max_positions))
         self.frame_norm = nn.LayerNorm(backbone.width)
         self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
 
-    def borrowed_parameters(self) -> list[Tensor]:
-        """Return the parameters that belong to CLIP, if embeddings are tied."""
+    def tied_parameters(self) -> list[Tensor]:
+        """Return the embeddings that are shared with CLIP, if any."""
         modules: list[nn.Module] = [self.transformer.wte, self.transformer.wpe]
-        return [module.weight for module in modules if isinstance(module, _Borrowed)]
+        return [module.weight for module in modules if isinstance(module, _SharedEmbedding)]
 
     def forward(self, tokens: Tensor, text_mask: Tensor, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Predict the token after each, given those up to it: what training needs.
+        """Predict the next token at each position of captions, for training.
 
         Args:
-            tokens (Tensor): Token ids, start first, (N, L).
+            tokens (Tensor): Token ids, beginning with the start token, (N, L).
             text_mask (Tensor): 1 for real tokens, which come first, (N, L).
-            frames (Tensor): Each caption's frames, as the adapter's ``contextualize`` left
-                them, (N, T, D).
+            frames (Tensor): Frames of each caption's video, the output of the adapter's ``contextualize``,
+                (N, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (N, T).
 
         Returns:
-            Tensor: Logits, (N, L, K). At padding they mean nothing.
+            Tensor: Logits, (N, L, K). Those of padding are undefined.
 
         Raises:
-            ValueError: If a caption is too long, or a token is none of the K.
+            ValueError: If a caption is too long, or a token id is not in the vocabulary.
         """
         if tokens.shape[1] > self.max_positions:
             raise ValueError(
@@ -156,18 +171,18 @@ class CaptionDecoder(BaseModule):
         options: GenerationOptions,
         seeds: Sequence[int] | None = None,
     ) -> Generated:
-        """Write a caption for each video.
+        """Generate a caption for each video.
 
         Args:
             frames (Tensor): Frames as for :meth:`forward`, (B, T, D).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (B, T).
             start (int): The token that captions start with.
             end (int): The token that ends a caption.
-            options (GenerationOptions): How to generate.
-            seeds (Sequence[int], optional): One a video, for sampling.
+            options (GenerationOptions): Options of the generation.
+            seeds (Sequence[int], optional): One per video, for sampling.
 
         Returns:
-            Generated: A caption a row, see :func:`generate`.
+            Generated: One caption per row, see :func:`generate`.
         """
         model = CaptionLanguageModel(self.transformer, self._words)
         inputs = dict(frames=self._project(frames), frame_mask=frame_mask)
@@ -182,8 +197,8 @@ class CaptionDecoder(BaseModule):
         return self.transformer.wte.weight[: self.vocab_size]
 
 
-class _Borrowed(nn.Module):
-    """An embedding that belongs to another module: it neither moves nor is saved with this one."""
+class _SharedEmbedding(nn.Module):
+    """An embedding of another module, which is neither moved nor saved with this one."""
 
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Captions by ``generate`` of transformers: greedy, beam search or sampling.
+"""Caption generation with ``generate`` of transformers: greedy search, beam search or sampling.
 
-A row's caption does not depend on the other rows of its batch, but for the decoder's own rounding.
+The caption of a row does not depend on the other rows of the batch, except for rounding in the decoder.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from transformers import (
 from .generation_options import GenerationOptions
 from .logits_processors import CaptionRules, TokenPicker
 
-# A PreTrainedModel that is a GenerationMixin too: Python has no type for what is both.
+# A PreTrainedModel and GenerationMixin; Python has no intersection types.
 LanguageModel: TypeAlias = Any
 
 
@@ -31,12 +31,16 @@ class Generated(NamedTuple):
     """One caption for each row of a batch.
 
     Attributes:
-        tokens (Tensor): Without the start token, ``end`` from the caption's end on, (B, L) int64
-            with L the longest length.
-        lengths (Tensor): Tokens before ``end``, (B,) int64.
-        scores (Tensor): Sum of the decoder's own log-probabilities, the end token's among them, (B,).
-            Those of a beam search are divided by length ** ``length_penalty``, where the length
-            counts the end token, if there is one.
+        tokens (Tensor): Token ids without the start token, padded with ``end``, (B, L) int64. L is the
+            greatest length.
+        lengths (Tensor): Number of tokens before ``end``, (B,) int64.
+        scores (Tensor): Sum of the log-probabilities of the decoder, including the end token, (B,). Beam
+            search divides it by length ** ``length_penalty``; the length includes the end token, if
+            there is one.
+
+    Examples:
+        >>> Generated(torch.tensor([[5, 6, 9]]), torch.tensor([2]), torch.tensor([-0.5])).lengths  # 9 ends it
+        tensor([2])
     """
 
     tokens: Tensor
@@ -53,75 +57,75 @@ def generate(
     options: GenerationOptions,
     seeds: Sequence[int] | None = None,
 ) -> Generated:
-    """Generate a caption a row.
+    """Generate one caption per row.
 
     Args:
-        model (LanguageModel): A causal language model of transformers, whose ``config.vocab_size`` is
-            the number K of tokens.
-        inputs (dict[str, Tensor]): What its ``forward`` takes beside tokens, with B rows each.
+        model (LanguageModel): A causal language model of transformers. Its ``config.vocab_size`` is the
+            size K of the vocabulary.
+        inputs (dict[str, Tensor]): Further inputs of its ``forward``, with B rows each.
         start (Tensor): The first token of each row, (B,) int64.
         end (int): The token that ends a caption.
-        options (GenerationOptions): How to generate; ``seeds`` stand for ``seed``.
-        seeds (Sequence[int], optional): One a row, for sampling. A row's draws depend on its seed alone,
-            and on the kind of device.
+        options (GenerationOptions): Options of the generation; ``seeds`` replace its ``seed``.
+        seeds (Sequence[int], optional): One per row, for sampling. The draws of a row depend only on its
+            seed and the type of device.
 
     Raises:
-        ValueError: If an argument does not fit the others, the logits are broken, or no caption keeps
-            the rules.
+        ValueError: If arguments contradict each other, logits are not finite, or the options allow no
+            caption.
     """
     _check_tokens(start, end, model.config.vocab_size)
     options.check_vocabulary(model.config.vocab_size)
     if options.method == 'sample' and (seeds is None or len(seeds) != len(start)):
         raise ValueError(
-            f'seeds must be one a row of start, {len(start)}, got {None if seeds is None else len(seeds)}'
+            f'seeds must be one per row of start, {len(start)}, got {None if seeds is None else len(seeds)}'
         )
     if options.method == 'beam' and options.beam_size > 1:
-        tokens, scores = _search(model, inputs, start, end, options)
+        tokens, scores = _beam_search(model, inputs, start, end, options)
     else:
-        tokens, scores = _pick(model, inputs, start, end, options, seeds)
+        tokens, scores = _greedy_or_sample(model, inputs, start, end, options, seeds)
     lengths = (tokens != end).sum(dim=1)
     if options.method == 'beam' and options.beam_size == 1:
         scores = scores / (lengths + 1).clamp(max=options.max_new_tokens) ** options.length_penalty
     return Generated(tokens[:, : lengths.max()], lengths, scores)
 
 
-def _search(
+def _beam_search(
     model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
     end: int,
     options: GenerationOptions,
 ) -> tuple[Tensor, Tensor]:
-    """Search with beams: tokens (B, L) that ``end`` fills, and scores (B,).
+    """Run beam search; return tokens (B, L), padded with ``end``, and scores (B,).
 
-    A caption is finished when its end is among the ``beam_size`` best continuations, a row when
-    ``beam_size`` captions are. That is ``early_stopping=True``. The library's default goes on while a
-    better caption is likely, and finds one in about 1 of 12 cases.
+    A caption is finished when its end token is among the ``beam_size`` best continuations. A row is finished
+    when it has ``beam_size`` captions, which is ``early_stopping=True``. The default of transformers
+    continues while a better caption is likely, and finds one in about 1 of 12 cases.
     """
     rules = CaptionRules(end, options, options.beam_size)
-    found = _run(
+    output = _call_generate(
         model,
         inputs,
         start,
         end,
         options,
         [rules],
-        [_ForgetScores()],
+        [_FreeStepScores()],
         num_beams=options.beam_size,
         length_penalty=float(options.length_penalty),
         early_stopping=True,
         output_scores=True,
     )
-    none = (found.sequences_scores < -1e8).nonzero()[:, 0].tolist()  # the library starts at -1e9
-    if none:
+    failed = (output.sequences_scores < -1e8).nonzero()[:, 0].tolist()  # transformers starts at -1e9
+    if failed:
         raise ValueError(
-            f'no caption keeps the rules in rows {none}: min_new_tokens={options.min_new_tokens} and '
+            f'the options allow no caption in rows {failed}: min_new_tokens={options.min_new_tokens} and '
             f'no_repeat_ngram={options.no_repeat_ngram} leave no token'
         )
-    return found.sequences[:, 1:], found.sequences_scores
+    return output.sequences[:, 1:], output.sequences_scores
 
 
-def _pick(
+def _greedy_or_sample(
     model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
@@ -129,17 +133,17 @@ def _pick(
     options: GenerationOptions,
     seeds: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Take the best token or draw one each time: tokens (B, L) that ``end`` fills, and scores (B,)."""
+    """Run greedy search or sampling; return tokens (B, L), padded with ``end``, and scores (B,)."""
     picker = TokenPicker(end, options)
     if options.method == 'sample' and seeds is not None:
         generators = [torch.Generator(start.device).manual_seed(int(seed)) for seed in seeds]
         picker = TokenPicker(end, options, _warpers(options), generators)
     processors = [LogitNormalization(), CaptionRules(end, options, beams=1), picker]
-    found = _run(model, inputs, start, end, options, processors)
-    return found.sequences[:, 1:], picker.totals
+    output = _call_generate(model, inputs, start, end, options, processors)
+    return output.sequences[:, 1:], picker.totals
 
 
-def _run(
+def _call_generate(
     model: LanguageModel,
     inputs: dict[str, Tensor],
     start: Tensor,
@@ -149,7 +153,7 @@ def _run(
     criteria: Sequence[StoppingCriteria] = (),
     **settings,
 ) -> Any:
-    """Call the library. What is not set here would come from the model's config, as ``use_cache=False``."""
+    """Call ``generate``; settings not given here would come from the config of the model."""
     config = GenerationConfig(
         max_new_tokens=options.max_new_tokens,
         eos_token_id=end,
@@ -170,20 +174,20 @@ def _run(
     )
 
 
-class _ForgetScores(StoppingCriteria):
-    """Free what ``generate`` keeps of each step, all log-probabilities, when only final scores are needed.
+class _FreeStepScores(StoppingCriteria):
+    """Free the log-probabilities that ``generate`` keeps of each step; only the final scores are needed.
 
-    At CLIP's vocabulary they take 1 MB a token of each video with five beams.
+    With CLIP's vocabulary and five beams they take 1 MB per token and video.
     """
 
     def __call__(self, input_ids: Tensor, scores: tuple[Tensor, ...], **kwargs) -> Tensor:
-        """Stop nothing."""
+        """Free the scores of the last step, and never stop."""
         scores[-1].untyped_storage().resize_(0)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 def _warpers(options: GenerationOptions) -> LogitsProcessorList:
-    """Build what cuts a distribution, in the usual order."""
+    """Build the processors of temperature, top-k and top-p, in this order."""
     warpers = LogitsProcessorList([TemperatureLogitsWarper(float(options.temperature))])
     if options.top_k:
         warpers.append(TopKLogitsWarper(options.top_k))
@@ -193,11 +197,13 @@ def _warpers(options: GenerationOptions) -> LogitsProcessorList:
 
 
 def _check_tokens(start: Tensor, end: int, vocab_size: int) -> None:
-    """Raise ValueError unless ``start`` is (B,) int64, and it and ``end`` are of the vocabulary."""
+    """Raise ValueError unless ``start`` is (B,) int64, and it and ``end`` are in the vocabulary."""
     if start.ndim != 1 or not len(start) or start.dtype != torch.int64:
-        raise ValueError(f'start must be one token a row, (B,) int64, got {tuple(start.shape)} {start.dtype}')
+        raise ValueError(
+            f'start must be one token per row, (B,) int64, got {tuple(start.shape)} {start.dtype}'
+        )
     for name, token in (('end', end), *(('a token of start', int(token)) for token in start.aminmax())):
         if not 0 <= token < vocab_size:
             raise ValueError(
-                f'{name} must be from 0 on and below {vocab_size}, the size of the vocabulary, got {token}'
+                f'{name} must be at least 0 and below {vocab_size}, the size of the vocabulary, got {token}'
             )

@@ -1,4 +1,4 @@
-"""What users set of generation, checked when a model is built rather than after an epoch."""
+"""Options of caption generation, checked when a model is built rather than after an epoch."""
 
 import math
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ METHODS = dict(
     beam=('beam_size', 'length_penalty'), greedy=(), sample=('temperature', 'top_k', 'top_p', 'seed')
 )
 SHARED = ('method', 'max_new_tokens', 'min_new_tokens', 'no_repeat_ngram')
-SEEDS = 2**63  # what a torch generator takes, from 0 on
+SEEDS = 2**63  # a torch generator takes seeds below
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How captions are generated.
+    """Options of caption generation.
 
     Args:
-        max_new_tokens (int): Most tokens of a caption. After them it is cut, without an end.
+        max_new_tokens (int): Maximum number of tokens of a caption. Longer ones are cut without an end token.
         method (str): ``'beam'``, ``'greedy'`` or ``'sample'``.
-        min_new_tokens (int): Fewest tokens of a caption, the end not counted.
-        no_repeat_ngram (int): If n > 0, no n tokens in a row occur twice in a caption.
-        beam_size (int): How many beginnings of a caption a beam search follows. 1 is greedy search.
-        length_penalty (float): A beam search looks for the highest sum of log-probabilities divided by
-            length ** ``length_penalty``. 0 prefers short captions; the larger, the longer.
-        temperature (float): What sampling divides log-probabilities by, before the following.
-        top_k (int): If k > 0, draw from the k most probable tokens.
-        top_p (float): Then draw from the fewest most probable tokens that hold this share.
-        seed (int): Determines the samples together with the videos' ids.
+        min_new_tokens (int): Minimum number of tokens of a caption, without the end token.
+        no_repeat_ngram (int): If n > 0, no n-gram of tokens occurs twice in a caption.
+        beam_size (int): Number of beams. 1 is greedy search.
+        length_penalty (float): Beam search maximizes the sum of log-probabilities divided by
+            length ** ``length_penalty``. 0 prefers short captions; larger values prefer longer ones.
+        temperature (float): Divisor of the log-probabilities in sampling, applied before top-k and top-p.
+        top_k (int): If k > 0, sample from the k most probable tokens.
+        top_p (float): Sample from the smallest set of most probable tokens with at least this probability.
+        seed (int): Seed of sampling. A caption depends on it and on the video id.
 
     Raises:
-        ValueError: Naming what is out of its range or of another kind.
+        ValueError: If an option is out of range or has the wrong type.
 
     Examples:
         >>> GenerationOptions(max_new_tokens=30, beam_size=0)
@@ -63,7 +63,7 @@ class GenerationOptions:
                 f'min_new_tokens must be at most max_new_tokens, got {self.min_new_tokens} and '
                 f'{self.max_new_tokens}'
             )
-        # Scores must stay above the -1e9 that transformers gives to captions that are none, and be numbers.
+        # Scores must be finite, and above the -1e9 with which transformers marks invalid captions.
         if not -5 <= self.length_penalty * math.log10(self.max_new_tokens) <= 30:
             raise ValueError(
                 'length_penalty must keep max_new_tokens ** length_penalty from 1e-5 to 1e30, '
@@ -79,13 +79,13 @@ class GenerationOptions:
             raise ValueError(f'seed must be below 2 ** 63, got {self.seed}')
 
     def check_vocabulary(self, size: int) -> None:
-        """Raise ValueError if ``size`` tokens, the end among them, make too few captions."""
+        """Raise ValueError if ``size`` tokens, including the end token, allow too few captions."""
         if self.method == 'beam' and self.beam_size > size**self.max_new_tokens:
             raise ValueError(
                 f'beam_size must be at most the number of captions, {size} ** '
                 f'{self.max_new_tokens}, got {self.beam_size}'
             )
-        # A sequence has one n-gram fewer than tokens for each further n, and there are only so many n-grams.
+        # L tokens have L - n + 1 n-grams, and only (size - 1) ** n different n-grams exist.
         ngram = self.no_repeat_ngram
         if ngram and self.min_new_tokens > (size - 1) ** ngram + ngram - 1:
             raise ValueError(
@@ -95,16 +95,16 @@ class GenerationOptions:
 
 
 def read_options(options: dict | None, vocab_size: int, max_positions: int) -> GenerationOptions:
-    """Read the ``generation`` of a config.
+    """Build the options from ``generation`` of a config.
 
     Args:
-        options (dict, optional): ``method`` and what it takes. ``'beam'`` is the default, and
-            ``max_new_tokens`` 30, or ``max_positions`` if that is less.
-        vocab_size (int): Tokens K that the decoder tells apart.
-        max_positions (int): The most tokens that it can read.
+        options (dict, optional): ``method`` and its options. ``method`` defaults to ``'beam'``, and
+            ``max_new_tokens`` to 30 or ``max_positions``, whichever is less.
+        vocab_size (int): Size K of the decoder's vocabulary.
+        max_positions (int): Maximum number of tokens that the decoder can read.
 
     Raises:
-        ValueError: Naming what is unknown, out of its range, or of another kind.
+        ValueError: If an option is unknown, out of range, or has the wrong type.
     """
     if not isinstance(options, (dict, type(None))):
         raise ValueError(f'generation must be a dict of options, got {options!r}')
@@ -115,7 +115,7 @@ def read_options(options: dict | None, vocab_size: int, max_positions: int) -> G
         raise ValueError(
             f'generation with method={method!r} takes {sorted(known)}, got '
             f'{sorted(set(options) - known)}; on the command line, '
-            'model.generation._delete_=True takes away what the config has'
+            'model.generation._delete_=True removes the options of the config'
         )
     try:
         read = GenerationOptions(**options)
@@ -130,8 +130,8 @@ def read_options(options: dict | None, vocab_size: int, max_positions: int) -> G
     return read
 
 
-def seed_of(seed: int, number: int) -> int:
-    """Make one seed of 63 bits of a base seed and a number, so that other base seeds give unrelated ones."""
+def derive_seed(seed: int, number: int) -> int:
+    """Combine a base seed and a number into a 63-bit seed; other base seeds give unrelated ones."""
     return (number + (seed + 1) * 0x9E3779B97F4A7C15) % SEEDS
 
 
@@ -142,6 +142,6 @@ def check_number(name: str, value: Any) -> None:
 
 
 def check_integer(name: str, value: Any, least: int) -> None:
-    """Raise ValueError unless ``value`` is an integer from ``least`` on."""
+    """Raise ValueError unless ``value`` is an integer of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f'{name} must be an integer from {least} on, got {value!r}')

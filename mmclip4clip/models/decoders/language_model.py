@@ -1,4 +1,4 @@
-"""The caption decoder as a language model of transformers."""
+"""Adapter of the caption decoder to the language-model interface of transformers."""
 
 from torch import Tensor, nn
 from transformers import Cache, GenerationMixin, GPT2Model, GPT2PreTrainedModel
@@ -6,12 +6,14 @@ from transformers.modeling_outputs import CausalLMOutputWithCrossAttentions
 
 
 class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
-    """Lend a decoder's weights to ``generate``. It is made for one call, and holds nothing of its own.
+    """A decoder in the form that ``generate`` of transformers needs.
+
+    It is created for each call and has no parameters besides the decoder's.
 
     Args:
-        transformer (GPT2Model): Blocks with cross-attention, with ``vocab_size`` and ``n_positions`` in
-            their config.
-        words (Tensor): The output embedding, (K, W).
+        transformer (GPT2Model): Blocks with cross-attention; their config has ``vocab_size`` and
+            ``n_positions``.
+        words (Tensor): Output embedding, (K, W).
     """
 
     def __init__(self, transformer: GPT2Model, words: Tensor) -> None:
@@ -29,19 +31,19 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         use_cache: bool = True,
         return_dict: bool = True,
     ) -> CausalLMOutputWithCrossAttentions:
-        """Continue captions.
+        """Compute the logits of the next token of captions.
 
         Args:
-            input_ids (Tensor): Tokens that are not in the cache, (B, L).
-            frames (Tensor): Frames as the blocks read them, (B, T, W).
+            input_ids (Tensor): Tokens that are not in the cache yet, (B, L).
+            frames (Tensor): Projected frames, (B, T, W).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (B, T).
-            past_key_values (Cache, optional): What blocks keep of earlier tokens, and of frames.
+            past_key_values (Cache, optional): Keys and values of earlier tokens and of the frames.
             attention_mask (Tensor, optional): 1 for tokens, 0 for padding, (B, L + cached).
-            use_cache (bool): Whether to keep it.
-            return_dict (bool): Always; ``generate`` says so.
+            use_cache (bool): Whether to return the cache.
+            return_dict (bool): Not used; ``generate`` always sets it to true.
 
         Returns:
-            CausalLMOutputWithCrossAttentions: Logits after the last token alone, (B, 1, K), and the cache.
+            CausalLMOutputWithCrossAttentions: Logits after the last token, (B, 1, K), and the cache.
         """
         out = self.transformer(
             input_ids=input_ids,

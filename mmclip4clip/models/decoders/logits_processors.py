@@ -1,4 +1,4 @@
-"""What ``generate`` of transformers is given to keep the rules for captions and to pick tokens."""
+"""Logits processors for ``generate`` of transformers: rules for captions, and the choice of tokens."""
 
 import torch
 from torch import Tensor
@@ -8,20 +8,20 @@ from .generation_options import GenerationOptions
 
 
 def ended_rows(tokens: Tensor, end: int) -> Tensor:
-    """Tell which rows of ``tokens`` (B, L), start first, have come to their end, (B,) bool."""
+    """Return which rows of ``tokens`` (B, L) contain ``end`` after the start token, (B,) bool."""
     return (tokens[:, 1:] == end).any(dim=1)
 
 
 class CaptionRules(LogitsProcessor):
-    """Leave no other continuations than those of captions, and refuse broken logits.
+    """Forbid tokens by the rules for captions, and raise an error for logits that are not finite.
 
-    The library's own rules differ: its n-grams contain the start token, which with some tokenizers
-    is also the end token, and a beam wider than the vocabulary goes on after an end.
+    The rules of transformers differ: its n-grams contain the start token, which some tokenizers use as the
+    end token too, and a beam wider than the vocabulary continues after an end token.
 
     Args:
         end (int): The token that ends a caption.
         options (GenerationOptions): ``min_new_tokens`` and ``no_repeat_ngram``.
-        beams (int): Rows that belong to one caption. They are alike at first.
+        beams (int): Rows per caption, which are equal at first.
     """
 
     def __init__(self, end: int, options: GenerationOptions, beams: int) -> None:
@@ -30,9 +30,9 @@ class CaptionRules(LogitsProcessor):
         self.ngrams = NoRepeatNGramLogitsProcessor(ngram) if ngram else None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Set log-probabilities (B, K) of what may not follow ``input_ids`` (B, L) to -inf."""
+        """Set log-probabilities (B, K) of tokens that must not follow ``input_ids`` (B, L) to -inf."""
         ended, length = ended_rows(input_ids, self.end), input_ids.shape[1] - 1
-        broken = scores[:, 0].isnan() & ~ended  # one NaN or +inf, or nothing but -inf, spoils the whole row
+        broken = scores[:, 0].isnan() & ~ended  # a NaN, a +inf, or only -inf makes the row NaN
         if broken.any():
             raise ValueError(
                 'the decoder returned logits with NaN, +inf or only -inf in '
@@ -44,25 +44,25 @@ class CaptionRules(LogitsProcessor):
             scores[:, self.end] = -torch.inf
         if ended.any():
             scores[ended] = -torch.inf
-        if length == 0:  # all beams are alike: only one may be continued
+        if length == 0:  # all beams are equal, so only one is continued
             scores.view(-1, self.beams, scores.shape[1])[:, 1:] = -torch.inf
         return scores
 
 
 class TokenPicker(LogitsProcessor):
-    """Pick one token a row, the most probable one or a draw, and leave ``generate`` no other.
+    """Choose one token per row, the most probable or a sampled one, and forbid all others.
 
-    Draws come from one generator a row, so that they do not depend on the batch, which no option of
-    ``generate`` does.
+    Each row is sampled with its own generator, so that draws do not depend on the batch. ``generate`` has no
+    option for that.
 
     Args:
         end (int): The token that ends a caption.
-        options (GenerationOptions): Named if they leave no token.
-        warpers (LogitsProcessorList, optional): What changes the distribution before a draw.
-        generators (list[torch.Generator], optional): One a row. None takes the most probable token.
+        options (GenerationOptions): Named in the error if no token is allowed.
+        warpers (LogitsProcessorList, optional): Processors of the distribution before a draw.
+        generators (list[torch.Generator], optional): One per row. None chooses the most probable token.
 
     Attributes:
-        totals (Tensor): Sums of the log-probabilities picked, before any warper, (B,).
+        totals (Tensor): Sums of the log-probabilities of the chosen tokens, before any warper, (B,).
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class TokenPicker(LogitsProcessor):
         self.totals = torch.zeros(0)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Set log-probabilities (B, K) to 0 for the token picked, else to -inf."""
+        """Set log-probabilities (B, K) to 0 for the chosen token and to -inf for all others."""
         if input_ids.shape[1] == 1:
             self.totals = scores.new_zeros(len(scores))
         rows = (~ended_rows(input_ids, self.end)).nonzero()[:, 0]
         log_probs = scores[rows]
         if (log_probs.amax(dim=1) == -torch.inf).any():
             raise ValueError(
-                f'no token is left for place {input_ids.shape[1] - 1} of a caption: '
+                f'no token is allowed at position {input_ids.shape[1] - 1} of a caption: '
                 f'min_new_tokens={self.options.min_new_tokens} and no_repeat_ngram='
-                f'{self.options.no_repeat_ngram} forbid all'
+                f'{self.options.no_repeat_ngram} forbid all tokens'
             )
         picked = self._pick(input_ids[rows], log_probs, rows)
         self.totals[rows] += log_probs.gather(1, picked[:, None])[:, 0]
@@ -94,7 +94,7 @@ class TokenPicker(LogitsProcessor):
         return chosen
 
     def _pick(self, tokens: Tensor, log_probs: Tensor, rows: Tensor) -> Tensor:
-        """Return one token for each of the ``rows`` (B',) that have not ended, (B',)."""
+        """Choose one token for each of the ``rows`` (B',) that have not ended, (B',)."""
         picked = log_probs.argmax(dim=1)
         if self.generators is not None and self.warpers is not None:
             # transformers declares torch.LongTensor, which is not what torch's functions return

@@ -8,16 +8,23 @@ from torch import Tensor
 
 @MODELS.register_module()
 class CaptionCrossEntropy(BaseModule):
-    """Cross-entropy of each caption's next token, from its first word to its end token.
+    """Next-token cross-entropy of captions, from the first word to the end token.
 
-    The mean is over the tokens of all processes, and so is the value that is logged; with DDP, which
-    averages gradients, they are those of one process with the whole batch.
+    The loss is the mean over the tokens of all processes. DDP averages gradients, so the gradients equal
+    those of one process with the whole batch.
 
     Args:
         label_smoothing (float): Share of the target that is spread over all tokens, in [0, 1).
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If ``label_smoothing`` is out of range.
+
+    Examples:
+        >>> import torch
+        >>> tokens = torch.tensor([[0, 1, 2]])
+        >>> logits = torch.zeros(1, 3, 4)  # four tokens with equal probability: log(4)
+        >>> CaptionCrossEntropy()(logits, tokens, torch.ones(1, 3))
+        {'loss_caption': tensor(1.3863)}
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -27,12 +34,12 @@ class CaptionCrossEntropy(BaseModule):
         self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, tokens: Tensor, text_mask: Tensor) -> dict[str, Tensor]:
-        """Compare what was predicted after each token with the next one.
+        """Compare the prediction at each token with the next token.
 
         Args:
-            logits (Tensor): What follows each token, (N, L, K).
+            logits (Tensor): Logits of the token after each position, (N, L, K).
             tokens (Tensor): Token ids, start first, (N, L).
-            text_mask (Tensor): 1 for real tokens, end included; padding is no target, (N, L).
+            text_mask (Tensor): 1 for real tokens, including the end token, 0 for padding, (N, L).
 
         Returns:
             dict[str, Tensor]: ``loss_caption``.
@@ -44,7 +51,9 @@ class CaptionCrossEntropy(BaseModule):
             reduction='sum',
             label_smoothing=self.label_smoothing,
         )
-        over_all = torch.stack([summed.detach(), real.sum().to(summed)])
-        all_reduce(over_all)
-        mean, own = over_all[0] / over_all[1], summed * get_world_size() / over_all[1]
-        return dict(loss_caption=own + (mean - own.detach()))  # the gradient is that of this process's share
+        totals = torch.stack([summed.detach(), real.sum().to(summed)])
+        all_reduce(totals)
+        mean, local = totals[0] / totals[1], summed * get_world_size() / totals[1]
+        return dict(
+            loss_caption=local + (mean - local.detach())
+        )  # value of all processes, gradient of this one

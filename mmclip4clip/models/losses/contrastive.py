@@ -9,17 +9,22 @@ from torch import Tensor
 class SymmetricContrastiveLoss(BaseModule):
     """Mean of the cross-entropies from captions to videos and from videos to captions.
 
-    CLIP4Clip's loss (arXiv:2104.08860, section 3.4). A video with several
-    captions in the batch wants them all alike: its target is spread evenly.
+    CLIP4Clip's loss (arXiv:2104.08860, section 3.4). If a video has several captions in the batch, its
+    target is spread evenly over them.
 
     Args:
         loss_weight (float): Factor on both terms.
-        same_video (str): What two items of one video are to each other, where
-            both are in the batch: ``'positive'``, right answers alike, or
-            ``'negative'``, wrong ones, which is the reference's rule.
+        same_video (str): How two items of the same video in a batch are treated: as a ``'positive'`` pair,
+            or as a ``'negative'`` pair, as the reference does.
 
     Raises:
-        ValueError: If ``same_video`` is neither.
+        ValueError: If ``same_video`` has another value.
+
+    Examples:
+        >>> import torch
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])  # each caption scores highest with its video
+        >>> SymmetricContrastiveLoss()(logits, video_index=torch.tensor([0, 1]))
+        {'loss_t2v': tensor(0.0635), 'loss_v2t': tensor(0.0635)}
     """
 
     def __init__(self, loss_weight: float = 1.0, same_video: str = 'positive') -> None:
@@ -36,8 +41,8 @@ class SymmetricContrastiveLoss(BaseModule):
         Args:
             logits (Tensor): Scaled similarity, (N, V).
             video_index (Tensor): The video of each caption, (N,).
-            video_key (Tensor, optional): A number a video, equal for items of
-                the same one, (V,). None takes all as different.
+            video_key (Tensor, optional): A number per video, equal for items of the same video, (V,). By
+                default all videos are different.
 
         Returns:
             dict[str, Tensor]: ``loss_t2v`` and ``loss_v2t``, whose sum is the loss.
@@ -53,5 +58,5 @@ class SymmetricContrastiveLoss(BaseModule):
 
 
 def _cross_entropy(logits: Tensor, positives: Tensor) -> Tensor:
-    """Compare rows of logits with targets spread evenly over the right answers, 1 in ``positives``."""
+    """Compute the cross-entropy of rows of logits; targets are spread evenly over ``positives`` (0 or 1)."""
     return F.cross_entropy(logits, positives / positives.sum(dim=1, keepdim=True).clamp(min=1))

@@ -13,16 +13,15 @@ TensorOrFeatures = TypeVar('TensorOrFeatures', Tensor, Features)
 def gather_with_grad(features: TensorOrFeatures, exact: bool = True) -> TensorOrFeatures:
     """Concatenate the features of all processes, with gradients.
 
-    The processes may hold different numbers of captions, frames or tokens; what is
-    padded with zeros are frames and tokens.
+    The numbers of captions, frames and tokens may differ between processes. Frames and tokens are padded
+    with zeros.
 
     Args:
         features (Tensor | dict[str, Tensor]): Features of this process, batch first.
-        exact (bool): If true, the backward pass sums over the processes, and
-            DDP averages, so together they give the gradient of the whole batch
-            computed at once. If false, only this process's own loss reaches
-            its features, and the gradient is 1 / processes of that: the
-            reference's rule.
+        exact (bool): If true, the backward pass sums over the processes. DDP averages, so together they
+            give the gradient of the whole batch in one process. If false, features get gradients
+            from the loss of their own process only, and DDP divides them by the number of processes, as in
+            the reference.
 
     Returns:
         Tensor | dict[str, Tensor]: Features of all processes, in rank order.
@@ -35,7 +34,7 @@ def gather_with_grad(features: TensorOrFeatures, exact: bool = True) -> TensorOr
 
 
 def _gather(features: Tensor, exact: bool) -> Tensor:
-    """Concatenate one tensor of all processes, see :func:`gather_with_grad`."""
+    """Concatenate one tensor over all processes, see :func:`gather_with_grad`."""
     shapes = torch.stack(all_gather(torch.tensor(features.shape, device=features.device)))
     sizes = shapes.amax(dim=0).tolist()
     padded = pad_features(features[None], sizes)[0].contiguous()
@@ -48,7 +47,7 @@ def _gather(features: Tensor, exact: bool) -> Tensor:
 
 
 def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
-    """Concatenate ``video_index`` (N,) of all processes, counting videos on across them."""
+    """Concatenate ``video_index`` (N,) of all processes, offset by the videos of earlier processes."""
     if get_world_size() == 1:
         return video_index
     videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))

@@ -6,15 +6,21 @@ from torch import Tensor
 
 @MODELS.register_module()
 class MILNCELoss(BaseModule):
-    """MIL-NCE (arXiv:1912.06430, equation 1): of a video's captions, some may be positives.
+    """MIL-NCE loss (arXiv:1912.06430, equation 1), for videos of which only some captions match.
 
-    The loss of CLIP4Clip's post-pretraining on narrations, which are often not of what
-    is to be seen. The captions of a video are a bag: together they are to outweigh the
-    video's pairs with other captions and their pairs with other videos. With one caption a
-    video it is the cross-entropy over both directions at once.
+    CLIP4Clip's post-pretraining uses it for narrations, which often do not describe what is visible. The
+    captions of a video form a bag. The sum over the bag is contrasted with the video's pairs with other
+    captions and with the bag's pairs with other videos. With one caption per video it is one cross-entropy
+    over both directions.
 
     Args:
         loss_weight (float): Factor on the loss.
+
+    Examples:
+        >>> import torch
+        >>> logits = torch.tensor([[100.0, 0.0], [0.0, 0.0], [0.0, 100.0]])
+        >>> MILNCELoss()(logits, video_index=torch.tensor([0, 0, 1]))  # caption 1 matches no video
+        {'loss_mil_nce': tensor(0.)}
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
@@ -24,13 +30,13 @@ class MILNCELoss(BaseModule):
     def forward(
         self, logits: Tensor, video_index: Tensor, video_key: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Compare the pairs of each bag with all other pairs of its video and of its captions.
+        """Contrast the pairs of each bag with all other pairs of its video and of its captions.
 
         Args:
             logits (Tensor): Scaled similarity, (N, V).
             video_index (Tensor): The video of each caption, (N,).
-            video_key (Tensor, optional): A number a video, equal for items of the
-                same one, whose captions are in each other's bags, (V,).
+            video_key (Tensor, optional): A number per video, equal for items of the same video, (V,). The
+                captions of such items share a bag.
 
         Returns:
             dict[str, Tensor]: ``loss_mil_nce``.
@@ -43,5 +49,5 @@ class MILNCELoss(BaseModule):
         other_captions = logits.masked_fill(positives, lowest).logsumexp(dim=0)
         other_videos = logits.masked_fill(positives, lowest).logsumexp(dim=1)  # (N,)
         other_videos = torch.where(positives, other_videos[:, None], lowest).logsumexp(dim=0)
-        everything = torch.stack([bags, other_captions, other_videos]).logsumexp(dim=0)
-        return dict(loss_mil_nce=self.loss_weight * (everything - bags).mean())
+        all_pairs = torch.stack([bags, other_captions, other_videos]).logsumexp(dim=0)
+        return dict(loss_mil_nce=self.loss_weight * (all_pairs - bags).mean())

@@ -101,7 +101,7 @@ def test_epochs_differ_and_repeat_by_seed_unless_the_sampler_does_not_shuffle():
 
 
 def test_captions_of_a_video_meet_many_other_videos():
-    samplers = make([10] * 100, 10)  # 100 batches of 10: a video's captions have 90 neighbours
+    samplers = make([10] * 100, 10)  # 100 batches of 10: a video's captions have 90 neighbors
     met = [set(videos(samplers, batch[0])) for batch in epoch(samplers) if 'v0' in videos(samplers, batch[0])]
     assert len(met) == 10 and len(set().union(*met)) > 40  # about 60 of 100 if drawn freely, 10 if together
 

@@ -34,7 +34,7 @@ def runner(folders, model, reads, writes=None, tied=True, wrap=False):
     dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=transforms))
     if wrap:
         dataset = SimpleNamespace(datasets=[SimpleNamespace(dataset=dataset)])
-    decoder = SimpleNamespace(borrowed_parameters=lambda: ['embeddings'] if tied else [])
+    decoder = SimpleNamespace(tied_parameters=lambda: ['embeddings'] if tied else [])
     model = SimpleNamespace(tokenizer=TokenizeCaptions(str(folders / model)).tokenizer, decoder=decoder)
     return SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=dataset), _load_from='c.pth')
 
@@ -71,7 +71,7 @@ def test_tokenizers_inside_other_transforms_are_compared_too(folders):
         PreprocessingCheckHook().before_train(wrapped)
 
 
-def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learnt(folders):
+def test_a_checkpoint_is_loaded_with_the_words_that_it_has_learned(folders):
     hook, checkpoint = PreprocessingCheckHook(), {}
     hook.before_save_checkpoint(runner(folders, 'shapes', 'shapes'), checkpoint)
     hook.after_load_checkpoint(runner(folders, 'again', 'again'), checkpoint)

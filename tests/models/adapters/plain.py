@@ -16,8 +16,8 @@ def linear(w, name, x):
 
 
 def norm(w, name, x, eps):
-    centred = x - x.mean()
-    return centred / ((centred * centred).mean() + eps).sqrt() * w[f'{name}.weight'] + w[f'{name}.bias']
+    centerd = x - x.mean()
+    return centerd / ((centerd * centerd).mean() + eps).sqrt() * w[f'{name}.weight'] + w[f'{name}.bias']
 
 
 def softmax(values):

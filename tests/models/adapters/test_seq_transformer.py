@@ -17,8 +17,8 @@ def plain_seq_transformer(adapter, frames, heads):
             return inputs @ w[f'{name}.weight'].T + w[f'{name}.bias']
 
         def norm(inputs, name, w=w):
-            centred = inputs - inputs.mean(1, keepdim=True)
-            scaled = centred / (centred.pow(2).mean(1, keepdim=True) + 1e-12).sqrt()
+            centerd = inputs - inputs.mean(1, keepdim=True)
+            scaled = centerd / (centerd.pow(2).mean(1, keepdim=True) + 1e-12).sqrt()
             return scaled * w[f'{name}.weight'] + w[f'{name}.bias']
 
         n = norm(h, 'layer_norm1')

@@ -10,8 +10,8 @@ import torch
 
 
 def norm(w, name, x):
-    centred = x - x.mean()
-    return centred / ((centred * centred).mean() + 1e-5).sqrt() * w[f'{name}.weight'] + w[f'{name}.bias']
+    centerd = x - x.mean()
+    return centerd / ((centerd * centerd).mean() + 1e-5).sqrt() * w[f'{name}.weight'] + w[f'{name}.bias']
 
 
 def linear(w, name, x):

@@ -135,7 +135,7 @@ def test_rules_that_leave_no_caption_are_refused():
 
     with pytest.raises(
         ValueError,
-        match=r'no caption keeps the rules in rows \[0, 1\]: min_new_tokens=4 and '
+        match=r'the options allow no caption in rows \[0, 1\]: min_new_tokens=4 and '
         'no_repeat_ngram=1',
     ):
         run(range(2), no_word_but_two, beam_size=2, max_new_tokens=5, min_new_tokens=4, no_repeat_ngram=1)

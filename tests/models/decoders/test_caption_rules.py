@@ -117,15 +117,15 @@ def test_tokens_that_the_decoder_rules_out_are_never_taken(method):
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(end=-1), 'end must be from 0 on and below 6, the size of the vocabulary, got -1'),
-        (dict(end=6), 'end must be from 0 on and below 6, the size of the vocabulary, got 6'),
-        (dict(start=(0, 6)), 'a token of start must be from 0 on and below 6, .*, got 6'),
-        (dict(start=(-2, 0)), 'a token of start must be from 0 on and below 6, .*, got -2'),
+        (dict(end=-1), 'end must be at least 0 and below 6, the size of the vocabulary, got -1'),
+        (dict(end=6), 'end must be at least 0 and below 6, the size of the vocabulary, got 6'),
+        (dict(start=(0, 6)), 'a token of start must be at least 0 and below 6, .*, got 6'),
+        (dict(start=(-2, 0)), 'a token of start must be at least 0 and below 6, .*, got -2'),
         (
             dict(start=((0, 0), (0, 0))),
-            r'start must be one token a row, \(B,\) int64, got \(2, 2\) torch.int64',
+            r'start must be one token per row, \(B,\) int64, got \(2, 2\) torch.int64',
         ),
-        (dict(start=(0.0, 1.0)), r'start must be one token a row, \(B,\) int64, got \(2,\) torch.float32'),
+        (dict(start=(0.0, 1.0)), r'start must be one token per row, \(B,\) int64, got \(2,\) torch.float32'),
     ],
 )
 def test_arguments_out_of_range_are_refused(method, options, message):

@@ -147,7 +147,7 @@ def test_drawing_from_the_best_token_is_greedy_search():
 
 @pytest.mark.parametrize('seeds', [None, [1]])
 def test_sampling_needs_a_seed_a_row(seeds):
-    with pytest.raises(ValueError, match='seeds must be one a row of start, 2, got'):
+    with pytest.raises(ValueError, match='seeds must be one per row of start, 2, got'):
         run(range(2), seeds=seeds, method='sample', max_new_tokens=3)
 
 

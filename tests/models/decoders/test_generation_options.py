@@ -1,6 +1,6 @@
 import pytest
 
-from mmclip4clip.models.decoders.generation_options import GenerationOptions, read_options, seed_of
+from mmclip4clip.models.decoders.generation_options import GenerationOptions, derive_seed, read_options
 
 
 def read(options):
@@ -21,7 +21,7 @@ def test_defaults_are_a_beam_and_as_many_tokens_as_the_decoder_can_read():
         (dict(method=['beam']), r"generation.method must be one of .* got \['beam'\]"),
         (dict(method='best'), "generation.method must be one of .* got 'best'"),
         (dict(method='greedy', beam_size=2), r"method='greedy' takes .* got \['beam_size'\]"),
-        (dict(method='greedy', beam_size=2), 'model.generation._delete_=True takes away'),
+        (dict(method='greedy', beam_size=2), 'model.generation._delete_=True removes'),
         (dict(beam_size=0), "'beam_size': 0.* cannot be used: beam_size must be .*got 0"),
         (dict(max_new_tokens='9'), "max_new_tokens must be an integer from 1 on, got '9'"),
         (dict(max_new_tokens=25), 'max_new_tokens=25 is more than the 24 positions'),
@@ -59,7 +59,7 @@ def test_options_that_cannot_be_used_are_refused(options, message):
         read(options)
 
 
-def test_neighbouring_seeds_and_numbers_give_seeds_of_their_own():
-    seeds = {seed_of(seed, number) for seed in range(40) for number in range(50)}  # sums would be alike
+def test_neighboring_seeds_and_numbers_give_seeds_of_their_own():
+    seeds = {derive_seed(seed, number) for seed in range(40) for number in range(50)}  # sums would be alike
     assert len(seeds) == 2000 and all(0 <= seed < 2**63 for seed in seeds)
-    assert seed_of(3, 4) == seed_of(3, 4)
+    assert derive_seed(3, 4) == derive_seed(3, 4)

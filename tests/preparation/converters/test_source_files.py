@@ -77,7 +77,7 @@ def test_a_table_gives_line_numbers_and_cells(tmp_path):
     'read, content, message',
     [
         (read_json, '{', 'bad cannot be read as JSON'),
-        (read_json, '{"a": 1, "a": 2}', "bad cannot be read as JSON: the key 'a' comes twice"),
+        (read_json, '{"a": 1, "a": 2}', "bad cannot be read as JSON: the key 'a' is repeated"),
         (read_json, b'"\xff"', 'bad cannot be read as JSON'),
         (read_lines, b'\xff', 'bad is not UTF-8 text'),
         (

@@ -27,7 +27,7 @@ def test_it_says_what_it_read_wrote_and_kept_and_prints_a_config_that_fits(run, 
         '60 tokens; D 128; SeqLSTMAdapter(width=128)' in out
     )
     assert 'wrote  ours.pth: a checkpoint of mmclip4clip, 82 tensors' in out
-    assert 'kept   2 tensors that our model has no use for, for the way back: clip.visual.conv1.' in out
+    assert 'kept   2 tensors that this package does not use, for the way back: clip.visual.conv1.' in out
     config = Config.fromstring(out.split('use    ')[1], '.py')
     assert config.model.backbone.linear_patch == '3d' and config.model.adapter.type == 'SeqLSTMAdapter'
     assert '--sim_header seqLSTM --loose_type --linear_patch 3d' in run('ours.pth', 'back.bin')
@@ -66,11 +66,11 @@ def test_heads_target_and_head_can_be_given(run, saved_reference):
 
 def test_what_an_open_clip_file_does_not_tell_is_asked_and_taken_from_options(run, tmp_path):
     torch.save(dict(state_dict={f'module.{k}': v for k, v in plain.draw_openai().items()}), tmp_path / 'e.pt')
-    with pytest.raises(SystemExit, match="error: e.pt has the keys of OpenAI's CLIP, and .* Nothing tells"):
+    with pytest.raises(SystemExit, match="error: e.pt has the keys of OpenAI's CLIP, .* Nothing specifies"):
         run('e.pt', 'clip')
     out = run('e.pt', 'clip', '--activation', 'gelu', '--text-heads', '4', '--vision-heads', '2')
     assert 'vision 2 x 192 with 2 heads and gelu; text 2 x 128 with 4 heads and gelu' in out
-    assert "note   took 'module.', which a wrapper has put there, off all keys\n" in out
+    assert "note   removed the prefix 'module.' of a wrapper from all keys\n" in out
 
 
 @pytest.fixture
