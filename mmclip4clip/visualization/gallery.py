@@ -1,5 +1,6 @@
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from ..datasets import DecodeVideo, SampleEvenly
 from ..datasets.video_readers import VideoReadError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ..evaluation.records import VideoRecord
 
 STRIP_HEIGHT = 96  # pixels
@@ -36,47 +39,49 @@ def draw_gallery(
         ranks (Sequence[int]): Rank of the right video for each of them.
         top (int): Answers to show a caption; the right one is framed in green.
         title (str): Heading of the picture.
+
+    Raises:
+        ValueError: If a record has no scores.
     """
+    unscored = [records[video].video_id for video, _ in queries if records[video].scores is None]
+    if unscored:
+        raise ValueError(f'video {unscored[0]!r} has no scores: they come from score_videos')
     top = min(top, len(records))
     figure = Figure(figsize=(3.2 + 3.2 * (top + 1), 1.15 * len(queries) + 0.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(queries), top + 2, squeeze=False)
-    strips: dict[int, np.ndarray | None] = {}
-
-    def show(axis, video: int, text: str, own: int) -> None:
-        if video not in strips:
-            strips[video] = read_strip(records[video].filename, records[video].window)
-        if strips[video] is None:
-            axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
-        else:
-            axis.imshow(strips[video])
-        axis.set_title(text, fontsize=7, parse_math=False)
-        for spine in axis.spines.values():
-            spine.set(color=RIGHT if video == own else WRONG, linewidth=2.5)
-
-    for row, (own, number), rank in zip(axes, queries, ranks):
+    read = cache(lambda video: read_strip(records[video].filename, records[video].window))
+    for row, (right, number), rank in zip(axes, queries, ranks):
         for axis in row:
             axis.set(xticks=[], yticks=[])
-        row[0].axis('off')
-        caption = textwrap.shorten(records[own].captions[number], 140)
-        row[0].text(
-            0,
-            0.5,
-            textwrap.fill(f'“{caption}”', 30) + f'\nrank {rank} of {len(records)}',
-            va='center',
-            fontsize=9,
-            parse_math=False,
-        )  # a $ is a $
-        all_scores = records[own].scores
-        if all_scores is None:
-            raise ValueError(f'video {records[own].video_id!r} has no scores: they come from score_videos')
-        scores = all_scores[number]
-        show(row[1], own, f'right video, {scores[own]:.3f}', own)
+        draw_caption(row[0], records[right].captions[number], rank, len(records))
+        scores = np.asarray(records[right].scores)[number]
+        draw_strip(row[1], read(right), f'right video, {scores[right]:.3f}', RIGHT)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
-            show(axis, int(video), f'answer {place + 1}, {scores[video]:.3f}', own)
+            color = RIGHT if video == right else WRONG
+            draw_strip(axis, read(video), f'answer {place + 1}, {scores[video]:.3f}', color)
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     canvas.print_figure(str(path))
+
+
+def draw_caption(axis: 'Axes', caption: str, rank: int, total: int) -> None:
+    """Write a shortened caption and the rank of its video."""
+    axis.axis('off')
+    caption = textwrap.shorten(caption, 140)
+    text = textwrap.fill(f'“{caption}”', 30) + f'\nrank {rank} of {total}'
+    axis.text(0, 0.5, text, va='center', fontsize=9, parse_math=False)  # a $ is a $
+
+
+def draw_strip(axis: 'Axes', strip: np.ndarray | None, title: str, color: str) -> None:
+    """Draw frames with a title and a frame of a color; None is a video that cannot be read."""
+    if strip is None:
+        axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
+    else:
+        axis.imshow(strip)
+    axis.set_title(title, fontsize=7, parse_math=False)
+    for spine in axis.spines.values():
+        spine.set(color=color, linewidth=2.5)
 
 
 def read_strip(

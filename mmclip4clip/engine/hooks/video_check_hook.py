@@ -96,16 +96,12 @@ class VideoCheckHook(Hook):
 
     def _check(self, runner, name: str, leaf) -> list[str]:
         """Check one dataset, log the result, and return the errors that end the run."""
-        become, decoder = OUTCOMES[leaf.bad_videos], find_decoder(leaf)
+        decoder = find_decoder(leaf)
         if not self.check_videos or leaf.bad_videos == 'replace' or decoder is None:
-            why = (
-                ', because its decoder does not distinguish unreadable videos from other errors'
-                if decoder is None
-                else ''
-            )
+            why = ', because its decoder does not distinguish unreadable videos from other errors'
             runner.logger.info(
-                f'{name}: videos are not checked before the run{why}; one that cannot be read '
-                f'{become} (bad_videos={leaf.bad_videos!r})'
+                f'{name}: videos are not checked before the run{why if decoder is None else ""}; one that '
+                f'cannot be read {OUTCOMES[leaf.bad_videos]} (bad_videos={leaf.bad_videos!r})'
             )
             return []
         begin = time.monotonic()
@@ -117,7 +113,7 @@ class VideoCheckHook(Hook):
         if unchecked:
             runner.logger.warning(
                 f'{name}: {unchecked} of {len(items)} videos {took}, were not reached in '
-                f'total_time={self.total_time:g} s; one that cannot be read {become}'
+                f'total_time={self.total_time:g} s; one that cannot be read {OUTCOMES[leaf.bad_videos]}'
             )
         if away:
             runner.logger.warning(
@@ -130,10 +126,14 @@ class VideoCheckHook(Hook):
                 'and have a first frame; damage later in a file is found when it is read'
             )
             return []
+        return self._report_bad(runner, name, leaf, bad, f'{name}: {len(bad)} of {len(items)} videos {took}')
+
+    def _report_bad(self, runner, name: str, leaf, bad: dict[str, str], count: str) -> list[str]:
+        """List unreadable videos in the file; log them, or return the error that ends the run."""
         path = Path(runner.work_dir) / self.filename
         append_videos(path, bad)
         message = (
-            f'{name}: {len(bad)} of {len(items)} videos {took}, cannot be read; listed in {path}:'
+            f'{count}, cannot be read; listed in {path}:'
             + ''.join(f'\n  {video}: {" ".join(bad[video].split())}' for video in list(bad)[:SHOWN])
             + '\n  ...' * (len(bad) > SHOWN)
         )
@@ -143,7 +143,7 @@ class VideoCheckHook(Hook):
                 f'{message}\nRepair or remove them, or set {name}.dataset.bad_videos={other!r}: then one '
                 f'that cannot be read {OUTCOMES[other]}'
             ]
-        runner.logger.warning(f'{message}\nEach {become}, with all its captions')
+        runner.logger.warning(f'{message}\nEach {OUTCOMES[leaf.bad_videos]}, with all its captions')
         return []
 
     def _find_bad(

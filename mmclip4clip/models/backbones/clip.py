@@ -83,33 +83,15 @@ class CLIPBackbone(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         apply_patches()  # a checkpoint may be loaded into the model next
-        if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
-            raise ValueError(
-                "init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
-                f"prefix='backbone.'), got {init_cfg}"
-            )
+        check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg)
         super().__init__(init_cfg)
-        if pretrained is None and config is None:
-            raise ValueError(
-                'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
-                'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
-                "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
-                'model.backbone.config'
-            )
         pretrained = None if pretrained == NOT_GIVEN else pretrained
-        if pretrained is not None and (config is not None or embedding_std is not None):
-            raise ValueError(
-                'CLIPBackbone takes either pretrained or, for random weights, config '
-                f'and embedding_std; got pretrained={pretrained!r} with them'
-            )
         if pretrained is None:
             self.clip = CLIPModel(CLIPConfig(**{**(config or {}), 'attn_implementation': 'sdpa'}))
             self._redraw_embeddings(**embedding_std or {})
         else:
             self.clip = load_pretrained(pretrained)
         self.pretrained = pretrained
-        if linear_patch not in ('2d', '3d'):
-            raise ValueError(f"linear_patch must be '2d' or '3d', got {linear_patch!r}")
         self.linear_patch = linear_patch
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
@@ -238,3 +220,36 @@ class CLIPBackbone(BaseModule):
             above = block is not None and int(block[1]) >= self.frozen_layers
             patch3d = self.linear_patch == '3d' and '.patch_embedding.' in name
             parameter.requires_grad = above or patch3d or name.startswith(ALWAYS_TRAINED)
+
+
+def check_arguments(
+    pretrained: str | None,
+    config: dict | None,
+    linear_patch: str,
+    embedding_std: dict[str, float] | None,
+    init_cfg: dict | None,
+) -> None:
+    """Check the arguments of :class:`CLIPBackbone` before anything is loaded.
+
+    Raises:
+        ValueError: If one is unknown, or they contradict each other.
+    """
+    if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
+        raise ValueError(
+            "init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
+            f"prefix='backbone.'), got {init_cfg}"
+        )
+    if linear_patch not in ('2d', '3d'):
+        raise ValueError(f"linear_patch must be '2d' or '3d', got {linear_patch!r}")
+    if pretrained is None and config is None:
+        raise ValueError(
+            'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
+            'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
+            "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
+            'model.backbone.config'
+        )
+    if pretrained not in (None, NOT_GIVEN) and (config is not None or embedding_std is not None):
+        raise ValueError(
+            'CLIPBackbone takes either pretrained or, for random weights, config '
+            f'and embedding_std; got pretrained={pretrained!r} with them'
+        )

@@ -78,27 +78,7 @@ def read_config(folder: Path) -> CLIPConfig:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
         raise FolderError(f'{path} cannot be read: {error!r}') from error
-    kind = content.get('model_type') if isinstance(content, dict) else None
-    if kind != 'clip':
-        raise FolderError(f'{path} is of model_type={kind!r}, expected clip')
-    if content.get('quantization_config'):
-        raise FolderError(
-            f'{path} has a quantization_config, expected full weights: dequantize them and save again'
-        )
-    if (folder / 'adapter_config.json').exists():
-        raise FolderError(
-            f'{folder} has an adapter_config.json: its weights belong to a PEFT adapter; merge '
-            'it into its CLIP and save that'
-        )
-    towers = [content.get(tower) for tower in DESCRIBED]
-    requests = [
-        key for key in REQUESTS for part in (content, *towers) if isinstance(part, dict) and part.get(key)
-    ]
-    if requests:
-        print_log(
-            f'{path} also asks for {", ".join(dict.fromkeys(requests))}, which is not followed',
-            logger='current',
-        )
+    _check_kind(path, content)
     try:
         given = CLIPConfig.from_dict(content)  # handles the names that old versions wrote
         described: dict[str, Any] = {
@@ -113,6 +93,31 @@ def read_config(folder: Path) -> CLIPConfig:
         return CLIPConfig(**described)
     except Exception as error:  # odd values fail in many ways; the cause is reported
         raise FolderError(f'{path} describes no CLIP: {error!r}') from error
+
+
+def _check_kind(path: Path, content: Any) -> None:
+    """Refuse the config of another model or of partial weights, and log what a CLIP asks for in vain."""
+    kind = content.get('model_type') if isinstance(content, dict) else None
+    if kind != 'clip':
+        raise FolderError(f'{path} is of model_type={kind!r}, expected clip')
+    if content.get('quantization_config'):
+        raise FolderError(
+            f'{path} has a quantization_config, expected full weights: dequantize them and save again'
+        )
+    if path.with_name('adapter_config.json').exists():
+        raise FolderError(
+            f'{path.parent} has an adapter_config.json: its weights belong to a PEFT adapter; merge '
+            'it into its CLIP and save that'
+        )
+    towers = [content.get(tower) for tower in DESCRIBED]
+    requests = [
+        key for key in REQUESTS for part in (content, *towers) if isinstance(part, dict) and part.get(key)
+    ]
+    if requests:
+        print_log(
+            f'{path} also asks for {", ".join(dict.fromkeys(requests))}, which is not followed',
+            logger='current',
+        )
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -71,50 +71,26 @@ class CaptionDecoder(BaseModule):
         super().__init__()
         clip = backbone.clip.text_model.embeddings
         rows, clip_width = clip.token_embedding.weight.shape
-        places = len(clip.position_embedding.weight)
-        self.vocab_size = rows if vocab_size is None else vocab_size
-        self.max_positions = places if max_positions is None else max_positions
-        width = clip_width if width is None else width
-        for name, value in dict(
-            vocab_size=self.vocab_size,
-            max_positions=self.max_positions,
-            width=width,
-            num_layers=num_layers,
-            num_heads=num_heads,
-        ).items():
-            check_integer(f'{name} of CaptionDecoder', value, 1)
-        sizes = dict(
-            width=(width, clip_width),
-            max_positions=(self.max_positions, places),
-            vocab_size=(self.vocab_size, min(self.vocab_size, rows)),
-        )
-        for name, (size, embedded) in sizes.items() if tie_embeddings else ():
-            if size != embedded:
-                raise ValueError(
-                    f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower, "
-                    f'{rows} tokens and {places} positions of width {clip_width}, that it is tied to: '
-                    'make them equal or set tie_embeddings=False'
-                )
+        tied = dict(vocab_size=rows, max_positions=len(clip.position_embedding.weight), width=clip_width)
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
+        self.vocab_size = rows if vocab_size is None else vocab_size
+        self.max_positions = tied['max_positions'] if max_positions is None else max_positions
+        width = clip_width if width is None else width
+        sizes = dict(vocab_size=self.vocab_size, max_positions=self.max_positions, width=width)
+        for name, value in dict(sizes, num_layers=num_layers, num_heads=num_heads).items():
+            check_integer(f'{name} of CaptionDecoder', value, 1)
+        if tie_embeddings:
+            check_tied_sizes(sizes, tied)
         if width % num_heads:
             raise ValueError(f'num_heads={num_heads} of CaptionDecoder does not divide its width={width}')
-        self.transformer = GPT2Model(
-            GPT2Config(
-                vocab_size=1 if tie_embeddings else self.vocab_size,
-                n_embd=width,
-                n_layer=num_layers,
-                n_positions=1 if tie_embeddings else self.max_positions,
-                n_head=num_heads,
-                add_cross_attention=True,
-                embd_pdrop=dropout,
-                attn_pdrop=dropout,
-                resid_pdrop=dropout,
-                bos_token_id=None,
-                eos_token_id=None,
-                use_cache=False,
-                **dict[str, Any](attn_implementation='sdpa'),
-            )
+        self.transformer = build_gpt2(
+            vocab_size=1 if tie_embeddings else self.vocab_size,
+            n_embd=width,
+            n_layer=num_layers,
+            n_positions=1 if tie_embeddings else self.max_positions,
+            n_head=num_heads,
+            dropout=dropout,
         )
         if tie_embeddings:
             self.transformer.add_module('wte', _SharedEmbedding(clip.token_embedding))
@@ -195,6 +171,42 @@ class CaptionDecoder(BaseModule):
     @property
     def _words(self) -> Tensor:
         return self.transformer.wte.weight[: self.vocab_size]
+
+
+def check_tied_sizes(sizes: dict[str, int], tied: dict[str, int]) -> None:
+    """Check that a decoder fits the embeddings of CLIP's text tower that it is tied to.
+
+    Args:
+        sizes (dict[str, int]): ``vocab_size``, ``max_positions`` and ``width`` of the decoder.
+        tied (dict[str, int]): The same of the text tower.
+
+    Raises:
+        ValueError: If a size differs. A smaller vocabulary fits.
+    """
+    for name, size in sizes.items():
+        if size > tied[name] or (size < tied[name] and name != 'vocab_size'):
+            raise ValueError(
+                f"{name}={size} of CaptionDecoder does not fit the embeddings of CLIP's text tower that it "
+                f'is tied to, {tied["vocab_size"]} tokens and {tied["max_positions"]} positions of width '
+                f'{tied["width"]}: make them equal or set tie_embeddings=False'
+            )
+
+
+def build_gpt2(dropout: float, **sizes: Any) -> GPT2Model:
+    """Build GPT-2's blocks with cross-attention, one dropout rate everywhere, and no special tokens."""
+    return GPT2Model(
+        GPT2Config(
+            **sizes,
+            add_cross_attention=True,
+            embd_pdrop=dropout,
+            attn_pdrop=dropout,
+            resid_pdrop=dropout,
+            bos_token_id=None,
+            eos_token_id=None,
+            use_cache=False,
+            **dict[str, Any](attn_implementation='sdpa'),
+        )
+    )
 
 
 class _SharedEmbedding(nn.Module):
