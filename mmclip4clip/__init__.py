@@ -11,10 +11,11 @@ from . import compat
 
 compat.check_versions()  # before an unsuitable version is imported
 
-from .registration import register_lazily  # noqa: E402
+from .registration import register_configs, register_lazily  # noqa: E402
 from .version import __version__  # noqa: E402
 
 register_lazily()
+register_configs()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
 SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'tokenizers')

@@ -64,10 +64,34 @@ def apply_patches() -> None:
     ``mmaction.registry`` call this function. Importing ``mmclip4clip`` does not. So call it before you load a
     checkpoint by other means, such as an inferencer that gets only weights.
     """
+    find_own_configs()
     guard_checkpoints()
     distribute_without_gpu()
     repair_color_jitter()
     save_atomically()
+
+
+@functools.cache
+def find_own_configs() -> None:
+    """Let mmengine find the configs of this package in an editable installation.
+
+    Symptom: for ``_base_ = 'mmclip4clip::...'``, mmengine <= 0.10.7 asks ``pkg_resources`` for the folder of
+    the package, which setuptools 82 no longer has, and which names the wrong folder if the installation is
+    editable.
+
+    Safe because other packages are found as before.
+    """
+    from mmengine.config import config
+
+    is_installed, get_installed_path = config.is_installed, config.get_installed_path
+
+    def is_known(package: str) -> bool:
+        return package == 'mmclip4clip' or is_installed(package)
+
+    def find_package(package: str) -> str:
+        return str(Path(__file__).parent) if package == 'mmclip4clip' else get_installed_path(package)
+
+    config.is_installed, config.get_installed_path = is_known, find_package
 
 
 def history_buffer_method(cls: type, name: str):

@@ -1,8 +1,9 @@
-"""Lazy registration of the classes of this package in ``mmaction.registry``."""
+"""Registration of the package: its classes in ``mmaction.registry``, its configs in mmengine."""
 
 from importlib import import_module
 
 from mmaction import registry
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import Registry
 
 # Importing one of these modules registers its classes. RUN_START makes a lookup apply the patches of compat.
@@ -25,6 +26,11 @@ def register_lazily() -> None:
     """Add the modules of this package to the locations of mmaction2's registries, without importing them."""
     for name, locations in LOCATIONS.items():
         add_locations(getattr(registry, name), [*locations, RUN_START])
+
+
+def register_configs() -> None:
+    """Let configs inherit from those of this package, as ``_base_ = 'mmclip4clip::retrieval/...'``."""
+    MODULE2PACKAGE.setdefault('mmclip4clip', 'mmclip4clip')
 
 
 def add_locations(target: Registry, locations: list[str]) -> None:

@@ -1,5 +1,6 @@
 import ast
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +74,39 @@ def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
         text=True,
     )
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stdout
+
+
+INHERITING = """
+_base_ = 'mmclip4clip::retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb.py'
+train_dataloader = dict(batch_size=8)
+"""
+BUILD = (
+    'import mmclip4clip; {before}from mmengine.config import Config; from mmaction.registry import MODELS; '
+    'cfg = Config.fromfile("own.py"); assert cfg.train_dataloader.batch_size == 8; '
+    'model = MODELS.build(cfg.model); print(type(model.adapter).__name__, mmclip4clip.__file__)'
+)
+
+
+@pytest.mark.parametrize('installed', [True, False])
+def test_a_config_elsewhere_inherits_from_those_of_the_package(installed, wheel, tmp_path):
+    (tmp_path / 'own.py').write_text(INHERITING)
+    if installed:
+        wheel.extractall(tmp_path)
+    elif not (ROOT / 'mmclip4clip/.mim').exists():
+        pytest.skip('needs pip install -e ., which links configs into the package')
+    before = '' if installed else 'mmclip4clip.compat.apply_patches(); '
+    done = subprocess.run(
+        [sys.executable, '-c', BUILD.format(before=before)],
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path if installed else ROOT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    root = tmp_path if installed else ROOT
+    assert done.stdout.split() == ['SeqTransformerAdapter', str(root / 'mmclip4clip/__init__.py')]
+    assert 'scope' not in done.stderr
 
 
 def requirements(text: str) -> list:

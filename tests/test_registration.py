@@ -20,6 +20,8 @@ PATCHED = {
     'mmengine.runner.checkpoint.torch',
     'mmengine.runner.checkpoint.load_url',
     'mmengine.infer.infer.BaseInferencer._init_model',
+    'mmengine.config.config.is_installed',
+    'mmengine.config.config.get_installed_path',
     'mmengine.dist.utils._init_dist_pytorch',
     'mmengine.runner.runner.Runner.wrap_model',
     'mmengine.fileio.backends.local_backend.LocalBackend.put',
