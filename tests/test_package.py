@@ -99,8 +99,7 @@ def test_a_config_elsewhere_inherits_from_those_of_the_package(installed, wheel,
         [sys.executable, '-c', BUILD.format(before=before)],
         cwd=tmp_path,
         env=dict(os.environ, PYTHONPATH=str(tmp_path if installed else ROOT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
