@@ -1,5 +1,6 @@
 import ast
 import configparser
+import email
 import os
 import re
 import subprocess
@@ -74,6 +75,17 @@ def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
         text=True,
     )
     assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stdout
+
+
+def test_the_description_has_the_words_of_the_readme_and_no_links_into_the_repository(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith('METADATA')]
+    metadata = email.message_from_bytes(wheel.read(name))
+    description = metadata.get_payload()
+    links = re.findall(r'\]\(([^)]*)\)', description)
+    assert links and all(link.startswith('https://') for link in links)
+    assert metadata['Description-Content-Type'] == 'text/markdown' and '<!--' not in description
+    for heading in re.findall(r'^#+ (.*)', (ROOT / 'README.md').read_text(), re.MULTILINE):
+        assert heading in description
 
 
 INHERITING = """
