@@ -1,4 +1,5 @@
 from .checkpoint_settings import build_runner
+from .clip_choice import use_clip
 from .launch import (
     add_common_arguments,
     leave_processes,
@@ -16,4 +17,5 @@ __all__ = [
     'lock_for_training',
     'read_config',
     'set_checkpoint',
+    'use_clip',
 ]

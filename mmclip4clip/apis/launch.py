@@ -15,6 +15,7 @@ from ..checkpoint_file import verify_checkpoint
 from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
+from .clip_choice import class_name, use_clip
 from .old_names import join_report_hooks, read_config, rename_options
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -62,7 +63,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If an option belongs to a list of schedulers that the config does not have any more.
+        ValueError: If ``clip`` cannot be applied, or an option belongs to a list of schedulers that the
+            config does not have any more.
         OSError: If the work dir cannot be written.
     """
     apply_patches()
@@ -71,6 +73,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         cfg.merge_from_dict(rename_options(cfg, args.cfg_options))
     join_report_hooks(cfg)
+    use_clip(cfg)
     cfg.launcher = args.launcher
     use_resumable_parts(cfg)
     use_guards(cfg)
@@ -118,8 +121,7 @@ def use_guards(cfg: Config) -> None:
 
 def _name_of_hook(hook: object) -> str:
     """Return the class name of a hook, or of what a config has in its place."""
-    kind = hook.get('type') if isinstance(hook, dict) else type(hook)
-    name = kind.rsplit('.')[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
+    name = class_name(hook) if isinstance(hook, dict) else type(hook).__name__
     return GUARDS['preprocessing_check'] if name == 'TokenizerCheckHook' else name
 
 

@@ -10,7 +10,7 @@ from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
-from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, unwrapped_model
+from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
 
 
 @HOOKS.register_module()
@@ -31,7 +31,7 @@ class InputCheckHook(Hook):
         Raises:
             ValueError: If something does not fit, with all config keys and numbers.
         """
-        problems = []
+        problems = self._check_clip(runner)
         for key, dataset in loaded_datasets(runner).items():
             for _, transforms in pipelines(dataset):
                 problems += self._check_text(runner, f'{key}: ', find_step(transforms, TokenizeCaptions))
@@ -50,6 +50,22 @@ class InputCheckHook(Hook):
             for key, dataset in loaded_datasets(runner).items():
                 for part, transforms in pipelines(dataset):
                     self._report_cut(key, part, find_step(transforms, TokenizeCaptions))
+
+    @staticmethod
+    def _check_clip(runner) -> list[str]:
+        """Check that the variable ``clip`` of the config was applied, which the tools do."""
+        clip, backbone = runner.cfg.get('clip'), getattr(unwrapped_model(runner), 'backbone', None)
+        if clip is None:
+            return []
+        used = {'model.backbone.pretrained': getattr(backbone, 'pretrained', None)}
+        for key, dataset in loaded_datasets(runner).items():
+            used.update({f'{key}: tokenizer': step.name for step in steps_of(dataset, TokenizeCaptions)})
+        return [
+            f'clip={clip!r} of the config was not applied, {key}={name!r}: call '
+            'mmclip4clip.apis.use_clip(cfg) before Runner.from_cfg(cfg), as tools/ do'
+            for key, name in used.items()
+            if name not in (None, clip)
+        ]
 
     @staticmethod
     def _check_text(runner, where: str, step: Any) -> list[str]:

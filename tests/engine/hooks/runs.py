@@ -36,11 +36,11 @@ def dataset(transforms, **kwargs):
     return Captions(transforms, **kwargs)
 
 
-def run(model, train=None, val=None, test=None, bank=None):
+def run(model, train=None, val=None, test=None, bank=None, **config):
     """Put a run together; a bank is that of the evaluation loop."""
     loops = {
         f'_{name}_loop': {} if part is None else Loop(part, query_bank=bank)
         for name, part in dict(train=train, val=val, test=test).items()
     }
     loader = None if train is None else SimpleNamespace(dataset=train)
-    return SimpleNamespace(model=model, train_dataloader=loader, _load_from='c.pth', **loops)
+    return SimpleNamespace(model=model, train_dataloader=loader, _load_from='c.pth', cfg=config, **loops)

@@ -113,6 +113,21 @@ def test_every_problem_is_named(model, transforms):
         InputCheckHook().before_run(run(model(), train=dataset(transforms(max_words=30, frames=9, crop=72))))
 
 
+def test_a_clip_that_was_not_applied_is_refused(model, transforms, shapes):
+    folder, parts = str(shapes / 'tokenizer'), dict(train=dataset(transforms()))
+    with pytest.raises(
+        ValueError, match=f"clip='other' .* train_dataloader: tokenizer='{folder}': call .*use_clip"
+    ):
+        InputCheckHook().before_run(run(model(), **parts, clip='other'))
+    InputCheckHook().before_run(run(model(), **parts, clip=folder))
+    built = model()
+    built.backbone.pretrained = 'openai/clip-vit-base-patch32'
+    with pytest.raises(
+        ValueError, match="not applied, model.backbone.pretrained='openai/clip-vit-base-patch32'"
+    ):
+        InputCheckHook().before_run(run(built, **parts, clip=folder))
+
+
 def test_adapters_without_positions_take_any_number(model, transforms, log):
     InputCheckHook().before_run(run(model('MeanAdapter'), train=dataset(transforms(frames=100))))
     InputCheckHook().before_run(run(model('TightAdapter'), train=dataset(transforms(frames=8))))
