@@ -1,16 +1,21 @@
-"""Evaluate a checkpoint."""
+"""Evaluate a checkpoint, or a pretrained CLIP without one (zero-shot)."""
 
 import argparse
 from pathlib import Path
 
-from mmclip4clip.apis import add_common_arguments, build_runner, leave_processes, load_config
+from mmclip4clip.apis import add_common_arguments, build_runner, check_zero_shot, leave_processes, load_config
 from mmclip4clip.evaluation.metrics.dump import check_writable
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file; without one, load_from of the config, or else zero-shot: the pretrained CLIP, '
+        'for heads without parameters of their own',
+    )
     parser.add_argument(
         '--dump',
         metavar='RESULT.pkl',
@@ -33,8 +38,11 @@ def main() -> None:
             *(metrics if isinstance(metrics, (list, tuple)) else [metrics]),
             dict(type='RetrievalDump', out_file_path=str(args.dump)),
         ]
-    cfg.load_from, cfg.resume = args.checkpoint, False
-    build_runner(cfg, training=False).test()
+    cfg.load_from, cfg.resume = args.checkpoint or cfg.get('load_from'), False
+    runner = build_runner(cfg, training=False)
+    if not cfg.load_from:
+        check_zero_shot(runner)
+    runner.test()
     leave_processes()
 
 

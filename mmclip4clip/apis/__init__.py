@@ -8,10 +8,12 @@ from .launch import (
     set_checkpoint,
 )
 from .old_names import read_config
+from .zero_shot import check_zero_shot
 
 __all__ = [
     'add_common_arguments',
     'build_runner',
+    'check_zero_shot',
     'leave_processes',
     'load_config',
     'lock_for_training',

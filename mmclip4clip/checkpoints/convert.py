@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..models.backbones.pretrained import find_folder
 from . import mmaction, native, open_clip, openai, reference, transformers_folder
 from .assumptions import list_assumptions
 from .checkpoint import OPENAI_ARCHITECTURE, Checkpoint
@@ -12,6 +14,9 @@ from .formats import KINDS, current_name, kind_from_suffix, recognize
 from .io import atomic_path, check_destination, read_file
 from .renaming import join_names, unwrap
 from .shape_check import check_shapes
+
+HUB_NAME = re.compile(r'[\w-]+/[\w.-]+')
+FILES = ('.bin', '.ckpt', '.pt', '.pth', '.safetensors')  # a name with one of these is a file that is missing
 
 
 class Conversion(NamedTuple):
@@ -36,7 +41,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     """Read a checkpoint of any kind.
 
     Args:
-        path (Path): File, or folder of transformers.
+        path (Path): File, folder of transformers, or name of a CLIP on the Hugging Face hub.
         head (str, optional): See :func:`reference.find_adapter`.
 
     Returns:
@@ -46,8 +51,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         FileNotFoundError: If it does not exist.
         ValueError: If it is of an unknown kind, or incomplete.
     """
-    if not path.exists():
-        raise FileNotFoundError(f'{path} does not exist')
+    path = locate(path)
     if path.is_dir():
         return 'transformers', transformers_folder.to_native(path)
     content: Any = read_file(path)
@@ -74,6 +78,25 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     if prefix:
         checkpoint.notes.append(f'removed the prefix {prefix!r} of a wrapper from all keys')
     return kind, checkpoint
+
+
+def locate(path: Path) -> Path:
+    """Return a path that exists, or the local folder of a CLIP on the Hugging Face hub, ``owner/name``.
+
+    Raises:
+        FileNotFoundError: If there is neither; says why the hub was not asked, or what it answered.
+    """
+    if path.exists():
+        return path
+    named = HUB_NAME.fullmatch(str(path)) and path.suffix not in FILES and not path.parent.exists()
+    if not named:
+        raise FileNotFoundError(f'{path} does not exist')
+    try:
+        return find_folder(str(path))
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f'{path} does not exist, and is not the name of a CLIP on the hub: {error}'
+        ) from error
 
 
 def read_checked(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
@@ -183,7 +206,7 @@ def convert(
     """Convert a checkpoint from one kind to another.
 
     Args:
-        src (Path): Source; its keys determine the kind.
+        src (Path): Source, a file, a folder, or a name on the Hugging Face hub. Its keys determine the kind.
         dst (Path): Destination.
         to (str, optional): One of ``KINDS``. By default it depends on the suffix of ``dst``: ``.pth`` is
             this package's, ``.bin`` (or ``.bin.3``) the reference's, ``.pt`` OpenAI's, no suffix a folder

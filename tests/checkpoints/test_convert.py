@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import CLIPConfig, CLIPModel
 
+from mmclip4clip import hub
 from mmclip4clip.checkpoints import convert, read, recognize
 from mmclip4clip.checkpoints.convert import kind_from_suffix
+from mmclip4clip.models.backbones import pretrained
 
 from . import plain
 
@@ -68,6 +71,37 @@ def test_what_is_no_tensor_is_named(saved):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='in.pt does not exist'):
         read(tmp_path / 'in.pt')
+
+
+def test_a_name_on_the_hub_is_downloaded_and_read(tiny_clip, tmp_path, monkeypatch):
+    asked = []
+    CLIPModel(CLIPConfig(**tiny_clip)).save_pretrained(tmp_path / 'snapshot')
+
+    def download(name, allow_patterns, local_files_only=False):
+        asked.append(name)
+        return str(tmp_path / 'snapshot')
+
+    monkeypatch.setattr(pretrained, 'snapshot_download', download)
+    done = convert(Path('someone/clip'), tmp_path / 'out.pth')
+    assert asked == ['someone/clip'] and done.source == 'transformers'
+    local = read(tmp_path / 'snapshot')[1].state_dict
+    for key, value in read(tmp_path / 'out.pth')[1].state_dict.items():
+        assert torch.equal(value, local[key])
+
+
+@pytest.mark.parametrize('name', ['clip_folder', 'work/epoch_8.pth', '/someone/clip', 'a/b/c'])
+def test_only_an_owner_and_a_name_are_looked_for_on_the_hub(name, monkeypatch):
+    monkeypatch.setattr(pretrained, 'snapshot_download', lambda *args, **kwargs: pytest.fail('asked'))
+    with pytest.raises(FileNotFoundError, match=f'{Path(name)} does not exist$'):
+        read(Path(name))
+
+
+def test_a_name_that_the_hub_does_not_know_says_so(monkeypatch):
+    monkeypatch.setattr(hub, 'is_offline_mode', lambda: True)
+    hub.hub_answers.cache_clear()
+    with pytest.raises(FileNotFoundError, match='does not exist, and is not the name of a CLIP .*offline'):
+        read(Path('someone/none'))
+    hub.hub_answers.cache_clear()
 
 
 def test_the_destination_is_checked_before_the_source_is_read(saved, tmp_path):

@@ -21,7 +21,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('src', type=Path, help='file, or folder of transformers')
+    parser.add_argument(
+        'src', type=Path, help='file, folder of transformers, or name of a CLIP on the Hugging Face hub'
+    )
     parser.add_argument(
         'dst',
         type=Path,
