@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
+from transformers import CLIPModel
 
 from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
@@ -67,4 +68,5 @@ def captioner_of(runner) -> Any:
 
 def clip_of(runner) -> Any:
     """Return the CLIP of the runner's model, None if it has none."""
-    return getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)
+    clip = getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)
+    return clip if isinstance(clip, CLIPModel) else None

@@ -7,7 +7,7 @@ from .adapters import (
     WTIAdapter,
     XPoolAdapter,
 )
-from .backbones import CLIPBackbone
+from .backbones import BaseBackbone, CLIPBackbone
 from .captioner import CLIP4ClipCaptioner
 from .data_preprocessor import VideoCaptionPreprocessor
 from .decoders import CaptionDecoder
@@ -16,6 +16,7 @@ from .retriever import CLIP4ClipRetriever
 
 __all__ = [
     'BaseAdapter',
+    'BaseBackbone',
     'CLIP4ClipCaptioner',
     'CLIP4ClipRetriever',
     'CLIPBackbone',

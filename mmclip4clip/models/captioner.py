@@ -109,13 +109,9 @@ class CLIP4ClipCaptioner(CLIP4ClipRetriever):
         """Freeze parameters that would get no gradient, for which DDP fails."""
         if self.retrieval_weight:
             return
-        clip, trained = self.backbone.clip, set(self.adapter.context_parameters())
+        trained = set(self.adapter.context_parameters())
         if not self.freeze_encoder:
-            trained |= {
-                *clip.vision_model.parameters(),
-                *clip.visual_projection.parameters(),
-                *self.decoder.tied_parameters(),
-            }
+            trained |= {*self.backbone.frame_parameters(), *self.decoder.tied_parameters()}
         for module in (self.backbone, self.adapter):
             for parameter in module.parameters():
                 if self.freeze_encoder or parameter not in trained:

@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from .backbones.base import check_backbone, check_output
 from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
@@ -64,6 +65,7 @@ class CLIP4ClipRetriever(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
+        check_backbone(self.backbone)
         self.adapter = MODELS.build(adapter)
         self.loss_module = MODELS.build(loss)
         if gather not in ('exact', 'local_gradient', 'none'):
@@ -97,7 +99,9 @@ class CLIP4ClipRetriever(BaseModel):
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Encode normalized frames (V, T, 3, H, W) up to the pooling of the adapter, (V, T, D)."""
-        return self.adapter.contextualize(self.backbone.encode_frames(frames, frame_mask), frame_mask)
+        features = self.backbone.encode_frames(frames, frame_mask)
+        check_output(self.backbone, 'encode_frames', features, frame_mask.shape)
+        return self.adapter.contextualize(features, frame_mask)
 
     def encode_videos(self, frames: Tensor, frame_mask: Tensor) -> Features:
         """Encode normalized frames (V, T, 3, H, W) with mask (V, T) into video features."""
@@ -114,8 +118,14 @@ class CLIP4ClipRetriever(BaseModel):
             dict[str, Tensor]: ``text`` (N, D), or ``tokens`` (N, L, D) and ``text_mask`` (N, L) for an
             adapter that uses them.
         """
-        text = self.backbone.encode_text(tokens, text_mask, per_token=self.adapter.uses_tokens)
-        return text if isinstance(text, dict) else dict(text=text)
+        if self.adapter.uses_tokens:
+            text = self.backbone.encode_text(tokens, text_mask, per_token=True)
+            found = text.get('tokens') if isinstance(text, dict) else text
+            check_output(self.backbone, 'encode_text(per_token=True)', found, tokens.shape)
+            return text
+        text = self.backbone.encode_text(tokens, text_mask)
+        check_output(self.backbone, 'encode_text', text, tokens.shape[:1])
+        return dict(text=text)
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption with every video; see :meth:`BaseAdapter.similarity`."""

@@ -5,7 +5,7 @@ from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-CLIP = 'backbone.clip.'
+BACKBONE = 'backbone.'
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 DEFAULTS = dict(clip_lr_mult=1.0, head_lr_mult=1.0, no_decay=('bias', 'norm'))
 KINDS = ('bias', 'norm', 'logit_scale')
@@ -25,14 +25,14 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         optim_wrapper_cfg (dict): Config of the wrapper, with ``optimizer``, which
             must have ``lr`` and ``weight_decay``.
         paramwise_cfg (dict, optional): ``clip_lr_mult``, factor on ``lr`` for
-            what is under ``backbone.clip``, and ``head_lr_mult`` for all else,
+            the backbone, and ``head_lr_mult`` for all else,
             1 by default; ``no_decay``, what does not decay: of ``'bias'`` (with
             bias in the name), ``'norm'`` (gains and biases of norms) and
             ``'logit_scale'``, by default the first two.
 
     Raises:
         ValueError: If an argument is missing, unknown or invalid, or if the model has no parameters under
-            ``backbone.clip``.
+            ``backbone``.
 
     Examples:
         >>> optim_wrapper = dict(  # in a config
@@ -65,9 +65,9 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         is_dcn_module: int | float | None = None,
     ) -> None:
         """Append the groups of the model to ``params``, and log each."""
-        if not any(name.startswith(CLIP) for name, _ in module.named_parameters()):
+        if not any(name.startswith(BACKBONE) for name, _ in module.named_parameters()):
             raise ValueError(
-                f'{type(module).__name__} has no parameter under {CLIP[:-1]}, which '
+                f'{type(module).__name__} has no parameter under {BACKBONE[:-1]}, which '
                 'CLIPGroupsOptimWrapperConstructor tells from the heads'
             )
         in_norms = {
@@ -83,7 +83,7 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             )
             decays = not any(kinds[kind] for kind in self.paramwise_cfg['no_decay'])
             if parameter.requires_grad:
-                groups.setdefault((name.startswith(CLIP), decays), []).append(parameter)
+                groups.setdefault((name.startswith(BACKBONE), decays), []).append(parameter)
         for clip, decays in sorted(groups, reverse=True):
             lr = self.base_lr * self.paramwise_cfg['clip_lr_mult' if clip else 'head_lr_mult']
             group = dict(params=groups[clip, decays], lr=lr, weight_decay=decays * self.base_wd)

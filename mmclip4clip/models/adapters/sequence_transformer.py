@@ -93,10 +93,16 @@ class SequenceTransformer(BaseModule):
             backbone (CLIPBackbone): CLIP with a text tower of the same width as the blocks.
 
         Raises:
-            ValueError: If the width, depth, number of heads or number of positions differs.
+            ValueError: If there is no CLIP, or the width, depth, number of heads or number of positions
+                differs.
         """
         if self.start != 'clip_text':
             return
+        if not hasattr(backbone, 'clip'):
+            raise ValueError(
+                "an adapter with start='clip_text' starts from CLIP's text tower, and "
+                f"{type(backbone).__name__} has none (an attribute clip): give start='random'"
+            )
         text = backbone.clip.text_model
         source, config = text.embeddings.position_embedding.weight, text.config
         heads = self.layers[0].self_attn.num_heads if len(self.blocks) else 0

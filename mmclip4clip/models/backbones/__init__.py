@@ -1,3 +1,4 @@
+from .base import BaseBackbone
 from .clip import CLIPBackbone
 
-__all__ = ['CLIPBackbone']
+__all__ = ['BaseBackbone', 'CLIPBackbone']

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 import torch
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
@@ -12,6 +11,7 @@ from transformers import CLIPConfig, CLIPModel
 from ...compat import apply_patches
 from ..features import Features
 from ..weight_check import compare_weights
+from .base import BaseBackbone
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 
@@ -27,7 +27,7 @@ NOT_GIVEN = '(not given)'
 
 
 @MODELS.register_module()
-class CLIPBackbone(BaseModule):
+class CLIPBackbone(BaseBackbone):
     """CLIP's vision and text towers from ``transformers``, with their projections.
 
     Weights are loaded completely or not at all. The backbone's part of ``pretrained``, ``init_cfg`` or a
@@ -151,7 +151,7 @@ class CLIPBackbone(BaseModule):
         return len(self.clip.text_projection.weight)
 
     @property
-    def logit_scale(self) -> nn.Parameter:
+    def logit_scale(self) -> nn.Parameter:  # type: ignore[override]
         """Logarithm of the factor between similarity and logits, ()."""
         return self.clip.logit_scale
 
@@ -193,6 +193,10 @@ class CLIPBackbone(BaseModule):
             return dict(tokens=self.clip.text_projection(hidden), text_mask=text_mask)
         last = text_mask.sum(dim=1).long() - 1
         return self.clip.text_projection(hidden[torch.arange(len(hidden)), last])
+
+    def frame_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the vision tower and its projection."""
+        return [*self.clip.vision_model.parameters(), *self.clip.visual_projection.parameters()]
 
     @torch.no_grad()
     def _redraw_embeddings(self, text: float = 0.0, vision: float = 0.0) -> None:

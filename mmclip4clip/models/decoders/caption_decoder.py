@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from ..backbones import CLIPBackbone
+from ..backbones import BaseBackbone
 from .generation import Generated, generate
 from .generation_options import GenerationOptions, check_integer
 from .language_model import CaptionLanguageModel
@@ -25,10 +25,10 @@ class CaptionDecoder(BaseModule):
     only the adapter can encode the order of frames.
 
     Args:
-        backbone (CLIPBackbone): The model's CLIP, set by :class:`CLIP4ClipCaptioner`. It has the width D of
-            the frames and the shared embeddings.
+        backbone (BaseBackbone): The model's backbone, set by :class:`CLIP4ClipCaptioner`. It has the width D
+            of the frames and, if it is CLIP, the shared embeddings.
         num_layers (int): Number of blocks, at least 1.
-        width (int, optional): Width W of the blocks. Defaults to the width of CLIP's text tower.
+        width (int, optional): Width W of the blocks. Defaults to the width of CLIP's text tower, or D.
         num_heads (int): Number of attention heads.
         dropout (float): Dropout of the embeddings, the attention weights, and the outputs of attention
             and feed-forward layers.
@@ -59,7 +59,7 @@ class CaptionDecoder(BaseModule):
 
     def __init__(
         self,
-        backbone: CLIPBackbone,
+        backbone: BaseBackbone,
         num_layers: int = 3,
         width: int | None = None,
         num_heads: int = 8,
@@ -69,14 +69,12 @@ class CaptionDecoder(BaseModule):
         max_positions: int | None = None,
     ) -> None:
         super().__init__()
-        clip = backbone.clip.text_model.embeddings
-        rows, clip_width = clip.token_embedding.weight.shape
-        tied = dict(vocab_size=rows, max_positions=len(clip.position_embedding.weight), width=clip_width)
+        clip, tied = text_embeddings(backbone, tie_embeddings)
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
-        self.vocab_size = rows if vocab_size is None else vocab_size
+        self.vocab_size = tied['vocab_size'] if vocab_size is None else vocab_size
         self.max_positions = tied['max_positions'] if max_positions is None else max_positions
-        width = clip_width if width is None else width
+        width = tied['width'] if width is None else width
         sizes = dict(vocab_size=self.vocab_size, max_positions=self.max_positions, width=width)
         for name, value in dict(sizes, num_layers=num_layers, num_heads=num_heads).items():
             check_integer(f'{name} of CaptionDecoder', value, 1)
@@ -171,6 +169,32 @@ class CaptionDecoder(BaseModule):
     @property
     def _words(self) -> Tensor:
         return self.transformer.wte.weight[: self.vocab_size]
+
+
+def text_embeddings(backbone: BaseBackbone, needed: bool) -> tuple[Any, dict[str, int]]:
+    """Return the embeddings of CLIP's text tower, and their sizes.
+
+    Args:
+        backbone (BaseBackbone): The model's backbone.
+        needed (bool): Whether a decoder shares them.
+
+    Returns:
+        tuple[nn.Module | None, dict[str, int]]: None without CLIP, then the sizes are defaults of a decoder.
+
+    Raises:
+        ValueError: If they are needed, and the backbone is not CLIP.
+    """
+    if hasattr(backbone, 'clip'):
+        embeddings = backbone.clip.text_model.embeddings
+        rows, width = embeddings.token_embedding.weight.shape
+        positions = len(embeddings.position_embedding.weight)
+        return embeddings, dict(vocab_size=rows, max_positions=positions, width=width)
+    if needed:
+        raise ValueError(
+            "CaptionDecoder shares the embeddings of CLIP's text tower, and "
+            f'{type(backbone).__name__} has none (an attribute clip): give tie_embeddings=False'
+        )
+    return None, dict(max_positions=77, width=backbone.width)
 
 
 def check_tied_sizes(sizes: dict[str, int], tied: dict[str, int]) -> None:
