@@ -24,8 +24,9 @@ LOCATIONS = {
 
 def register_lazily() -> None:
     """Add the modules of this package to the locations of mmaction2's registries, without importing them."""
-    for name, locations in LOCATIONS.items():
-        add_locations(getattr(registry, name), [*locations, RUN_START])
+    for name, value in vars(registry).items():
+        if isinstance(value, Registry):  # also those without classes of this package apply the patches
+            add_locations(value, [*LOCATIONS.get(name, []), RUN_START])
 
 
 def register_configs() -> None:

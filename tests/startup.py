@@ -106,6 +106,12 @@ def look_up_a_hook() -> None:
     HOOKS.get('IterTimerHook')
 
 
+def look_up_an_inferencer() -> None:
+    from mmaction.registry import INFERENCERS
+
+    INFERENCERS.get('ActionRecogInferencer')
+
+
 def unpickle_a_dataset() -> None:
     from mmclip4clip.datasets import VideoCaptionDataset
 
@@ -186,7 +192,14 @@ def main() -> None:
     report['changed_by_subpackages'] = what_changed(before)
     gc.freeze()  # forks copy no memory to look through it
     report['lookups'] = in_fork(lookups)
-    starts = (build_backbone, look_up_a_hook, unpickle_a_dataset, read_a_config, launch)
+    starts = (
+        build_backbone,
+        look_up_a_hook,
+        look_up_an_inferencer,
+        unpickle_a_dataset,
+        read_a_config,
+        launch,
+    )
     report['starts'] = {s.__name__: in_fork(lambda s=s: what_changed(before, s)) for s in starts}
     loads = (load_by_a_recognizer, load_by_an_inferencer, load_by_the_backbone, read_to_convert)
     report['loads'] = {load.__name__: in_fork(load) for load in loads}

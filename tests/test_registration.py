@@ -28,7 +28,14 @@ PATCHED = {
     'mmaction.datasets.transforms.processing.ColorJitter.adjust_hue',
     'mmaction.datasets.transforms.processing.ColorJitter.transform',
 }
-STARTS = ('build_backbone', 'look_up_a_hook', 'unpickle_a_dataset', 'read_a_config', 'launch')
+STARTS = (
+    'build_backbone',
+    'look_up_a_hook',
+    'look_up_an_inferencer',
+    'unpickle_a_dataset',
+    'read_a_config',
+    'launch',
+)
 LOADS = ('load_by_a_recognizer', 'load_by_an_inferencer', 'load_by_the_backbone', 'read_to_convert')
 
 

@@ -88,7 +88,7 @@ def locate(path: Path) -> Path:
     """
     if path.exists():
         return path
-    named = HUB_NAME.fullmatch(str(path)) and path.suffix not in FILES and not path.parent.exists()
+    named = HUB_NAME.fullmatch(str(path)) and path.suffix.lower() not in FILES and not path.parent.exists()
     if not named:
         raise FileNotFoundError(f'{path} does not exist')
     try:

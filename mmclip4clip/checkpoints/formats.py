@@ -46,7 +46,7 @@ def kind_from_suffix(path: Path) -> str:
         ValueError: If no kind has this suffix.
     """
     for pattern, kind in SUFFIXES:
-        if re.fullmatch(pattern, path.name):
+        if re.fullmatch(pattern, path.name, re.IGNORECASE):
             return kind
     raise ValueError(
         f'the suffix of {path} does not say what to write: use --to with one of ' + ', '.join(KINDS)

@@ -39,7 +39,7 @@ def read_file(path: Path) -> object:
     Raises:
         CheckpointFileError: If the file is damaged, not a checkpoint, or contains more than plain values.
     """
-    if path.suffix == '.safetensors':
+    if path.suffix.lower() == '.safetensors':
         try:
             return load_file(path)
         except SafetensorError as error:

@@ -16,6 +16,8 @@ from . import plain
     'name, kind',
     [
         ('a.pth', 'mmclip4clip'),
+        ('A.PTH', 'mmclip4clip'),
+        ('pytorch_model.BIN', 'reference'),
         ('a.pt', 'openai'),
         ('pytorch_model.bin', 'reference'),
         ('pytorch_model.bin.3', 'reference'),

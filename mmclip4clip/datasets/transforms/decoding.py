@@ -117,7 +117,8 @@ class DecodeVideo(BaseTransform):
                 long. The video may be intact.
             NoVideoError: If a backend finds that the file contains no video.
             VideoReadError: If no backend can read it. The message lists the error of each backend.
-            RuntimeError: If a sampler raises another error than :class:`UnsuitableVideoError`.
+            RuntimeError: If a sampler raises another error than :class:`UnsuitableVideoError`, or draws no
+                valid frame indices.
         """
         errors, filename = {}, results['filename']
         for backend in self.backends:
@@ -153,7 +154,7 @@ class DecodeVideo(BaseTransform):
             raise RuntimeError(
                 f'sampling the frames of {results["filename"]} failed; {describe(error)}'
             ) from error
-        sampled = np.clip(np.reshape(results['frame_inds'], -1), 0, None)
+        sampled = check_indices(results)
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted.tolist())
         check_sides(*frames[0].shape[1::-1])
@@ -175,6 +176,23 @@ class DecodeVideo(BaseTransform):
             f'{type(self).__name__}(sampling={self.sampling.transforms}, backends={self.backends}, '
             f'time_limit={self.time_limit}, min_frames={self.min_frames}, max_bytes={self.max_bytes})'
         )
+
+
+def check_indices(results: dict) -> np.ndarray:
+    """Return the indices that a sampler has drawn, (T,).
+
+    Raises:
+        RuntimeError: If they are not whole numbers from 0 up, or there are none: a fault of the sampler, not
+            of the video.
+    """
+    sampled = np.reshape(results['frame_inds'], -1)
+    whole = sampled.size and np.issubdtype(sampled.dtype, np.number) and np.isfinite(sampled).all()
+    if not whole or sampled.min() < 0 or (sampled != np.floor(sampled)).any():
+        raise RuntimeError(
+            f'sampling the frames of {results["filename"]} failed; frame_inds must be whole numbers from 0 '
+            f'up, at least one, got {sampled[:10].tolist()}'
+        )
+    return sampled.astype(np.int64)
 
 
 def combined_error_class(errors: Sequence[VideoReadError]) -> type[VideoReadError]:

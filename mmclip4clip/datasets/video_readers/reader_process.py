@@ -106,7 +106,7 @@ class ReaderProcess:
             if 'SIGKILL' in ending:  # by the system, out of memory; no decoder kills itself
                 raise VideoUnavailableError(f'the decoder was killed ({ending})') from None
             raise VideoReadError(f'the decoder crashed ({ending})') from None
-        if isinstance(answer, VideoReadError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .backends import open_reader
-from .errors import VideoReadError, describe
+from .errors import VideoReadError, VideoUnavailableError, describe
 
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 KEEP_MEMORY = 128 * 2**20  # bytes of shared memory to keep between videos
@@ -39,7 +39,7 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
     ):
         signal.signal(number, action)
     reader: Any = None  # a VideoReader, once one has been asked for
-    answer: tuple | VideoReadError
+    answer: tuple | Exception
     while os.getppid() == parent:
         kind, *request = connection.recv()
         try:
@@ -55,6 +55,10 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
             answer = error
         except MemoryError as error:  # while writing the frames
             answer = VideoReadError(describe(error))
+        except OSError as error:  # no space for the frames; open_reader and read convert their own errors
+            answer = VideoUnavailableError(f'its frames cannot be passed on: {describe(error)}')
+        except Exception as error:  # a bug of a reader, so the video must not be replaced
+            answer = RuntimeError(f'the reader failed: {describe(error)}')
         connection.send(answer)
 
 

@@ -40,7 +40,7 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
     uses_tokens = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Accept subclasses that define or call ``contextualise``, the earlier spelling."""
+        """Accept subclasses with earlier names of methods, ``contextualise`` and ``start_from``."""
         super().__init_subclass__(**kwargs)
         defined = vars(cls)
         if 'contextualise' in defined:
@@ -50,6 +50,11 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
             cls.contextualize = defined['contextualise']  # type: ignore[method-assign]
         elif 'contextualize' in defined:
             cls.contextualise = defined['contextualize']
+        if 'start_from' in defined and 'init_from_clip' not in defined:
+            warnings.warn(
+                f'{cls.__name__}.start_from is called init_from_clip now', FutureWarning, stacklevel=2
+            )
+            cls.init_from_clip = defined['start_from']  # type: ignore[method-assign]
 
     @property
     def max_frames(self) -> int | None:

@@ -156,7 +156,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for path in weight_files(folder):
         try:
-            if path.suffix == '.safetensors':
+            if path.suffix.lower() == '.safetensors':
                 tensors.update(load_file(path))
             else:
                 verify_checkpoint(path)

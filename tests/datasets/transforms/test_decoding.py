@@ -236,6 +236,20 @@ def test_a_fault_of_a_sampler_is_no_fault_of_the_video(files):
     assert not isinstance(error.value, VideoReadError)
 
 
+@pytest.mark.parametrize('time_limit', [None, 60])
+@pytest.mark.parametrize('indices', [[], [0, -3], [0.0, np.nan], [1.5], ['a']])
+def test_indices_that_are_none_are_the_fault_of_the_sampler(files, indices, time_limit):
+    class Sampler(BaseTransform):
+        def transform(self, results):
+            return dict(results, frame_inds=np.array(indices))
+
+    decode = DecodeVideo(Sampler(), time_limit=time_limit)
+    with pytest.raises(
+        RuntimeError, match='sampling .*mp4 failed; frame_inds must be whole numbers from 0 up'
+    ):
+        decode(dict(filename=str(files['mp4'])))
+
+
 def test_half_a_file_that_the_storage_gives_is_not_taken_for_the_whole_by_another_backend(files, monkeypatch):
     def half(self, backend, filename):
         if backend != 'opencv':

@@ -15,6 +15,7 @@ from mmclip4clip.datasets.video_readers import (
     VideoUnavailableError,
     open_reader,
     reader_process,
+    reader_server,
 )
 from mmclip4clip.datasets.video_readers.backends import BACKENDS
 from mmclip4clip.datasets.video_readers.reader import VideoReader
@@ -89,6 +90,22 @@ def test_a_child_that_the_system_kills_says_nothing_of_the_video(process):
     with pytest.raises(VideoUnavailableError, match='the decoder was killed .signal 9, SIGKILL'):
         process.open('scripted', 'is killed', 30).read([0])
     assert process.open('scripted', 'fine', 30).read([4])[0].max() == 4
+
+
+def test_a_fault_of_a_reader_is_no_fault_of_the_video(process, monkeypatch):
+    monkeypatch.setattr(reader_server, '_write', lambda frames, memory: frames[len(frames)])
+    with pytest.raises(RuntimeError, match='the reader failed: IndexError') as error:
+        process.open('scripted', 'fine', 30).read([0])
+    assert not isinstance(error.value, VideoReadError)
+
+
+def test_no_space_for_frames_is_no_fault_of_the_video(process, monkeypatch):
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(reader_server.os, 'pwrite', full)
+    with pytest.raises(VideoUnavailableError, match='its frames cannot be passed on: .*No space left'):
+        process.open('scripted', 'fine', 30).read([0])
 
 
 def test_a_child_that_died_between_two_videos_is_replaced(process):

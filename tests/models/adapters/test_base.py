@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmaction.registry import MODELS
 
 from mmclip4clip.models.adapters import MeanAdapter, SeqTransformerAdapter
 
@@ -19,3 +20,21 @@ def test_the_earlier_spelling_calls_the_adapters_own_contextualize():
     frames, mask = torch.randn(2, 3, 8), torch.ones(2, 3)
     torch.testing.assert_close(adapter.contextualise(frames, mask), adapter.contextualize(frames, mask))
     assert not torch.equal(adapter.contextualize(frames, mask), frames)
+
+
+def test_the_earlier_name_of_init_from_clip_is_called(tiny_clip):
+    with pytest.warns(FutureWarning, match='Started.start_from is called init_from_clip now'):
+
+        class Started(MeanAdapter):
+            def start_from(self, backbone):
+                self.width = backbone.width
+
+    MODELS.register_module(module=Started, force=True)
+    model = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            adapter=dict(type='Started'),
+        )
+    )
+    assert model.adapter.width == model.backbone.width
