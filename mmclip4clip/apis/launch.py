@@ -16,7 +16,7 @@ from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 from .clip_choice import class_name, use_clip
-from .old_names import join_report_hooks, read_config, rename_options
+from .config_migration import join_report_hooks, read_config, rename_options
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)

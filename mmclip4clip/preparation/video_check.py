@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from ..datasets.transforms import DecodeVideo
 from ..datasets.video_readers import NoVideoError, VideoReadError, VideoUnavailableError
-from ..datasets.video_readers.storage import read_error
+from ..datasets.video_readers.storage_errors import read_error
 
 PROBLEMS = ('unreadable', 'frameless', 'short', 'over-reporting', 'duplicate')
 

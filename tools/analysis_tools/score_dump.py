@@ -5,8 +5,8 @@ import json
 import sys
 
 from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
+from mmclip4clip.evaluation.metric_table import format_caption_table, format_table
 from mmclip4clip.evaluation.records import as_record, stack_scores
-from mmclip4clip.evaluation.table import format_caption_table, format_table
 from mmclip4clip.evaluation.unreadable import count_unreadable
 
 

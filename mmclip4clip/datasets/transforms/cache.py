@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from ...version import __version__
 from ..frame_cache import FrameStore
 from ..video_readers import VideoReadError
-from ..video_readers.storage import read_error
+from ..video_readers.storage_errors import read_error
 from .frame_keys import FRAME_KEYS, ITEM_KEYS, is_storable
 
 NUM_CHECKED = 8  # videos that each process decodes twice; a random flip passes unnoticed 1 time in 256

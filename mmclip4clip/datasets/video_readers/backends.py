@@ -7,7 +7,7 @@ from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
-from .storage import diagnose_error
+from .storage_errors import diagnose_error
 
 BACKENDS: dict[str, Callable[[str], VideoReader]] = dict(
     decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader

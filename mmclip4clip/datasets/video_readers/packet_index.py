@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import NoVideoError, VideoReadError
 from .reader import effective_fps
-from .storage import StoredFile, refuse_playlist
+from .storage_errors import StoredFile, refuse_playlist
 
 MAX_PACKET_BYTES = 64 * 2**20  # bytes of packets to keep in memory; the rest is read again
 PICTURES = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its former module
-from .storage import diagnose_error
+from .storage_errors import diagnose_error
 
 
 class VideoReader:

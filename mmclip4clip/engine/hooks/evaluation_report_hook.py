@@ -12,7 +12,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ...evaluation.report_context import ReportContext
 from ..metrics_file import METRICS, append_entry
-from ..resume.evaluations import RUN_ID
+from ..resume.missing_evaluation import RUN_ID
 
 
 @HOOKS.register_module()

@@ -10,7 +10,7 @@ from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
-from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
+from ..runner_access import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
 
 
 @HOOKS.register_module()

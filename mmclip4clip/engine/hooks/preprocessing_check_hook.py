@@ -16,8 +16,8 @@ from ...tokenizers.saved_tokenizer import (
     tokenizer_differences,
     vocabulary_digest,
 )
-from ..preprocessing import contradictions, describe_preprocessing, differences
-from ..run_parts import (
+from ..preprocessing_description import contradictions, describe_preprocessing, differences
+from ..runner_access import (
     built_datasets,
     built_loops,
     captioner_of,

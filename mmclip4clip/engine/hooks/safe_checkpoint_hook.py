@@ -19,7 +19,7 @@ from ..resume import (
     find_checkpoint,
     join_schedules,
 )
-from ..resume.evaluations import EVALUATED, RUN_ID
+from ..resume.missing_evaluation import EVALUATED, RUN_ID
 from ..resume.run_check import KEY
 from .ordered_checkpoint_hook import INTERIM, OBSOLETE, OrderedCheckpointHook
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import DataLoader
 
-from ...datasets.leaf_datasets import find_decoder, leaf_datasets
+from ...datasets.dataset_traversal import find_decoder, leaf_datasets
 
 MIN_TIMEOUT = 600.0  # seconds; a file system may be unavailable for some minutes
 DEFAULT_VIDEO_SECONDS = 60.0  # seconds, for pipelines without a time limit

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...datasets.leaf_datasets import leaf_datasets
+from ...datasets.dataset_traversal import leaf_datasets
 
 KEY = 'mmclip4clip'  # in a checkpoint's meta; what is compared here is under 'run'
 # How to call the values of describe_run that must be equal.

@@ -9,9 +9,9 @@ from mmengine.logging import print_log
 
 from ...visualization import draw_captions, write_caption_page
 from ...visualization.gallery import read_strip
+from ..metric_table import format_caption_table
 from ..records import VideoRecord
 from ..report_context import ReportContext
-from ..table import format_caption_table
 
 
 def report_captions(context: ReportContext, records: list[VideoRecord], prefix: str) -> None:

@@ -7,9 +7,9 @@ from mmengine.logging import print_log
 
 from ...visualization import draw_gallery
 from ..functional import ranks_of_videos
+from ..metric_table import format_table
 from ..records import VideoRecord, stack_scores
 from ..report_context import ReportContext
-from ..table import format_table
 
 
 def report_retrieval(

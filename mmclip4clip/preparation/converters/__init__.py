@@ -1,8 +1,8 @@
 """From official annotation files to the project's JSON; ``tools/dataset_converters/convert.py`` runs it."""
 
 from . import activitynet, custom, didemo, howto100m, lsmdc, msrvtt, msvd
-from .caption_set import Captions, Split
 from .report import Report, format_reports
+from .split import Captions, Split
 from .write_annotations import convert
 
 # Name -> a function from the official files to the splits that they make.

@@ -1,8 +1,8 @@
 import math
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_json
+from .split import Captions, Split
 
 
 def splits(folder: Path) -> list[Split]:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ...safe_json import shorten
-from .caption_set import Captions, Split
 from .source_files import expecting_format, read_lines, read_table
+from .split import Captions, Split
 from .video_folder import VideoFolder, files_below, stem_of
 
 TEXT = '.txt'  # or .TXT

@@ -2,8 +2,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import Place, check_type, expecting_format, read_json, read_lines
+from .split import Captions, Split
 from .video_folder import stem_of
 
 FORM = '[{"video": name, "description": text, "times": [[first, last], ...]}, ...]'

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_json, read_lines, read_table
+from .split import Captions, Split
 
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 

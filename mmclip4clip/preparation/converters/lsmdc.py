@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import FormatError, read_lines
+from .split import Captions, Split
 
 FORM = 'clip name, start aligned, end aligned, start extracted, end extracted, sentence, with tabs between'
 

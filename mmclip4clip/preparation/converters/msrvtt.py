@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import Place, check_type, expecting_format, read_json, read_table
+from .split import Captions, Split
 
 FORM = '{"videos": [{"video_id", "split", ...}, ...], "sentences": [{"video_id", "caption", ...}, ...]}'
 

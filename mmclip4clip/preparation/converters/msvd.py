@@ -3,8 +3,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from ...datasets.annotations import MAX_CAPTION
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_lines, read_pickle
+from .split import Captions, Split
 
 
 def splits(folder: Path) -> list[Split]:

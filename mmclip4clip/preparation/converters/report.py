@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .caption_set import Captions, Split, count_entries
+from .split import Captions, Split, count_entries
 
 
 @dataclass

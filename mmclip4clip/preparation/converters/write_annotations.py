@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...datasets.annotations import name_fault
-from .caption_set import Split
 from .report import Report
+from .split import Split
 from .video_folder import VideoFolder, stem_of
 
 

@@ -9,7 +9,7 @@ from mmcv.transforms import RandomApply
 from mmengine.dataset import ConcatDataset
 
 from mmclip4clip.datasets import TokenizeCaptions, TokenizeTargets
-from mmclip4clip.engine import PreprocessingCheckHook, run_parts
+from mmclip4clip.engine import PreprocessingCheckHook, runner_access
 from mmclip4clip.engine.hooks import preprocessing_check_hook
 from mmclip4clip.tokenizers.loading import train_tokenizer
 
@@ -92,7 +92,7 @@ def test_models_that_do_not_write_are_not_looked_at(folders):
 def test_a_wrapped_model_is_looked_at_and_a_checkpoint_that_is_no_dict_left_to_others(folders, monkeypatch):
     wrapped = runner(folders, 'shapes', 'pets')
     wrapped.model = SimpleNamespace(module=wrapped.model)
-    monkeypatch.setattr(run_parts, 'is_model_wrapper', lambda model: hasattr(model, 'module'))
+    monkeypatch.setattr(runner_access, 'is_model_wrapper', lambda model: hasattr(model, 'module'))
     with pytest.raises(ValueError, match='learns captions in words of .*pets'):
         PreprocessingCheckHook().before_train(wrapped)
     PreprocessingCheckHook().after_load_checkpoint(wrapped, 'no dict')

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmclip4clip.datasets.annotations import load_annotations
-from mmclip4clip.preparation.converters.caption_set import Captions, count_entries
+from mmclip4clip.preparation.converters.split import Captions, count_entries
 
 
 def test_captions_are_gathered_by_video_and_window_in_order_of_appearance():

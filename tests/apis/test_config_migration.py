@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmclip4clip.apis import read_config
-from mmclip4clip.apis.old_names import SCHEDULE, rename_options
+from mmclip4clip.apis.config_migration import SCHEDULE, rename_options
 from mmclip4clip.engine import WarmUpCosineLR
 
 from .test_launch import load  # noqa: F401  the fixture
@@ -20,7 +20,7 @@ def warnings(monkeypatch) -> list:
     """The warnings that are logged."""
     texts = []
     monkeypatch.setattr(
-        'mmclip4clip.apis.old_names.print_log',
+        'mmclip4clip.apis.config_migration.print_log',
         lambda text, logger, level: texts.append(text) if level == logging.WARNING else None,
     )
     return texts

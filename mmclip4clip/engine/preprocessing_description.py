@@ -10,7 +10,7 @@ from ..tokenizers.saved_tokenizer import (
     name_tokenizer,
     tokenizer_differences,
 )
-from .run_parts import built_datasets, tokenizers_of, unwrapped_model
+from .runner_access import built_datasets, tokenizers_of, unwrapped_model
 
 
 def describe_preprocessing(runner) -> dict[str, Any]:
