@@ -43,7 +43,7 @@ def contradictions(saved: dict, current: dict) -> list[str]:
 
 
 def differences(saved: dict, current: dict) -> list[str]:
-    """List differences of the pipelines; a missing evaluation pipeline is replaced by the training pipeline."""
+    """List differences of the pipelines; the training pipeline replaces a missing evaluation pipeline."""
     lines = []
     for stage in ('training', 'evaluation'):
         alike = bool(saved.get(stage))

@@ -76,8 +76,7 @@ class ArchitectureCheckHook(Hook):
         ):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
-                'backbone.pretrained nor backbone.init_cfg provides weights: training would start from random '
-                'ones'
+                'backbone.pretrained nor backbone.init_cfg provides weights: it would start from random ones'
             )
         count = sum(len(keys) for part, keys in need.items() if part in have)
         print_log(

@@ -25,7 +25,7 @@ class EvaluationReportHook(Hook):
 
     Args:
         gallery (int, optional): Number of queries in the retrieval picture. Half of them are the best, half
-            the worst, and all are of different videos. 0 draws no picture. None disables the retrieval report.
+            the worst, all of different videos. 0 draws no picture. None disables the retrieval report.
         top (int): Number of retrieved videos per query in the picture.
         page (int, optional): Number of videos on the caption page, a third each of the best, the middle and
             the worst. None disables the caption report.

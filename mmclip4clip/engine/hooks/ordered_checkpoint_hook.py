@@ -122,7 +122,7 @@ class OrderedCheckpointHook(CheckpointHook):
         for key, rule in zip(self.key_indicators, self.rules):
             if key not in metrics:
                 raise KeyError(
-                    f'save_best={key!r} is not a metric of this evaluation, which computes: {", ".join(metrics)}'
+                    f'save_best={key!r} is not a metric of this evaluation, which has: {", ".join(metrics)}'
                 )
             suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
             best = hub.get_info(f'best_score{suffix}', self.init_value_map[rule])

@@ -97,8 +97,8 @@ class PreprocessingCheckHook(Hook):
                 for key, (expected, loaded) in pairs.items():
                     if loaded is not None and expected != loaded:
                         print_log(
-                            f'query_bank.{key}={expected}, but {key}={loaded} in the dataset: the captions of '
-                            'the bank are prepared differently from those of the test',
+                            f'query_bank.{key}={expected}, but {key}={loaded} in the dataset: the captions '
+                            'of the bank are prepared differently from those of the test',
                             logger='current',
                             level=logging.WARNING,
                         )

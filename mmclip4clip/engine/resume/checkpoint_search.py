@@ -31,9 +31,9 @@ def find_checkpoint(
 ) -> str | None:
     """Find the newest checkpoint that a run can resume from.
 
-    The checkpoint in ``last_checkpoint`` is tried first, then older ones, the newest first. Only the file name
-    in ``last_checkpoint`` is used, so a copied or moved folder does not resume from its previous location.
-    Missing and damaged checkpoints are skipped with a warning.
+    The checkpoint in ``last_checkpoint`` is tried first, then older ones, the newest first. Only the file
+    name in ``last_checkpoint`` is used, so a copied or moved folder does not resume from its previous
+    location. Missing and damaged checkpoints are skipped with a warning.
 
     Args:
         work_dir (str): Folder of the run.

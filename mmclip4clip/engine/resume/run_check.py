@@ -93,8 +93,8 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
     if missing:
         raise RuntimeError(
             f'{name} cannot be resumed: it has no {", no ".join(missing)}. Best, published and converted '
-            'checkpoints contain only weights. Resume from epoch_N.pth or iter_N.pth, or start a new training '
-            f'from these weights, without --resume and with --cfg-options load_from={name}'
+            'checkpoints contain only weights. Resume from epoch_N.pth or iter_N.pth, or start a new '
+            f'training from these weights, without --resume and with --cfg-options load_from={name}'
         )
     meta = checkpoint['meta']
     saved = (meta.get(KEY) or {}).get('run')

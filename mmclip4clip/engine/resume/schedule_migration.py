@@ -6,8 +6,8 @@ from mmengine.logging import print_log
 from ..schedulers import WarmUpCosineLR
 from .run_check import KEY
 
-# Keys in the states of schedulers. SHARED are copied from the cosine to the joined schedule; the others identify
-# a warm-up and a cosine.
+# Keys in the states of schedulers. SHARED are copied from the cosine to the joined schedule; the others
+# identify a warm-up and a cosine.
 SHARED = {'end', 'by_epoch', 'base_values', '_global_step', '_last_value'}
 WARM_UP = {'param_name', 'by_epoch', 'begin', 'start_factor', 'end_factor', 'total_iters'}
 COSINE = {'param_name', 'begin', 'T_max', 'eta_min', 'eta_min_ratio'} | SHARED

@@ -10,8 +10,8 @@ from mmengine.optim.scheduler.param_scheduler import INF
 class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
     r"""Warm up linearly, keep the full rate for a while, then follow a cosine down to 0.
 
-    Let w be the number of warm-up steps, b the begin and e the end of the cosine, and s ``start_factor``. Step
-    k, counted from 0, has the factor
+    Let w be the number of warm-up steps, b the begin and e the end of the cosine, and s ``start_factor``.
+    Step k, counted from 0, has the factor
 
     - :math:`s + (1 - s)\, k / (w - 1)` for k < w,
     - 1 for w <= k < b,

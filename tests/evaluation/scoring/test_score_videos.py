@@ -104,7 +104,7 @@ def test_each_process_scores_its_own_videos_with_the_whole_bank(model, monkeypat
 
 def test_a_bank_and_a_shortlist_are_refused_together():
     kind = LOOPS.get('VideoTextTestLoop')
-    with pytest.raises(ValueError, match='rerank_top=5 is there to avoid'):
+    with pytest.raises(ValueError, match='rerank_top=5 avoids that'):
         kind(
             SimpleNamespace(),
             torch.utils.data.DataLoader([0]),

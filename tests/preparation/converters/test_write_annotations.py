@@ -147,10 +147,10 @@ def test_two_official_names_of_one_file_are_refused(tmp_path, videos):
         (
             [('no', 'x'), ('nor', 'y')],
             FileNotFoundError,
-            r"none of the 2 videos of train is in .*videos; looked for \['no'",
+            r"none of the 2 videos of train is in .*videos; searched for \['no'",
         ),
-        ([], ValueError, r"the official files of \['train'\] hold no caption"),
-        ([('a', ' ')], ValueError, 'hold no caption'),
+        ([], ValueError, r"the official files of \['train'\] contain no captions"),
+        ([('a', ' ')], ValueError, 'contain no captions'),
     ],
 )
 def test_nothing_to_write_is_an_error(tmp_path, videos, rows, error, message):
