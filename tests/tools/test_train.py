@@ -91,7 +91,7 @@ def test_amp_trains(tool, config):
 
 
 def test_amp_does_not_go_with_every_wrapper(tool, config):
-    with pytest.raises(ValueError, match="--amp does not go with optim_wrapper.type='ApexOptimWrapper'"):
+    with pytest.raises(ValueError, match="--amp does not support optim_wrapper.type='ApexOptimWrapper'"):
         tool('train.py', config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
 

@@ -35,9 +35,9 @@ def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int =
         ValueError: If a shape or the temperature is invalid, or a score is NaN or infinite.
 
     Examples:
-        >>> similarity = np.array([[.9, .5], [.8, .2]])  # both captions prefer the first video
+        >>> similarity = np.array([[.9, .2], [.8, .7]])  # both captions prefer the first video
         >>> dual_softmax(similarity).argmax(axis=1)
-        array([1, 0])
+        array([0, 1])
     """
     check_positive(temperature=temperature)
     similarity = _checked('similarity', similarity)

@@ -131,5 +131,5 @@ def read_pickle(path: Path) -> Any:
             return PlainUnpickler(file).load()
         except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
             raise FormatError(
-                f'{path} was refused, because it is not a pickle of plain values: {error!r:.500}'
+                f'{path} was refused and not run: expected a pickle of plain values, got {error!r:.500}'
             ) from error

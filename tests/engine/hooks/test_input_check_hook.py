@@ -86,17 +86,17 @@ def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, 
         (
             'SeqTransformerAdapter',
             dict(frames=9),
-            'up to 9 frames per video,  max_frames of model.adapter is 8',
+            'up to 9 frames per video, but max_frames of model.adapter is 8',
         ),
-        ('TightAdapter', dict(frames=9), 'up to 9 frames per video,  max_frames of model.adapter is 8'),
-        ('WTIAdapter', dict(frames=9), 'up to 9 frames per video,  max_frames of model.adapter is 8'),
+        ('TightAdapter', dict(frames=9), 'up to 9 frames per video, but max_frames of model.adapter is 8'),
+        ('WTIAdapter', dict(frames=9), 'up to 9 frames per video, but max_frames of model.adapter is 8'),
         (
             'MeanAdapter',
             dict(crop=72),
-            r'frames of \(H, W\) = \(72, 72\), model.backbone takes \(64, 64\) '
+            r'frames of \(H, W\) = \(72, 72\), but model.backbone expects \(64, 64\) '
             r'\(vision_config.image_size\)',
         ),
-        ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)'),
+        ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), but model.backbone expects \(64, 64\)'),
     ],
 )
 def test_what_the_model_cannot_take_is_refused_at_the_start(model, transforms, adapter, change, message):

@@ -136,8 +136,8 @@ def test_a_query_bank_is_compared_with_the_test(folders, log):
         check('pets')
     check('shapes', 'paragraph', 16)
     assert [line.split(':')[0] for line in log] == [
-        'query_bank.max_words=16 and max_words=32 of the dataset',
-        'query_bank.caption_mode=paragraph and caption_mode=all of the dataset',
+        'query_bank.max_words=16, but max_words=32 in the dataset',
+        'query_bank.caption_mode=paragraph, but caption_mode=all in the dataset',
     ]
 
 

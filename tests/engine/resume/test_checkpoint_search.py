@@ -45,7 +45,7 @@ def test_a_copied_run_goes_on_from_its_own_folder(run, tmp_path):
         (lambda path: path.write_bytes(b''), 'epoch_3.pth is damaged: it is empty'),
         (lambda path: path.write_bytes(bytes(3000)), 'epoch_3.pth is damaged: .*zero'),
         (lambda path: path.unlink(), 'last_checkpoint refers to epoch_3.pth, which does not exist in'),
-        (lambda path: torch.save([1], path), 'epoch_3.pth holds a list, expected a dict'),
+        (lambda path: torch.save([1], path), 'epoch_3.pth contains a list, expected a dict'),
     ],
     ids=['bit', 'short', 'empty', 'zeros', 'missing', 'foreign'],
 )

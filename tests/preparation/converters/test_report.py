@@ -30,10 +30,10 @@ def test_counts_stand_beside_the_expected_ones_and_everything_left_out_is_said()
         'train: 1 skipped, no text: a',
         'train: the videos that were not found are listed in train_missing.txt',
         'train: 1 videos have several files; used a.mp4 instead of a.avi',
-        'val: not converted, because official/val.csv',
+        'val: not converted, because official/val.csv does not exist',
         'WARNING: train: 1,200 videos are expected, but the official files have 4',
-        'WARNING: train: 2 of 4 videos were not found, first c; what is measured without them does not '
-        'compare with figures of others',
+        'WARNING: train: 2 of 4 videos were not found, such as c; without them, results are not '
+        'comparable with published ones',
     ]
 
 
