@@ -28,19 +28,28 @@ OTHER_FILES = {
 
 
 class CheckpointFileError(RuntimeError):
-    """A file that cannot be loaded as a checkpoint of any model."""
+    """Raised for a file that cannot be loaded as a checkpoint.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(b'not a checkpoint'))
+        ... except CheckpointFileError as error:
+        ...     print(type(error).__name__)
+        NotACheckpointError
+    """
 
 
 class DamagedCheckpointError(CheckpointFileError):
-    """A checkpoint that is truncated or has changed since it was saved."""
+    """Raised for a checkpoint that is truncated or has changed since it was saved."""
 
 
 class NotACheckpointError(CheckpointFileError):
-    """A file that ``torch.save`` did not write."""
+    """Raised for a file that ``torch.save`` did not write."""
 
 
 class RefusedCheckpointError(CheckpointFileError):
-    """A file with more than tensors and plain values, which could run code."""
+    """Raised for a file with more than tensors and plain values, which could run code."""
 
 
 def verify_checkpoint(file: str | Path | BinaryIO) -> bool:
@@ -110,7 +119,7 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
     except Exception as error:  # damaged archives raise many types; the cause is reported
         reason = f'its archive does not hold together: {str(error) or type(error).__name__}'
         if 'not a zip file' in str(error):
-            reason = f'it was cut short or its end was overwritten (after {size} bytes, no list of contents)'
+            reason = f'it was cut short or its end was overwritten (no list of contents after {size} bytes)'
         raise DamagedCheckpointError(f'{name} is damaged: {reason}') from None
     if wrong:
         raise DamagedCheckpointError(f'{name} is damaged: {wrong}')

@@ -75,11 +75,6 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: If a key has no counterpart, or ``T_max`` is not the length of the cosine.
-
-    Examples:
-        >>> cfg = Config(dict(param_scheduler=dict(type='WarmUpCosineLR', warmup=1, end=8)))
-        >>> rename_options(cfg, {'param_scheduler.1.end': 20})
-        {'param_scheduler.end': 20}
     """
     schedule = cfg.get('param_scheduler')
     if not isinstance(schedule, dict) or schedule.get('type') != 'WarmUpCosineLR':

@@ -28,6 +28,11 @@ class Conversion(NamedTuple):
         target (str): Kind of the written checkpoint.
         checkpoint (Checkpoint): The written checkpoint, with notes.
         tensors (int): Number of written tensors.
+
+    Examples:
+        >>> done = Conversion('openai', 'ViT with 2d patches', 'mmclip4clip', Checkpoint({}), 302)
+        >>> f'{done.source} -> {done.target}: {done.tensors} tensors'
+        'openai -> mmclip4clip: 302 tensors'
     """
 
     source: str
@@ -50,6 +55,20 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     Raises:
         FileNotFoundError: If it does not exist.
         ValueError: If it is of an unknown kind, or incomplete.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(state_dict=weights), f'{folder}/clip4clip.pth')
+        ...     kind, checkpoint = read(Path(folder, 'clip4clip.pth'))
+        >>> kind, checkpoint.adapter
+        ('mmclip4clip', 'MeanAdapter')
     """
     path = locate(path)
     if path.is_dir():
@@ -122,6 +141,18 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
 
     Raises:
         ValueError: If the kind cannot represent the checkpoint.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write(Checkpoint(weights), 'mmclip4clip', Path(folder, 'clip.pth')) == len(weights)
+        True
     """
     with atomic_path(path) as partial:
         if kind == 'transformers':
@@ -224,6 +255,20 @@ def convert(
     Raises:
         FileExistsError: If ``dst`` exists and ``force`` is false.
         ValueError: If the source cannot be read or converted. Then nothing is written.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(state_dict=weights), f'{folder}/clip4clip.pth')
+        ...     done = convert(Path(folder, 'clip4clip.pth'), Path(folder, 'pytorch_model.bin'))
+        >>> done.source, done.target
+        ('mmclip4clip', 'reference')
     """
     target = current_name(to) if to else kind_from_suffix(dst)
     check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)

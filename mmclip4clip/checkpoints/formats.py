@@ -69,6 +69,10 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
 
     Raises:
         ValueError: If the kind is unknown; lists keys.
+
+    Examples:
+        >>> recognize(['clip.visual.proj'], wrapped=False, name='pytorch_model.bin')
+        'reference'
     """
     keys = list(keys)
 

@@ -168,7 +168,7 @@ def test_features_of_a_model_that_gives_tensors_are_taken_with_a_warning(model):
     for one in samples:
         one.set_field(one.video_features['video'], 'video_features')
         one.set_field(one.text_features['text'], 'text_features')
-    with pytest.warns(FutureWarning, match='the model, in video_features, gave features as a tensor'):
+    with pytest.warns(FutureWarning, match='the model, in video_features, returned features as a tensor'):
         score_videos(model, samples)
     score_videos(model, ours)
     assert all(torch.equal(a.scores, b.scores) for a, b in zip(samples, ours))

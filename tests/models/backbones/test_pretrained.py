@@ -133,7 +133,7 @@ def test_code_in_the_weights_is_not_run(folder, monkeypatch):
 @pytest.mark.parametrize('kind', ['siglip', 'clip_text_model', 'chinese_clip', None])
 def test_another_model_type_is_named(folder, kind):
     change_config(folder, model_type=kind)
-    with pytest.raises(OSError, match=f'clip/config.json has model_type={kind!r}, expected clip'):
+    with pytest.raises(OSError, match=f'clip/config.json is of model_type={kind!r}, expected clip'):
         CLIPBackbone(pretrained=str(folder))
 
 
