@@ -117,7 +117,7 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
                 (text for entry in archive.infolist() if (text := _find_fault(archive, entry))), None
             )
     except Exception as error:  # damaged archives raise many types; the cause is reported
-        reason = f'its archive does not hold together: {str(error) or type(error).__name__}'
+        reason = f'its archive is inconsistent: {str(error) or type(error).__name__}'
         if 'not a zip file' in str(error):
             reason = f'it was cut short or its end was overwritten (no list of contents after {size} bytes)'
         raise DamagedCheckpointError(f'{name} is damaged: {reason}') from None
@@ -147,7 +147,7 @@ def _describe(head: bytes) -> str:
     if head[257:262] == b'ustar':
         return "a tar archive, torch's format before version 0.1.10, or something packed"
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1 << 32:
-        return 'a safetensors file, which is read from a folder with a config.json beside it'
+        return 'a safetensors file, which is read from a folder that contains config.json too'
     if head.startswith(PICKLE):
         return 'a pickle that torch.save did not write, or whose first bytes are damaged'
     text = head.decode('utf-8', 'ignore').strip()

@@ -167,7 +167,7 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
 
 
 def apply_model_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Path | None) -> None:
-    """Apply the model config of open_clip that the user gives or that lies beside the file, if any.
+    """Apply the model config of open_clip of the user or in the folder of the file, if any.
 
     Raises:
         ValueError: If it contradicts the weights, or the file is not open_clip's.
@@ -201,7 +201,7 @@ def check_assumptions(checkpoint: Checkpoint, source: str, src: Path) -> None:
             f"{src} has the keys of OpenAI's CLIP, which open_clip uses too. Nothing specifies "
             f"{', '.join(item.what for item in assumptions)}. If it is built like OpenAI's, use {options}. "
             'Models of open_clip need --activation gelu, unless their name contains quickgelu, and some '
-            'have other heads: give their model config with --model-config FILE.json, or put it beside '
+            'have other heads: give their model config with --model-config FILE.json, or put it next to '
             'the file as open_clip_config.json'
         )
     checkpoint.notes += [
@@ -244,12 +244,12 @@ def convert(
             of transformers.
         head (str, optional): See :func:`reference.find_adapter`.
         clip_only (bool): Drop the adapter, and keep only the middle frame of a 3d patch.
-        text_heads (int, optional): Attention heads of the text tower, if the source does not say.
-        vision_heads (int, optional): Attention heads of the vision tower, if the source does not say.
-        activation (str, optional): ``'quick_gelu'`` or ``'gelu'``, if the source does not say.
-        adapter_heads (int, optional): Attention heads of the adapter, if the source does not say.
+        text_heads (int, optional): Attention heads of the text tower, if the source does not specify it.
+        vision_heads (int, optional): Attention heads of the vision tower, if the source does not specify it.
+        activation (str, optional): ``'quick_gelu'`` or ``'gelu'``, if the source does not specify it.
+        adapter_heads (int, optional): Attention heads of the adapter, if the source does not specify it.
         model_config (Path, optional): Model config of open_clip, for files with the keys of OpenAI's CLIP. By
-            default one beside the file, see :func:`open_clip.find_config`.
+            default one in the folder of the file, see :func:`open_clip.find_config`.
         force (bool): Whether to replace ``dst`` if it exists.
 
     Raises:

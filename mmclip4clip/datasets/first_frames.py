@@ -50,7 +50,7 @@ def decode_first_frame(filename: str) -> float | None:
                 continue
             if frames:
                 return seconds_of(container, stream)
-    raise NoVideoError('none of its frames decodes')
+    raise NoVideoError('none of its frames can be decoded')
 
 
 def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# Buffers that old versions of transformers saved; they hold the numbers 0, 1, 2, ...
+# Buffers that old versions of transformers saved; with the numbers 0, 1, 2, ...
 COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.embeddings\.position_ids')
 # Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')

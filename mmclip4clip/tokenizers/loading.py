@@ -106,7 +106,7 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
         if start is not None and end is not None:
             return tokenizer, start, end
     raise ValueError(
-        f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
+        f'tokenizer={name!r} cannot mark the start and end of a caption: it has neither '
         'bos_token and eos_token nor cls_token and sep_token'
     )
 

@@ -164,16 +164,16 @@ def _meteor_process() -> Iterator:
     """
     from pycocoevalcap.meteor.meteor import Meteor
 
-    meteor, said = Meteor(), []
+    meteor, errors = Meteor(), []
     process = meteor.meteor_p
-    reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
     reader.start()
     try:
         yield meteor
     except (OSError, ValueError) as error:  # a broken pipe, or output that is not a number
         process.kill()
         reader.join()
-        last = b''.join(said)[-500:].decode(errors='replace')
+        last = b''.join(errors)[-500:].decode(errors='replace')
         raise RuntimeError(f'METEOR (java) failed: {last or error}') from error
     finally:
         meteor.lock = threading.Lock()

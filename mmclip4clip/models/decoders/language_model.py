@@ -22,8 +22,9 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         ...     vocab_size=12, n_positions=16, n_embd=8, n_layer=1, n_head=1, add_cross_attention=True)
         >>> transformer = GPT2Model(config)
         >>> model = CaptionLanguageModel(transformer, transformer.wte.weight)
-        >>> model(torch.tensor([[0, 5]]), frames=torch.rand(1, 3, 8), frame_mask=torch.ones(1,
-        3)).logits.shape torch.Size([1, 1, 12])
+        >>> frames, frame_mask = torch.rand(1, 3, 8), torch.ones(1, 3)
+        >>> model(torch.tensor([[0, 5]]), frames, frame_mask).logits.shape
+        torch.Size([1, 1, 12])
     """
 
     def __init__(self, transformer: GPT2Model, words: Tensor) -> None:

@@ -34,7 +34,9 @@ def test_it_says_what_it_read_wrote_and_kept_and_prints_a_config_that_fits(run, 
 
 
 def test_it_refuses_in_one_line(run, saved_reference):
-    with pytest.raises(SystemExit, match='error: a CLIPModel of transformers cannot hold SeqLSTMAdapter'):
+    with pytest.raises(
+        SystemExit, match='error: a CLIPModel of transformers cannot represent SeqLSTMAdapter'
+    ):
         run('pytorch_model.bin', 'clip')
     out = run('pytorch_model.bin', 'clip', '--clip-only')
     assert 'note   left out SeqLSTMAdapter, 4 tensors\n' in out
