@@ -92,5 +92,5 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
         else ''
     )
     raise ValueError(
-        f'{name} is not one of: {", ".join(KINDS.values())}. It has {len(keys)} keys: {join_names(keys)}{hint}'
+        f'{name} is not one of: {", ".join(KINDS.values())}. Its {len(keys)} keys: {join_names(keys)}{hint}'
     )
