@@ -41,15 +41,46 @@ class CheckpointFileError(RuntimeError):
 
 
 class DamagedCheckpointError(CheckpointFileError):
-    """Raised for a checkpoint that is truncated or has changed since it was saved."""
+    """Raised for a checkpoint that is truncated or has changed since it was saved.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(bytes(1000)))
+        ... except DamagedCheckpointError:
+        ...     print('damaged')
+        damaged
+    """
 
 
 class NotACheckpointError(CheckpointFileError):
-    """Raised for a file that ``torch.save`` did not write."""
+    """Raised for a file that ``torch.save`` did not write.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(b'{"lr": 0.1}'))
+        ... except NotACheckpointError:
+        ...     print('not a checkpoint')
+        not a checkpoint
+    """
 
 
 class RefusedCheckpointError(CheckpointFileError):
-    """Raised for a file with more than tensors and plain values, which could run code."""
+    """Raised for a file with more than tensors and plain values, which could run code.
+
+    Examples:
+        >>> import tempfile
+        >>> import torch
+        >>> from mmclip4clip.checkpoint_reading import load_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(print, f'{folder}/print.pth')  # pickles a function
+        ...     try:
+        ...         load_checkpoint(f'{folder}/print.pth')
+        ...     except RefusedCheckpointError:
+        ...         print('refused')
+        refused
+    """
 
 
 def verify_checkpoint(file: str | Path | BinaryIO) -> bool:

@@ -23,6 +23,10 @@ class FirstFrameResult(NamedTuple):
     Attributes:
         error (str, optional): Why the first frame cannot be decoded.
         seconds (float, optional): Duration according to the container.
+
+    Examples:
+        >>> FirstFrameResult(error=None, seconds=12.5).seconds
+        12.5
     """
 
     error: str | None

@@ -14,7 +14,15 @@ from ..checkpoint_reading import load_checkpoint
 
 
 class NonFiniteError(RuntimeError):
-    """Raised if the loss, gradients or weights of a training are NaN or infinite."""
+    """Raised if the loss, gradients or weights of a training are NaN or infinite.
+
+    Examples:
+        >>> from mmclip4clip.engine.finite_check import NonFiniteError, find_non_finite
+        >>> names = find_non_finite(dict(weight=torch.ones(2), bias=torch.tensor([float('nan')])))
+        >>> raise NonFiniteError(f'not finite: {names}')
+        Traceback (most recent call last):
+        mmclip4clip.engine.finite_check.NonFiniteError: not finite: ['bias']
+    """
 
 
 def max_abs(tensors: Iterable[Tensor]) -> Tensor:

@@ -13,7 +13,17 @@ from ...safe_pickle import PlainUnpickler
 
 
 class FormatError(ValueError):
-    """Raised if a file does not have the expected format; the message names both."""
+    """Raised if a file does not have the expected format; the message names both.
+
+    Examples:
+        >>> try:
+        ...     with expecting_format(Path('a.json'), '{video: [caption, ...]}') as place:
+        ...         place.entry = 'v1'
+        ...         check_type('a cat', list)
+        ... except FormatError as error:
+        ...     print(error)
+        a.json is not of the form {video: [caption, ...]}: at 'v1' TypeError("expected list, got 'a cat'")
+    """
 
 
 @dataclass
