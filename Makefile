@@ -1,4 +1,4 @@
-# make demo: the moving-shapes demonstration.  make test: the tests (make test-long: the long ones; make coverage: the lines and branches they run).  make lint: the style.  make docs: the documentation.
+# make demo: train and test on moving shapes.  make test: run the tests (make test-long: the long ones; make coverage: with coverage).  make lint: check the style.  make docs: build the documentation.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ help:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The constraints keep the set of versions that is known to work together.
+# The constraints are versions that are known to work together.
 $(VENV)/installed: requirements/known-good.txt setup.cfg | $(BIN)/python
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable .
 	touch $@
@@ -29,7 +29,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
-# Find videos, then learn to caption them from what retrieval has learned.
+# Train retrieval, then train captioning from its checkpoint.
 demo: $(VENV)/installed-demo
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume \
@@ -51,8 +51,8 @@ demo: $(VENV)/installed-demo
 	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint) $$(cat $(DEMO)/captioner/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
 
-# Every head with three seeds, tested; prints mean and standard deviation, and what a training step takes.
-# Tight learns next to nothing from nothing: it starts from the CLIP that SeqTransformer has trained.
+# Train and test each head with three seeds; print mean, standard deviation and the time of a training step.
+# Tight learns almost nothing from scratch, so it starts from the CLIP that was trained with SeqTransformer.
 HEADS ?= clip4clip clip4clip-lstm clip4clip-seq clip4clip-tight clip4clip-wti clip4clip-xpool
 SEEDS ?= 0 1 2
 seeds: $(VENV)/installed
@@ -70,8 +70,8 @@ seeds: $(VENV)/installed
 	$(BIN)/python tools/analysis_tools/benchmark_steps.py $$(for head in $(HEADS); do \
 		ls configs/retrieval/clip4clip/$${head}_vit-tiny*; done)
 
-# The captioner of moving shapes trained jointly, on captions alone, and behind a frozen encoder, with three seeds, each
-# from SeqTransformer's checkpoint of that seed, as the target seeds leaves it.
+# Train the captioner of moving shapes jointly, on captions only, and with a frozen encoder, with three seeds each.
+# Each run starts from SeqTransformer's checkpoint of the same seed, which the target seeds saves.
 CAPTIONERS ?= joint caption-only frozen
 captions: $(VENV)/installed-demo
 	@for seed in $(SEEDS); do test -e work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth \
@@ -86,14 +86,14 @@ captions: $(VENV)/installed-demo
 		echo $$kind=$$(for seed in $(SEEDS); do echo work_dirs/captions/$$kind-$$seed/test/metrics.json; done \
 			| paste -sd ,); done)
 
-# Two processes, one thread each; TEST_FLAGS='-n 0' runs all in one.
+# Two processes with one thread each; TEST_FLAGS='-n 0' uses a single process.
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TEST_FLAGS)
 
 test-long: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(TEST_FLAGS)
 
-# Lines and branches that the tests run, in forks and other processes too: files under 90 % and the total.
+# Measure lines and branches that the tests run, including child processes; print the total and files below 90 %.
 coverage: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= $(TEST_FLAGS)
 	@$(BIN)/coverage report --format=total | sed 's/^/total, in percent: /'
@@ -105,7 +105,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# Writes to site/. A warning, such as a link to nowhere, is an error.
+# Writes to site/. Warnings, such as broken links, are errors.
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

@@ -1,7 +1,7 @@
 """CLIP4Clip for OpenMMLab: end-to-end video-text retrieval and captioning.
 
-Importing the package tells ``mmaction.registry`` where its classes are. They are imported at the first
-lookup. Other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
+Importing the package registers the locations of its classes in ``mmaction.registry``, which imports them at
+the first lookup. Other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
 """
 
 from importlib import import_module

@@ -28,19 +28,59 @@ OTHER_FILES = {
 
 
 class CheckpointFileError(RuntimeError):
-    """A file that cannot be loaded as a checkpoint of any model."""
+    """Raised for a file that cannot be loaded as a checkpoint.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(b'not a checkpoint'))
+        ... except CheckpointFileError as error:
+        ...     print(type(error).__name__)
+        NotACheckpointError
+    """
 
 
 class DamagedCheckpointError(CheckpointFileError):
-    """A checkpoint that is truncated or has changed since it was saved."""
+    """Raised for a checkpoint that is truncated or has changed since it was saved.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(bytes(1000)))
+        ... except DamagedCheckpointError:
+        ...     print('damaged')
+        damaged
+    """
 
 
 class NotACheckpointError(CheckpointFileError):
-    """A file that ``torch.save`` did not write."""
+    """Raised for a file that ``torch.save`` did not write.
+
+    Examples:
+        >>> import io
+        >>> try:
+        ...     verify_checkpoint(io.BytesIO(b'{"lr": 0.1}'))
+        ... except NotACheckpointError:
+        ...     print('not a checkpoint')
+        not a checkpoint
+    """
 
 
 class RefusedCheckpointError(CheckpointFileError):
-    """A file with more than tensors and plain values, which could run code."""
+    """Raised for a file with more than tensors and plain values, which could run code.
+
+    Examples:
+        >>> import tempfile
+        >>> import torch
+        >>> from mmclip4clip.checkpoint_reading import load_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(print, f'{folder}/print.pth')  # pickles a function
+        ...     try:
+        ...         load_checkpoint(f'{folder}/print.pth')
+        ...     except RefusedCheckpointError:
+        ...         print('refused')
+        refused
+    """
 
 
 def verify_checkpoint(file: str | Path | BinaryIO) -> bool:
@@ -108,9 +148,9 @@ def _verify_archive(file: BinaryIO, name: str, size: int) -> None:
                 (text for entry in archive.infolist() if (text := _find_fault(archive, entry))), None
             )
     except Exception as error:  # damaged archives raise many types; the cause is reported
-        reason = f'its archive does not hold together: {str(error) or type(error).__name__}'
+        reason = f'its archive is inconsistent: {str(error) or type(error).__name__}'
         if 'not a zip file' in str(error):
-            reason = f'it was cut short or its end was overwritten (after {size} bytes, no list of contents)'
+            reason = f'it was cut short or its end was overwritten (no list of contents after {size} bytes)'
         raise DamagedCheckpointError(f'{name} is damaged: {reason}') from None
     if wrong:
         raise DamagedCheckpointError(f'{name} is damaged: {wrong}')
@@ -138,7 +178,7 @@ def _describe(head: bytes) -> str:
     if head[257:262] == b'ustar':
         return "a tar archive, torch's format before version 0.1.10, or something packed"
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1 << 32:
-        return 'a safetensors file, which is read from a folder with a config.json beside it'
+        return 'a safetensors file, which is read from a folder that contains config.json too'
     if head.startswith(PICKLE):
         return 'a pickle that torch.save did not write, or whose first bytes are damaged'
     text = head.decode('utf-8', 'ignore').strip()

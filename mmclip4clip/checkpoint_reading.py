@@ -1,6 +1,6 @@
-"""Reading checkpoint files outside of a run, also where no run has patched mmengine yet.
+"""Read checkpoint files outside of a run, without executing code in them.
 
-Tensors and plain values are read, and nothing is run.
+The functions apply the patches that they need, so they work before a run starts.
 """
 
 from pathlib import Path
@@ -15,21 +15,28 @@ from .compat import guard_checkpoints
 
 
 def load_checkpoint(path: str | Path) -> Any:
-    """Load a checkpoint file on the CPU, verified, by the loader that mmengine's runner uses.
+    """Verify and load a checkpoint file on the CPU, with the loader of mmengine's runner.
 
     Args:
         path (str | Path): The file.
 
     Raises:
-        CheckpointFileError: If the file is damaged, no checkpoint, or holds more than plain values.
-        FileNotFoundError: If there is no such file.
+        CheckpointFileError: If the file is damaged, not a checkpoint, or contains more than plain values.
+        FileNotFoundError: If the file does not exist.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(meta=dict(epoch=5)), f'{folder}/epoch_5.pth')
+        ...     load_checkpoint(f'{folder}/epoch_5.pth')
+        {'meta': {'epoch': 5}}
     """
     guard_checkpoints()
     return CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
 
 
 def map_checkpoint(path: str | Path) -> Any:
-    """Load what is small of a checkpoint file, and leave the tensors in the file. Nothing is verified.
+    """Load a checkpoint file without reading its tensors, which are mapped. Checksums are not verified.
 
     Args:
         path (str | Path): The file.
@@ -37,8 +44,15 @@ def map_checkpoint(path: str | Path) -> Any:
     Raises:
         CheckpointFileError: If the file cannot be read.
         OSError: If it cannot be opened.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(meta=dict(epoch=5), state_dict={}), f'{folder}/epoch_5.pth')
+        ...     map_checkpoint(f'{folder}/epoch_5.pth')['meta']
+        {'epoch': 5}
     """
-    guard_checkpoints()  # or what mmengine saves would be refused
+    guard_checkpoints()  # otherwise torch would refuse checkpoints of mmengine
     try:
         return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except FAILURES as error:

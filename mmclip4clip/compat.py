@@ -53,7 +53,7 @@ def check_versions() -> None:
                 f"{names[0]}{needed} is needed, {came} was found: {remove}pip install '{names[0]}{needed}'"
             )
     if problems:
-        raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
+        raise ImportError('mmclip4clip cannot run with the installed packages:\n  ' + '\n  '.join(problems))
 
 
 @functools.cache

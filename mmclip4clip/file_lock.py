@@ -24,7 +24,7 @@ _HELD: dict[Path, TextIO] = {}  # locks of this process
 
 
 class WorkDirInUseError(RuntimeError):
-    """The work dir is in use by another training."""
+    """Raised if the work dir is in use by another training."""
 
 
 def lock_work_dir(folder: str | Path) -> None:
@@ -35,6 +35,13 @@ def lock_work_dir(folder: str | Path) -> None:
 
     Raises:
         WorkDirInUseError: If a training in another process has locked it.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lock_work_dir(folder)
+        ...     lock_work_dir(folder)  # this process has the lock already
+        ...     release_work_dir(folder)
     """
     path = Path(folder).resolve() / TRAINING
     if path in _HELD:
@@ -54,7 +61,7 @@ def lock_work_dir(folder: str | Path) -> None:
         owner = file.read(1000).strip() or 'it has just started'
         raise WorkDirInUseError(
             f'another training runs in the work dir {folder}: {owner}. Wait until it ends, '
-            'or choose another one with --work-dir'
+            'or use another one with --work-dir'
         ) from None
     file.truncate(0)
     file.write(
@@ -83,6 +90,12 @@ def locked(path: Path, seconds: float = 30.0) -> Iterator[None]:
         path (Path): Lock file, which is created. It must not be a file that is replaced.
         seconds (float): Maximum time to wait. After that, or if locks are not supported, the code runs
             without a lock and with a warning, because losing the write would be worse.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with locked(Path(folder, '.metrics.lock')):
+        ...         pass  # read, change and write metrics.json
     """
     with path.open('a') as file:
         end = time.monotonic() + seconds

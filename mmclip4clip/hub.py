@@ -26,6 +26,14 @@ def load_named(
 
     Raises:
         OSError: If the hub is needed and does not answer, or from ``load``.
+
+    Examples:
+        >>> import tempfile
+        >>> from transformers import CLIPTextConfig
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     CLIPTextConfig(hidden_size=64).save_pretrained(folder)
+        ...     load_named(CLIPTextConfig.from_pretrained, folder).hidden_size
+        64
     """
     if Path(name).is_dir():
         return load(name, **kwargs)
@@ -38,10 +46,10 @@ def load_named(
     except (OSError, ValueError) as error:
         cause = error
     if not hub_answers():
-        reason = 'offline mode is on' if is_offline_mode() else f'gave no answer within {SECONDS:g} s'
+        reason = 'offline mode is on' if is_offline_mode() else f'no answer within {SECONDS:g} s'
         raise OSError(
             f'{name!r} is neither a local folder nor in the local cache, and {constants.ENDPOINT} '
-            f'cannot be asked: {reason}'
+            f'cannot be reached: {reason}'
         ) from cause
     return load(name, **kwargs)
 

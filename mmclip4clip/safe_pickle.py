@@ -2,7 +2,7 @@
 
 If an unpickler allows ``numpy.dtype`` and ``numpy.ndarray``, a forged file can create an array of objects
 from raw bytes, and so from pointers of its choice. The replacements below stand for the four names that numpy
-writes. They check their arguments, and create only arrays of numbers, booleans and text.
+writes. They check their arguments and create only arrays of numbers, booleans and text.
 """
 
 import math
@@ -56,7 +56,7 @@ class PlainArray(np.ndarray):
             and all(type(n) is int and n >= 0 for n in shape)
             and math.prod(shape) * dtype.dtype.itemsize == len(raw)
         ):
-            raise pickle.UnpicklingError('the file holds an array whose bytes do not fit its shape')
+            raise pickle.UnpicklingError('the file contains an array whose bytes do not match its shape')
         checked: Any = (1, shape, dtype.dtype, bool(fortran), raw)  # numpy declares numpy.bool
         super().__setstate__(checked)
 
@@ -77,7 +77,7 @@ def reconstruct(*_) -> PlainArray:
 def scalar(dtype: PlainDtype, raw: bytes) -> np.generic:
     """Replace numpy's ``scalar``: create one number."""
     if not (isinstance(dtype, PlainDtype) and isinstance(raw, bytes) and dtype.dtype.itemsize == len(raw)):
-        raise pickle.UnpicklingError('the file holds a number whose bytes do not fit its kind')
+        raise pickle.UnpicklingError('the file contains a number whose bytes do not match its type')
     return np.frombuffer(raw, dtype.dtype)[0]
 
 

@@ -28,7 +28,7 @@ def test_without_a_network_the_error_comes_at_once(monkeypatch, load):
     with pytest.raises(
         OSError,
         match="(?s)tokenizer='nobody/nothing'.*save_pretrained.*Cause: .*neither a "
-        'local folder nor in the local cache, and http://127.0.0.1:9 cannot be asked',
+        'local folder nor in the local cache, and http://127.0.0.1:9 cannot be reached',
     ):
         load('nobody/nothing')
 

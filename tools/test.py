@@ -20,8 +20,8 @@ def parse_args() -> argparse.Namespace:
         '--dump',
         metavar='RESULT.pkl',
         type=Path,
-        help='write captions, features, ranks and top answers of each video here; '
-        'tools/analysis_tools/score_dump.py reads it',
+        help='write captions, features, ranks and the best retrieved videos to this file, for '
+        'tools/analysis_tools/score_dump.py',
     )
     add_common_arguments(parser)
     return parser.parse_args()

@@ -21,10 +21,10 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the latest of the work dir, if it has one',
+        help='resume from this checkpoint, or without a value from the newest one in the work dir, if any',
     )
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
-    parser.add_argument('--no-validate', action='store_true', help='do not evaluate in between')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -44,7 +44,7 @@ def main() -> None:
     if args.amp:
         kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-            raise ValueError(f'--amp does not go with optim_wrapper.type={kind!r}')
+            raise ValueError(f'--amp does not support optim_wrapper.type={kind!r}')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:

@@ -1,4 +1,4 @@
-"""Train a small tokenizer of CLIP's kind on the captions of annotation files."""
+"""Train a small tokenizer with CLIP's algorithm on the captions of annotation files."""
 
 import argparse
 from pathlib import Path
@@ -10,15 +10,15 @@ from mmclip4clip.tokenizers.loading import train_tokenizer
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('annotations', nargs='+', type=Path, help='JSON files of the training split')
-    parser.add_argument('folder', type=Path, help='where to save the tokenizer')
-    parser.add_argument('--vocab-size', type=int, default=1000, help='the most tokens')
+    parser.add_argument('folder', type=Path, help='output folder of the tokenizer')
+    parser.add_argument('--vocab-size', type=int, default=1000, help='maximum number of tokens')
     args = parser.parse_args()
     entries = [entry for path in args.annotations for entry in load_annotations(path)]
     captions = [caption for entry in entries for caption in entry['captions']]
     tokenizer = train_tokenizer(captions, args.folder, args.vocab_size)
     print(
-        f'{len(tokenizer)} tokens from {len(captions)} captions in {args.folder}; a model trained '
-        f'from nothing takes text_config=dict(vocab_size={len(tokenizer)}, '
+        f'{len(tokenizer)} tokens from {len(captions)} captions in {args.folder}; to train a model from '
+        f'scratch, set text_config=dict(vocab_size={len(tokenizer)}, '
         f'bos_token_id={tokenizer.bos_token_id}, eos_token_id={tokenizer.eos_token_id})'
     )
 

@@ -1,5 +1,6 @@
 from .checkpoint_settings import build_runner
 from .clip_choice import use_clip
+from .config_migration import read_config
 from .launch import (
     add_common_arguments,
     leave_processes,
@@ -7,7 +8,6 @@ from .launch import (
     lock_for_training,
     set_checkpoint,
 )
-from .old_names import read_config
 from .zero_shot import check_zero_shot
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a run takes from the checkpoint that it loads, before its model and data are built."""
+"""Use the CLIP config and the tokenizers of a checkpoint before the model and the data are built."""
 
 import json
 from pathlib import Path
@@ -15,19 +15,24 @@ from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_setting
 from ..compat import apply_patches
 from ..tokenizers.saved_tokenizer import offer_tokenizers
 
-CLIP = 'backbone.clip.'  # how the keys of CLIP's weights begin
+CLIP = 'backbone.clip.'  # prefix of the keys of CLIP's weights
 
 
 def build_runner(cfg: Config, training: bool) -> Runner:
-    """Build the runner of a config, whose CLIP and tokenizers may come from the checkpoint that it loads.
+    """Build the runner of a config. Its CLIP and tokenizers can come from the checkpoint that it loads.
 
     Args:
-        cfg (Config): With ``load_from`` and ``resume`` as they shall be; changed in place.
-        training (bool): Whether it is for training.
+        cfg (Config): Config with final values of ``load_from`` and ``resume``, changed in place.
+        training (bool): Whether the runner is for training.
 
     Raises:
         ValueError: If the checkpoint contradicts the folder ``model.backbone.pretrained``.
         OSError: If the pretrained CLIP is needed and cannot be loaded.
+
+    Examples:
+        >>> from mmclip4clip.apis import build_runner, load_config
+        >>> runner = build_runner(load_config(args), training=True)  # doctest: +SKIP
+        >>> runner.train()  # doctest: +SKIP
     """
     apply_patches()
     note = use_checkpoint_settings(cfg, training)
@@ -37,10 +42,10 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         if note or not cfg.get('load_from'):
             raise
         raise OSError(
-            f'{error}\nThe checkpoint {cfg.load_from} does not stand in for it: it was saved by an earlier '
-            'version, or does not hold the whole model. Give model.backbone.pretrained=FOLDER of the CLIP '
-            'that it was trained from; to test or resume it, model.backbone.config in place of pretrained '
-            'does too: the arguments of transformers.CLIPConfig for that CLIP'
+            f'{error}\nThe checkpoint {cfg.load_from} cannot replace it: it was saved by an earlier '
+            'version, or does not contain the full model. Set model.backbone.pretrained=FOLDER of the CLIP '
+            'that it was trained from. To test or resume it, you can also set model.backbone.config instead '
+            'of pretrained: the arguments of transformers.CLIPConfig for that CLIP'
         ) from error
     if note:
         runner.logger.info(note)
@@ -48,21 +53,21 @@ def build_runner(cfg: Config, training: bool) -> Runner:
 
 
 def use_checkpoint_settings(cfg: Config, training: bool) -> str:
-    """Build CLIP by what the checkpoint tells of it instead of loading a pretrained one that it replaces.
+    """Build CLIP with the config in the checkpoint, instead of loading a pretrained CLIP that it replaces.
 
-    Its tokenizers are offered to transforms whose own cannot be loaded, see :func:`offer_tokenizers`. A
-    checkpoint that tells nothing changes nothing.
+    The tokenizers of the checkpoint are used for transforms whose tokenizer cannot be loaded, see
+    :func:`offer_tokenizers`. A checkpoint without these settings changes nothing.
 
     Args:
-        cfg (Config): With ``load_from``; ``model.backbone`` is changed in place.
+        cfg (Config): Config with ``load_from``; ``model.backbone`` is changed in place.
         training (bool): Whether the run trains.
 
     Returns:
-        str: What to log, '' if nothing was changed.
+        str: Message to log, '' if nothing was changed.
 
     Raises:
-        ValueError: If ``model.backbone.pretrained`` is a folder of another CLIP, or what the checkpoint tells
-            is none.
+        ValueError: If ``model.backbone.pretrained`` is a folder of another CLIP, or the settings in the
+            checkpoint are invalid.
     """
     entry, keys = read_entry(cfg.get('load_from'))
     offer_tokenizers(entry.get('tokenizers', {}))
@@ -76,30 +81,29 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
         return ''
     del backbone['pretrained']
     backbone.config = settings
-    if resume:  # where its training started from is in the checkpoint, too
+    if resume:  # the checkpoint also contains the weights of init_cfg
         backbone.pop('init_cfg', None)
     return (
-        f'model.backbone is built by the config in {cfg.load_from}, and gets its weights from there: '
-        f'pretrained={name!r} is not loaded'
+        f'config and weights of model.backbone come from {cfg.load_from}: pretrained={name!r} is not loaded'
     )
 
 
 def read_entry(path: object) -> tuple[dict, list[str]]:
-    """Read what a checkpoint tells about itself, without its weights and without running anything in it.
+    """Read the settings of a checkpoint without its weights, and without executing code in it.
 
     Args:
-        path (str | None): A checkpoint. Of one that is no local file, or that cannot be read, nothing is
-            returned: loading it will say why.
+        path (str | None): Path of a checkpoint. The result is empty if it is not a local file or cannot be
+            read; loading it later reports the error.
 
     Returns:
-        tuple[dict, list[str]]: ``meta['mmclip4clip']``, empty if there is none, and the names of the weights.
+        tuple[dict, list[str]]: ``meta['mmclip4clip']``, which may be empty, and the names of the weights.
     """
     if not path or not Path(str(path)).expanduser().is_file():
         return {}, []
     try:
         content = map_checkpoint(Path(str(path)).expanduser())
         entry = dict(content['meta']['mmclip4clip'])
-        # Copied, as the file may be replaced while the run goes on.
+        # Copied, because the file may be replaced during the run.
         entry['tokenizers'] = {
             role: dict(
                 name=saved['name'], files={name: data.clone() for name, data in saved['files'].items()}
@@ -119,8 +123,8 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str) -> None:
     content = json.loads(path.read_text(encoding='utf-8'))
     if content.get('model_type') != 'clip':
         raise ValueError(
-            f'model.backbone.pretrained={str(folder)!r} is of model_type='
-            f'{content.get("model_type")!r}, the checkpoint {checkpoint} of clip'
+            f'model.backbone.pretrained={str(folder)!r} has model_type='
+            f'{content.get("model_type")!r}, but the checkpoint {checkpoint} has clip'
         )
     lines = clip_differences(settings, clip_settings(CLIPConfig.from_dict(content)))
     if lines:
@@ -131,16 +135,16 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str) -> None:
 
 
 def _has_clip(settings: dict, keys: list[str]) -> bool:
-    """Tell whether weights of these names make up the whole CLIP."""
+    """Return whether these keys include all weights of CLIP."""
     if max(settings[tower]['num_hidden_layers'] for tower in SETTINGS) > len(keys):
         return False
-    with torch.device('meta'):  # names alone, without memory or random numbers
+    with torch.device('meta'):  # only names, without memory or random numbers
         expected = CLIPModel(CLIPConfig(**settings)).state_dict()
     return {CLIP + key for key in expected} <= set(keys)
 
 
 def _has_adapter(cfg: ConfigDict, keys: list[str]) -> bool:
-    """Tell whether weights of these names make up the whole adapter, which would else start from CLIP's."""
+    """Return whether these keys include all weights of the adapter, which otherwise starts from CLIP's."""
     init_default_scope('mmaction')
     with torch.device('meta'):
         adapter = MODELS.build(cfg.model.adapter) if cfg.model.get('adapter') else None

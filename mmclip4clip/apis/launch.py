@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py have in common."""
+"""Common parts of tools/train.py and tools/test.py."""
 
 import argparse
 import os
@@ -16,12 +16,12 @@ from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 from .clip_choice import class_name, use_clip
-from .old_names import join_report_hooks, read_config, rename_options
+from .config_migration import join_report_hooks, read_config, rename_options
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
 MMENGINE_CHECKPOINT_HOOKS = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
-# What default_runtime.py has, so that configs which do not inherit it are guarded too.
+# Hooks of default_runtime.py, which are added to configs that do not inherit it.
 GUARDS = dict(
     work_dir_lock='WorkDirLockHook',
     random_states='RandomStateHook',
@@ -37,17 +37,24 @@ RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')  
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that training and testing share, as OpenMMLab's tools have them."""
+    """Add the common options of training and testing, which are those of OpenMMLab's tools.
+
+    Examples:
+        >>> from mmclip4clip.apis import add_common_arguments
+        >>> parser = argparse.ArgumentParser()
+        >>> add_common_arguments(parser)
+        >>> parser.parse_args(['--seed', '1', '--cfg-options', 'train_cfg.max_epochs=2']).cfg_options
+        {'train_cfg.max_epochs': 2}
+    """
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and reports')
-    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
+    parser.add_argument('--seed', type=int, help='random seed; overrides the config')
     parser.add_argument('--deterministic', action='store_true', help='use deterministic algorithms only')
-    parser.add_argument('--diff-rank-seed', action='store_true', help='give every process another seed')
+    parser.add_argument('--diff-rank-seed', action='store_true', help='use a different seed in each process')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='settings that replace those of the config, as key=value; lists as '
-        'key="[a,b]", nested keys with dots',
+        help='settings that override the config, as key=value; lists as key="[a,b]", nested keys with dots',
     )
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
@@ -56,16 +63,25 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and let the command line win over it.
+    """Read the config, override it with the command line, and add the hooks that guard a run.
 
     Args:
-        args (argparse.Namespace): ``config`` and the flags of :func:`add_common_arguments`.
+        args (argparse.Namespace): ``config`` and the options of :func:`add_common_arguments`.
 
     Raises:
-        FileNotFoundError: If there is no such config.
-        ValueError: If ``clip`` cannot be applied, or an option belongs to a list of schedulers that the
-            config does not have any more.
+        FileNotFoundError: If the config does not exist.
+        ValueError: If ``clip`` cannot be applied, or an option is for a list of schedulers that the config no
+            longer has.
         OSError: If the work dir cannot be written.
+
+    Examples:
+        >>> from mmclip4clip.apis import add_common_arguments, load_config
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument('config')
+        >>> add_common_arguments(parser)
+        >>> cfg = load_config(parser.parse_args(['config.py', '--seed', '1']))  # doctest: +SKIP
+        >>> cfg.randomness  # doctest: +SKIP
+        {'seed': 1}
     """
     apply_patches()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -87,13 +103,13 @@ def load_config(args: argparse.Namespace) -> Config:
         if getattr(args, flag):
             randomness[flag] = True
     cfg.randomness = randomness or dict(seed=None)
-    if randomness.get('deterministic'):  # cuBLAS needs it, and reads it only at its start
+    if randomness.get('deterministic'):  # cuBLAS needs it, and reads it only when it starts
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     return cfg
 
 
 def use_resumable_parts(cfg: Config) -> None:
-    """Replace mmengine's loop over epochs by ours, which takes the same arguments and resumes exactly."""
+    """Replace mmengine's epoch-based loop with ``ResumableTrainLoop``, which has the same arguments."""
     loop = cfg.get('train_cfg') or dict(by_epoch=False)
     if loop.get('by_epoch', True) and loop.get('type', 'EpochBasedTrainLoop') in MMENGINE_LOOPS:
         loop.pop('by_epoch', None)
@@ -101,10 +117,10 @@ def use_resumable_parts(cfg: Config) -> None:
 
 
 def use_guards(cfg: Config) -> None:
-    """Add the hooks that guard a run where a config does not inherit them; ``NAME=None`` leaves one out."""
+    """Add the hooks that guard a run if the config does not have them; ``NAME=None`` disables one."""
     hooks = cfg.get('default_hooks') or {}
     present = {_name_of_hook(hook) for hook in [*hooks.values(), *(cfg.get('custom_hooks') or [])]}
-    if 'tokenizer_check' in hooks:  # as it was called before
+    if 'tokenizer_check' in hooks:  # former name
         hooks.pop('preprocessing_check', None)
         present.add(GUARDS['preprocessing_check'])
     added = {
@@ -113,41 +129,48 @@ def use_guards(cfg: Config) -> None:
     if added:
         cfg.default_hooks = {**hooks, **added}
         print_log(
-            f'the config has no default_hooks {", ".join(added)}: they are added; NAME=None in '
-            'default_hooks leaves one out',
+            f'added default_hooks that the config does not have: {", ".join(added)}; NAME=None in '
+            'default_hooks disables one',
             logger='current',
         )
 
 
 def _name_of_hook(hook: object) -> str:
-    """Return the class name of a hook, or of what a config has in its place."""
+    """Return the class name of a hook or of its config."""
     name = class_name(hook) if isinstance(hook, dict) else type(hook).__name__
     return GUARDS['preprocessing_check'] if name == 'TokenizerCheckHook' else name
 
 
 def use_safe_checkpoints(cfg: Config) -> None:
-    """Replace mmengine's checkpoint hooks by ours, with their arguments, and drop hooks that are None."""
+    """Replace mmengine's checkpoint hooks with ``SafeCheckpointHook``, and remove hooks that are None."""
     hooks = cfg.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE_HOOKS]:
-        hooks.pop(name)  # mmengine takes None for its own hooks alone
+        hooks.pop(name)  # mmengine accepts None only for its own hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # mmengine's default
     cfg.default_hooks = hooks  # a copy, if the config had none
     for hook in [cfg.default_hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
         if isinstance(hook, dict) and hook.get('type') in MMENGINE_CHECKPOINT_HOOKS:
             hook['type'] = 'SafeCheckpointHook'
             print_log(
-                'CheckpointHook in the config is replaced by SafeCheckpointHook, with its arguments',
+                'CheckpointHook in the config is replaced with SafeCheckpointHook, with the same arguments',
                 logger='current',
             )
 
 
 def set_checkpoint(cfg: Config, resume: str | None) -> None:
-    """Choose what a training begins from: its newest checkpoint, one that is named, or ``load_from``.
+    """Choose the checkpoint that a training starts from: the newest one, a given one, or ``load_from``.
 
     Args:
-        cfg (Config): With ``work_dir``; its ``resume`` and ``load_from`` are set.
-        resume (str, optional): ``'auto'`` for the newest checkpoint of the work dir, a file, or None for what
-            the config says.
+        cfg (Config): Config with ``work_dir``. Its ``resume`` and ``load_from`` are set.
+        resume (str, optional): ``'auto'`` for the newest checkpoint in the work dir, the path of a
+            checkpoint, or None to use the settings of the config.
+
+    Examples:
+        >>> from mmclip4clip.apis import set_checkpoint
+        >>> cfg = Config(dict(work_dir='work_dirs/new', resume=False, load_from='clip.pth'))
+        >>> set_checkpoint(cfg, resume=None)
+        >>> cfg.resume, cfg.load_from
+        (False, 'clip.pth')
     """
     if resume == 'auto' or not resume and cfg.get('resume') and not cfg.get('load_from'):
         hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
@@ -157,7 +180,7 @@ def set_checkpoint(cfg: Config, resume: str | None) -> None:
         print_log(
             f'resuming from {latest}'
             if latest
-            else f'{cfg.work_dir} has no checkpoint to resume: the training begins anew, from {start}',
+            else f'{cfg.work_dir} has no checkpoint to resume: a new training starts from {start}',
             logger='current',
         )
     elif resume:
@@ -167,20 +190,34 @@ def set_checkpoint(cfg: Config, resume: str | None) -> None:
 
 
 def lock_for_training(cfg: Config) -> None:
-    """Keep a second training out of the work dir, before anything of this one is written.
+    """Lock the work dir against a second training before anything is written.
+
+    Only the first of several processes acquires the lock.
 
     Raises:
-        WorkDirInUseError: If another training has it. Of several processes, the first one asks.
+        WorkDirInUseError: If another training has locked the work dir.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.apis import lock_for_training
+        >>> from mmclip4clip.file_lock import release_work_dir
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lock_for_training(Config(dict(work_dir=folder, launcher='none')))
+        ...     release_work_dir(folder)
     """
     if int(os.environ.get(RANKS.get(cfg.launcher, ''), 0)) == 0:
         lock_work_dir(cfg.work_dir)
 
 
 def leave_processes() -> None:
-    """Wait for all processes, as the first may still be drawing, and part from them.
+    """Wait for all processes and close the connections to them.
 
-    A process that ends while others still have connections to it may be aborted
-    by gloo's threads at its exit.
+    The first process may still be drawing pictures. If a process exits while others are connected to it, the
+    threads of gloo may abort it.
+
+    Examples:
+        >>> from mmclip4clip.apis import leave_processes
+        >>> leave_processes()  # without a process group, it does nothing
     """
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
@@ -188,15 +225,15 @@ def leave_processes() -> None:
 
 
 def check_work_dir(folder: Path) -> None:
-    """Create the work dir, and find out now whether it can be written.
+    """Create the work dir and check that it can be written.
 
     Raises:
-        OSError: Naming the folder and the reason.
+        OSError: If it cannot be written, with the folder and the reason.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(
-            f'the work dir {folder} cannot be written: {error}; choose another one with --work-dir'
+            f'the work dir {folder} cannot be written: {error}; use another one with --work-dir'
         ) from error

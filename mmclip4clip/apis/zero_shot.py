@@ -4,13 +4,20 @@ from mmengine.runner import Runner
 
 
 def check_zero_shot(runner: Runner) -> None:
-    """Check that a model without a checkpoint is a pretrained CLIP and nothing untrained, and log it.
+    """Check that a model without a checkpoint has a pretrained CLIP and no untrained parameters, and log it.
 
     Args:
-        runner (Runner): Built with neither ``load_from`` nor ``resume``.
+        runner (Runner): Runner that was built without ``load_from`` and ``resume``.
 
     Raises:
-        ValueError: If CLIP is random, or the adapter or decoder has parameters; names the first ones.
+        ValueError: If CLIP is random, or the adapter or decoder has parameters; lists the first ones.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from torch import nn
+        >>> check_zero_shot(SimpleNamespace(model=nn.Linear(1, 1)))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: a test without a checkpoint needs a pretrained CLIP, ...
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     backbone = getattr(model, 'backbone', None)
@@ -18,7 +25,7 @@ def check_zero_shot(runner: Runner) -> None:
         backbone.init_weights()
     elif getattr(backbone, 'pretrained', None) is None:
         raise ValueError(
-            'a test without a checkpoint needs a pretrained CLIP, and model.backbone is random: give the '
+            'a test without a checkpoint needs a pretrained CLIP, but model.backbone is random: give the '
             'checkpoint, or clip=FOLDER with --cfg-options'
         )
     untrained = [name for name, _ in model.named_parameters() if not name.startswith('backbone.')]

@@ -13,6 +13,11 @@ class Assumption(NamedTuple):
         value (str): The assumed value, in words.
         option (str): The option of the converter that sets it.
         argument (str): The argument of the option for the assumed value.
+
+    Examples:
+        >>> assumption = Assumption('the activation', 'quick_gelu', '--activation', 'quick_gelu')
+        >>> f'{assumption.what}: use {assumption.option} to change it'
+        'the activation: use --activation to change it'
     """
 
     what: str

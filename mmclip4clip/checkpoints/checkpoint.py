@@ -246,4 +246,4 @@ class Checkpoint:
         if self.linear_patch not in patches:
             problems.append('there is no 3d patch: --clip-only keeps the middle frame of it')
         if problems:
-            raise ValueError(f'{target} cannot hold this model: ' + '; '.join(problems))
+            raise ValueError(f'{target} cannot represent this model: ' + '; '.join(problems))

@@ -28,6 +28,11 @@ class Conversion(NamedTuple):
         target (str): Kind of the written checkpoint.
         checkpoint (Checkpoint): The written checkpoint, with notes.
         tensors (int): Number of written tensors.
+
+    Examples:
+        >>> done = Conversion('openai', 'ViT with 2d patches', 'mmclip4clip', Checkpoint({}), 302)
+        >>> f'{done.source} -> {done.target}: {done.tensors} tensors'
+        'openai -> mmclip4clip: 302 tensors'
     """
 
     source: str
@@ -50,6 +55,20 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
     Raises:
         FileNotFoundError: If it does not exist.
         ValueError: If it is of an unknown kind, or incomplete.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(state_dict=weights), f'{folder}/clip4clip.pth')
+        ...     kind, checkpoint = read(Path(folder, 'clip4clip.pth'))
+        >>> kind, checkpoint.adapter
+        ('mmclip4clip', 'MeanAdapter')
     """
     path = locate(path)
     if path.is_dir():
@@ -122,6 +141,18 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
 
     Raises:
         ValueError: If the kind cannot represent the checkpoint.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write(Checkpoint(weights), 'mmclip4clip', Path(folder, 'clip.pth')) == len(weights)
+        True
     """
     with atomic_path(path) as partial:
         if kind == 'transformers':
@@ -136,7 +167,7 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
 
 
 def apply_model_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Path | None) -> None:
-    """Apply the model config of open_clip that the user gives or that lies beside the file, if any.
+    """Apply the model config of open_clip of the user or in the folder of the file, if any.
 
     Raises:
         ValueError: If it contradicts the weights, or the file is not open_clip's.
@@ -170,7 +201,7 @@ def check_assumptions(checkpoint: Checkpoint, source: str, src: Path) -> None:
             f"{src} has the keys of OpenAI's CLIP, which open_clip uses too. Nothing specifies "
             f"{', '.join(item.what for item in assumptions)}. If it is built like OpenAI's, use {options}. "
             'Models of open_clip need --activation gelu, unless their name contains quickgelu, and some '
-            'have other heads: give their model config with --model-config FILE.json, or put it beside '
+            'have other heads: give their model config with --model-config FILE.json, or put it next to '
             'the file as open_clip_config.json'
         )
     checkpoint.notes += [
@@ -213,17 +244,31 @@ def convert(
             of transformers.
         head (str, optional): See :func:`reference.find_adapter`.
         clip_only (bool): Drop the adapter, and keep only the middle frame of a 3d patch.
-        text_heads (int, optional): Attention heads of the text tower, if the source does not say.
-        vision_heads (int, optional): Attention heads of the vision tower, if the source does not say.
-        activation (str, optional): ``'quick_gelu'`` or ``'gelu'``, if the source does not say.
-        adapter_heads (int, optional): Attention heads of the adapter, if the source does not say.
+        text_heads (int, optional): Attention heads of the text tower, if the source does not specify it.
+        vision_heads (int, optional): Attention heads of the vision tower, if the source does not specify it.
+        activation (str, optional): ``'quick_gelu'`` or ``'gelu'``, if the source does not specify it.
+        adapter_heads (int, optional): Attention heads of the adapter, if the source does not specify it.
         model_config (Path, optional): Model config of open_clip, for files with the keys of OpenAI's CLIP. By
-            default one beside the file, see :func:`open_clip.find_config`.
+            default one in the folder of the file, see :func:`open_clip.find_config`.
         force (bool): Whether to replace ``dst`` if it exists.
 
     Raises:
         FileExistsError: If ``dst`` exists and ``force`` is false.
         ValueError: If the source cannot be read or converted. Then nothing is written.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.models import CLIPBackbone
+        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
+        >>> vision = dict(tower, image_size=32, patch_size=16)
+        >>> text = dict(tower, vocab_size=99)
+        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
+        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(dict(state_dict=weights), f'{folder}/clip4clip.pth')
+        ...     done = convert(Path(folder, 'clip4clip.pth'), Path(folder, 'pytorch_model.bin'))
+        >>> done.source, done.target
+        ('mmclip4clip', 'reference')
     """
     target = current_name(to) if to else kind_from_suffix(dst)
     check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)

@@ -62,6 +62,17 @@ def model_config(checkpoint: Checkpoint) -> str:
     """Return the model config of a checkpoint as Python text.
 
     Defaults of :class:`transformers.CLIPConfig` (ViT-B/32) are left out.
+
+    Examples:
+        >>> import torch
+        >>> from transformers import CLIPModel
+        >>> with torch.device('meta'):  # shapes are enough
+        ...     weights = CLIPModel(CLIPConfig()).state_dict()
+        >>> print(model_config(Checkpoint({f'backbone.clip.{key}': w for key, w in weights.items()})))
+        model = dict(
+            adapter=dict(type='MeanAdapter'),
+            backbone=dict(type='CLIPBackbone'),
+            type='CLIP4ClipRetriever')
     """
     config, default = checkpoint.clip_config(), CLIPConfig()
     changed = {
@@ -91,6 +102,15 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
         checkpoint (Checkpoint): The written checkpoint.
         kind (str): Its kind, one of ``KINDS``.
         path (Path): Its path.
+
+    Examples:
+        >>> import torch
+        >>> from transformers import CLIPModel
+        >>> with torch.device('meta'):  # shapes are enough
+        ...     weights = CLIPModel(CLIPConfig()).state_dict()
+        >>> checkpoint = Checkpoint({f'backbone.clip.{key}': w for key, w in weights.items()})
+        >>> usage(checkpoint, 'reference', Path('clip.bin'))
+        '--init_model clip.bin --sim_header meanP --loose_type --linear_patch 2d'
     """
     adapter = adapter_config(checkpoint)
     if kind == 'mmclip4clip':
@@ -119,7 +139,17 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
 
 
 def summary(checkpoint: Checkpoint) -> str:
-    """Return the sizes of towers and adapter in one line."""
+    """Return the sizes of towers and adapter in one line.
+
+    Examples:
+        >>> import torch
+        >>> from transformers import CLIPModel
+        >>> with torch.device('meta'):  # shapes are enough
+        ...     weights = CLIPModel(CLIPConfig()).state_dict()
+        >>> text = summary(Checkpoint({f'backbone.clip.{key}': w for key, w in weights.items()}))
+        >>> text.split('; ')[0]
+        'ViT with 2d patches of 32 at 224 pixels'
+    """
     config = checkpoint.clip_config()
     text, vision = config['text_config'], config['vision_config']
     words = [

@@ -49,7 +49,7 @@ def kind_from_suffix(path: Path) -> str:
         if re.fullmatch(pattern, path.name, re.IGNORECASE):
             return kind
     raise ValueError(
-        f'the suffix of {path} does not say what to write: use --to with one of ' + ', '.join(KINDS)
+        f'the suffix of {path} does not determine the kind: use --to with one of ' + ', '.join(KINDS)
     )
 
 
@@ -69,6 +69,10 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
 
     Raises:
         ValueError: If the kind is unknown; lists keys.
+
+    Examples:
+        >>> recognize(['clip.visual.proj'], wrapped=False, name='pytorch_model.bin')
+        'reference'
     """
     keys = list(keys)
 
@@ -88,5 +92,5 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
         else ''
     )
     raise ValueError(
-        f'{name} is none of: {", ".join(KINDS.values())}. It has {len(keys)} keys: {join_names(keys)}{hint}'
+        f'{name} is not one of: {", ".join(KINDS.values())}. Its {len(keys)} keys: {join_names(keys)}{hint}'
     )

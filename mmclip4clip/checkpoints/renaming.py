@@ -18,6 +18,10 @@ class Rule:
         native (tuple[str, ...]): Keys in this package. If there are several, the source tensor is their
             concatenation along the first dimension.
         transposed (bool): Whether the source is (in, out), where this package has (out, in) of a Linear.
+
+    Examples:
+        >>> Rule('h.{}.ln.weight', ('blocks.{}.norm.weight',)).under('text.', 'decoder.').at(3).native
+        ('decoder.blocks.3.norm.weight',)
     """
 
     source: str

@@ -24,7 +24,7 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
     # Registered classes only: for other names, MODELS.get would import modules that the file names.
     build = MODELS.module_dict.get(kind)
     if not (isinstance(build, type) and issubclass(build, BaseAdapter)):
-        raise ValueError(f'{name} says that its adapter is {kind!r}, which is no registered adapter')
+        raise ValueError(f'{name} specifies the adapter {kind!r}, which is not registered')
     with torch.device('meta'):  # only shapes, without memory
         backbone = CLIPBackbone(config=checkpoint.clip_config(), linear_patch=checkpoint.linear_patch)
         adapter = build(**config)
@@ -40,5 +40,5 @@ def check_shapes(checkpoint: Checkpoint, name: str) -> None:
         if have.get(key) != shape
     ]
     if wrong:
-        raise ValueError(f'{name} holds tensors whose shapes do not fit one another: {join_names(wrong)}')
+        raise ValueError(f'{name} contains tensors whose shapes do not match each other: {join_names(wrong)}')
     check_keys(expected, have, name)

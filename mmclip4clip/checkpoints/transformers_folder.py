@@ -12,7 +12,7 @@ from .openai import clip_rules
 from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
 
 WRITTEN = ('config.json', 'model.safetensors')
-# Buffers that old versions saved; they hold the numbers 0, 1, 2, ...
+# Buffers that old versions saved; with the numbers 0, 1, 2, ...
 BUFFERS = ('text_model.embeddings.position_ids', 'vision_model.embeddings.position_ids')
 
 
@@ -47,7 +47,7 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
     """
     if checkpoint.adapter != 'MeanAdapter' or checkpoint.linear_patch != '2d':
         raise ValueError(
-            f'a CLIPModel of transformers cannot hold {checkpoint.adapter} with a '
+            f'a CLIPModel of transformers cannot represent {checkpoint.adapter} with a '
             f'{checkpoint.linear_patch} patch, only CLIP with a 2d patch: --clip-only leaves '
             'out the rest'
         )

@@ -185,7 +185,7 @@ def _check_captions(captions: Any, where: str) -> None:
         came = captions[:100] if isinstance(captions, str) else shorten(captions)
         raise ValueError(f'{where}: captions must be a list of strings, got {came}')
     if not captions:
-        raise ValueError(f'{where}: captions must hold at least one caption')
+        raise ValueError(f'{where}: captions must contain at least one caption')
     for number, caption in enumerate(captions):
         if not isinstance(caption, str):
             raise ValueError(

@@ -92,7 +92,7 @@ def _too_many_failures(bad: list[tuple[dict, VideoReadError]], seconds: float) -
     last = f'the last one: {bad[-1][1]}'
     if away:
         return VideoUnavailableError(
-            f'the storage, not the videos, seems to be at fault: of {MAX_TRIES} videos in a row that cannot '
+            f'the storage seems to fail, not the videos: of {MAX_TRIES} videos in a row that cannot '
             f'be read, it did not give {away}, and it was waited for {seconds:g} s (storage_wait); {last}'
         )
     return VideoReadError(f'{MAX_TRIES} videos in a row cannot be read; {last}')

@@ -23,6 +23,10 @@ class FirstFrameResult(NamedTuple):
     Attributes:
         error (str, optional): Why the first frame cannot be decoded.
         seconds (float, optional): Duration according to the container.
+
+    Examples:
+        >>> FirstFrameResult(error=None, seconds=12.5).seconds
+        12.5
     """
 
     error: str | None
@@ -50,7 +54,7 @@ def decode_first_frame(filename: str) -> float | None:
                 continue
             if frames:
                 return seconds_of(container, stream)
-    raise NoVideoError('none of its frames decodes')
+    raise NoVideoError('none of its frames can be decoded')
 
 
 def seconds_of(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:

@@ -17,7 +17,13 @@ LENGTHS, SIZES = (5_000, 50_000), ((720, 1280), (960, 544))
 
 
 class FrameShape(NamedTuple):
-    """Maximum number of frames of a pipeline, and their size (H, W); None if it depends on the video."""
+    """Maximum number of frames of a pipeline, and their size (H, W); None if it depends on the video.
+
+    Examples:
+        >>> from mmclip4clip.datasets import DecodeVideo, ResizeCenterCrop, SampleEvenly
+        >>> find_frame_shape([DecodeVideo(SampleEvenly(num_frames=4)), ResizeCenterCrop(size=32)])
+        FrameShape(num_frames=4, size=(32, 32))
+    """
 
     num_frames: int | None
     size: tuple[int, int] | None

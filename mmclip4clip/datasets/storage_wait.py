@@ -21,6 +21,11 @@ class StorageWait:
 
     Args:
         seconds (float): Time for retries in seconds, from the first failure on, for all calls together.
+
+    Examples:
+        >>> wait = StorageWait(seconds=60)
+        >>> wait(lambda: 'frames')
+        'frames'
     """
 
     def __init__(self, seconds: float) -> None:
@@ -37,10 +42,8 @@ class StorageWait:
             states = random.getstate(), np.random.get_state(), torch.get_rng_state()
             try:
                 prepared = prepare()
-                self._until, self._pause = (
-                    None,
-                    PAUSES[0],
-                )  # available again: the next failure gets the full time
+                # Available again, so the next failure gets the full time.
+                self._until, self._pause = None, PAUSES[0]
                 return prepared
             except VideoUnavailableError as error:
                 if not self._sleep(str(error)):

@@ -17,6 +17,11 @@ class TruncatedCaptions(NamedTuple):
         captions (int): Captions that were inspected.
         longest (int): Tokens of the longest caption, including start and end.
         whole (bool): Whether all captions of the dataset were inspected.
+
+    Examples:
+        >>> count = TruncatedCaptions(cut=5, captions=100, longest=40, whole=True)
+        >>> f'{count.cut / count.captions:.0%} of the captions are truncated'
+        '5% of the captions are truncated'
     """
 
     cut: int
@@ -43,7 +48,7 @@ def count_truncated_captions(dataset: Any, tokenize: TokenizeCaptions) -> Trunca
     total, seen, captions = len(dataset), 0, []
     for index in _order(total):
         seen += 1
-        # The base class's method, because ours draws a random caption with caption_mode='random'.
+        # The method of the base class, because that of VideoCaptionDataset may draw a random caption.
         captions += BaseDataset.get_data_info(dataset, int(index)).get('captions', [])
         if len(captions) >= MAX_CAPTIONS:
             break

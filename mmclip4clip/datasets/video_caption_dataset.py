@@ -15,7 +15,7 @@ from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .video_names import VideoKeys, add_ending
-from .video_readers.storage import path_exists
+from .video_readers.storage_errors import path_exists
 
 CAPTION_MODES = ('each', 'random', 'paragraph', 'all')
 BAD_VIDEO_POLICIES = {True: ('error', 'report'), False: ('error', 'replace')}  # by test_mode

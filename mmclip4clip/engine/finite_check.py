@@ -1,4 +1,4 @@
-"""Whether numbers are finite: asked of many tensors at once, and of checkpoints."""
+"""Check tensors and checkpoints for NaN and infinity."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,43 +14,51 @@ from ..checkpoint_reading import load_checkpoint
 
 
 class NonFiniteError(RuntimeError):
-    """A training whose loss, gradients or weights are no longer numbers."""
+    """Raised if the loss, gradients or weights of a training are NaN or infinite.
+
+    Examples:
+        >>> from mmclip4clip.engine.finite_check import NonFiniteError, find_non_finite
+        >>> names = find_non_finite(dict(weight=torch.ones(2), bias=torch.tensor([float('nan')])))
+        >>> raise NonFiniteError(f'not finite: {names}')
+        Traceback (most recent call last):
+        mmclip4clip.engine.finite_check.NonFiniteError: not finite: ['bias']
+    """
 
 
 def max_abs(tensors: Iterable[Tensor]) -> Tensor:
-    """Return the largest absolute value of all tensors, NaN or infinite if one of them is.
+    """Return the largest absolute value of all tensors, NaN or infinity if they contain any.
 
-    That is one fused pass. Unlike a sum of squares it does not overflow where all values are finite.
+    This is one fused pass. Unlike a sum of squares, it cannot overflow if all values are finite.
 
     Args:
-        tensors (Iterable[Tensor]): Of any shapes and devices; those of whole numbers are passed over.
+        tensors (Iterable[Tensor]): Tensors of any shapes and devices. Integer tensors are ignored.
 
     Returns:
-        Tensor: One value, 0 if there is no tensor, ().
+        Tensor: The maximum, 0 without tensors, ().
     """
     floating = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
     return torch.nn.utils.get_total_norm(floating, norm_type=float('inf'))
 
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether all values of all tensors are finite."""
+    """Return whether all values of all tensors are finite."""
     return bool(torch.isfinite(max_abs(tensors)))
 
 
 def find_non_finite(named: dict[str, Tensor]) -> list[str]:
-    """Return the names of tensors with a value that is not finite; one pass where there is none."""
+    """Return the names of tensors with values that are not finite, in one pass if there are none."""
     if is_finite(named.values()):
         return []
     return [name for name, tensor in named.items() if not is_finite([tensor])]
 
 
 def join_names(names: list[str], count: int = 5) -> str:
-    """List the first names, and say how many there are."""
+    """List the first names and the number of further ones."""
     return ', '.join(names[:count]) + (f' and {len(names) - count} more' if len(names) > count else '')
 
 
 def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> dict[str, Tensor]:
-    """Collect the tensors in the state dict of an optimizer, or of several, by the path to each."""
+    """Collect the tensors in the state dict of one or several optimizers by their dotted path."""
     found = {}
     for key, value in state.items():
         if isinstance(value, Tensor):
@@ -61,11 +69,11 @@ def optimizer_tensors(state: dict, prefix: str = 'optimizer.') -> dict[str, Tens
 
 
 def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = ()) -> Path | None:
-    """Find the newest checkpoint of some folders that is undamaged and whose weights are finite.
+    """Find the newest intact checkpoint with finite weights.
 
     Args:
-        folders (Iterable[Path]): Where a run saves.
-        constants (Sequence[str]): Buffers that are meant to be infinite.
+        folders (Iterable[Path]): Folders in which a run saves checkpoints.
+        constants (Sequence[str]): Names of buffers that contain infinity on purpose.
     """
     files = {path for folder in folders for path in folder.glob('*.pth') if path.is_file()}
     for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
@@ -78,46 +86,47 @@ def last_finite_checkpoint(folders: Iterable[Path], constants: Sequence[str] = (
                 if isinstance(value, Tensor) and name not in constants
             ):
                 return path
-        except (RuntimeError, OSError, AttributeError):  # damaged, gone meanwhile, or no dict
+        except (RuntimeError, OSError, AttributeError):  # damaged, deleted in the meantime, or not a dict
             continue
     return None
 
 
 def describe_last_good(folders: Sequence[Path], constants: Sequence[str] = (), together: bool = True) -> str:
-    """Say from which checkpoint a run can go on.
+    """Return a sentence that names the last checkpoint with finite weights.
 
     Args:
-        folders (Sequence[Path]): Where a run saves.
-        constants (Sequence[str]): Buffers that are meant to be infinite.
-        together (bool): Whether all processes ask: the main one looks, and all wait for it.
+        folders (Sequence[Path]): Folders in which a run saves checkpoints.
+        constants (Sequence[str]): Names of buffers that contain infinity on purpose.
+        together (bool): Whether all processes call this function. Then the main process searches and
+            broadcasts the result.
     """
     found = [last_finite_checkpoint(folders, constants) if is_main_process() else None]
     if together:
         broadcast_object_list(found)
     if found[0] is None:
-        return f'{" and ".join(map(str, folders))} has no good checkpoint'
+        return f'There is no good checkpoint in {" and ".join(map(str, folders))}'
     return f'The last good checkpoint is {found[0]}'
 
 
 def checkpoint_folders(runner) -> list[Path]:
-    """Return the work dir and the other folders on this machine that a run saves its checkpoints in."""
+    """Return the local folders in which a run saves checkpoints, including the work dir."""
     outs = [str(hook.out_dir) for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.out_dir]
     return list(dict.fromkeys(Path(out) for out in [str(runner.work_dir), *outs] if '://' not in out))
 
 
 def unwrap_model(runner) -> nn.Module:
-    """Return the model itself, without what distributes it."""
+    """Return the model without its wrapper for distributed training."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def optim_wrappers(runner) -> list[OptimWrapper]:
-    """Return the optimizer wrapper of a run, or all of several."""
+    """Return all optimizer wrappers of a run."""
     wrapper = runner.optim_wrapper
     return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
 
 
 def can_lower_scale(wrapper: OptimWrapper) -> bool:
-    """Whether gradients may be infinite only because of the scale of the loss in mixed precision."""
+    """Return whether infinite gradients may be caused by the loss scale of mixed precision alone."""
     if not isinstance(wrapper, AmpOptimWrapper) or wrapper._scale_update_param is not None:
         return False
     return wrapper.loss_scaler.is_enabled() and wrapper.loss_scaler.get_scale() >= 1

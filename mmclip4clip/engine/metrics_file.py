@@ -1,4 +1,4 @@
-"""``metrics.json`` of a work dir: a list with one entry an evaluation, by every run in it."""
+"""Read and extend ``metrics.json`` of a work dir, a list with one entry per evaluation."""
 
 import json
 import logging
@@ -12,15 +12,15 @@ from ..file_lock import locked
 from ..safe_json import read_json, shorten
 
 METRICS = 'metrics.json'
-ENTRY_KEY = ('run', 'stage', 'epoch', 'iter')  # what tells the evaluations of trainings apart
+ENTRY_KEY = ('run', 'stage', 'epoch', 'iter')  # identifies an evaluation of a training
 
 
 def read_entries(path: Path) -> list[dict]:
     """Read the entries, oldest first.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is cut short, or something else than a list of entries.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is truncated, or not a list of entries.
     """
     try:
         entries = read_json(path)
@@ -28,16 +28,16 @@ def read_entries(path: Path) -> list[dict]:
         raise ValueError(f'{path} is a folder') from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(
-            f'{path} should hold a JSON list of evaluations, one dict each, got {shorten(entries)}'
+            f'{path} should contain a JSON list of evaluations, one dict each, got {shorten(entries)}'
         )
     return entries
 
 
 def append_entry(path: Path, entry: dict) -> None:
-    """Add an entry, so that a crash leaves either the old or the new file, and no run loses another's.
+    """Add an entry atomically, with a lock against concurrent runs.
 
-    A training that was stopped and resumed may evaluate the same step again: that entry takes the place of
-    the one before. A file that cannot be read is moved aside with a warning, and a new one begins.
+    A resumed training may evaluate a step again. Then the new entry replaces the previous one. A file that
+    cannot be read is renamed with a warning, and a new file is started.
     """
     with locked(path.with_name(f'.{path.stem}.lock')):
         entries = _read_or_move(path)
@@ -54,7 +54,7 @@ def append_entry(path: Path, entry: dict) -> None:
 
 
 def _read_or_move(path: Path) -> list[dict]:
-    """Read the entries, none if there is no file; move one that cannot be read to a name that is free."""
+    """Read the entries, an empty list if there is no file; rename a file that cannot be read."""
     try:
         return read_entries(path)
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def _read_or_move(path: Path) -> list[dict]:
             number += 1
         os.replace(path, aside)
         print_log(
-            f'{error}. It is now {aside}, and a new {path.name} begins',
+            f'{error}. It was renamed to {aside}, and a new {path.name} is started',
             logger='current',
             level=logging.WARNING,
         )

@@ -1,4 +1,4 @@
-"""What an evaluation leaves of each video, and the matrix made of it."""
+"""Results of an evaluation: one record per video, and the score matrix of all records."""
 
 import warnings
 from collections import Counter
@@ -12,18 +12,27 @@ import torch
 from .unreadable import blank_fields
 
 FEATURES = ('video_features', 'text_features')
-ALWAYS = ('video_id', 'filename', 'captions', 'group', 'window')  # in a dump even where they are None
+ALWAYS = ('video_id', 'filename', 'captions', 'group', 'window')  # in a dump even if they are None
 NOT_SCORED = (
-    "the data samples carry no 'scores': evaluate with val_cfg=dict(type='VideoTextValLoop') and "
+    "the data samples have no 'scores': evaluate with val_cfg=dict(type='VideoTextValLoop') and "
     "test_cfg=dict(type='VideoTextTestLoop')"
 )
 
 
 class Scores(NamedTuple):
-    """All scores of an evaluation: similarity (N, V), video_index (N,), and a group or None a video.
+    """All scores of an evaluation.
 
-    ``bank`` (B, V) are the scores of a bank of other captions with the same
-    videos, where the loop was given one.
+    Args:
+        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
+        groups (list[str | None], optional): Group of each video, (V,).
+        bank (np.ndarray, optional): Score of each caption of the query bank for each video, (B, V).
+
+    Examples:
+        >>> from mmclip4clip.evaluation import retrieval_figures
+        >>> scores = Scores(np.array([[.9, .1], [.2, .8]]), np.array([0, 1]), None)
+        >>> retrieval_figures(scores)['R1']
+        100.0
     """
 
     similarity: np.ndarray
@@ -34,25 +43,25 @@ class Scores(NamedTuple):
 
 @dataclass
 class VideoRecord:
-    """An evaluated video: what metrics, dumps, pages and pictures need of it.
+    """Evaluated video, with all fields that metrics, dumps, pages and pictures need.
 
-    :func:`score_videos` makes it, once. What does not apply is None.
+    :func:`score_videos` creates the records. Fields that do not apply are None.
 
     Args:
-        video_id (str): Its name in the annotations.
-        filename (str): Its file.
-        captions (list[str]): Its N_i reference captions.
-        group (str, optional): Its group, where annotations have groups.
-        window (tuple): Start and end in seconds, or None for the start and end of the file.
-        video_key, group_key (str, optional): These tell videos and groups of joined datasets apart.
-        unreadable (str, optional): Why the video could not be read.
-        generated (str, optional): The caption that a captioner generated.
-        generated_score (float, optional): The score of that caption.
+        video_id (str): Name of the video in the annotations.
+        filename (str): Path of the video.
+        captions (list[str]): N_i reference captions.
+        group (str, optional): Group of the video, if the annotations have groups.
+        window (tuple): Start and end in seconds; None is the start or end of the file.
+        video_key, group_key (str, optional): Unique names of video and group in concatenated datasets.
+        unreadable (str, optional): Reason why the video could not be read.
+        generated (str, optional): Generated caption.
+        generated_score (float, optional): Score of the generated caption.
         video_features (dict[str, np.ndarray], optional): Features of the video.
-        text_features (dict[str, np.ndarray], optional): Features of its captions, N_i first in each.
-        scores (np.ndarray, optional): Similarity of its captions with all videos, (N_i, V).
-        bank_scores (np.ndarray, optional): Similarity of the query bank's captions with it, (B,).
-        cider (float, optional): CIDEr of the generated caption, from :class:`VideoCaptionMetric`.
+        text_features (dict[str, np.ndarray], optional): Features of the captions, (N_i, ...) each.
+        scores (np.ndarray, optional): Similarity of the captions with all videos, (N_i, V).
+        bank_scores (np.ndarray, optional): Similarity of the query bank's captions with the video, (B,).
+        cider (float, optional): CIDEr of the generated caption, set by :class:`VideoCaptionMetric`.
 
     Examples:
         >>> record = VideoRecord('v1', 'v1.mp4', ['a cat'], generated='a dog')
@@ -78,11 +87,11 @@ class VideoRecord:
 
     @classmethod
     def from_fields(cls, source: Mapping) -> 'VideoRecord':
-        """Make the record of a data sample, or of an entry of a dump.
+        """Create a record from a data sample or an entry of a dump.
 
         Args:
-            source (Mapping): A data sample after scoring, the same as a dict, or what :meth:`to_dict`
-                returned. Tensors become numpy arrays, features that are one array a dict.
+            source (Mapping): Scored data sample, a dict with its fields, or a result of :meth:`to_dict`.
+                Tensors are converted to numpy arrays, and features in a single array to a dict.
         """
         known = {field.name: source.get(field.name) for field in fields(cls)}
         if known['window'] is None:
@@ -93,7 +102,7 @@ class VideoRecord:
         return cls(**{key: _to_numpy(value) for key, value in known.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a dump holds: fields that apply, and features of one part as one array."""
+        """Return the entry of a dump: fields that apply, with features of a single part as one array."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}
         for key in FEATURES:
             if held[key] is not None and len(held[key]) == 1:
@@ -101,23 +110,23 @@ class VideoRecord:
         return {key: value for key, value in held.items() if key in ALWAYS or value is not None}
 
     def without_features(self) -> 'VideoRecord':
-        """Return the record without features, which take more memory than all else."""
+        """Return the record without features, which need the most memory."""
         return replace(self, video_features=None, text_features=None)
 
     def keys(self) -> Iterable[str]:
-        """Return the keys of a dump; records were dicts before."""
+        """Return the keys of the entry in a dump; in earlier versions records were dicts."""
         return self.to_dict().keys()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Read an attribute by its key in a dump."""
+        """Return a value by its key in a dump."""
         return self.to_dict().get(key, default)
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether a dump holds this key."""
+        """Return whether the entry in a dump has this key."""
         return key in self.to_dict()
 
     def __getitem__(self, key: str) -> Any:
-        """Read an attribute by its key in a dump, with a warning; records were dicts before."""
+        """Return a value by its key in a dump, with a warning; in earlier versions records were dicts."""
         warnings.warn(
             f'record[{key!r}] is record.{key} now: records are VideoRecord', FutureWarning, stacklevel=2
         )
@@ -128,11 +137,16 @@ RecordSource = VideoRecord | Mapping
 
 
 def as_record(source: RecordSource) -> VideoRecord:
-    """Return the record of a video that was evaluated.
+    """Return the record of an evaluated video.
 
     Args:
-        source (VideoRecord | Mapping): A data sample of one of our loops, which carries its ``record``.
-            Likewise a record, one that a dump holds, or a data sample of another loop.
+        source (VideoRecord | Mapping): Data sample of :class:`VideoTextValLoop` or
+            :class:`VideoTextTestLoop`, which has a ``record``. Records, entries of a dump, and data samples
+            of other loops are accepted too.
+
+    Examples:
+        >>> as_record(dict(video_id='v1', filename='v1.mp4', captions=['a cat'])).captions
+        ['a cat']
     """
     if isinstance(source, VideoRecord):
         return source
@@ -140,13 +154,13 @@ def as_record(source: RecordSource) -> VideoRecord:
 
 
 def make_record(source: RecordSource) -> VideoRecord:
-    """Return the record of a video with its scores, for metrics of retrieval.
+    """Return the record of a scored video, for retrieval metrics.
 
     Args:
-        source (VideoRecord | Mapping): As for :func:`as_record`.
+        source (VideoRecord | Mapping): See :func:`as_record`.
 
     Raises:
-        KeyError: If the video was not scored, that is, another loop was used.
+        KeyError: If the video has no scores, because another loop was used.
 
     Examples:
         >>> import numpy as np
@@ -161,10 +175,10 @@ def make_record(source: RecordSource) -> VideoRecord:
 
 
 def name_videos(records: Sequence[RecordSource]) -> list[str]:
-    """Name the video of each record: by its id, or by its key where two datasets have an id in common.
+    """Return a name for each record: its video_id, or its video_key if two datasets share the id.
 
     Raises:
-        ValueError: If a video comes twice.
+        ValueError: If a video occurs twice.
     """
     videos = [as_record(record) for record in records]
     ids = [video.video_id for video in videos]
@@ -172,7 +186,7 @@ def name_videos(records: Sequence[RecordSource]) -> list[str]:
     ((repeated, count),) = Counter(keys).most_common(1) or [('', 0)]
     if count > 1:
         raise ValueError(
-            f'{len(keys) - len(set(keys))} videos come more than once, such as {repeated!r}: '
+            f'{len(keys) - len(set(keys))} videos occur more than once, such as {repeated!r}: '
             'put all references of a video into one entry of the annotations'
         )
     counts = Counter(ids)
@@ -180,13 +194,21 @@ def name_videos(records: Sequence[RecordSource]) -> list[str]:
 
 
 def stack_scores(records: Sequence[RecordSource]) -> Scores:
-    """Put the scores of all videos, in the order of the records, into one matrix.
+    """Stack the scores of all records into one matrix.
 
     Args:
-        records (Sequence[VideoRecord | Mapping]): Scored videos, or what :func:`read_dump` returned.
+        records (Sequence[VideoRecord | Mapping]): Scored videos, or entries of :func:`read_dump`.
 
     Raises:
-        KeyError: If a video was not scored.
+        KeyError: If a video has no scores.
+
+    Examples:
+        >>> import numpy as np
+        >>> records = [
+        ...     VideoRecord('v1', 'v1.mp4', ['a cat', 'a black cat'], scores=np.eye(2)),
+        ...     VideoRecord('v2', 'v2.mp4', ['a dog'], scores=np.ones((1, 2)))]
+        >>> stack_scores(records).similarity.shape
+        (3, 2)
     """
     videos = [make_record(record) for record in records]
     video_index = np.repeat(np.arange(len(videos)), [len(v.captions) for v in videos])
@@ -201,7 +223,7 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
 
 
 def _as_dict(features: Any, key: str) -> Any:
-    """Put features that are one array, as a dump holds them, into a dict."""
+    """Wrap features in a single array, as in a dump, into a dict."""
     if features is None or isinstance(features, Mapping):
         return features
     return {key.removesuffix('_features'): features}

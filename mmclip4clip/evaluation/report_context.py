@@ -1,4 +1,4 @@
-"""What a report of an evaluation is given."""
+"""Input of the reports of an evaluation."""
 
 from dataclasses import dataclass, field
 from logging import Logger
@@ -8,19 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReportContext:
-    """An evaluation that has ended, for ``report(context)`` of its metrics.
+    """Finished evaluation, the argument of the method ``report`` of metrics.
 
     Args:
-        stage (str): ``'val'`` or ``'test'``, for names of files.
-        work_dir (Path): Where reports are written.
-        figures (dict[str, float]): Those of all metrics.
-        dataset (optional): What was evaluated.
-        gallery (int, optional): Queries in the picture of retrieval, 0 for no picture. None: no report of
-            retrieval.
-        top (int): Answers to show a query.
-        page (int, optional): Videos on the page of captions. None: no report of captions.
-        picture (int): Videos in the picture of captions.
-        logger (Logger | str): Where to log, as mmengine's ``print_log`` takes it.
+        stage (str): ``'val'`` or ``'test'``, used in file names.
+        work_dir (Path): Folder for reports.
+        figures (dict[str, float]): Values of all metrics.
+        dataset (optional): Evaluated dataset.
+        gallery (int, optional): Number of queries in the retrieval picture; 0 draws no picture, None disables
+            the retrieval report.
+        top (int): Number of retrieved videos per query in the picture.
+        page (int, optional): Number of videos on the caption page. None disables the caption report.
+        picture (int): Number of videos in the caption picture.
+        logger (Logger | str): Argument ``logger`` of mmengine's ``print_log``.
 
     Examples:
         >>> context = ReportContext('test', Path('work'), {'retrieval/R1': 50.0, 'caption/CIDEr': 9.0})
@@ -39,6 +39,6 @@ class ReportContext:
     logger: Logger | str = 'current'
 
     def figures_of(self, prefix: str) -> dict[str, float]:
-        """Return the figures of one metric, without its prefix."""
+        """Return the values of one metric by their keys without its prefix."""
         start = f'{prefix}/'
         return {k.removeprefix(start): v for k, v in self.figures.items() if k.startswith(start)}

@@ -1,8 +1,8 @@
-"""What an evaluation makes of a video that could not be read, in the one place that decides it.
+"""Define how videos that cannot be read are evaluated.
 
-Its data sample went through the model with the frames of another video, see
-:func:`mmclip4clip.datasets.bad_videos.substitute_unreadable`. So every caption ranks it last, its
-features are zero, its generated caption is blank and scores 0, and it is counted.
+The model processes their data samples with the frames of another video, see
+:func:`mmclip4clip.datasets.bad_videos.substitute_unreadable`. Therefore their results are replaced: every
+caption ranks such a video last, its features are zero, and its generated caption is empty and scores 0.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def is_unreadable(sample: Mapping) -> bool:
-    """Tell whether a data sample is of a video that could not be read; it says why in ``unreadable``."""
+    """Return whether the video of a data sample could not be read; ``unreadable`` contains the reason."""
     return sample.get('unreadable') is not None
 
 
 def blank_fields(sample: Mapping) -> dict[str, Any]:
-    """Return what takes the place of the fields of a data sample that come from the frames of another video.
+    """Return replacements for the fields of an unreadable video, which were computed from another video.
 
     Args:
-        sample (Mapping): A data sample, or its fields as a dict.
+        sample (Mapping): Data sample, or a dict with its fields.
 
     Returns:
-        dict[str, Any]: Values by field, none for a video that was read.
+        dict[str, Any]: New values by field; empty for a readable video.
 
     Examples:
         >>> blank_fields(dict(unreadable='no frames', generated='a cat', generated_score=-0.5))
@@ -51,15 +51,15 @@ def _zeros(part: Tensor | np.ndarray) -> Tensor | np.ndarray:
 
 
 def rank_last(scores: Tensor, unreadable: Tensor, lowest: Tensor) -> Tensor:
-    """Give unreadable videos a score below all others, also with their own captions.
+    """Set the scores of unreadable videos below all others, including those of their own captions.
 
     Args:
-        scores (Tensor): Captions with videos, (N, V).
+        scores (Tensor): Score of each caption for each video, (N, V).
         unreadable (Tensor): True for videos that could not be read, (V,).
-        lowest (Tensor): The lowest score of all processes, a scalar.
+        lowest (Tensor): Lowest score of all processes, ().
 
     Returns:
-        Tensor: Scores, (N, V).
+        Tensor: New scores, (N, V).
 
     Examples:
         >>> import torch
@@ -71,5 +71,5 @@ def rank_last(scores: Tensor, unreadable: Tensor, lowest: Tensor) -> Tensor:
 
 
 def count_unreadable(records: Iterable['VideoRecord']) -> float:
-    """Count the videos that could not be read, as a figure of a metric."""
+    """Count the videos that could not be read, as a metric value."""
     return float(sum(record.unreadable is not None for record in records))

@@ -1,4 +1,4 @@
-"""What is kept of videos and captions: a dict of tensors, with V or N first in each."""
+"""Features of videos or captions: a dict of tensors, with V or N as the first axis of each."""
 
 import warnings
 
@@ -7,17 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Features = dict[str, Tensor]
-BARE = 'tensor'  # the key of features that came as a tensor alone
+BARE = 'tensor'  # key for features that were a single tensor
 
 
 def as_features(features: Tensor | Features, source: str) -> Features:
-    """Put features that came as a tensor alone into a dict, under the key ``tensor``, with a warning.
+    """Wrap features in a single tensor into a dict with the key ``tensor``, with a warning.
 
-    Adapters that were written before features were always a dict return one.
+    Adapters for earlier versions of this package return a single tensor.
 
     Args:
         features (Tensor | dict[str, Tensor]): The features.
-        source (str): Who returned them, for the warning.
+        source (str): Name of the class that returned them, for the warning.
 
     Examples:
         >>> import torch
@@ -28,7 +28,7 @@ def as_features(features: Tensor | Features, source: str) -> Features:
     if isinstance(features, dict):
         return features
     warnings.warn(
-        f'{source} gave features as a tensor: features are dict[str, Tensor] now, such as dict(video=...)',
+        f'{source} returned features as a tensor: features are now dict[str, Tensor], as dict(video=...)',
         FutureWarning,
         stacklevel=2,
     )
@@ -36,13 +36,13 @@ def as_features(features: Tensor | Features, source: str) -> Features:
 
 
 def vectors(features: Tensor | Features) -> Tensor:
-    """Return the tensor of features that are one vector a video or caption, (V, D) or (N, D).
+    """Return the tensor of features with one vector per video or caption, (V, D) or (N, D).
 
     Args:
-        features (Tensor | dict[str, Tensor]): A dict with one entry. A tensor is returned as it is.
+        features (Tensor | dict[str, Tensor]): Dict with one entry. A tensor is returned unchanged.
 
     Raises:
-        ValueError: If there is another number of entries.
+        ValueError: If the dict does not have one entry.
 
     Examples:
         >>> import torch
@@ -57,17 +57,17 @@ def vectors(features: Tensor | Features) -> Tensor:
 
 
 def count_features(features: Features) -> int:
-    """Return how many videos or captions the features are of."""
+    """Return the number of videos or captions."""
     return len(next(iter(features.values())))
 
 
 def take_features(features: Features, index) -> Features:
-    """Index the videos or captions, by anything that indexes a tensor's first axis."""
+    """Index the videos or captions, with anything that indexes the first axis of a tensor."""
     return {key: value[index] for key, value in features.items()}
 
 
 def split_features(features: Features) -> list[Features]:
-    """Take the features of V videos apart into V pieces without the leading V.
+    """Split the features of V videos into V dicts without the first axis.
 
     Examples:
         >>> import torch
@@ -75,19 +75,25 @@ def split_features(features: Features) -> list[Features]:
         >>> [piece['video'].shape for piece in pieces]
         [torch.Size([3]), torch.Size([3])]
     """
-    # Cloned: a view would drag the whole batch along.
+    # Cloned, because a view would keep the full batch in memory.
     return [
         {key: value[i].clone() for key, value in features.items()} for i in range(count_features(features))
     ]
 
 
 def join_features(pieces: list[Features]) -> Features:
-    """Put pieces of :func:`split_features` together again, padded with zeros where T or L differs."""
+    """Join the dicts of :func:`split_features`, padded with zeros if T or L differ.
+
+    Examples:
+        >>> pieces = [dict(text=torch.ones(2, 4)), dict(text=torch.ones(3, 4))]
+        >>> join_features(pieces)['text'].shape
+        torch.Size([2, 3, 4])
+    """
     return cat_features([take_features(piece, None) for piece in pieces])
 
 
 def cat_features(parts: list[Features]) -> Features:
-    """Concatenate batches of features, padded with zeros where T or L differs."""
+    """Concatenate batches of features, padded with zeros if T or L differ."""
     return {key: _cat_padded([part[key] for part in parts]) for key in parts[0]}
 
 
@@ -97,13 +103,13 @@ def _cat_padded(parts: list[Tensor]) -> Tensor:
 
 
 def pad_features(features: Tensor, sizes: list[int]) -> Tensor:
-    """Pad all axes of a tensor but the first with zeros, at their ends, to these sizes."""
+    """Pad all axes of a tensor except the first at their ends with zeros to the given sizes."""
     missing = [size - have for size, have in zip(sizes, features.shape[1:])]
     return F.pad(features, [p for more in reversed(missing) for p in (0, more)])
 
 
 def move_features(features: Features, device) -> Features:
-    """Move features to a device, floating ones at least in single precision."""
+    """Move features to a device, and convert half precision to single precision."""
     moved = {}
     for key, value in features.items():
         half = value.dtype in (torch.float16, torch.bfloat16)

@@ -93,7 +93,7 @@ class CLIP4ClipRetriever(BaseModel):
         difference = compare_shared(self.state_dict(), weights)
         if difference:
             raise RuntimeError(
-                f'the checkpoint holds only part of what this {type(self).__name__} needs: {difference}'
+                f'the checkpoint contains only a part of what this {type(self).__name__} needs: {difference}'
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# Buffers that old versions of transformers saved; they hold the numbers 0, 1, 2, ...
+# Buffers that old versions of transformers saved; with the numbers 0, 1, 2, ...
 COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.embeddings\.position_ids')
 # Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')
@@ -21,6 +21,11 @@ class KeyDifference:
         unexpected (list[str]): Keys of the checkpoint only.
         mismatched (list[str]): Common keys with different shapes, each with both shapes.
         prefix (str): A prefix without which the keys would match, '' if there is none.
+
+    Examples:
+        >>> difference = compare_weights(dict(weight=Tensor(2)), dict(weight=Tensor(2), bias=Tensor(2)))
+        >>> difference.unexpected, bool(difference)
+        (['bias'], True)
     """
 
     missing: list[str]
@@ -44,8 +49,8 @@ class KeyDifference:
         ]
         hint = (
             (
-                f'\nIts keys begin with {self.prefix!r}; without that prefix they would fit: remove it and '
-                'save again'
+                f'\nIts keys begin with {self.prefix!r}; without that prefix they would match: remove it and '
+                'save the file again'
             )
             if self.prefix
             else ''

@@ -48,6 +48,10 @@ def parse_caption(caption: str) -> ParsedCaption:
 
     Returns:
         ParsedCaption: The parsed values.
+
+    Examples:
+        >>> parse_caption('a red circle')
+        ParsedCaption(colour='red', shape='circle', motion=None)
     """
     words = _words(caption)
     end = next((phrase for phrase in MOTION_BY_PHRASE if tuple(words[-len(phrase) :]) == phrase), ())

@@ -35,7 +35,12 @@ MOTION_PAIRS = (
 
 
 class Combination(NamedTuple):
-    """A color, a shape and the index of a motion pair."""
+    """A color, a shape and the index of a motion pair.
+
+    Examples:
+        >>> MOTION_PAIRS[Combination('red', 'circle', 3).pair]
+        ('grows', 'shrinks')
+    """
 
     colour: str
     shape: str
@@ -52,6 +57,11 @@ def split_combinations(seed: int, num_val: int, num_test: int) -> dict[str, list
 
     Raises:
         ValueError: If training would lack a color or a shape with some motion pair.
+
+    Examples:
+        >>> splits = split_combinations(seed=0, num_val=30, num_test=60)
+        >>> {name: len(combinations) for name, combinations in splits.items()}
+        {'train': 198, 'val': 30, 'test': 60}
     """
     everything = [Combination(*c) for c in product(COLOURS, SHAPES, range(len(MOTION_PAIRS)))]
     order = np.random.default_rng([seed, 0]).permutation(len(everything))
@@ -150,6 +160,10 @@ def draw_clip(
 
     Returns:
         np.ndarray: RGB frames, (num_frames, size, size, 3) uint8.
+
+    Examples:
+        >>> draw_clip(np.random.default_rng(0), Combination('red', 'circle', pair=0)).shape
+        (7, 64, 64, 3)
     """
     background = _background(rng, size)
     colour = np.clip(np.array(COLOURS[combination.colour]) + rng.uniform(-12, 12, 3), 0, 255)
@@ -170,7 +184,13 @@ def draw_clip(
 
 
 def write_video(path: Path, frames: np.ndarray, fps: int = 4) -> None:
-    """Write frames (T, H, W, 3) uint8 RGB as an intra-only H.264 ``.mp4`` at ``fps`` frames/s."""
+    """Write frames (T, H, W, 3) uint8 RGB as an intra-only H.264 ``.mp4`` at ``fps`` frames/s.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(Path(folder, 'black.mp4'), np.zeros((4, 64, 64, 3), np.uint8))
+    """
     import av
 
     with av.open(str(path), 'w') as container:
@@ -198,6 +218,14 @@ def write_split(
         seed (int): Seed of frames and captions.
         clips (int): Drawings per combination.
         captions (int): Captions per video.
+
+    Examples:
+        >>> import tempfile
+        >>> combinations = [Combination('red', 'circle', pair=0)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     videos = list(write_split(Path(folder), 'test', combinations, seed=0, clips=1, captions=2))
+        >>> [video.name for video in videos]
+        ['red_circle_right_0.mp4', 'red_circle_left_0.mp4']
     """
     folder = root / 'videos' / split
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,6 +256,11 @@ def group_by_shape(annotations: list[dict], size: int = 4) -> list[dict]:
 
     Returns:
         list[dict]: The annotations with new groups, in the order of the groups.
+
+    Examples:
+        >>> videos = ['train/red_circle_right_0.mp4', 'train/red_star_right_0.mp4']
+        >>> [entry['group'] for entry in group_by_shape([dict(video=video) for video in videos])]
+        ['red_right_0', 'red_right_0']
     """
     cells: dict = {}
     for entry in annotations:

@@ -34,8 +34,8 @@ class MovingShapesCaptionMetric(BaseMetric):
         """
         for sample in data_samples:
             record = captioned_record(sample, self)
-            truth, said = read_references(record), parse_caption(record.generated or '')
-            self.results.append([a == b for a, b in zip(said, truth)])
+            truth, parsed = read_references(record), parse_caption(record.generated or '')
+            self.results.append([a == b for a, b in zip(parsed, truth)])
 
     def compute_metrics(self, results: list[list[bool]]) -> dict[str, float]:
         """Compute the percentages."""
@@ -52,10 +52,10 @@ def read_references(record: VideoRecord) -> ParsedCaption:
     Raises:
         ValueError: If a reference is incomplete, or references contradict each other.
     """
-    said = {parse_caption(caption) for caption in record.captions}
-    if len(said) != 1 or None in next(iter(said)):
+    parsed = {parse_caption(caption) for caption in record.captions}
+    if len(parsed) != 1 or None in next(iter(parsed)):
         raise ValueError(
             f'video {record.video_id!r}: expected references that name one colour, shape and '
             f'motion of moving shapes, got {record.captions!r:.200}'
         )
-    return said.pop()
+    return parsed.pop()

@@ -1,4 +1,4 @@
-"""Offline work before training: official annotations converted, videos compressed and checked."""
+"""Prepare data before training: convert official annotations, compress videos, and check them."""
 
 from .converters import CONVERTERS, convert
 

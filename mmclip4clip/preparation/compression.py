@@ -1,4 +1,4 @@
-"""Make videos small, as CLIP4Clip's data preparation does: few frames a second, few pixels."""
+"""Compress videos to few frames per second and few pixels, like CLIP4Clip's data preparation."""
 
 import os
 from collections.abc import Iterator
@@ -12,16 +12,23 @@ import numpy as np
 from ..datasets.video_readers import NoVideoError
 from ..datasets.video_readers.packet_index import open_video
 
-MAX_FRAME_SECONDS = 3600.0  # seconds of one picture; beyond, a time stamp is damaged more likely than not
+MAX_FRAME_SECONDS = (
+    3600.0  # seconds that one frame may be shown; longer times are probably damaged timestamps
+)
 
 
 class Compressed(NamedTuple):
-    """What became of a video.
+    """Result of :func:`compress_video`.
 
     Args:
-        frames (int): Frames written.
-        before (int): Bytes of the source.
-        after (int): Bytes of what was written.
+        frames (int): Number of written frames.
+        before (int): Size of the source in bytes.
+        after (int): Size of the compressed video in bytes.
+
+    Examples:
+        >>> done = Compressed(frames=30, before=4_000_000, after=100_000)
+        >>> f'{done.after / done.before:.1%}'
+        '2.5%'
     """
 
     frames: int
@@ -32,26 +39,38 @@ class Compressed(NamedTuple):
 def compress_video(
     source: Path, target: Path, fps: float = 3.0, short_side: int = 224, crf: int = 23
 ) -> Compressed:
-    """Write a video again as H.264, with fewer frames and pixels and without sound.
+    """Re-encode a video as H.264 with fewer frames and pixels, without sound.
 
-    A frame of the new video is the one that the old one shows at that second, so
-    that times stay as they are. A video is never made faster or larger. The
-    target is there whole or not at all.
+    Each frame of the new video is the one that the source shows at this time, so all times stay the same. The
+    frame rate and size never increase. The target is written atomically.
 
     Args:
-        source (Path): The video.
-        target (Path): An ``.mp4`` to write; its folder is made if needed.
-        fps (float): The most frames a second.
-        short_side (int): The most pixels of the shorter side.
-        crf (int): Quality of x264, 0 to 51; less is better and larger.
+        source (Path): Path of the video.
+        target (Path): Path of the ``.mp4`` to write. Its folder is created if needed.
+        fps (float): Maximum number of frames per second.
+        short_side (int): Maximum length of the shorter side in pixels.
+        crf (int): Quality of x264 from 0 to 51. Lower values give better quality and larger files.
 
     Returns:
-        Compressed: Frames and bytes.
+        Compressed: Number of frames, and sizes before and after.
 
     Raises:
-        ValueError: If the file has no video, none of its frames decodes, or one of them is to
-            be shown for more than an hour.
+        ValueError: If the file has no video, none of its frames can be decoded, or a frame would be shown for
+            more than an hour.
         OSError: If a file cannot be read or written.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     source = Path(folder, 'source.mp4')
+        ...     with av.open(str(source), 'w') as video:
+        ...         stream = video.add_stream('mpeg4', rate=10)
+        ...         stream.width, stream.height, stream.pix_fmt = 64, 64, 'yuv420p'
+        ...         for _ in range(20):  # two seconds
+        ...             video.mux(stream.encode(av.VideoFrame(64, 64, 'yuv420p')))
+        ...         video.mux(stream.encode())
+        ...     compress_video(source, Path(folder, 'small.mp4'), fps=3).frames
+        6
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f'.{target.name}.{os.getpid()}.partial')
@@ -63,7 +82,7 @@ def compress_video(
         with old, av.open(str(partial), 'w', format='mp4') as new:
             frames = _write(old, stream, new, fps, short_side, crf)
         if not frames:
-            raise ValueError(f'no frame of {source} decodes')
+            raise ValueError(f'no frame of {source} can be decoded')
         done = Compressed(frames, source.stat().st_size, partial.stat().st_size)
         os.replace(partial, target)
     finally:
@@ -98,10 +117,10 @@ def _write(
 def _frames_at(
     container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction
 ) -> Iterator[av.VideoFrame]:
-    """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, past damaged packets.
+    """Yield the frame that is shown at 0, 1 / rate, 2 / rate ... seconds, and skip damaged packets.
 
     Raises:
-        ValueError: If one is shown for longer than can be meant.
+        ValueError: If a frame is shown for too long, which indicates a damaged timestamp.
     """
     begin: float | None = None
     shown, number = None, 0
@@ -112,7 +131,7 @@ def _frames_at(
         if shown is not None and frame.time - shown.time > MAX_FRAME_SECONDS:
             raise ValueError(
                 f'{container.name}: the frame at {shown.time:.2f} s is shown until '
-                f'{frame.time:.6g} s, longer than {MAX_FRAME_SECONDS:g} s: a time stamp is damaged'
+                f'{frame.time:.6g} s, longer than {MAX_FRAME_SECONDS:g} s: a timestamp is damaged'
             )
         while shown is not None and number / rate < frame.time - begin - 1e-6:
             yield shown
@@ -126,19 +145,19 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream) -> I
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except av.error.InvalidDataError:  # a damaged packet is left out, as ffmpeg does
+        except av.error.InvalidDataError:  # skip damaged packets, like ffmpeg
             continue
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return even sides of the same shape, the shorter one at most ``short_side``."""
+    """Return even side lengths with the same aspect ratio, the shorter one at most ``short_side``."""
     scale = min(1.0, short_side / min(width, height))
     width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     return width, height
 
 
 def rotate_upright(frame: av.VideoFrame) -> av.VideoFrame:
-    """Turn a frame of a camera that was held on its side, since its mark does not reach the new file."""
+    """Rotate a frame as its metadata requires, because the new file does not keep this metadata."""
     turns = round(frame.rotation / 90)
     if not turns:
         return frame

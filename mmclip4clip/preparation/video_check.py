@@ -1,4 +1,4 @@
-"""Finding the videos that will make trouble, before training does."""
+"""Find videos that will cause problems in training."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,25 +7,30 @@ from typing import Any, BinaryIO
 
 from ..datasets.transforms import DecodeVideo
 from ..datasets.video_readers import NoVideoError, VideoReadError, VideoUnavailableError
-from ..datasets.video_readers.storage import read_error
+from ..datasets.video_readers.storage_errors import read_error
 
 PROBLEMS = ('unreadable', 'frameless', 'short', 'over-reporting', 'duplicate')
 
 
 def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_seconds: float = 1.0) -> dict:
-    """Open a video, decode the frames that ``decode`` samples, and note what is wrong.
+    """Decode the frames of a video that ``decode`` samples, and list its problems.
 
     Args:
-        path (Path): The video.
-        decode (DecodeVideo): Samples the last frame too, to notice where the video ends.
-        min_frames (int): A video with fewer frames is short.
-        min_seconds (float): As is one that lasts less.
+        path (Path): Path of the video.
+        decode (DecodeVideo): Transform that should sample the last frame too, to find where the video ends.
+        min_frames (int): Number of frames below which a video is short.
+        min_seconds (float): Duration in seconds below which a video is short.
 
     Returns:
-        dict: ``problems``, a dict of kind (of ``PROBLEMS``, all but the last) and
-        description, ``unavailable`` for a fault of the storage, of which another check may
-        see nothing; ``sha256`` of the file; and, if it can be read, ``frames``,
-        ``fps``, ``seconds``, ``width``, ``height`` and the ``backend`` that read it.
+        dict: ``problems`` maps kinds to descriptions. The kinds are those of ``PROBLEMS`` except
+        ``'duplicate'``, and ``'unavailable'`` for storage failures, which may be temporary. ``sha256`` is the
+        digest of the file. If the video can be read, there are also ``frames``, ``fps``, ``seconds``,
+        ``width``, ``height`` and the ``backend`` that read it.
+
+    Examples:
+        >>> from mmclip4clip.datasets import DecodeVideo, SampleEvenly
+        >>> check_video(Path('missing.mp4'), DecodeVideo(SampleEvenly(4)))
+        {'problems': {'unreadable': 'it is not a file'}, 'sha256': None}
     """
     if not path.is_file():  # reading from a pipe would never end
         return dict(problems=dict(unreadable='it is not a file'), sha256=None)
@@ -44,7 +49,7 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
     if frames < min_frames or seconds < min_seconds:
         record['problems']['short'] = f'{frames} frames, {seconds:.2f} s'
     if frames < video['reported_frames']:
-        record['problems']['over-reporting'] = f'{frames} of {video["reported_frames"]} frames decode'
+        record['problems']['over-reporting'] = f'{frames} of {video["reported_frames"]} frames can be decoded'
     return dict(
         record,
         frames=int(frames),
@@ -57,7 +62,7 @@ def check_video(path: Path, decode: DecodeVideo, min_frames: int = 2, min_second
 
 
 def _sha256(file: BinaryIO) -> str:
-    """Return the digest of a file's content; ``hashlib.file_digest`` is of Python 3.11."""
+    """Return the digest of a file's content; ``hashlib.file_digest`` needs Python 3.11."""
     digest = hashlib.sha256()
     while block := file.read(2**20):
         digest.update(block)
@@ -71,15 +76,19 @@ def _kind(error: VideoReadError) -> str:
 
 
 def summarize(records: Iterable[dict]) -> dict[str, dict]:
-    """Sort the problems of many videos by kind.
+    """Group the problems of many videos by kind.
 
     Args:
-        records (Iterable[dict]): From :func:`check_video`, with a ``path`` each.
+        records (Iterable[dict]): Results of :func:`check_video`, each with an additional ``path``.
 
     Returns:
-        dict[str, dict]: For each of ``PROBLEMS``, and ``unavailable`` where there are any, a dict of path
-        and description. Of
-        files with the same content the first one is none.
+        dict[str, dict]: Descriptions by path for each kind of ``PROBLEMS``, and ``unavailable`` if there are
+        any. All files with the same content except the first one are duplicates.
+
+    Examples:
+        >>> records = [dict(path=name, problems={}, sha256='1f') for name in ('a.mp4', 'b.mp4')]
+        >>> summarize(records)['duplicate']
+        {'b.mp4': 'the same as a.mp4'}
     """
     found: dict[str, dict] = {kind: {} for kind in PROBLEMS}
     same: dict[str, list[str]] = {}

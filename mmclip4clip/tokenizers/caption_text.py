@@ -75,6 +75,15 @@ def encode_captions(
 
     Returns:
         list[list[int]]: Token ids of each caption.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.tokenizers import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tokenizer = train_tokenizer(['a red circle', 'a blue square'], folder)
+        >>> ids = encode_captions(tokenizer, ['a red square', 'a circle'], max_tokens=2)
+        >>> [tokenizer.decode(row) for row in ids]
+        ['a red', 'a circle']
     """
     ids = _encode(tokenizer, [caption[: PREFIX_LENGTHS[0]] for caption in captions], max_tokens)
     for number, caption in enumerate(captions):

@@ -35,6 +35,14 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
 
     Raises:
         OSError: If there is no such tokenizer; says how to obtain it without a network.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = train_tokenizer(['a dog runs', 'a cat sleeps'], folder)
+        ...     tokenizer = load_tokenizer(folder)  # or 'openai/clip-vit-base-patch32'
+        >>> tokenizer.tokenize('a dog')
+        ['a</w>', 'dog</w>']
     """
     where = 'in that folder' if Path(name).is_dir() else 'in a local folder or on the hub'
     advice = (
@@ -65,6 +73,14 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
     Raises:
         OSError: If there is no such tokenizer, it has no words, or it needs code from its folder.
         ValueError: If it has neither pair of start and end tokens.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = train_tokenizer(['a dog runs', 'a cat sleeps'], folder)
+        ...     tokenizer, start, end = load_decoder_tokenizer(folder)  # or a name such as 'gpt2'
+        >>> tokenizer.decode([start]), tokenizer.decode([end])
+        ('<|startoftext|>', '<|endoftext|>')
     """
     advice = (
         f'no tokenizer in a local folder or on the hub: tokenizer={name!r}. Without a network, save '
@@ -90,7 +106,7 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
         if start is not None and end is not None:
             return tokenizer, start, end
     raise ValueError(
-        f'tokenizer={name!r} cannot say where a caption starts and ends: it has neither '
+        f'tokenizer={name!r} cannot mark the start and end of a caption: it has neither '
         'bos_token and eos_token nor cls_token and sep_token'
     )
 
@@ -133,6 +149,13 @@ def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
 
     Returns:
         str: The caption.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     tokenizer = train_tokenizer(['a red t-shirt'], folder)
+        >>> decode_caption(tokenizer, tokenizer('A red t-shirt')['input_ids'])
+        'a red t-shirt'
     """
     caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # str, because of the declared return type
     probe = 'a, b'

@@ -1,4 +1,4 @@
-"""Generated captions beside pictures of what they are of."""
+"""Show generated captions together with frames of their videos."""
 
 import base64
 import textwrap
@@ -29,16 +29,26 @@ def write_caption_page(
     title: str,
     figures: str = '',
 ) -> None:
-    """Write a web page of one file: frames, generated caption and references of some videos.
+    """Write a self-contained web page with frames, generated caption and references of each video.
 
     Args:
-        path (Path): The page to write.
-        records (Sequence[VideoRecord]): Videos, with ``generated`` and ``cider``.
-        strips (Sequence[np.ndarray | None]): The frames of each, see :func:`read_strip`;
-            None says that they cannot be read.
-        notes (Sequence[str]): A word on each, such as its rank.
+        path (Path): Path of the page.
+        records (Sequence[VideoRecord]): Videos with ``generated`` and ``cider``.
+        strips (Sequence[np.ndarray | None]): Frames of each video, see :func:`read_strip`; None for
+            unreadable videos.
+        notes (Sequence[str]): Short note on each video, such as its rank.
         title (str): Heading.
-        figures (str): A line or a table to show under it, as it is.
+        figures (str): Plain text below the heading, such as a table.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.evaluation import VideoRecord
+        >>> record = VideoRecord('v1', 'v1.mp4', ['a cat'], generated='a dog', cider=12.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = Path(folder, 'captions.html')
+        ...     write_caption_page(page, [record], [np.zeros((96, 96, 3), np.uint8)], ['rank 1'], 'Test')
+        ...     '<p class="generated">a dog</p>' in page.read_text()
+        True
     """
     parts = [
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>\n'
@@ -65,7 +75,7 @@ def _image(record: 'VideoRecord', strip: np.ndarray | None) -> str:
 
 
 def describe(record: 'VideoRecord', note: str) -> str:
-    """Say in one line which video it is and how its caption scores."""
+    """Return one line with the id of a video and the score of its caption."""
     return f'{record.video_id} · CIDEr {record.cider:.1f} · {note}'
 
 
@@ -77,15 +87,25 @@ def draw_captions(
     title: str,
     references: int = 3,
 ) -> None:
-    """Draw the same videos with their captions into one PNG, for where a page cannot be shown.
+    """Draw videos with their captions into one PNG, as an alternative to the web page.
 
     Args:
-        path (Path): The picture to write.
-        records (Sequence[VideoRecord]): As for :func:`write_caption_page`.
-        strips (Sequence[np.ndarray | None]): As for :func:`write_caption_page`.
-        notes (Sequence[str]): As for :func:`write_caption_page`.
+        path (Path): Path of the picture.
+        records (Sequence[VideoRecord]): See :func:`write_caption_page`.
+        strips (Sequence[np.ndarray | None]): See :func:`write_caption_page`.
+        notes (Sequence[str]): See :func:`write_caption_page`.
         title (str): Heading.
-        references (int): References to show a video.
+        references (int): Number of references per video.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.evaluation import VideoRecord
+        >>> record = VideoRecord('v1', 'v1.mp4', ['a cat'], generated='a dog', cider=12.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'captions.png')
+        ...     draw_captions(path, [record], [np.zeros((96, 96, 3), np.uint8)], ['rank 1'], 'Test')
+        ...     path.stat().st_size > 0
+        True
     """
     figure = Figure(figsize=(11, 1.25 * len(records) + 0.6), dpi=100)
     canvas = FigureCanvasAgg(figure)
@@ -116,7 +136,7 @@ def draw_captions(
 
 
 def _lines(record: 'VideoRecord', note: str, references: int) -> list[str]:
-    """Give the score of a video and the first of its references, a line each."""
+    """Return lines with the score of a video and its first references."""
     shown = [
         f'“{textwrap.shorten(caption, 84, placeholder=" …")}”' for caption in record.captions[:references]
     ]

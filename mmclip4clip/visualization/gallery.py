@@ -29,23 +29,33 @@ def draw_gallery(
     top: int = 3,
     title: str = '',
 ) -> None:
-    """Draw, for some captions, the right video beside the best answers.
+    """Draw the right video and the best retrieved videos of some captions.
 
     Args:
-        path (Path): The picture to write.
-        records (list[VideoRecord]): The evaluated videos, with ``scores``.
-        queries (Sequence[tuple[int, int]]): The captions to show, each as its
-            video and its number among that video's captions.
-        ranks (Sequence[int]): Rank of the right video for each of them.
-        top (int): Answers to show a caption; the right one is framed in green.
+        path (Path): Path of the picture.
+        records (list[VideoRecord]): Evaluated videos with ``scores``.
+        queries (Sequence[tuple[int, int]]): Captions to show, each as the index of its video and its number
+            among the captions of that video.
+        ranks (Sequence[int]): Rank of the right video of each caption.
+        top (int): Number of retrieved videos per caption. The right one has a green frame.
         title (str): Heading of the picture.
 
     Raises:
         ValueError: If a record has no scores.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.evaluation import VideoRecord
+        >>> record = VideoRecord('v1', 'missing.mp4', ['a cat'], scores=np.ones((1, 1)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'gallery.png')
+        ...     draw_gallery(path, [record], queries=[(0, 0)], ranks=[1])
+        ...     path.stat().st_size > 0
+        True
     """
     unscored = [records[video].video_id for video, _ in queries if records[video].scores is None]
     if unscored:
-        raise ValueError(f'video {unscored[0]!r} has no scores: they come from score_videos')
+        raise ValueError(f'video {unscored[0]!r} has no scores: score_videos sets them')
     top = min(top, len(records))
     figure = Figure(figsize=(3.2 + 3.2 * (top + 1), 1.15 * len(queries) + 0.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
@@ -59,7 +69,7 @@ def draw_gallery(
         draw_strip(row[1], read(right), f'right video, {scores[right]:.3f}', RIGHT)
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
             color = RIGHT if video == right else WRONG
-            draw_strip(axis, read(video), f'answer {place + 1}, {scores[video]:.3f}', color)
+            draw_strip(axis, read(video), f'rank {place + 1}, {scores[video]:.3f}', color)
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     canvas.print_figure(str(path))
@@ -74,7 +84,7 @@ def draw_caption(axis: 'Axes', caption: str, rank: int, total: int) -> None:
 
 
 def draw_strip(axis: 'Axes', strip: np.ndarray | None, title: str, color: str) -> None:
-    """Draw frames with a title and a frame of a color; None is a video that cannot be read."""
+    """Draw frames with a title and a colored border; None is a video that cannot be read."""
     if strip is None:
         axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
     else:
@@ -90,14 +100,13 @@ def read_strip(
     """Read evenly spaced frames of a video, side by side.
 
     Args:
-        filename (str): The video.
+        filename (str): Path of the video.
         window (Sequence[float | None]): Start and end in seconds.
-        num_frames (int): Frames to show.
+        num_frames (int): Number of frames.
 
     Returns:
-        np.ndarray: RGB, (96, W, 3) uint8, a white line after each frame but the
-        last; None if the video cannot be read, so that one bad file does not
-        cost the picture.
+        np.ndarray: RGB, (96, W, 3) uint8, with white lines between the frames. None if the video cannot be
+        read, so that the picture can be drawn without it.
     """
     start, end = window or (None, None)
     decode = DecodeVideo(SampleEvenly(num_frames))

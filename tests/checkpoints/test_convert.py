@@ -48,7 +48,7 @@ def test_the_means_of_mmaction2_and_the_reference_are_told_apart_by_their_wrappi
     [
         (
             dict(a=torch.ones(1), b=torch.ones(1)),
-            "is none of: .*reference's pytorch_model.bin.* 2 keys: a, b$",
+            "is not one of: .*reference's pytorch_model.bin.* 2 keys: a, b$",
         ),
         (
             dict(state_dict={f'k{i}': torch.ones(1) for i in range(20)}),

@@ -165,7 +165,7 @@ def test_settings_in_a_file_build_nothing_but_adapters(trained, tmp_path, monkey
     content = torch.load(trained(type='MeanAdapter'), weights_only=True)
     for meta in (dict(settings=settings), dict(cfg=f'model = dict(adapter={settings["adapter"]})')):
         torch.save(content | dict(meta=meta), 'forged.pth')
-        with pytest.raises(ValueError, match='forged.pth says that its adapter is .*no registered adapter'):
+        with pytest.raises(ValueError, match='forged.pth specifies the adapter .*not registered'):
             convert(tmp_path / 'forged.pth', tmp_path / 'clip')
         assert not (tmp_path / 'harmed').exists()
 

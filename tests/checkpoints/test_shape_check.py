@@ -35,7 +35,7 @@ def test_tensors_that_do_not_fit_one_another_are_named(tiny_clip, tmp_path, key,
         content['state_dict'][f'backbone.clip.{key}'] = torch.zeros(shape)
 
     path = save(tmp_path / 'odd.pth', tiny_clip, change)
-    with pytest.raises(ValueError, match='odd.pth holds tensors whose shapes do not fit one another: '):
+    with pytest.raises(ValueError, match='odd.pth contains tensors whose shapes do not match each other: '):
         read_checked(path)
 
 

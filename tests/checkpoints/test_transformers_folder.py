@@ -78,8 +78,8 @@ def test_old_folders_are_read(folder, build):
 @pytest.mark.parametrize(
     'patch, message',
     [
-        ('2d', 'cannot hold SeqLSTMAdapter with a 2d patch'),
-        ('3d', 'cannot hold SeqLSTMAdapter with a 3d patch'),
+        ('2d', 'cannot represent SeqLSTMAdapter with a 2d patch'),
+        ('3d', 'cannot represent SeqLSTMAdapter with a 3d patch'),
     ],
 )
 def test_the_adapter_and_the_3d_patch_are_left_out_only_when_asked(saved, tmp_path, patch, message):

@@ -33,7 +33,7 @@ def test_a_missing_file_is_named(tmp_path):
         ([['a.mp4', 'x']], 'entry 0: expected'),
         ([dict(video=3, captions=['x'])], 'entry 0: expected'),
         ({'a.mp4': 'one'}, r'entry 0 \(a.mp4\): captions must be a list of strings, got one'),
-        ({'a.mp4': ['x'], 'b.mp4': []}, r'entry 1 \(b.mp4\): captions must hold at least one'),
+        ({'a.mp4': ['x'], 'b.mp4': []}, r'entry 1 \(b.mp4\): captions must contain at least one'),
         ({'a.mp4': ['x', '  ']}, 'no empty one'),
         ({'a.mp4': [1]}, 'list of strings'),
         ([dict(video='a.mp4')], 'list of strings, got None'),

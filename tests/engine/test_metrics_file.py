@@ -46,8 +46,8 @@ def test_a_file_that_cannot_be_read_is_moved_aside_and_a_new_one_begins(path, co
         assert read_entries(path) == [dict(c=number), dict(d=number)]
         aside = path.parent / f'metrics.damaged{number}.json'
         assert aside.read_bytes() == content
-        assert len(log) == number and f'It is now {aside}' in log[-1]
-        assert log[-1].startswith((f'{path} cannot be read as JSON', f'{path} should hold a JSON list'))
+        assert len(log) == number and f'It was renamed to {aside}' in log[-1]
+        assert log[-1].startswith((f'{path} cannot be read as JSON', f'{path} should contain a JSON list'))
 
 
 def test_a_folder_of_that_name_is_moved_aside_too(path, log):

@@ -48,7 +48,7 @@ def test_moving_keeps_whole_numbers_and_lifts_half_precision():
 
 
 def test_a_tensor_becomes_a_dict_with_a_warning_that_says_whose_it_is():
-    with pytest.warns(FutureWarning, match='MyAdapter gave features as a tensor'):
+    with pytest.warns(FutureWarning, match='MyAdapter returned features as a tensor'):
         features = as_features(torch.ones(2, 3), 'MyAdapter')
     assert list(features) == ['tensor'] and features['tensor'].shape == (2, 3)
     assert as_features(features, 'MyAdapter') is features

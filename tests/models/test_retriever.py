@@ -219,7 +219,7 @@ def test_an_adapter_that_returns_tensors_still_compares_tensors(tiny_clip, batch
     model = build(tiny_clip)
     data = model.data_preprocessor(batch)
     model.adapter = BareMean()
-    with pytest.warns(FutureWarning, match='BareMean gave features as a tensor'):
+    with pytest.warns(FutureWarning, match='BareMean returned features as a tensor'):
         text, videos = model(**data, mode='tensor')
     assert list(videos) == ['tensor'] and list(text) == ['text']
     expected = F.normalize(text['text'], dim=-1) @ videos['tensor'].T

@@ -30,7 +30,7 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
         '--json',
     )
     *_, left_out, figures = capsys.readouterr().out.strip().splitlines()
-    assert left_out.startswith('left out: clips/empty.mp4')
+    assert left_out.startswith('skipped: clips/empty.mp4')
     figures = json.loads(figures)['12']
     assert list(figures) == ['stock', 'pyav', 'decord opencv', 'cached']
     assert [f['same_output'] for f in figures.values()] == [3, 2, 2, 2]

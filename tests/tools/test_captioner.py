@@ -59,7 +59,9 @@ def test_one_checkpoint_serves_both_tests(tool, config, captioner, tmp_path):
     tool('train_tokenizer.py', pets, tmp_path / 'pets')
     with pytest.raises(RuntimeError, match='c/epoch_1.pth was trained with another vocabulary than .*pets'):
         tool('test.py', captioner, 'c/epoch_1.pth', '--cfg-options', 'model.tokenizer=pets')
-    with pytest.raises(ValueError, match='the pipeline learns captions in words of .*writes with .*pets'):
+    with pytest.raises(
+        ValueError, match='the pipeline tokenizes target captions with .*generates with .*pets'
+    ):
         tool('train.py', captioner, '--work-dir', 'p', '--no-validate', *FAST, 'model.tokenizer=pets')
     with pytest.raises(RuntimeError, match='r/epoch_1.pth has no decoder .*retrieval only.*load_from'):
         tool('test.py', captioner, 'r/epoch_1.pth')

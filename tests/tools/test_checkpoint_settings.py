@@ -176,9 +176,9 @@ def test_an_older_checkpoint_is_taken_as_it_is_and_says_what_it_lacks(tool, run)
     del checkpoint['meta']['mmclip4clip']
     torch.save(checkpoint, 'old.pth')
     tool('test.py', 'run.py', 'old.pth', '--work-dir', 't')
-    assert log('t').count('old.pth does not tell its tokenizer and preprocessing') == 1
+    assert log('t').count('old.pth does not specify its tokenizer and preprocessing') == 1
     shutil.rmtree('clip')
-    with pytest.raises(OSError, match="(?s)pretrained='clip'.*old.pth does not stand in.*earlier version"):
+    with pytest.raises(OSError, match="(?s)pretrained='clip'.*old.pth cannot replace it.*earlier version"):
         tool('test.py', 'run.py', 'old.pth', '--work-dir', 't')
 
 

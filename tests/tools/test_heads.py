@@ -51,7 +51,7 @@ def test_reranking_is_reported_as_approximate_and_with_long_lists_equals_the_exa
     assert figures(short)['rerank/top'] == 1 and figures(short)['rerank/captions'] == 48
     assert 0 < figures(short)['rerank/missed'] < 48
     log = next(short.glob('*/*.log')).read_text()
-    assert 'approximate figures: only the best 1 ' in log and 'of 48 captions were not shortlisted' in log
+    assert 'approximate metrics: only the best 1 ' in log and 'of 48 captions were not shortlisted' in log
     expected = {k: v for k, v in figures(exact).items() if k.startswith('retrieval/')}
     assert {k: figures(full)[k] for k in expected} == pytest.approx(expected)
     assert figures(full)['rerank/missed'] == 0

@@ -60,7 +60,7 @@ def test_a_run_without_a_test_is_named(tool, tmp_path):
         ('[' * 100_000, 'nested too deeply'),
         ('{"a": 1}', 'has no entry'),
         ('[[1], null]', 'has no entry'),
-        ('[{"stage": "test"', 'is no metrics.json of a work dir: .*cannot be read as JSON'),
+        ('[{"stage": "test"', 'is not a metrics.json of a work dir: .*cannot be read as JSON'),
         *(
             (
                 f'[{{"stage": "test", "retrieval/R1": {value}}}]',
@@ -78,7 +78,7 @@ def test_a_damaged_file_is_named(tool, tmp_path, content, message):
 
 
 def test_a_file_that_is_not_there_is_named(tool, tmp_path):
-    with pytest.raises(SystemExit, match='a.json is no metrics.json of a work dir: .*No such file'):
+    with pytest.raises(SystemExit, match='a.json is not a metrics.json of a work dir: .*No such file'):
         tool('analysis_tools/summarize_runs.py', 'x=a.json')
 
 

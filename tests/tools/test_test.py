@@ -76,7 +76,7 @@ def test_post_processing_is_computed_offline_as_in_the_log(
     assert {f'retrieval/{k}': v for k, v in offline.items()} == {
         k: v for k, v in entry.items() if k.startswith('retrieval/')
     }
-    with pytest.raises(ValueError, match='needs the scores of a bank of captions'):
+    with pytest.raises(ValueError, match='needs the scores of a query bank'):
         tool('analysis_tools/score_dump.py', 'plain.pkl', *both)
 
 
@@ -118,10 +118,10 @@ def test_a_dump_into_no_folder_is_refused_before_anything_else(tool, config):
 
 
 def test_checkpoints_that_do_not_fit_are_refused(tool, config, checkpoint):
-    with pytest.raises(RuntimeError, match='(?s)does not fit .*wrong shape'):
+    with pytest.raises(RuntimeError, match='(?s)does not match .*wrong shape'):
         tool('test.py', config, checkpoint, '--cfg-options', 'model.adapter.max_frames=9')
     torch.save(dict(state_dict=dict(other=torch.zeros(1))), 'other.pth')
-    with pytest.raises(RuntimeError, match='(?s)other.pth does not fit .*missing keys, 1 unexpected'):
+    with pytest.raises(RuntimeError, match='(?s)other.pth does not match .*missing keys, 1 unexpected'):
         tool('test.py', config, 'other.pth')
     with pytest.raises(FileNotFoundError, match='no.pth'):
         tool('test.py', config, 'no.pth')

@@ -91,7 +91,7 @@ def test_amp_trains(tool, config):
 
 
 def test_amp_does_not_go_with_every_wrapper(tool, config):
-    with pytest.raises(ValueError, match="--amp does not go with optim_wrapper.type='ApexOptimWrapper'"):
+    with pytest.raises(ValueError, match="--amp does not support optim_wrapper.type='ApexOptimWrapper'"):
         tool('train.py', config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
 
@@ -121,7 +121,7 @@ def test_an_unwritable_work_dir_is_named(tool, config, tmp_path):
 
 def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
     tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
-    with pytest.raises(RuntimeError, match='w/epoch_1.pth.* does not fit .*unexpected keys'):
+    with pytest.raises(RuntimeError, match='w/epoch_1.pth.* does not match .*unexpected keys'):
         tool(
             'train.py',
             config,

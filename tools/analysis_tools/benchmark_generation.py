@@ -1,9 +1,9 @@
-"""Time beam search with a cache, without one, and as a plain loop, in turns within one run.
+"""Compare the speed of beam search with a cache, without one, and in a plain loop, in one run.
 
-Random weights. `generate` is what writes captions: transformers' search, with our rules for captions.
-`plain loop` is the least that any search of captions of one length must do with a cache: what
-`generate` takes beyond it is the cost of the library and of this package. `no cache` re-runs
-all tokens so far at each step, with logits of the last token alone.
+The weights are random. `generate` is the search that generates captions: that of transformers, with the
+rules of this package for captions. `plain loop` is a minimal search for captions of one length with a
+cache, so its difference to `generate` is the overhead of the library and of this package. `no cache`
+processes all previous tokens again at each step, with logits of the last token only.
 """
 
 import argparse
@@ -29,13 +29,13 @@ class PrefixModel(CaptionLanguageModel):
     """The decoder without its cache."""
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs) -> dict[str, Any]:
-        """Run all tokens so far."""
+        """Return all previous tokens as input."""
         frames = {name: kwargs[name] for name in ('frames', 'frame_mask')}
         return dict(input_ids=input_ids, **frames, use_cache=False)
 
 
 def make_decoder(args: argparse.Namespace) -> CaptionDecoder:
-    """Return a decoder tied to a random CLIP of the width and vocabulary asked for."""
+    """Return a decoder tied to a random CLIP with the width and vocabulary of the arguments."""
     heads = dict(num_attention_heads=args.heads, num_hidden_layers=1)
     backbone = CLIPBackbone(
         config=dict(
@@ -51,17 +51,17 @@ def make_decoder(args: argparse.Namespace) -> CaptionDecoder:
         )
     )
     words = backbone.clip.text_model.embeddings.token_embedding.weight
-    nn.init.normal_(words, std=0.1)  # one token is clearly the best
+    nn.init.normal_(words, std=0.1)  # so that one token is clearly the best
     return CaptionDecoder(backbone, num_layers=args.layers, num_heads=args.heads).eval()
 
 
 def plain_search(model: CaptionLanguageModel, inputs: dict[str, Tensor], beam: int, length: int) -> Tensor:
-    """Return the best tokens, (B, L), among those of exactly this length that a beam search finds."""
+    """Return the best tokens of exactly this length that a beam search finds, (B, L)."""
     inputs = {name: rows.repeat_interleave(beam, dim=0) for name, rows in inputs.items()}
     batch, words, cache = len(inputs['frames']) // beam, model.config.vocab_size, None
     tokens = torch.full((batch * beam, 1), START)
     totals = torch.full((batch * beam, 1), -torch.inf)
-    totals[::beam] = 0  # all beams are alike at first
+    totals[::beam] = 0  # all beams are equal at first
     first = torch.arange(0, batch * beam, beam)[:, None]
     for _ in range(length):
         out = model(tokens[:, -1:], **inputs, past_key_values=cache)
@@ -75,7 +75,7 @@ def plain_search(model: CaptionLanguageModel, inputs: dict[str, Tensor], beam: i
 
 
 def searches(args: argparse.Namespace) -> dict[str, Callable[[int], Tensor]]:
-    """Return what finds captions of so many tokens, (B, L), by name."""
+    """Return search functions by name, which return captions with a given number of tokens, (B, L)."""
     decoder = make_decoder(args)
     frames = torch.randn(args.videos, args.frames, args.width)
     frame_mask = torch.ones(args.videos, args.frames)
@@ -95,7 +95,7 @@ def searches(args: argparse.Namespace) -> dict[str, Callable[[int], Tensor]]:
 
 
 def measure(found_by: dict[str, Callable[[int], Tensor]], args: argparse.Namespace) -> dict[str, float]:
-    """Return the least seconds of each, after two tokens to warm up, and check that they find the same."""
+    """Return the minimum time of each search in seconds, and check that all find the same captions."""
     seconds = dict.fromkeys(found_by, math.inf)
     for search in found_by.values():
         search(min(2, args.tokens))
@@ -113,15 +113,15 @@ def measure(found_by: dict[str, Callable[[int], Tensor]], args: argparse.Namespa
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--videos', type=int, default=8, help='in the batch')
+    parser.add_argument('--videos', type=int, default=8, help='batch size')
     parser.add_argument('--beam', type=int, default=5)
-    parser.add_argument('--tokens', type=int, default=30, help='of each caption')
+    parser.add_argument('--tokens', type=int, default=30, help='length of each caption')
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--layers', type=int, default=3)
     parser.add_argument('--heads', type=int, default=8)
     parser.add_argument('--vocabulary', type=int, default=49408)
-    parser.add_argument('--repeat', type=int, default=3, help='turns of all; the best counts')
+    parser.add_argument('--repeat', type=int, default=3, help='repetitions; the fastest one counts')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()

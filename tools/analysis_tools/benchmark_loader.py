@@ -1,8 +1,8 @@
-"""Time loading clips: DecodeVideo and CacheFrames against mmaction2's stock pipeline, in turns in one run.
+"""Compare the speed of DecodeVideo and CacheFrames with mmaction2's stock pipeline, in one run.
 
-All sample the same frames, resize the short side to 256 and crop 224 pixels. Clips that the stock
-pipeline cannot read are left out, and it is said of how many the output is the same. The cache is
-filled in a round that is not timed, so its figures are those from the second epoch on.
+All pipelines sample the same frames, resize the short side to 256 and crop 224 pixels. Clips that the stock
+pipeline cannot read are skipped. The table shows for how many clips the outputs are equal. The cache is
+filled in a warm-up round, so its speed is that from the second epoch on.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FORMAT = dict(type='FormatShape', input_format='NCHW')
 
 
 class Clips(Dataset):
-    """Video files through a pipeline, as tensors (T, 3, 224, 224), each file ``repeat`` times."""
+    """Clips of video files as tensors (T, 3, 224, 224), each file ``repeat`` times."""
 
     def __init__(self, files: list[Path], pipeline: list[dict], repeat: int = 1) -> None:
         self.files, self.repeat = files, repeat
@@ -47,7 +47,7 @@ class Clips(Dataset):
 def make_pipelines(
     frames: int, backends: list[list[str]], time_limit: float | None, cache: str
 ) -> dict[str, list[dict]]:
-    """Return mmaction2's stock pipeline, one for each choice of backends, and the first of these cached."""
+    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache."""
     sampling = dict(type='UniformSample', clip_len=frames, num_clips=1, test_mode=True)
     pipelines = dict(stock=[dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT])
     for names in backends:
@@ -59,12 +59,12 @@ def make_pipelines(
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time so far of this process and all processes below it."""
+    """Return the CPU time of this process and all its descendants."""
     states = {}
     for path in Path('/proc').glob('[0-9]*/stat'):
         try:
             fields = path.read_text().rpartition(')')[2].split()
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         states[int(path.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
     below = {os.getpid()}
@@ -77,19 +77,19 @@ def cpu_seconds() -> float:
 
 
 def readable(files: list[Path], stock: Clips) -> list[Path]:
-    """Leave out, saying so, what the stock pipeline cannot read."""
+    """Skip and print files that the stock pipeline cannot read."""
     kept = []
     for i, file in enumerate(files):
         try:
             stock[i]
             kept.append(file)
-        except Exception as error:  # decord raises what it likes
-            print(f'left out: {file}: {str(error).splitlines()[0][:100]}')
+        except Exception as error:  # decord raises many types of errors
+            print(f'skipped: {file}: {str(error).splitlines()[0][:100]}')
     return kept
 
 
 def measure(loaders: dict[str, DataLoader], rounds: int) -> dict[str, dict]:
-    """Run the loaders in turns; the first round warms up."""
+    """Run the loaders alternately; the first round is a warm-up."""
     seconds = {name: [] for name in loaders}
     used = {name: [] for name in loaders}
     for number in range(rounds + 1):
@@ -112,21 +112,23 @@ def measure(loaders: dict[str, DataLoader], rounds: int) -> dict[str, dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('folder', type=Path, help='folder of videos ')
-    parser.add_argument('--frames', type=int, nargs='+', default=[12, 64], help='frames a clip')
+    parser.add_argument('folder', type=Path, help='folder of videos')
+    parser.add_argument('--frames', type=int, nargs='+', default=[12, 64], help='numbers of frames per clip')
     parser.add_argument(
         '--backends',
         nargs='+',
         action='append',
         metavar='BACKEND',
-        help='backends of DecodeVideo; can be given several times',
+        help='backends of DecodeVideo; can be repeated',
     )
-    parser.add_argument('--time-limit', type=float, default=60, help='of DecodeVideo; 0 for none')
+    parser.add_argument(
+        '--time-limit', type=float, default=60, help='seconds per video for DecodeVideo; 0 is no limit'
+    )
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--batch-size', type=int, default=8)
-    parser.add_argument('--repeat', type=int, default=4, help='how often a round loads each clip')
-    parser.add_argument('--rounds', type=int, default=5, help='the medians of these are given')
-    parser.add_argument('--equal-only', action='store_true', help='leave out clips whose outputs differ')
+    parser.add_argument('--repeat', type=int, default=4, help='number of times each round loads a clip')
+    parser.add_argument('--rounds', type=int, default=5, help='number of rounds, whose median is printed')
+    parser.add_argument('--equal-only', action='store_true', help='skip clips whose outputs differ')
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()
     if not args.folder.is_dir():
@@ -159,9 +161,9 @@ def main() -> None:
         table = Table(
             '',
             'clips/s',
-            'times the speed',
-            'CPU ms a clip',
-            'times less CPU',
+            'speed-up',
+            'CPU ms per clip',
+            'CPU reduction',
             'same output',
             title=f'{frames} frames',
         )
@@ -178,7 +180,7 @@ def main() -> None:
 
 
 def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.Namespace) -> dict[str, dict]:
-    """Measure all pipelines on the files that the stock one reads."""
+    """Measure all pipelines on the files that the stock pipeline can read."""
     files = readable(files, Clips(files, pipelines['stock']))
     if not files:
         raise SystemExit(f'the stock pipeline reads none of the videos in {args.folder}')

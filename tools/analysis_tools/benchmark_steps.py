@@ -1,4 +1,4 @@
-"""Time training steps of several configs on random batches, in turns within one run."""
+"""Compare the time of training steps of several configs on random batches, in one run."""
 
 import argparse
 import time
@@ -13,7 +13,7 @@ from mmclip4clip.apis import read_config
 
 
 def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> dict:
-    """Make a random batch: one caption a video, nothing padded."""
+    """Create a random batch with one caption per video and no padding."""
     config = model.backbone.clip.config
     pixels = config.vision_config.image_size
     return dict(
@@ -28,7 +28,7 @@ def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('configs', nargs='+', help='the first one is what the others are compared with')
+    parser.add_argument('configs', nargs='+', help='configs; the others are compared with the first one')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--frames', type=int, default=4)
     parser.add_argument('--words', type=int, default=16)
@@ -47,7 +47,7 @@ def main() -> None:
             if step:  # the first one warms up
                 times.append(time.perf_counter() - start)
     medians = [sorted(times)[len(times) // 2] for times in seconds]
-    table = Table('adapter', 'ms a step', 'times the first')
+    table = Table('adapter', 'ms per step', 'relative to the first')
     for model, median in zip(models, medians):
         table.add_row(type(model.adapter).__name__, f'{1000 * median:.0f}', f'{median / medians[0]:.2f}')
     Console().print(table)

@@ -1,8 +1,8 @@
-"""Time the tight head against the straightforward loop, side by side in one run.
+"""Compare the speed of the tight head with a plain loop, in one run.
 
-The loop puts each caption before the frames of every video and runs the blocks of
-``transformers`` on the whole sequences. It and the exact score take long, so they
-score the first captions only; the times are scaled up to all captions.
+The loop prepends each caption to the frames of every video, and runs the blocks of ``transformers`` on the
+full sequences. The loop and the exact score are slow, so they are timed on the first captions, and their
+times are scaled to all captions.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from mmclip4clip.models import TightAdapter
 
 
 def score_by_loop(adapter: TightAdapter, text: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-    """Score captions (N, D) with videos (V, T, D) in the plain way, (N, V)."""
+    """Score captions (N, D) for videos (V, T, D) with a plain loop, (N, V)."""
     rows = []
     for caption in text:
         hidden = torch.cat([caption.expand(len(frames), 1, -1), frames], dim=1)
@@ -31,7 +31,7 @@ def score_by_loop(adapter: TightAdapter, text: torch.Tensor, frames: torch.Tenso
 
 
 def peak_memory() -> float:
-    """Return the most memory this process has held so far, in GiB."""
+    """Return the peak memory of this process in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -45,14 +45,14 @@ def main() -> None:
     parser.add_argument('--layers', type=int, default=4)
     parser.add_argument('--top', type=int, default=50, help='length of the shortlists of re-ranking')
     parser.add_argument('--sample', type=int, default=10, help='captions for the loop and the exact score')
-    parser.add_argument('--repeat', type=int, default=3, help='turns of loop and exact; the best counts')
+    parser.add_argument('--repeat', type=int, default=3, help='repetitions; the fastest one counts')
     args = parser.parse_args()
     torch.manual_seed(0)
     adapter = TightAdapter(args.width, args.layers, max_frames=args.frames, start='random').eval()
     text = torch.randn(args.captions, args.width)
     frames = torch.randn(args.videos, args.frames, args.width)
     videos = adapter.encode(frames, torch.ones(args.videos, args.frames))
-    adapter.similarity(text[:1], videos)  # to warm up
+    adapter.similarity(text[:1], videos)  # warm-up
     before, seconds, memory = peak_memory(), {'loop': [], 'exact': []}, {}
 
     def timed(name, function):
@@ -73,7 +73,7 @@ def main() -> None:
         exact = timed('exact', lambda: adapter.similarity(part, videos))
     scale = args.captions / len(part)
     plain = scale * min(seconds['loop'])
-    table = Table('', 'seconds', 'times as fast', 'memory at most (GiB)')
+    table = Table('', 'seconds', 'speed-up', 'peak memory (GiB)')
     for name, value in (
         ('loop', plain),
         ('exact', scale * min(seconds['exact'])),
@@ -88,7 +88,7 @@ def main() -> None:
         f'{len(part)} captions'
     )
     difference = (loop - exact).abs().max() / loop.abs().max()
-    print(f'largest difference of loop and exact, relative to the largest score: {difference:.1e}')
+    print(f'largest difference between loop and exact, relative to the largest score: {difference:.1e}')
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
-"""Score the file that tools/test.py --dump wrote, offline, and print the figures."""
+"""Compute the metrics of a file of tools/test.py --dump offline, and print them."""
 
 import argparse
 import json
 import sys
 
 from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
+from mmclip4clip.evaluation.metric_table import format_caption_table, format_table
 from mmclip4clip.evaluation.records import as_record, stack_scores
-from mmclip4clip.evaluation.table import format_caption_table, format_table
 from mmclip4clip.evaluation.unreadable import count_unreadable
 
 
@@ -20,24 +20,24 @@ def main() -> None:
     parser.add_argument(
         '--lower-median',
         action='store_true',
-        help='the median rank from text to video as the reference takes it for videos with '
-        'several captions: the lower of the two in the middle',
+        help='use the lower of the two middle ranks as text-to-video median, like the reference for '
+        'videos with several captions',
     )
     parser.add_argument(
         '--post-processing',
         nargs='+',
         choices=['dual_softmax', 'qb_norm'],
         default=[],
-        help='report these beside the plain figures; qb_norm needs a dump that was '
-        'made with a query_bank in the loop',
+        help='additional metrics after this post-processing; qb_norm needs a dump of a test '
+        'with a query_bank in the loop',
     )
-    parser.add_argument('--temperature', type=float, default=100.0, help='of dual_softmax')
+    parser.add_argument('--temperature', type=float, default=100.0, help='temperature of dual_softmax')
     parser.add_argument('--qb-beta', type=float, default=20.0)
     parser.add_argument('--qb-k', type=int, default=1)
     parser.add_argument(
         '--no-java',
         action='store_true',
-        help='score generated captions without Java: a plain tokenizer and no METEOR',
+        help='score generated captions without Java, with a plain tokenizer and without METEOR',
     )
     parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Print the mean and the spread of the last test of several runs, for example of several seeds."""
+"""Print mean and standard deviation of the last tests of several runs, such as runs with several seeds."""
 
 import argparse
 import math
@@ -33,11 +33,11 @@ KEYS = [
 
 
 def last_test(path: Path) -> dict:
-    """Read the figures of the last test in a ``metrics.json``."""
+    """Read the metrics of the last test in a ``metrics.json``."""
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise SystemExit(f'{path} is no metrics.json of a work dir: {error}') from error
+        raise SystemExit(f'{path} is not a metrics.json of a work dir: {error}') from error
     entries = [
         entry
         for entry in (content if isinstance(content, list) else [])
@@ -71,7 +71,7 @@ def main() -> None:
             if 0 < len(values) < len(tests):
                 raise SystemExit(
                     f'{name}: {len(tests) - len(values)} of its {len(tests)} runs have '
-                    f'no {key}: the mean would be of the others alone'
+                    f'no {key}, so there is no mean of all runs'
                 )
             cells.append(
                 f'{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}'

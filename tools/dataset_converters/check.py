@@ -1,4 +1,4 @@
-"""Check every video of a folder: open it, decode sampled frames, and report what is wrong."""
+"""Check all videos of a folder: decode sampled frames of each, and report problems."""
 
 import argparse
 import json
@@ -19,31 +19,36 @@ from mmclip4clip.preparation.video_check import check_video, summarize
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='folder of the videos; the folders in it are checked too')
+    parser.add_argument('folder', type=Path, help='folder of the videos, including subfolders')
     parser.add_argument(
         'report',
         type=Path,
-        help='JSON file to write; a .jsonl beside it keeps what is '
-        'found of each video, and a check that was stopped goes on from there',
+        help='JSON file to write; the results of each video are also saved to a .jsonl file '
+        'of the same name, from which an interrupted check continues',
     )
     parser.add_argument(
         '--suffixes',
         nargs='+',
         default=ENDINGS,
-        help='what the names of videos end with, in upper or lower case',
+        help='suffixes of videos, in upper or lower case',
     )
-    parser.add_argument('--samples', type=int, default=12, help='frames to decode of each video')
-    parser.add_argument('--min-frames', type=int, default=2, help='a video with fewer is short')
-    parser.add_argument('--min-seconds', type=float, default=1.0, help='a video that lasts less is short')
-    parser.add_argument('--backends', nargs='+', default=['pyav', 'decord', 'opencv'])
-    parser.add_argument('--time-limit', type=float, default=60, help='seconds for a video')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument('--samples', type=int, default=12, help='number of frames to decode per video')
+    parser.add_argument('--min-frames', type=int, default=2, help='videos with fewer frames are short')
+    parser.add_argument('--min-seconds', type=float, default=1.0, help='videos with fewer seconds are short')
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        default=['pyav', 'decord', 'opencv'],
+        help='libraries to decode with, in the order in which they are tried',
+    )
+    parser.add_argument('--time-limit', type=float, default=60, help='maximum number of seconds per video')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
     args = parser.parse_args()
     if args.report.suffix != '.json':
         parser.error(f'the report must be a .json file, got {args.report}')
     if args.workers < 1:
         parser.error(f'--workers must be at least 1, got {args.workers}')
-    try:  # here rather than in the workers
+    try:  # check the arguments before the workers start
         decoder(args.samples, tuple(args.backends), args.time_limit)
     except (ValueError, ImportError) as error:
         parser.error(str(error))
@@ -51,26 +56,26 @@ def parse_args() -> argparse.Namespace:
 
 
 def file_state(path: Path, settings: dict) -> dict:
-    """Tell what must not have changed for an earlier finding to hold."""
+    """Return size, time and settings, which must be unchanged for an earlier result to be valid."""
     state = path.stat() if path.exists() else path.lstat()
     return dict(size=state.st_size, modified=state.st_mtime_ns, settings=settings)
 
 
 @cache
 def decoder(samples: int, backends: tuple, time_limit: float) -> DecodeVideo:
-    """Make the decoder of this process."""
+    """Build the decoder of this process."""
     return DecodeVideo(SampleEvenly(samples), backends, time_limit)
 
 
 def check(name: str, folder: Path, settings: dict) -> dict:
-    """Check one video, in a worker."""
+    """Check one video in a worker."""
     decode = decoder(settings['samples'], tuple(settings['backends']), settings['time_limit'])
     found = check_video(folder / name, decode, settings['min_frames'], settings['min_seconds'])
     return dict(path=name, **file_state(folder / name, settings), **found)
 
 
 def read_findings(path: Path) -> dict[str, dict]:
-    """Read what was found before, but for a last line that was cut off."""
+    """Read earlier results, and skip a truncated last line."""
     findings = {}
     for line in path.read_text(errors='replace').splitlines() if path.exists() else []:
         with suppress(ValueError, TypeError, KeyError, RecursionError):
@@ -80,19 +85,19 @@ def read_findings(path: Path) -> dict[str, dict]:
 
 
 def refuse_other_files(args: argparse.Namespace, log: Path) -> None:
-    """Stop before a file is replaced that no check of this folder wrote."""
+    """Exit if a file would be replaced that is not a result of checking this folder."""
     with suppress(FileNotFoundError, ValueError, RecursionError):
         report = json.loads(args.report.read_text() or '{}')
         if isinstance(report, dict) and report.get('folder') == str(args.folder):
             return
     if args.report.exists():
-        raise SystemExit(f'{args.report} exists and is no report on {args.folder}: give another name')
+        raise SystemExit(f'{args.report} exists and is not a report on {args.folder}: use another name')
     if log.exists() and log.stat().st_size and not read_findings(log):
-        raise SystemExit(f'{log} exists and holds no findings of a check: give the report another name')
+        raise SystemExit(f'{log} exists and contains no results of a check: use another name for the report')
 
 
 def check_all(names: list[str], args: argparse.Namespace) -> list[dict]:
-    """Check the videos that were not checked before, and return the findings of all."""
+    """Check the videos without an earlier result, and return the results of all videos."""
     settings = {
         key: getattr(args, key) for key in ('samples', 'min_frames', 'min_seconds', 'backends', 'time_limit')
     }
@@ -140,7 +145,7 @@ def main() -> None:
         )
     Console().print(table)
     bad = set().union(*problems.values())
-    print(f'{len(names) - len(bad)} of {len(names)} videos have no fault; the others are in {args.report}')
+    print(f'{len(names) - len(bad)} of {len(names)} videos have no problems; the others are in {args.report}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
-"""Compress every video of a folder, to decode less: 3 frames a second, 224 pixels on the shorter side.
+"""Compress all videos of a folder for faster decoding: 3 frames per second, 224 pixels on the shorter side.
 
-What is there already is passed over, so a run that was stopped goes on where it was.
+Existing files are skipped, so an interrupted run can be continued.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('source', type=Path, help='folder of the videos, with the folders in it')
-    parser.add_argument('target', type=Path, help='folder to write to; names stay, with the ending .mp4')
-    parser.add_argument('--fps', type=float, default=3.0, help='the most frames a second')
-    parser.add_argument('--short-side', type=int, default=224, help='the most pixels of the shorter side')
-    parser.add_argument('--crf', type=int, default=23, help='quality of x264; less is better and larger')
+    parser.add_argument('source', type=Path, help='folder of the videos, including subfolders')
+    parser.add_argument('target', type=Path, help='output folder; names stay the same, with the suffix .mp4')
+    parser.add_argument('--fps', type=float, default=3.0, help='maximum number of frames per second')
+    parser.add_argument('--short-side', type=int, default=224, help='maximum pixels of the shorter side')
+    parser.add_argument('--crf', type=int, default=23, help='quality of x264; lower is better and larger')
     parser.add_argument(
         '--suffixes',
         nargs='+',
         default=ENDINGS,
-        help='what the names of videos end with, in upper or lower case',
+        help='suffixes of videos, in upper or lower case',
     )
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
     args = parser.parse_args()
     if not args.source.is_dir():
         parser.error(f'{args.source} is not a folder')
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def plan(args: argparse.Namespace) -> dict:
-    """Return the target of each video, by its source; two that would have one are an error."""
+    """Return the target of each video by its source; exit if two videos have the same target."""
     targets, inside = {}, args.target.absolute()
     for source in sorted(args.source / name for name in files_below(args.source)):
         if is_video(source.name, args.suffixes) and inside not in source.absolute().parents:
@@ -50,7 +50,7 @@ def plan(args: argparse.Namespace) -> dict:
                 raise SystemExit(f'error: {source} and another video would both become {target}')
             targets[source] = target
     if not targets:
-        raise SystemExit(f'error: no video in {args.source}; looked for {" ".join(args.suffixes)}')
+        raise SystemExit(f'error: no video in {args.source}; searched for {" ".join(args.suffixes)}')
     return targets
 
 
@@ -67,11 +67,11 @@ def main() -> None:
         for job in track(as_completed(jobs), 'compressing', len(jobs), console=Console(stderr=True)):
             try:
                 done.append(job.result())
-            except Exception as error:  # decoders raise what they like; each is listed
+            except Exception as error:  # decoders raise many types of errors; each is listed
                 failed.append(f'{jobs[job]}: {error}')
     seconds = time.perf_counter() - start
     before, after = (sum(getattr(d, key) for d in done) / 2**20 for key in ('before', 'after'))
-    print(f'{len(done)} compressed, {len(targets) - len(todo)} were there, {len(failed)} failed')
+    print(f'{len(done)} compressed, {len(targets) - len(todo)} existed already, {len(failed)} failed')
     if done:
         print(
             f'{before:.1f} MiB became {after:.1f} MiB, {100 * (1 - after / before):.0f} % less, in '

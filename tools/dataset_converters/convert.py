@@ -1,11 +1,12 @@
-"""Turn the official files of a dataset into the JSON files that configs read.
+"""Convert the official files of a dataset to the JSON files that configs read.
 
-Give the folder of the official files; a dataset's own help says which. Nothing
-is downloaded, and nothing that exists is replaced without --force.
+DATASET --help lists the official files of a dataset. Nothing is downloaded, and existing files are
+replaced only with --force.
 """
 
 import argparse
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -18,18 +19,20 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     datasets = parser.add_subparsers(dest='dataset', required=True, metavar='DATASET')
     for name, splits in CONVERTERS.items():
-        about = inspect.getdoc(splits).split('\n\nArgs:')[0].replace('``', '')
+        about = re.split('\n\n(?:Args|Examples):', inspect.getdoc(splits))[0].replace('``', '')
         sub = datasets.add_parser(name, help=about.splitlines()[0], description=about, formatter_class=plain)
         is_custom = name in ('csv', 'folder')
-        sub.add_argument('annotations', type=Path, help='the official files, see above')
+        sub.add_argument(
+            'annotations', type=Path, help='folder or file of the official annotations, see above'
+        )
         sub.add_argument(
             '--out',
             type=Path,
             required=is_custom,
-            help='folder to write to' + ('' if is_custom else f' (default: data/video_retrieval/{name})'),
+            help='output folder' + ('' if is_custom else f' (default: data/video_retrieval/{name})'),
             default=None if is_custom else Path('data/video_retrieval') / name,
         )
-        sub.add_argument('--force', action='store_true', help='replace files that exist')
+        sub.add_argument('--force', action='store_true', help='replace existing files')
         sub.add_argument(
             '--strict',
             action='store_true',
@@ -41,10 +44,10 @@ def parse_args() -> argparse.Namespace:
                 '--assume-ending',
                 choices=ENDINGS,
                 metavar='.mp4',
-                help='name the videos by this ending without looking for them',
+                help='suffix of all videos, instead of searching for them',
             )
         if name == 'folder':
-            sub.add_argument('--name', default='all', help='of the JSON file (default: all)')
+            sub.add_argument('--name', default='all', help='name of the JSON file (default: all)')
         elif name == 'didemo':
             sub.add_argument(
                 '--listed',
@@ -55,13 +58,13 @@ def parse_args() -> argparse.Namespace:
             sub.add_argument(
                 '--ids',
                 type=Path,
-                help='take only the videos listed here: a CSV with a column video_id, or an id a line',
+                help='list of videos to select: a CSV with a column video_id, or one id per line',
             )
             sub.add_argument(
                 '--neighbors',
                 type=int,
                 default=0,
-                help='number of nearest narrations in time that also become captions of each '
+                help='number of narrations nearest in time to add to the captions of each '
                 'window, for MILNCELoss (default: 0)',
             )
             sub.add_argument('--neighbours', dest='old_neighbors', type=int, help=argparse.SUPPRESS)
@@ -86,9 +89,9 @@ def main() -> None:
         raise SystemExit(f'{dataset}: {error}') from error
     print(format_reports(reports))
     if ending:
-        print(f'the videos were not looked for; put them into {kept}')
+        print(f'the videos were not searched for; put them into {kept}')
     elif videos.resolve() != kept.resolve():
-        print(f'configs look for the videos in {kept}: ln -s {videos.resolve()} {kept}')
+        print(f'configs expect the videos in {kept}: ln -s {videos.resolve()} {kept}')
 
 
 if __name__ == '__main__':

@@ -15,24 +15,23 @@ from mmclip4clip.tokenizers.loading import train_tokenizer
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='folder to write, for example data/moving_shapes')
+    parser.add_argument('folder', type=Path, help='output folder, for example data/moving_shapes')
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same data')
     parser.add_argument(
         '--train-clips',
         type=int,
         default=10,
-        help='drawings of each training combination; each gives two videos, the '
-        'second of them the first one reversed',
+        help='number of clips per training combination; each clip gives two videos, one of them reversed',
     )
-    parser.add_argument('--num-val', type=int, default=30, help='combinations kept for validation')
-    parser.add_argument('--num-test', type=int, default=60, help='combinations kept for the test')
-    parser.add_argument('--captions', type=int, default=4, help='captions a video')
-    parser.add_argument('--force', action='store_true', help='replace the folder, whatever is in it')
+    parser.add_argument('--num-val', type=int, default=30, help='number of combinations for validation')
+    parser.add_argument('--num-test', type=int, default=60, help='number of combinations for the test')
+    parser.add_argument('--captions', type=int, default=4, help='number of captions per video')
+    parser.add_argument('--force', action='store_true', help='replace the folder and everything in it')
     return parser.parse_args()
 
 
 def was_made_by(recipe: dict, stamp: Path) -> bool:
-    """Tell whether ``recipe.json`` is there and the same; a damaged one is another."""
+    """Return whether ``recipe.json`` exists and contains this recipe."""
     with suppress(OSError, ValueError):
         return read_json(stamp) == recipe
     return False
@@ -44,14 +43,14 @@ def main() -> None:
     recipe['files'] = ['train', 'train_by_shape', 'val', 'test']
     stamp = args.folder / 'recipe.json'
     if not args.force and was_made_by(recipe, stamp):
-        print(f'{args.folder} already holds these moving shapes')
+        print(f'{args.folder} already contains these moving shapes')
         return
     if args.folder.exists() and not args.force:
         raise SystemExit(
-            f'{args.folder} exists and was not made by {recipe}: give another folder, or '
+            f'{args.folder} exists and was not created by {recipe}: use another folder, or '
             '--force to replace it'
         )
-    # Written beside its place and moved there whole, so that a stop leaves nothing half done.
+    # Write to a temporary folder and rename it, so that an interrupted run leaves no incomplete dataset.
     partial = args.folder.with_name(args.folder.name + '.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,11 +1,10 @@
-"""Convert checkpoints of CLIP and CLIP4Clip between this project and others.
+"""Convert checkpoints of CLIP and CLIP4Clip between this package and other projects.
 
-Reads OpenAI's CLIP (.pt), CLIPs of open_clip, CLIP folders of transformers, the reference's
-pytorch_model.bin, mmaction2's CLIPSimilarity and our own .pth, which it tells
-apart by their keys. Of open_clip's files, heads and activation must be told, by
-their model config or by options. OpenAI's published files are TorchScript archives, which
-are programs: give only those whose origin you trust. All others are read
-without running anything in them.
+Supported sources are OpenAI's CLIP (.pt), open_clip, CLIP folders of transformers, the reference's
+pytorch_model.bin, mmaction2's CLIPSimilarity, and the .pth of this package. Their keys determine the
+kind. Files of open_clip do not contain the attention heads and the activation, which come from a model
+config or from options. OpenAI's published files are TorchScript archives, which contain code: use only
+files from trusted sources. Other files are read without executing code.
 """
 
 import argparse
@@ -27,44 +26,44 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'dst',
         type=Path,
-        help='what to write: .pth mmclip4clip, .bin the reference, .pt OpenAI, no '
-        'ending a folder of transformers',
+        help='destination; its suffix determines the kind: .pth mmclip4clip, .bin the reference, '
+        '.pt OpenAI, no suffix a folder of transformers',
     )
     parser.add_argument(
-        '--to', type=current_name, choices=list(KINDS), help='what to write, whatever the ending'
+        '--to', type=current_name, choices=list(KINDS), help='kind of the destination, instead of its suffix'
     )
     parser.add_argument(
         '--head',
         choices=list(REFERENCE_HEADS.values()),
-        help="head of the reference's file, where its keys leave it open: meanP for a run "
+        help="head of the reference's file, if its keys do not determine it: meanP for a run "
         'without --loose_type',
     )
     parser.add_argument(
         '--clip-only',
         action='store_true',
-        help='leave out the adapter, and of a 3d patch all but its middle frame',
+        help='drop the adapter, and keep only the middle frame of a 3d patch',
     )
     parser.add_argument(
         '--text-heads',
         type=int,
         metavar='N',
-        help='attention heads of the text tower, where the source does not tell',
+        help='attention heads of the text tower, if the source does not specify them',
     )
-    parser.add_argument('--vision-heads', type=int, metavar='N', help='the same of the vision tower')
-    parser.add_argument('--adapter-heads', type=int, metavar='N', help='the same of the adapter')
+    parser.add_argument('--vision-heads', type=int, metavar='N', help='the same for the vision tower')
+    parser.add_argument('--adapter-heads', type=int, metavar='N', help='the same for the adapter')
     parser.add_argument(
         '--activation',
         choices=['quick_gelu', 'gelu'],
-        help="activation of both towers, where the source does not tell: OpenAI's quick_gelu, or gelu",
+        help="activation of both towers, if the source does not specify it: OpenAI's quick_gelu, or gelu",
     )
     parser.add_argument(
         '--model-config',
         type=Path,
         metavar='FILE.json',
-        help='model config of open_clip, which tells heads and activation; by default '
-        'open_clip_config.json beside SRC',
+        help='model config of open_clip with heads and activation (default: '
+        'open_clip_config.json in the folder of SRC)',
     )
-    parser.add_argument('--force', action='store_true', help='replace DST')
+    parser.add_argument('--force', action='store_true', help='replace DST if it exists')
     return parser.parse_args()
 
 
@@ -79,7 +78,7 @@ def main() -> None:
     print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
     if done.target == 'mmclip4clip' and unused:
         print(
-            f'kept   {len(unused)} tensors that this package does not use, for the way back: '
+            f'kept   {len(unused)} tensors that this package does not use, to convert them back: '
             f'{join_names(unused)}'
         )
     for note in done.checkpoint.notes:

@@ -1,4 +1,4 @@
-# ActivityNet Captions. Evaluated on val_1: the only other annotated split, val_2, has the same videos.
+# ActivityNet Captions, evaluated on val_1. The only other annotated split, val_2, has the same videos.
 _base_ = 'paragraphs.py'
 
 activitynet = dict(data_root='data/video_retrieval/activitynet')

@@ -1,5 +1,5 @@
-# HowTo100M, narrations with their start and end inside long videos, for post-pretraining; validated and
-# tested, without fine-tuning, on MSR-VTT (1k-A).
+# HowTo100M, narrations with their start and end in long videos, for post-pretraining. Validated and
+# tested on MSR-VTT (1k-A) without fine-tuning.
 _base_ = 'video-captions.py'
 
 msrvtt = dict(data_root='data/video_retrieval/msrvtt', ann_file='test_JSFUSION.json')

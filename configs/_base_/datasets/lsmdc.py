@@ -1,8 +1,8 @@
-# LSMDC, validated on the publisher's validation split, tested on the 1000 clips of the challenge, a
+# LSMDC, validated on the official validation split, tested on the 1000 clips of the challenge with one
 # caption each.
 _base_ = 'video-captions.py'
 
 lsmdc = dict(data_root='data/video_retrieval/lsmdc')
 train_dataloader = dict(dataset=lsmdc)
 val_dataloader = dict(dataset=lsmdc)
-test_dataloader = val_dataloader  # but for its file, which is the base's
+test_dataloader = val_dataloader  # the base sets its ann_file

@@ -1,4 +1,4 @@
-# The videos have 7 frames at 4 frames/s; every second one is used, alike from both ends.
+# The videos have 7 frames at 4 frames/s. Every second one is used, which is symmetric under reversal.
 dataset_type = 'VideoCaptionDataset'
 data_root = '{{$MOVING_SHAPES:data/moving_shapes}}'
 decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=2, max_frames=4))
@@ -12,7 +12,7 @@ train_dataloader = dict(
     **loader,
     persistent_workers=True,
     drop_last=True,
-    # Colors and shapes first; then each clip meets its reversal, and only their order differs.
+    # Colors and shapes first. Later batches contain reversed clips, which differ only in the order of frames.
     sampler=dict(type='GroupedSampler', shuffle=True, first_epoch=4),
     dataset=dict(
         type=dataset_type,

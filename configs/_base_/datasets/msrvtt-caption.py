@@ -1,4 +1,4 @@
-# MSR-VTT for captioning: 6513/497/2990 videos of 20 captions, all of them references in validation and test.
+# MSR-VTT for captioning: 6513/497/2990 videos with 20 captions, which are the references of the test.
 _base_ = 'msrvtt-9k.py'
 
 train_dataloader = dict(dataset=dict(ann_file='caption_train.json'))

@@ -1,4 +1,4 @@
-# Videos against paragraphs: all descriptions of a video joined into one. 64 frames and 64 words.
+# Videos and paragraphs, the joined descriptions of each video. 64 frames and 64 words.
 _base_ = 'video-captions.py'
 
 decode, tokenize = _base_.decode, _base_.tokenize

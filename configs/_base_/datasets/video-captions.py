@@ -1,10 +1,10 @@
-# How the paper reads a dataset: a frame a second, at most 12 of them spread over the video, 224 pixels, 32
-# words; one item a caption in training, one a video in validation and test, where every caption is a query.
-# A dataset inherits from this file and says what differs. Each step of the pipeline has a name, so that a
-# config can put another one in its place: pipeline=[my_decode, _base_.resize, _base_.format_shape, ...].
+# Data settings of the paper: one frame per second, at most 12 evenly spaced ones, 224 pixels and 32 words.
+# An item is a caption in training, and a video in validation and test, where each caption is a query.
+# Datasets inherit from this file and set what differs. Each step of the pipeline has a name, so a config can
+# replace it: pipeline=[my_decode, _base_.resize, _base_.format_shape, ...].
 dataset_type = 'VideoCaptionDataset'
 decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform'))
-resize = dict(type='ResizeCenterCrop', size=224)  # the reference's pixels, bit for bit
+resize = dict(type='ResizeCenterCrop', size=224)  # bit-identical to the reference
 format_shape = dict(type='FormatShape', input_format='NCHW')
 tokenize = dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32)
 pack = dict(type='PackVideoCaptions')

@@ -1,5 +1,5 @@
-# The decoder of CLIP4Clip is not public: depth, tying to the text embeddings and beam 5 are those of UniVL
-# (arXiv:2002.06353); width, positions and vocabulary are those of CLIP's text tower.
+# The decoder of CLIP4Clip is not public. Depth, tying to the text embeddings and beam 5 are those of UniVL
+# (arXiv:2002.06353). Width, positions and vocabulary are those of CLIP's text tower.
 # Another CLIP, by its name on the Hugging Face hub or its folder: clip = '...' in a config, or
 # --cfg-options clip=..., sets model.backbone.pretrained and the tokenizers of all pipelines.
 clip = None

@@ -1,4 +1,4 @@
-# A CLIP small enough to learn from nothing on a CPU in minutes.
+# A tiny CLIP that trains from scratch on a CPU in minutes.
 tower = dict(hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4)
 model = dict(
     type='CLIP4ClipRetriever',

@@ -1,5 +1,5 @@
-# For small models trained from nothing: one epoch of warm-up, then the full rate for
-# as long as the order of frames takes to be found, then a cosine; the adapter is faster.
+# For small models trained from scratch: one epoch of warm-up, then the full rate until the model has
+# learned the order of frames, then a cosine. The adapter has a higher rate.
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=8, val_begin=4, val_interval=4)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')

@@ -1,6 +1,6 @@
-# AdamW, half an epoch of warm-up, then a cosine; CLIP slow, the heads ten times as fast.
-# For a model without parameters in its head, mmaction2's published recipe for MSR-VTT.
-# fp32, or on a GPU bf16 autocast: --amp --cfg-options optim_wrapper.dtype=bfloat16
+# AdamW with half an epoch of warm-up, then a cosine. The heads have ten times CLIP's rate.
+# For heads without parameters, this is mmaction2's published recipe for MSR-VTT.
+# fp32 by default. For bf16 autocast on a GPU: --amp --cfg-options optim_wrapper.dtype=bfloat16
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=5, val_begin=1, val_interval=1)
 val_cfg = dict(type='VideoTextValLoop')
 test_cfg = dict(type='VideoTextTestLoop')

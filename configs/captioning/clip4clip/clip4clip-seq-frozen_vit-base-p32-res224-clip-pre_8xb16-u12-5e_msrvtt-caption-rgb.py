@@ -1,4 +1,4 @@
 _base_ = 'clip4clip-seq-joint_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-caption-rgb.py'
 
-# The decoder alone, on what CLIP and a retrieval checkpoint (load_from) know.
+# Train only the decoder, on the features of CLIP and a retrieval checkpoint (load_from).
 model = dict(retrieval_weight=0.0, freeze_encoder=True)

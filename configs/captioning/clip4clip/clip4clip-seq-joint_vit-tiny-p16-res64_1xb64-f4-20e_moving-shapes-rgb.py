@@ -8,8 +8,8 @@ model = dict(
     generation=dict(method='beam', beam_size=5, max_new_tokens=20),
 )
 
-# Every video is decoded once, and comes 20 times, each time elsewhere on the grid of patches. Those of one
-# color and motion meet in a batch: else few of a batch differ by the shape alone, and it need not be seen.
+# Each video is decoded once and used 20 times, with different shifts on the grid of patches. Videos with the
+# same color and motion are in the same batch, so that the model has to learn shapes to distinguish them.
 frames = dict(type='CacheFrames', folder=f'{_base_.data_root}/cache', max_gib=1, transforms=[_base_.decode])
 shift = dict(type='RandomShift', pixels=6)
 train_dataloader = dict(
@@ -20,7 +20,7 @@ train_dataloader = dict(
     ),
 )
 
-# The plain tokenizer, so that it runs without Java; METEOR is left out then.
+# A plain tokenizer without METEOR, to run without Java.
 val_evaluator = [
     dict(type='VideoTextRetrievalMetric'),
     dict(type='VideoCaptionMetric', java=False),

@@ -1,6 +1,6 @@
-# The tight head learns next to nothing from nothing, so it is to start from the CLIP that
-# another head has trained: model.backbone.init_cfg, see the target seeds of the Makefile.
-# That CLIP knows colors and shapes, so reversed clips meet from the first epoch on.
+# The tight head learns almost nothing from scratch, so it should start from a CLIP that was trained with
+# another head: set model.backbone.init_cfg, see the target seeds of the Makefile. This CLIP has learned
+# colors and shapes, so batches contain reversed clips from the first epoch on.
 _base_ = [
     '../../_base_/models/clip4clip_vit-tiny-p16.py',
     '../../_base_/datasets/moving-shapes.py',
@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# All 64 x 64 pairs of a batch at once: nothing is computed twice.
+# Score all 64 x 64 pairs of a batch at once, so nothing is computed twice.
 model = dict(
     adapter=dict(
         type='TightAdapter',

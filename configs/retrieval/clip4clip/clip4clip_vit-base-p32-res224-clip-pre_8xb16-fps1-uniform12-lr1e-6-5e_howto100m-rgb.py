@@ -5,8 +5,8 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The captions of a window are a bag, see --neighbors of the converter.
+# The captions of a clip are a bag, see --neighbors of the converter.
 model = dict(loss=dict(type='MILNCELoss'))
 train_dataloader = dict(dataset=dict(caption_mode='all'))
-# Chosen, not tuned: narrations are noisy, so CLIP moves less than in fine-tuning.
+# Not tuned. Narrations are noisy, so CLIP's rate is lower than in fine-tuning.
 optim_wrapper = dict(optimizer=dict(lr=1e-6))

@@ -1,5 +1,5 @@
-# The reference's training on the reference's frames: whole seconds by its integer frame rate, 12 of them
-# evenly spaced, its resize and crop. Not imitated: fp16 weights and moments, selection by the test split.
+# Training and frames of the reference: full seconds by its integer frame rate, 12 evenly spaced ones, its
+# resize and crop. Two things differ: its fp16 weights and moments, and its model selection on the test split.
 _base_ = [
     '../../_base_/models/clip4clip_vit-base-p32.py',
     '../../_base_/datasets/msrvtt-9k.py',

@@ -50,6 +50,11 @@ def pack_entry(key: str, info: dict, frames: np.ndarray) -> list[Any]:
 
     Raises:
         TypeError: If ``info`` contains a value of another type.
+
+    Examples:
+        >>> buffers = pack_entry('ab' * 32, dict(fps=25.0), np.zeros((2, 4, 4, 3), np.uint8))
+        >>> len(buffers[-1])  # the frames
+        96
     """
     frames = np.ascontiguousarray(frames)
     content = json.dumps(dict(shape=frames.shape, info=to_json(info))).encode()
@@ -74,6 +79,15 @@ def read_entry(path: Path, key: str) -> tuple[dict, np.ndarray]:
         FileNotFoundError: If there is no such file.
         OSError: If the file cannot be read.
         DamagedEntryError: If the file is not an intact entry of this key.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path, frames = Path(folder, 'entry'), np.zeros((2, 4, 4, 3), np.uint8)
+        ...     _ = path.write_bytes(b''.join(pack_entry('ab' * 32, dict(fps=25.0), frames)))
+        ...     info, frames = read_entry(path, 'ab' * 32)
+        >>> info, frames.shape
+        ({'fps': 25.0}, (2, 4, 4, 3))
     """
     # O_NONBLOCK: opening a pipe in its place would block forever.
     with open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:

@@ -92,7 +92,7 @@ class FrameStore:
                 'full',
                 f'the cache {self.folder} has reached max_gib={self.max_gib}: videos '
                 'that are not in it are decoded each time. Raise max_gib, or delete the folder '
-                'if it holds outdated entries',
+                'if it contains outdated entries',
             )
             return
         try:

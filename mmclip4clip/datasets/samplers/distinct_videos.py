@@ -18,7 +18,7 @@ class DistinctVideoBatchSampler(Sampler):
     each other's negatives with ``same_video='negative'``, or replace negatives without it. A video is one
     file and window, identified by its ``video_key`` in all concatenated datasets: two windows of a file are
     two videos. This is a batch sampler because mmengine passes the batch size only to batch samplers. Set
-    ``batch_sampler=dict(type=...)`` beside a ``DefaultSampler``, without ``drop_last`` of the dataloader.
+    ``batch_sampler=dict(type=...)`` with a ``DefaultSampler``, without ``drop_last`` of the dataloader.
 
     Every process gets the same number of batches, and each batch is distributed over the processes in turn.
     If the sampler shuffles, the batches are drawn again in each epoch, from its seed.

@@ -9,7 +9,7 @@ from ...random_states import preserve_random_states
 
 @DATA_SAMPLERS.register_module()
 class GroupedSampler(DefaultSampler):
-    """Shuffle whole groups, so that hard negatives share a batch.
+    """Shuffle groups instead of items, so that hard negatives share a batch.
 
     The members of a group (the ``group`` of one annotation file) are consecutive. An item without a group
     forms a group by itself. The items are distributed over the processes in turn, so a group stays within

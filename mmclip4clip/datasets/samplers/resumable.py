@@ -42,7 +42,7 @@ class ResumableBatchSampler(Sampler):
         self._skipped = batches
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch."""
+        """Return the number of batches of a full epoch."""
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -1,9 +1,9 @@
 from .cache import CacheFrames
 from .decoding import DecodeVideo
 from .packing import PackVideoCaptions
+from .random_shift import RandomShift
 from .resizing import ResizeCenterCrop
 from .sampling import SampleAtRate, SampleEvenly
-from .shifting import RandomShift
 from .text import TokenizeCaptions, TokenizeTargets
 from .time_window import TimeWindow
 

@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from ...version import __version__
 from ..frame_cache import FrameStore
 from ..video_readers import VideoReadError
-from ..video_readers.storage import read_error
+from ..video_readers.storage_errors import read_error
 from .frame_keys import FRAME_KEYS, ITEM_KEYS, is_storable
 
 NUM_CHECKED = 8  # videos that each process decodes twice; a random flip passes unnoticed 1 time in 256
@@ -96,7 +96,7 @@ class CacheFrames(BaseTransform):
             raise ValueError(f'max_gib must be positive, got {max_gib}')
         if isinstance(keys, str) or ITEM_KEYS & set(keys):
             raise ValueError(
-                f'keys must be a list of what transforms say of frames, without {ITEM_KEYS}; got {keys!r}'
+                f'keys must be a list of keys that describe frames, without {ITEM_KEYS}; got {keys!r}'
             )
         self.transforms = Compose(transforms)
         self.configs = json.dumps(transforms, sort_keys=True, default=str)
@@ -216,11 +216,11 @@ def versions() -> dict[str, str]:
 
 
 def warn_about_lmdb(folder: Path) -> None:
-    """Warn once if a folder holds a cache of an earlier version, which can be deleted."""
+    """Warn once if a folder contains a cache of an earlier version, which can be deleted."""
     if folder not in _WARNED and (folder / 'data.mdb').is_file():
         _WARNED.add(folder)
         log_warning(
-            f'{folder / "data.mdb"} and lock.mdb beside it are a cache of an earlier version, which is no '
+            f'{folder / "data.mdb"} and lock.mdb are a cache of an earlier version, which is no '
             'longer read and does not count towards max_gib: they can be deleted'
         )
 

@@ -129,8 +129,8 @@ class DecodeVideo(BaseTransform):
                 errors[backend] = error
                 if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
                     break  # another backend could take a partly readable file for a complete one
-        said = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
-        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {said}')
+        reasons = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
+        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {reasons}')
 
     def _open(self, backend: str, filename: str) -> VideoReader:
         if self._process is None or self.time_limit is None:
@@ -161,7 +161,7 @@ class DecodeVideo(BaseTransform):
         if reader.num_frames <= results['start_index']:  # its last frame precedes the window
             raise VideoReadError(
                 f'the window starts at frame {results["start_index"]}, but only '
-                f'{reader.num_frames} frames decode'
+                f'{reader.num_frames} frames can be decoded'
             )
         frames_size = sum(frames[place].nbytes for place in places)
         check_bytes(frames_size, frames[0].shape, self.max_bytes)  # copies are made here

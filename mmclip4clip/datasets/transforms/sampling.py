@@ -93,7 +93,7 @@ class SampleAtRate(BaseTransform):
         if cut not in ('head', 'tail', 'uniform'):
             raise ValueError(f"cut must be 'head', 'tail' or 'uniform', got {cut!r}")
         if reference_times and fps != int(fps):
-            raise ValueError(f'with reference_times=True fps must be a whole number, got {fps}')
+            raise ValueError(f'with reference_times=True fps must be an integer, got {fps}')
         self.fps, self.max_frames, self.cut = fps, max_frames, cut
         self.reference_times = reference_times
 

@@ -62,7 +62,7 @@ class TokenizeCaptions(BaseTransform):
 class TokenizeTargets(BaseTransform):
     """Tokenize the target captions of a decoder whose tokenizer is not CLIP's.
 
-    Use it beside :class:`TokenizeCaptions`, which provides the input of CLIP and the targets of a decoder
+    Use it with :class:`TokenizeCaptions`, which provides the input of CLIP and the targets of a decoder
     with CLIP's vocabulary. Captions are cleaned in the same way. The start and end tokens are the
     tokenizer's bos and eos, or cls and sep if it has none, whether or not the tokenizer adds them by default.
 

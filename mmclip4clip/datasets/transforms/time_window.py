@@ -8,6 +8,15 @@ class UnsuitableVideoError(ValueError):
 
     :class:`DecodeVideo` counts such a video as unreadable. Any other error in a sampler is a bug of the
     sampler and ends the run.
+
+    Examples:
+        >>> from mmclip4clip.datasets import TimeWindow
+        >>> video = dict(total_frames=100, start_index=0, avg_fps=25.0)  # 4 seconds
+        >>> try:
+        ...     TimeWindow()(dict(video, start=9, end=10))
+        ... except UnsuitableVideoError:
+        ...     print('the window begins after the end')
+        the window begins after the end
     """
 
 

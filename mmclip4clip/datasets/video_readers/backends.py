@@ -7,7 +7,7 @@ from .decord_reader import DecordReader
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
-from .storage import diagnose_error
+from .storage_errors import diagnose_error
 
 BACKENDS: dict[str, Callable[[str], VideoReader]] = dict(
     decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader
@@ -21,6 +21,9 @@ def check_backends(names: Sequence[str]) -> None:
     Raises:
         ValueError: If the list is empty or a backend is unknown.
         ImportError: If the package of a backend is missing. The message has the command to install it.
+
+    Examples:
+        >>> check_backends(['pyav', 'opencv'])
     """
     if isinstance(names, str) or not names or not set(names) <= set(BACKENDS):
         raise ValueError(f'backends must be a list of one or more of {list(BACKENDS)}, got {names!r}')
@@ -41,6 +44,16 @@ def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> Vi
     Raises:
         VideoUnavailableError: If the storage does not return the file now.
         VideoReadError: If opening fails in any other way.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     with open_reader('pyav', f'{folder}/v.mp4') as reader:
+        ...         print(reader.num_frames)
+        8
     """
     try:
         reader = BACKENDS[backend](filename)

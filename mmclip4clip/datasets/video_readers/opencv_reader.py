@@ -4,7 +4,7 @@ import numpy as np
 from .errors import NoVideoError, VideoReadError
 from .packet_index import PICTURE_CODECS, check_compatible, open_video
 from .reader import VideoReader, effective_fps
-from .storage import refuse_failing_storage, refuse_playlist
+from .storage_errors import refuse_failing_storage, refuse_playlist
 
 
 class OpenCVReader(VideoReader):

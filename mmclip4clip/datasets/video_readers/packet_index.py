@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import NoVideoError, VideoReadError
 from .reader import effective_fps
-from .storage import StoredFile, refuse_playlist
+from .storage_errors import StoredFile, refuse_playlist
 
 MAX_PACKET_BYTES = 64 * 2**20  # bytes of packets to keep in memory; the rest is read again
 PICTURES = (
@@ -112,6 +112,15 @@ class PacketIndex:
 
     Raises:
         NoVideoError: If there are no packets.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8), fps=4)
+        ...     index = PacketIndex(*open_video(f'{folder}/v.mp4'))
+        >>> index.num_frames, index.fps
+        (8, 4.0)
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError  # noqa: F401  NoVideoError: its former module
-from .storage import diagnose_error
+from .storage_errors import diagnose_error
 
 
 class VideoReader:
@@ -64,7 +64,7 @@ class VideoReader:
         except Exception as error:  # decoders raise any exception
             raise diagnose_error(error, self.filename) from error
         if not frames:
-            raise VideoReadError(f'none of its {self.num_frames} frames decodes')
+            raise VideoReadError(f'none of its {self.num_frames} frames can be decoded')
         return [frames[min(int(i), self.num_frames - 1)] for i in indices]
 
     def _count(self, height: int, width: int, frames: int = 1) -> None:

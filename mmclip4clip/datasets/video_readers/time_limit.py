@@ -24,6 +24,15 @@ class TimeLimit:
         pid (int): The process.
         cpu_seconds (float): Maximum CPU time in seconds.
         idle_seconds (float): Maximum uninterrupted idle time in wall-clock seconds.
+
+    Examples:
+        >>> import os
+        >>> from multiprocessing import Pipe
+        >>> here, there = Pipe()
+        >>> there.send('frames')
+        >>> TimeLimit(os.getpid(), cpu_seconds=60, idle_seconds=60).wait(here)  # returns when there is data
+        >>> here.recv()
+        'frames'
     """
 
     def __init__(self, pid: int, cpu_seconds: float, idle_seconds: float) -> None:

@@ -41,7 +41,7 @@ class ArchitectureCheckHook(Hook):
         weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
         if not isinstance(weights, dict):
             raise RuntimeError(
-                f'the checkpoint {name} holds a {type(weights).__name__}, expected a dict of weights'
+                f'the checkpoint {name} contains a {type(weights).__name__}, expected a dict of weights'
             )
         loaded = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(expected) & set(loaded):
@@ -52,7 +52,7 @@ class ArchitectureCheckHook(Hook):
         self._check_decoder(name, expected, loaded)
         _refuse(name, compare_weights(expected, loaded), loaded)
         print_log(
-            f'the checkpoint {name} fits: all {len(expected)} tensors of the model are loaded',
+            f'the checkpoint {name} matches: all {len(expected)} tensors of the model are loaded',
             logger='current',
         )
 
@@ -76,7 +76,7 @@ class ArchitectureCheckHook(Hook):
         ):
             raise RuntimeError(
                 f'the checkpoint {name} has no backbone (no key begins with backbone.), and neither '
-                'backbone.pretrained nor backbone.init_cfg provides weights: it would train from random ones'
+                'backbone.pretrained nor backbone.init_cfg provides weights: it would start from random ones'
             )
         count = sum(len(keys) for part, keys in need.items() if part in have)
         print_log(
@@ -133,5 +133,5 @@ def _refuse(name: str, difference: KeyDifference, loaded: dict) -> None:
         foreign = any(key.startswith(('clip.', 'visual.', 'text_model.')) for key in loaded)
         advice = '\nIf it comes from another project, tools/model_converters/convert.py converts it' * foreign
         raise RuntimeError(
-            f'the checkpoint {name} does not fit the model of this config: {difference}{advice}'
+            f'the checkpoint {name} does not match the model of this config: {difference}{advice}'
         )

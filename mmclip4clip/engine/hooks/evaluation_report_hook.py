@@ -12,24 +12,24 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ...evaluation.report_context import ReportContext
 from ..metrics_file import METRICS, append_entry
-from ..resume.evaluations import RUN_ID
+from ..resume.missing_evaluation import RUN_ID
 
 
 @HOOKS.register_module()
 class EvaluationReportHook(Hook):
-    """Report each evaluation where people look for it.
+    """Save the metrics of each evaluation, and report them as tables, pictures and pages.
 
-    Writes the figures to the visualizer's backends and to ``metrics.json`` in the work dir, a list with one
-    entry an evaluation. Then every metric that has a method ``report`` is called with a
-    :class:`ReportContext`, to log a table, or to write pictures and pages.
+    The hook writes the metrics to the visualizer's backends and to ``metrics.json`` in the work dir, a list
+    with one entry per evaluation. It then calls the method ``report`` of each metric that has one with a
+    :class:`ReportContext`. The method logs a table, or writes pictures and pages.
 
     Args:
-        gallery (int, optional): Queries in the picture of retrieval; half of them the best, half the
-            worst, no two of one video. 0 draws none. None: no report of retrieval.
-        top (int): Answers to show a query.
-        page (int, optional): Videos on the page of captions, a third each of the best, the middle and the
-            worst. None: no report of captions.
-        picture (int): Videos in the picture of captions, likewise.
+        gallery (int, optional): Number of queries in the retrieval picture. Half of them are the best, half
+            the worst, all of different videos. 0 draws no picture. None disables the retrieval report.
+        top (int): Number of retrieved videos per query in the picture.
+        page (int, optional): Number of videos on the caption page, a third each of the best, the middle and
+            the worst. None disables the caption report.
+        picture (int): Number of videos in the caption picture, selected in the same way.
 
     Raises:
         ValueError: If ``page`` or ``picture`` is below 1.
@@ -49,14 +49,14 @@ class EvaluationReportHook(Hook):
             if number is not None and number < 1:
                 raise ValueError(f'{name} must be at least 1, got {number}')
         self.report_options: dict[str, Any] = dict(gallery=gallery, top=top, page=page, picture=picture)
-        self._run = uuid.uuid4().hex  # tells what several runs in one work dir report apart
+        self._run = uuid.uuid4().hex  # distinguishes the entries of several runs in one work dir
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Report a validation; mmengine's LoggerHook sends its figures to the visualizer."""
+        """Report a validation; mmengine's LoggerHook sends its metrics to the visualizer."""
         self._report(runner, 'val', metrics or {})
 
     def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Report a test, to the visualizer too, which LoggerHook does for validations only."""
+        """Report a test, and send its metrics to the visualizer, because LoggerHook does not."""
         if self.keeps_figures:
             runner.visualizer.add_scalars({k: v for k, v in (metrics or {}).items() if isinstance(v, float)})
         self._report(runner, 'test', metrics or {})
@@ -90,21 +90,25 @@ class EvaluationReportHook(Hook):
         path = Path(runner.work_dir) / METRICS
         try:
             append_entry(path, entry)
-        except OSError as error:  # such as a full disk, which must not end a training of days
+        except OSError as error:  # such as a full disk, which must not end a long training
             runner.logger.log(
-                logging.ERROR, f'{path} could not be written: {error}. What it lacks: {json.dumps(entry)}'
+                logging.ERROR, f'{path} could not be written: {error}. Missing entry: {json.dumps(entry)}'
             )
         else:
-            runner.logger.info(f'{stage}: the figures are in {path}')
+            runner.logger.info(f'{stage}: the metrics are saved to {path}')
 
 
 @HOOKS.register_module()
 class RetrievalReportHook(EvaluationReportHook):
-    """The former name of :class:`EvaluationReportHook` without the report of captions.
+    """Former name of :class:`EvaluationReportHook` without the caption report.
 
     Args:
-        gallery (int): As there.
-        top (int): As there.
+        gallery (int): See :class:`EvaluationReportHook`.
+        top (int): See :class:`EvaluationReportHook`.
+
+    Examples:
+        >>> default_hooks = dict(report=dict(type='RetrievalReportHook', gallery=8))  # warns
+        >>> default_hooks = dict(report=dict(type='EvaluationReportHook', gallery=8, page=None))  # the same
     """
 
     def __init__(self, gallery: int = 8, top: int = 3) -> None:
@@ -114,14 +118,18 @@ class RetrievalReportHook(EvaluationReportHook):
 
 @HOOKS.register_module()
 class CaptionReportHook(EvaluationReportHook):
-    """The former name of the part of :class:`EvaluationReportHook` that reports captions.
+    """Former name of the caption report of :class:`EvaluationReportHook`.
 
     Args:
-        page (int): As there.
-        picture (int): As there.
+        page (int): See :class:`EvaluationReportHook`.
+        picture (int): See :class:`EvaluationReportHook`.
 
     Raises:
         ValueError: If a number is below 1.
+
+    Examples:
+        >>> default_hooks = dict(caption_report=dict(type='CaptionReportHook', page=24))  # warns
+        >>> default_hooks = dict(report=dict(type='EvaluationReportHook', page=24))  # reports both
     """
 
     keeps_figures = False
@@ -133,7 +141,7 @@ class CaptionReportHook(EvaluationReportHook):
 
 def _warn_of_name(name: str, arguments: str) -> None:
     warnings.warn(
-        f'{name} has become EvaluationReportHook, which takes {arguments}: write dict(type='
+        f'{name} is now EvaluationReportHook with the arguments {arguments}: write dict(type='
         "'EvaluationReportHook', ...) in default_hooks.report, without caption_report",
         FutureWarning,
         stacklevel=3,

@@ -10,7 +10,7 @@ from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
-from ..run_parts import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
+from ..runner_access import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
 
 
 @HOOKS.register_module()
@@ -29,7 +29,7 @@ class InputCheckHook(Hook):
         """Compare every pipeline, and the query bank, with the model.
 
         Raises:
-            ValueError: If something does not fit, with all config keys and numbers.
+            ValueError: If something does not match; lists all config keys and numbers.
         """
         problems = self._check_clip(runner)
         for key, dataset in loaded_datasets(runner).items():
@@ -43,7 +43,7 @@ class InputCheckHook(Hook):
                 problems += self._check_text(runner, 'query_bank: ', loop.query_bank.tokenize)
         if problems:
             raise ValueError(
-                'the outputs of the pipelines do not fit the model:\n  '
+                'the outputs of the pipelines do not match the model:\n  '
                 + '\n  '.join(dict.fromkeys(problems))
             )
         if is_main_process():
@@ -83,8 +83,8 @@ class InputCheckHook(Hook):
         highest = max(step.tokenizer.get_vocab().values())
         if highest >= rows:
             problems.append(
-                f'{where}tokenizer={step.name!r} has ids up to {highest}, the embedding of '
-                f'model.backbone {rows} rows (text_config.vocab_size)'
+                f'{where}tokenizer={step.name!r} has ids up to {highest}, but the embedding of '
+                f'model.backbone has {rows} rows (text_config.vocab_size)'
             )
         ids = {
             name: (getattr(step.tokenizer, name), getattr(config, name))
@@ -125,8 +125,8 @@ class InputCheckHook(Hook):
         most = getattr(getattr(unwrapped_model(runner), 'adapter', None), 'max_frames', None)
         if most is not None and shape.num_frames is not None and shape.num_frames > most:
             problems.append(
-                f'{where}the pipeline samples up to {shape.num_frames} frames a video, '
-                f'max_frames of model.adapter is {most}'
+                f'{where}the pipeline samples up to {shape.num_frames} frames per video, '
+                f'but max_frames of model.adapter is {most}'
             )
         clip = clip_of(runner)
         if clip is not None and shape.size is not None:
@@ -134,8 +134,8 @@ class InputCheckHook(Hook):
             expected = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
             if tuple(shape.size) != expected:
                 problems.append(
-                    f'{where}the pipeline gives frames of (H, W) = {tuple(shape.size)}, '
-                    f'model.backbone takes {expected} (vision_config.image_size)'
+                    f'{where}the pipeline returns frames of (H, W) = {tuple(shape.size)}, '
+                    f'but model.backbone expects {expected} (vision_config.image_size)'
                 )
         return problems
 
@@ -150,7 +150,7 @@ class InputCheckHook(Hook):
         drawn = '' if count.whole else ' in a sample'
         print_log(
             f'{key}: {100 * count.cut / count.captions:.1f} % of {count.captions} captions{drawn} '
-            f'({count.cut}) exceed max_words={step.max_words} and are cut; the longest has '
+            f'({count.cut}) exceed max_words={step.max_words} and are truncated; the longest has '
             f'{count.longest} tokens, start and end included',
             logger='current',
             level=logging.WARNING if count.cut else logging.INFO,

@@ -64,7 +64,7 @@ class NonFiniteGuardHook(Hook):
         self._videos: list[str] = []
         self._stepped = self._bad = False  # the same in all processes
         self._wrong: list[str] = []  # what is not finite in this process
-        self._lowers_scale = False  # whether mixed precision may be all that is wrong
+        self._lowers_scale = False  # whether the loss scale of mixed precision may be the only cause
 
     def before_train(self, runner) -> None:
         """Check the weights, and register hooks on the model's losses and the optimizers' steps.
@@ -130,10 +130,10 @@ class NonFiniteGuardHook(Hook):
             self._check_state(runner, 'before the evaluation')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Refuse to save values that are not finite.
+        """Reject a checkpoint with values that are not finite.
 
         Raises:
-            NonFiniteError: Before any file is changed, in the main process, which saves.
+            NonFiniteError: In the main process, which saves, before any file is changed.
         """
         named = {**checkpoint['state_dict'], **optimizer_tensors(checkpoint.get('optimizer', {}))}
         self._refuse(
@@ -162,7 +162,7 @@ class NonFiniteGuardHook(Hook):
         """Remove the gradients of a step that must be skipped, so that the optimizer changes nothing."""
         rates = [float(group['lr']) for group in optimizer.param_groups]
         if not all(map(math.isfinite, rates)):
-            raise NonFiniteError(f'learning rates must be finite, got {rates}: see param_scheduler')
+            raise NonFiniteError(f'learning rates must be finite, got {rates}: check param_scheduler')
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         value = max_abs([*(p.grad for p in parameters), *(loss for _, loss in self._losses)])
         bad = (~torch.isfinite(value)).to(torch.int32)

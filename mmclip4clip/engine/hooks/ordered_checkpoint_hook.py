@@ -21,6 +21,11 @@ class OrderedCheckpointHook(CheckpointHook):
 
     Args:
         **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
+
+    Examples:
+        >>> from mmclip4clip.engine.hooks.ordered_checkpoint_hook import OrderedCheckpointHook
+        >>> OrderedCheckpointHook(interval=1, max_keep_ckpts=3).max_keep_ckpts
+        3
     """
 
     keep_ckpt_ids: deque[int]
@@ -117,7 +122,7 @@ class OrderedCheckpointHook(CheckpointHook):
         for key, rule in zip(self.key_indicators, self.rules):
             if key not in metrics:
                 raise KeyError(
-                    f'save_best={key!r} names no metric of this evaluation, which are: {", ".join(metrics)}'
+                    f'save_best={key!r} is not a metric of this evaluation, which has: {", ".join(metrics)}'
                 )
             suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
             best = hub.get_info(f'best_score{suffix}', self.init_value_map[rule])
@@ -144,7 +149,7 @@ class OrderedCheckpointHook(CheckpointHook):
                 self._replaced.append(osp.basename(old))
 
     def _best_files(self) -> Iterator[str | None]:
-        """Yield the path of the best checkpoint of each key, None where there is none yet."""
+        """Yield the path of the best checkpoint of each key, None if there is none yet."""
         if self.save_best and len(self.key_indicators) == 1:
             yield self.best_ckpt_path
         elif self.save_best:

@@ -16,8 +16,8 @@ from ...tokenizers.saved_tokenizer import (
     tokenizer_differences,
     vocabulary_digest,
 )
-from ..preprocessing import contradictions, describe_preprocessing, differences
-from ..run_parts import (
+from ..preprocessing_description import contradictions, describe_preprocessing, differences
+from ..runner_access import (
     built_datasets,
     built_loops,
     captioner_of,
@@ -77,7 +77,7 @@ class PreprocessingCheckHook(Hook):
             if difference:
                 raise ValueError(
                     f'{first} has {name_tokenizer(expected)}, {where} '
-                    f'{name_tokenizer(description)}, {difference}: give both the same tokenizer'
+                    f'{name_tokenizer(description)}, {difference}: use the same tokenizer for both'
                 )
         self._compare_bank(runner)
 
@@ -97,8 +97,8 @@ class PreprocessingCheckHook(Hook):
                 for key, (expected, loaded) in pairs.items():
                     if loaded is not None and expected != loaded:
                         print_log(
-                            f"query_bank.{key}={expected} and {key}={loaded} of the dataset: the bank's "
-                            'captions are not like those of the test',
+                            f'query_bank.{key}={expected}, but {key}={loaded} in the dataset: the captions '
+                            'of the bank are prepared differently from those of the test',
                             logger='current',
                             level=logging.WARNING,
                         )
@@ -120,8 +120,8 @@ class PreprocessingCheckHook(Hook):
             target = reads if writes is None else writes
             if target is not None and vocabulary_digest(target) != vocabulary_digest(model.tokenizer):
                 raise ValueError(
-                    f'the pipeline learns captions in words of {_name(target)}, the model '
-                    f'writes with {_name(model.tokenizer)}: give both the same tokenizer'
+                    f'the pipeline tokenizes target captions with {_name(target)}, the model '
+                    f'generates with {_name(model.tokenizer)}: use the same tokenizer for both'
                 )
             if (
                 writes is not None
@@ -131,7 +131,7 @@ class PreprocessingCheckHook(Hook):
             ):
                 raise ValueError(
                     f'the decoder is tied to the embeddings of {_name(reads)} in the text '
-                    f'tower, and learns words of {_name(writes)}: give '
+                    f'tower, but its target captions use {_name(writes)}: set '
                     'model.decoder.tie_embeddings=False'
                 )
 
@@ -161,14 +161,14 @@ class PreprocessingCheckHook(Hook):
         if model is not None and digest and digest != vocabulary_digest(model.tokenizer):
             raise RuntimeError(
                 f'the decoder of the checkpoint {name} was trained with another vocabulary than '
-                f'{_name(model.tokenizer)}: give the tokenizer that it was trained with'
+                f'{_name(model.tokenizer)}: use the tokenizer that it was trained with'
             )
         meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
         entry = meta.get(ENTRY) if isinstance(meta, dict) else None
         entry = entry if isinstance(entry, dict) else {}
         if not isinstance(entry.get('preprocessing'), dict):
             print_log(
-                f'the checkpoint {name} does not tell its tokenizer and preprocessing, so they are not '
+                f'the checkpoint {name} does not specify its tokenizer and preprocessing, so they are not '
                 'compared with those of this config',
                 logger='current',
             )
@@ -183,11 +183,11 @@ class PreprocessingCheckHook(Hook):
                 f'the checkpoint {name} was trained with another preprocessing or CLIP than '
                 'this config has (checkpoint -> config):\n  '
                 + '\n  '.join(errors)
-                + f'\nGive the same ones. {DISABLE_HINT}'
+                + f'\nUse the same ones. {DISABLE_HINT}'
             )
         if lines:
             print_log(
-                f'this config prepares videos or captions in another way than the checkpoint {name} '
+                f'this config prepares videos or captions differently from those that the checkpoint {name} '
                 'was trained and evaluated with (checkpoint -> config):\n  ' + '\n  '.join(lines),
                 logger='current',
                 level=logging.WARNING,
@@ -208,7 +208,7 @@ class PreprocessingCheckHook(Hook):
 
 @HOOKS.register_module()
 class TokenizerCheckHook(PreprocessingCheckHook):
-    """The former name of :class:`PreprocessingCheckHook`.
+    """Former name of :class:`PreprocessingCheckHook`.
 
     Examples:
         >>> default_hooks = dict(tokenizer_check=dict(type='TokenizerCheckHook'))  # logs a warning

@@ -19,7 +19,7 @@ from ..resume import (
     find_checkpoint,
     join_schedules,
 )
-from ..resume.evaluations import EVALUATED, RUN_ID
+from ..resume.missing_evaluation import EVALUATED, RUN_ID
 from ..resume.run_check import KEY
 from .ordered_checkpoint_hook import INTERIM, OBSOLETE, OrderedCheckpointHook
 
@@ -28,10 +28,10 @@ from .ordered_checkpoint_hook import INTERIM, OBSOLETE, OrderedCheckpointHook
 class SafeCheckpointHook(OrderedCheckpointHook):
     """Save checkpoints from which a run that is killed at any time resumes exactly.
 
-    Has all features and arguments of mmengine's hook, with these additions:
+    The hook has all features and arguments of mmengine's hook, with these additions:
 
-    - A file is removed only after its replacement is complete. Previous best checkpoints belong to the run
-      in whose folder they are, so a run that resumes in another folder copies them.
+    - A file is removed only after its replacement is complete. A run that resumes in another folder copies
+      its best checkpoint, because the first folder belongs to the first run.
     - A checkpoint is saved again after its evaluation, with a note that it was evaluated. A run that resumes
       from a checkpoint without this note is evaluated first.
     - ``resume=True`` without a checkpoint uses the newest intact one, see :func:`find_checkpoint`.
@@ -157,8 +157,8 @@ class SafeCheckpointHook(OrderedCheckpointHook):
             runner.val_loop.run()
         if runner.iter >= runner.max_iters:
             print_log(
-                f'nothing is left to train: {resumed} has done all {runner.max_iters} '
-                f'iterations. To train on, begin a new training with load_from={self._resumed}',
+                f'no steps remain: {resumed} has finished all {runner.max_iters} '
+                f'iterations. To train further, start a new training with load_from={self._resumed}',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -6,8 +6,8 @@ from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 
+from ...datasets.dataset_traversal import find_decoder, leaf_datasets
 from ...datasets.first_frames import FirstFrameResult, probe_videos
-from ...datasets.leaf_datasets import find_decoder, leaf_datasets
 from ...datasets.storage_wait import StorageWait
 from ...datasets.transforms import DecodeVideo
 from ...datasets.video_readers import VideoReadError, VideoUnavailableError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import DataLoader
 
-from ...datasets.leaf_datasets import find_decoder, leaf_datasets
+from ...datasets.dataset_traversal import find_decoder, leaf_datasets
 
 MIN_TIMEOUT = 600.0  # seconds; a file system may be unavailable for some minutes
 DEFAULT_VIDEO_SECONDS = 60.0  # seconds, for pipelines without a time limit
@@ -77,13 +77,13 @@ def _explain_failure(message: str, dataloader: DataLoader, batches: Iterator, na
     pids = ' '.join(str(worker.pid) for worker in getattr(batches, '_workers', []))
     if _timed_out(message):
         return (
-            f'{name}: its {dataloader.num_workers} workers (processes {pids}) have given no batch for '
+            f'{name}: its {dataloader.num_workers} workers (processes {pids}) have returned no batch for '
             f'{dataloader.timeout:g} s: a file system or a transform may hang. /proc/PID/stack or py-spy '
-            f'dump --pid PID shows where. {name}.timeout=SECONDS in the config allows more, 0 any time'
+            f'dump --pid PID shows where. Set {name}.timeout=SECONDS in the config; 0 disables the limit'
         )
     if message.startswith('DataLoader worker') and 'pid' in message:
         return (
-            f'{name}: {message.strip().rstrip(".")}. Most often the system had no memory left for '
-            f'a worker that is killed: see dmesg; try fewer {name}.num_workers or a smaller batch_size'
+            f'{name}: {message.strip().rstrip(".")}. The usual reason is that the system ran out of memory '
+            f'and killed a worker, see dmesg; try fewer {name}.num_workers or a smaller batch_size'
         )
     return None

@@ -32,22 +32,22 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         super().__init__(runner, dataloader, **kwargs)
 
     def run_epoch(self) -> None:
-        """Train for an epoch, or for the rest of it.
+        """Train for an epoch, or for its remaining batches.
 
         Raises:
-            RuntimeError: If the resumed run had epochs of another length.
+            RuntimeError: If the epochs of the resumed run had another length.
         """
         done = self._iter - self._epoch * len(self.dataloader)
         if not 0 <= done <= len(self.dataloader):
             raise RuntimeError(
-                f'a run that is at iteration {self._iter} in epoch {self._epoch + 1} had no epochs of '
+                f'a run at iteration {self._iter} in epoch {self._epoch + 1} cannot have epochs of '
                 f'{len(self.dataloader)} iterations: resume with the data, batch size and number of '
-                'processes that it began with, or begin a new run with load_from=CHECKPOINT'
+                'processes that it started with, or start a new run with load_from=CHECKPOINT'
             )
         if done and not isinstance(self.dataloader.batch_sampler, ResumableBatchSampler):
             raise RuntimeError(
                 f'a checkpoint in the middle of an epoch, at iteration {self._iter}, can only '
-                'be resumed where train_dataloader is a dict'
+                'be resumed if train_dataloader is a dict'
             )
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()

@@ -16,26 +16,24 @@ from .batch_loading import load_batches
 class _EncodeOnceLoop:
     """Encode each video and caption once, then score every pair, then evaluate.
 
-    What the two loops below share. Every process encodes its share of the
-    videos, all exchange the features, and every process scores its own captions
-    with all videos; nothing is left to one process but the final figures.
+    Each process encodes a part of the videos, all processes exchange the features, and each process scores
+    its own captions against all videos. Only the final metrics are computed in one process.
 
     Args:
-        rerank_top (int, optional): Score only pairs that a cheap score puts on a
-            shortlist: of each caption this many videos, of each video this many
-            captions. The figures are approximate then: the log says so, and
-            ``rerank/missed`` how many captions were not shortlisted with their
-            own video. For adapters that score single pairs (``TightAdapter``).
+        rerank_top (int, optional): Number of videos per caption, and of captions per video, that a cheap
+            similarity preselects. Only these pairs are scored, so the metrics are approximate. The log says
+            so, and ``rerank/missed`` is the number of captions whose own video was not preselected. For
+            adapters that score single pairs (``TightAdapter``).
         query_bank (dict, optional): Arguments of :class:`QueryBank`, for QB-Norm.
-        **kwargs: As for mmengine's loops.
+        **kwargs: Arguments of mmengine's loops.
 
     Raises:
-        ValueError: If ``rerank_top`` is less than 1, or the adapter cannot re-rank; if
-            a metric needs a query bank and there is none, or ``rerank_top`` comes with one.
+        ValueError: If ``rerank_top`` is less than 1 or combined with ``query_bank``, if the adapter cannot
+            re-rank, or if a metric needs a query bank and there is none.
     """
 
     stage: str
-    runner: Any  # these four are mmengine's loops'
+    runner: Any  # set by mmengine's loops, like the next three
     evaluator: Any
     dataloader: Any
     fp16: bool
@@ -50,8 +48,8 @@ class _EncodeOnceLoop:
             raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
         if rerank_top is not None and query_bank is not None:
             raise ValueError(
-                'query_bank scores its captions with every video, which rerank_top='
-                f'{rerank_top} is there to avoid: give one of them'
+                'query_bank scores its captions against every video, but rerank_top='
+                f'{rerank_top} avoids that: set only one of them'
             )
         self.rerank_top = rerank_top
         self.query_bank = build_query_bank(query_bank, self.evaluator.metrics, self.dataloader.dataset)
@@ -83,13 +81,13 @@ class _EncodeOnceLoop:
         )
         samples = [sample.cpu() for sample in outputs]
         for sample in samples:
-            for key in ('video_features', 'text_features'):  # cpu() leaves dicts where they are
+            for key in ('video_features', 'text_features'):  # cpu() does not move dicts
                 features = as_features(sample.get(key), f'the model, in {key},')
                 sample.set_field(move_features(features, 'cpu'), key)
         return samples
 
     def score(self, samples: list[BaseDataElement]) -> dict[str, int]:
-        """Give each sample its scores, see :func:`score_videos`."""
+        """Add the scores to each sample, see :func:`score_videos`."""
         model = self.runner.model
         return score_videos(
             model.module if is_model_wrapper(model) else model,
@@ -103,13 +101,35 @@ class _EncodeOnceLoop:
 
 @LOOPS.register_module()
 class VideoTextValLoop(_EncodeOnceLoop, ValLoop):
-    """Validation that decodes and encodes each video once, however many captions it has."""
+    """Validation loop that decodes and encodes each video once, even if it has many captions.
+
+    Args:
+        rerank_top (int, optional): Number of candidates per caption and per video to score with adapters such
+            as ``TightAdapter``; by default all pairs are scored.
+        query_bank (dict, optional): Arguments of :class:`QueryBank`, for QB-Norm.
+        **kwargs: Arguments of :class:`mmengine.runner.ValLoop`.
+
+    Examples:
+        >>> val_cfg = dict(type='VideoTextValLoop')  # in a config
+        >>> val_cfg = dict(type='VideoTextValLoop', rerank_top=100)  # with TightAdapter, for large tests
+    """
 
     stage = 'val'
 
 
 @LOOPS.register_module()
 class VideoTextTestLoop(_EncodeOnceLoop, TestLoop):
-    """Test that decodes and encodes each video once, however many captions it has."""
+    """Test loop that decodes and encodes each video once, even if it has many captions.
+
+    Args:
+        rerank_top (int, optional): See :class:`VideoTextValLoop`.
+        query_bank (dict, optional): Arguments of :class:`QueryBank`, for QB-Norm.
+        **kwargs: Arguments of :class:`mmengine.runner.TestLoop`.
+
+    Examples:
+        >>> test_cfg = dict(  # in a config
+        ...     type='VideoTextTestLoop',
+        ...     query_bank=dict(ann_file='data/msrvtt/annotations/train_9k.json', max_captions=10000))
+    """
 
     stage = 'test'

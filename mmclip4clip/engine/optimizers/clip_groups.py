@@ -15,20 +15,18 @@ KINDS = ('bias', 'norm', 'logit_scale')
 class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Set separate learning rates for CLIP and the heads, and select the parameters that decay.
 
-    mmengine's default constructor cannot: where one of its ``custom_keys`` sets a
-    rate, its rules for norms and biases no longer hold. There are four groups at
-    most, in this order: CLIP's parameters that decay, those that do not, and
-    likewise the heads'. So ``lr`` in mmengine's log is CLIP's rate, and ``base_lr``
-    the optimizer's. Frozen parameters are left out.
+    mmengine's default constructor cannot do both: if one of its ``custom_keys`` sets a rate, its rules for
+    norms and biases are ignored. There are up to four groups in this order: CLIP's parameters with decay,
+    CLIP's without decay, and the same two for the heads. So ``lr`` in mmengine's log is CLIP's rate, and
+    ``base_lr`` the rate of the optimizer's config. Frozen parameters are left out.
 
     Args:
-        optim_wrapper_cfg (dict): Config of the wrapper, with ``optimizer``, which
-            must have ``lr`` and ``weight_decay``.
-        paramwise_cfg (dict, optional): ``clip_lr_mult``, factor on ``lr`` for
-            the backbone, and ``head_lr_mult`` for all else,
-            1 by default; ``no_decay``, what does not decay: of ``'bias'`` (with
-            bias in the name), ``'norm'`` (gains and biases of norms) and
-            ``'logit_scale'``, by default the first two.
+        optim_wrapper_cfg (dict): Config of the wrapper. Its ``optimizer`` must have ``lr`` and
+            ``weight_decay``.
+        paramwise_cfg (dict, optional): ``clip_lr_mult`` is a factor on ``lr`` for the parameters
+            of the backbone, and ``head_lr_mult`` for all others; both are 1 by default. ``no_decay`` lists
+            the parameters without decay: ``'bias'`` (with bias in the name), ``'norm'`` (weights and biases
+            of norms) and ``'logit_scale'``, by default the first two.
 
     Raises:
         ValueError: If an argument is missing, unknown or invalid, or if the model has no parameters under
@@ -67,8 +65,8 @@ class CLIPGroupsOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Append the groups of the model to ``params``, and log each."""
         if not any(name.startswith(BACKBONE) for name, _ in module.named_parameters()):
             raise ValueError(
-                f'{type(module).__name__} has no parameter under {BACKBONE[:-1]}, which '
-                'CLIPGroupsOptimWrapperConstructor tells from the heads'
+                f'{type(module).__name__} has no parameters under {BACKBONE[:-1]}, which '
+                'CLIPGroupsOptimWrapperConstructor separates from the heads'
             )
         in_norms = {
             id(parameter)

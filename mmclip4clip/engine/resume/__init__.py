@@ -1,8 +1,8 @@
 from .best_checkpoint import bring_best_checkpoint
 from .checkpoint_search import checkpoint_folder, find_checkpoint
-from .evaluations import evaluation_is_missing
-from .joined_schedules import join_schedules
+from .missing_evaluation import evaluation_is_missing
 from .run_check import check_resumable, describe_run
+from .schedule_migration import join_schedules
 
 __all__ = [
     'bring_best_checkpoint',

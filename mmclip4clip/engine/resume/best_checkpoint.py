@@ -11,15 +11,22 @@ from .run_check import KEY
 
 
 def bring_best_checkpoint(path: Path, resumed: str, run_id: str) -> bool:
-    """Copy the best checkpoint of a run that goes on in another folder, and leave the first one where it is.
+    """Copy the best checkpoint of a run that resumes in another folder; the original stays.
 
     Args:
-        path (Path): Where it should be.
-        resumed (str): The checkpoint that is resumed, in the folder where the best one was.
-        run_id (str): Which run it is of. A file that another run left at ``path`` is not replaced.
+        path (Path): Destination in the new folder.
+        resumed (str): The resumed checkpoint, in the folder of the best checkpoint.
+        run_id (str): Id of the run. A file of another run at ``path`` is not replaced.
 
     Returns:
-        bool: Whether this run's is there now.
+        bool: Whether the best checkpoint of this run is at ``path`` now.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.engine.resume import bring_best_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:  # the first run saved no best checkpoint
+        ...     bring_best_checkpoint(Path(folder, 'new', 'best.pth'), f'{folder}/epoch_1.pth', 'run1')
+        False
     """
     source = Path(resumed).with_name(path.name)
     if path.exists():
@@ -29,12 +36,12 @@ def bring_best_checkpoint(path: Path, resumed: str, run_id: str) -> bool:
     if is_main_process():
         with source.open('rb') as read, atomic_file(path) as write:
             shutil.copyfileobj(read, write)
-        print_log(f'{source}, the best checkpoint so far, is copied to {path}', logger='current')
+        print_log(f'copied the best checkpoint so far, {source}, to {path}', logger='current')
     return True
 
 
 def _run_id(path: Path) -> str | None:
-    """Return which run a checkpoint is of, None if it does not say."""
+    """Return the id of the run that saved a checkpoint, None if it is unknown."""
     try:
         return ((read_meta(path).get(KEY) or {}).get('run') or {}).get('id')
     except (CheckpointFileError, OSError):

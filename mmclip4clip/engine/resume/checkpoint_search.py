@@ -14,7 +14,13 @@ TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
 
 
 def checkpoint_folder(work_dir: str, out_dir: str | Path | None = None) -> str:
-    """Return where a run saves its checkpoints: the work dir, or the folder of its name in ``out_dir``."""
+    """Return the folder of a run's checkpoints: the work dir, or a folder of the same name in ``out_dir``.
+
+    Examples:
+        >>> from mmclip4clip.engine.resume import checkpoint_folder
+        >>> checkpoint_folder('work_dirs/run1'), checkpoint_folder('work_dirs/run1', '/data')
+        ('work_dirs/run1', '/data/run1')
+    """
     if out_dir is None or str(out_dir) == work_dir:
         return work_dir
     return os.path.join(str(out_dir), os.path.basename(work_dir.rstrip(os.sep)))
@@ -23,82 +29,94 @@ def checkpoint_folder(work_dir: str, out_dir: str | Path | None = None) -> str:
 def find_checkpoint(
     work_dir: str, out_dir: str | Path | None = None, filename_tmpl: str | None = None
 ) -> str | None:
-    """Find the newest checkpoint of a run from which it can go on.
+    """Find the newest checkpoint that a run can resume from.
 
-    The one that ``last_checkpoint`` names comes first, then those before it, the furthest first. Of what it
-    says only the file name counts, so that a run whose folder was copied or moved does not go on from where
-    it was before. A checkpoint that is missing or damaged is left out with a warning.
+    The checkpoint in ``last_checkpoint`` is tried first, then older ones, the newest first. Only the file
+    name in ``last_checkpoint`` is used, so a copied or moved folder does not resume from its previous
+    location. Missing and damaged checkpoints are skipped with a warning.
 
     Args:
         work_dir (str): Folder of the run.
-        out_dir (str | Path, optional): As for mmengine's ``CheckpointHook``.
-        filename_tmpl (str, optional): Likewise, if it is another than ``epoch_{}.pth`` and ``iter_{}.pth``.
+        out_dir (str | Path, optional): Argument of mmengine's ``CheckpointHook``.
+        filename_tmpl (str, optional): Argument of mmengine's ``CheckpointHook``, tried in addition to
+            ``epoch_{}.pth`` and ``iter_{}.pth``.
 
     Returns:
         str | None: The path, None if there is no checkpoint.
 
     Raises:
-        CheckpointFileError: If there are some, and none can be resumed; a new run would overwrite them.
+        CheckpointFileError: If there are checkpoints but none can be resumed. A new run would overwrite them.
+
+    Examples:
+        >>> import tempfile
+        >>> import torch
+        >>> from mmclip4clip.engine.resume import find_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for epoch in (9, 10):
+        ...         content = dict(meta=dict(iter=epoch), state_dict={}, optimizer={})
+        ...         torch.save(content, f'{folder}/epoch_{epoch}.pth')
+        ...     os.path.basename(find_checkpoint(folder))
+        'epoch_10.pth'
     """
     folder = checkpoint_folder(work_dir, out_dir)
     templates = dict.fromkeys([filename_tmpl or TEMPLATES[0], *TEMPLATES])
     last = _read_last(Path(work_dir, LAST))
-    if '://' in folder:  # not on a disk: mmengine reads it as a whole, and says what is wrong
+    if '://' in folder:  # not on a disk: mmengine reads the file and reports errors
         return f'{folder}/{last}' if last else None
     if last and not Path(folder, last).exists():
-        _warn(f'{Path(work_dir, LAST)} names {last}, which is not in {folder}')
+        _warn(f'{Path(work_dir, LAST)} refers to {last}, which does not exist in {folder}')
     found = False
     for path in _candidates(Path(folder), last, templates):
         found = True
         try:
             verify_checkpoint(path)
             if 'optimizer' not in _read_keys(path):
-                raise CheckpointFileError(f'{path} holds no state of an optimizer')
+                raise CheckpointFileError(f'{path} contains no optimizer state')
             return os.path.join(folder, path.name)
         except (CheckpointFileError, OSError) as error:
-            _warn(f'not resumed from {path}: {error}')
+            _warn(f'cannot resume from {path}: {error}')
     if found:
         raise CheckpointFileError(
-            f'there are checkpoints in {folder}, and none of them can be resumed from; the log says why. To '
-            'begin anew, give another --work-dir, remove them, or leave out --resume'
+            f'none of the checkpoints in {folder} can be resumed; the log states the reasons. To start a new '
+            'training, use another --work-dir, remove the checkpoints, or omit --resume'
         )
     return None
 
 
 def read_meta(path: str | Path) -> dict:
-    """Read what a checkpoint says about itself, without reading its tensors.
+    """Read the metadata of a checkpoint without its tensors.
 
     Raises:
-        CheckpointFileError: If it cannot be read, or says nothing.
+        CheckpointFileError: If the file cannot be read or has no metadata.
     """
     meta = _read_keys(path).get('meta')
     if not isinstance(meta, dict):
-        raise CheckpointFileError(f'{path} says nothing about itself: it has no meta')
+        raise CheckpointFileError(f"{path} has no metadata (key 'meta')")
     return meta
 
 
 def _read_keys(path: str | Path) -> dict:
-    """Read a checkpoint with its tensors left in the file."""
+    """Read a checkpoint, but leave its tensors in the file."""
     content = map_checkpoint(path)
     if not isinstance(content, dict):
-        raise CheckpointFileError(f'{path} holds a {type(content).__name__}, expected a dict')
+        raise CheckpointFileError(f'{path} contains a {type(content).__name__}, expected a dict')
     return content
 
 
 def _read_last(file: Path) -> str | None:
-    """Return the file name of the checkpoint that the run saved last, None if nothing says it."""
+    """Return the file name of the last checkpoint of the run, None if it is unknown."""
     try:
         text = file.read_text(errors='replace').strip()
     except FileNotFoundError:
         return None
     if not text.strip('\0'):
-        _warn(f'{file} is empty: a run that was killed while it saved may have left it')
+        _warn(f'{file} is empty, perhaps because a run was killed while it saved a checkpoint')
         return None
     return re.split(r'[/\\]', text)[-1]
 
 
 def _candidates(folder: Path, last: str | None, templates) -> Iterator[Path]:
-    """Yield the files to try, without those that another run left and that are ahead of the last one."""
+    """Yield the files to try, except those that are ahead of the last one, which belong to another run."""
     if last and (folder / last).is_file():
         yield folder / last
     others = []
@@ -113,7 +131,7 @@ def _candidates(folder: Path, last: str | None, templates) -> Iterator[Path]:
 
 
 def _progress(path: Path) -> tuple:
-    """Return how far a checkpoint is: its iterations, or what its name says if it cannot be read."""
+    """Return a sort key: the iterations of a checkpoint, -1 if it cannot be read, then its time."""
     try:
         return read_meta(path).get('iter', -1), path.stat().st_mtime
     except (CheckpointFileError, OSError):

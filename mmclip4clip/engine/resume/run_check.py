@@ -1,4 +1,4 @@
-"""What a run must keep to go on as it began, and the comparison with a checkpoint."""
+"""Compare the settings of a run with those of the checkpoint that it resumes."""
 
 import inspect
 import json
@@ -10,10 +10,10 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...datasets.leaf_datasets import leaf_datasets
+from ...datasets.dataset_traversal import leaf_datasets
 
-KEY = 'mmclip4clip'  # in a checkpoint's meta; what is compared here is under 'run'
-# How to call the values of describe_run that must be equal.
+KEY = 'mmclip4clip'  # in a checkpoint's meta; its entry 'run' has the settings
+# Values of describe_run that must be equal, with their names in messages.
 MEANINGS = dict(
     data='training data (digest of its videos and captions)',
     loop='kind of training loop',
@@ -27,15 +27,20 @@ MEANINGS = dict(
     lr='learning rates',
     schedulers='param_scheduler',
 )
-# Settings of parameter groups that change in a run, or only the way to the same result.
+# Settings of parameter groups that change during a run, or select an implementation with the same result.
 FREE_SETTINGS = {'params', 'lr', 'foreach', 'fused', 'capturable', 'differentiable'}
 
 
 def describe_run(runner) -> dict:
-    """Describe a training that has not begun, as plain data.
+    """Describe the settings of a training as plain data, before it starts.
 
     Args:
-        runner (Runner): With its train loop, optimizer and schedulers built, nothing loaded.
+        runner (Runner): Runner with train loop, optimizer and schedulers, and no loaded checkpoint.
+
+    Examples:
+        >>> from mmclip4clip.engine.resume import describe_run
+        >>> describe_run(runner)['optimizer']  # in a hook's before_run  # doctest: +SKIP
+        'AdamW'
     """
     loop, loader, wrapper = runner.train_loop, runner.train_dataloader, runner.optim_wrapper
     cfg = runner.cfg.get('train_dataloader') or {}
@@ -62,26 +67,34 @@ def describe_run(runner) -> dict:
 
 
 def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
-    """See that a checkpoint has all that a run needs to go on, and that the run is the one it was.
+    """Check that a checkpoint is complete and that the run has the same settings.
 
-    mmengine loads what it finds: a schedule that was made for other epochs stays as it was, one that is not
-    in the file begins anew.
+    mmengine does not compare them: it would keep a schedule for another number of epochs, and restart a
+    schedule that is not in the checkpoint.
 
     Args:
-        runner (Runner): As for :func:`describe_run`.
-        checkpoint (dict): What was read, not yet loaded.
-        run (dict): What :func:`describe_run` says of the runner.
-        name (str): The file, for errors.
+        runner (Runner): Runner as in :func:`describe_run`.
+        checkpoint (dict): Content of the checkpoint, not loaded yet.
+        run (dict): Result of :func:`describe_run` for the runner.
+        name (str): Path of the checkpoint, for errors.
 
     Raises:
-        RuntimeError: Naming all that is missing or differs, and what to do.
+        RuntimeError: If something is missing or differs. The message lists everything and says what to do.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from mmclip4clip.engine.resume import check_resumable
+        >>> runner = SimpleNamespace(param_schedulers=None)
+        >>> check_resumable(runner, dict(state_dict={}), {}, 'best.pth')  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        RuntimeError: best.pth cannot be resumed: it has no ...
     """
     missing = _missing(checkpoint, bool(_schedulers(runner.param_schedulers)))
     if missing:
         raise RuntimeError(
             f'{name} cannot be resumed: it has no {", no ".join(missing)}. Best, published and converted '
-            'checkpoints hold weights alone. Resume from epoch_N.pth or iter_N.pth, or begin a new training '
-            f'from these weights, without --resume and with --cfg-options load_from={name}'
+            'checkpoints contain only weights. Resume from epoch_N.pth or iter_N.pth, or start a new '
+            f'training from these weights, without --resume and with --cfg-options load_from={name}'
         )
     meta = checkpoint['meta']
     saved = (meta.get(KEY) or {}).get('run')
@@ -92,7 +105,7 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
     ]
     if not saved:
         print_log(
-            f'{name} does not say how its run was set up: only its steps, schedule and optimizer are '
+            f'{name} does not contain the settings of its run: only its steps, schedule and optimizer are '
             'compared with this config',
             logger='current',
             level=logging.WARNING,
@@ -106,19 +119,19 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
     if problems:
         raise RuntimeError(
             f'{name} cannot be resumed with this config:\n  ' + '\n  '.join(problems) + '\n'
-            'A resumed training goes on as it began: give it the settings that it began with. For others, '
-            'begin a new training from these weights, without --resume and with --cfg-options '
+            'Resume a training with the settings that it started with. To change them, start a new training '
+            'from these weights, without --resume and with --cfg-options '
             f'load_from={name}'
         )
 
 
 def _missing(checkpoint: dict, has_schedule: bool) -> list[str]:
-    """List what a checkpoint lacks."""
+    """List the missing parts of a checkpoint."""
     if not isinstance(checkpoint, dict):
         return ['parts']
-    needed = dict(meta='record of its steps (meta)', message_hub='message_hub', optimizer='optimizer state')
+    needed = dict(meta='step counts (meta)', message_hub='message_hub', optimizer='optimizer state')
     if has_schedule:
-        needed['param_schedulers'] = 'state of the schedule (param_schedulers)'
+        needed['param_schedulers'] = 'scheduler state (param_schedulers)'
     missing = [meaning for key, meaning in needed.items() if key not in checkpoint]
     steps = checkpoint.get('meta') or {}
     if 'meta' in checkpoint and not all(isinstance(steps.get(key), int) for key in ('epoch', 'iter')):
@@ -127,30 +140,30 @@ def _missing(checkpoint: dict, has_schedule: bool) -> list[str]:
 
 
 def _compare_steps(meta: dict, run: dict) -> Iterator[str]:
-    """Infer from the steps of a checkpoint whether its epochs were as long."""
+    """Check that the step counts of a checkpoint match the length of an epoch."""
     epoch, done, length = meta['epoch'], meta['iter'], run['iters_per_epoch']
     if run['loop'] == 'epochs' and done != epoch * length:
         yield (
             f'{MEANINGS["iters_per_epoch"]}: the checkpoint has {done} iterations after {epoch} epochs, '
             f'which are {epoch * length} iterations now; the data, the batch size or the number of '
-            'processes differ, or it was saved within an epoch or by a training of another kind'
+            'processes differ, or it was saved within an epoch or by another kind of training loop'
         )
 
 
 def _compare_ends(meta: dict, run: dict, seed: int | None) -> Iterator[str]:
-    """Compare how far a run goes, and the seed if the config sets one."""
+    """Compare the end of a run with the finished steps, and the seeds if the config sets one."""
     unit = 'epoch' if run['loop'] == 'epochs' else 'iter'
     if meta[unit] > run[f'max_{unit}s']:
         yield (
             f'train_cfg.max_{unit}s: {run[f"max_{unit}s"]} now, and the checkpoint has trained for '
-            f'{meta[unit]}: nothing is left to train'
+            f'{meta[unit]}, so no steps remain'
         )
     if seed is not None and meta.get('seed') is not None and seed != meta['seed']:
         yield f'seed: {meta["seed"]} in the checkpoint, {seed} now'
 
 
 def _compare_lengths(saved: dict, run: dict, schedulers: list) -> Iterator[str]:
-    """Find schedules that ended with the training as it was: in a longer one the rate would stay there."""
+    """Find schedules that end with the original training: in a longer one the rate would stay constant."""
     if run['max_iters'] <= saved.get('max_iters', run['max_iters']):
         return
     for number, scheduler in enumerate(schedulers):
@@ -159,15 +172,15 @@ def _compare_lengths(saved: dict, run: dict, schedulers: list) -> Iterator[str]:
             yield (
                 f'train_cfg.max_{unit}: {saved[f"max_{unit}"]} in the checkpoint, {run[f"max_{unit}"]} '
                 f'now, and param_scheduler[{number}] ({type(scheduler).__name__}) ends at '
-                f'{scheduler.end}: the rate would stay at its last value'
+                f'{scheduler.end}: after that the rate would stay constant'
             )
 
 
 def _compare_schedules(fresh, saved) -> Iterator[str]:
-    """Compare the settings of schedules; that the steps done differ is what they are saved for.
+    """Compare the settings of schedules, but not their progress.
 
-    Settings are the arguments of a scheduler, as built for this run's number of steps: where these are equal,
-    so is the whole schedule, also of a run with more epochs.
+    Settings are the arguments of a scheduler, converted to this run's number of steps. If they are equal, the
+    schedules are equal too, even if the run has more epochs.
     """
     fresh, saved = _schedulers(fresh), _schedulers(saved)
     if len(fresh) != len(saved):
@@ -177,7 +190,7 @@ def _compare_schedules(fresh, saved) -> Iterator[str]:
         now = scheduler.state_dict()
         for key in sorted((_arguments(type(scheduler)) | {'base_values'}) & set(now)):
             if key not in state:
-                yield f'param_scheduler[{number}]: the one in the checkpoint is no {type(scheduler).__name__}'
+                yield f'param_scheduler[{number}]: in the checkpoint it is not a {type(scheduler).__name__}'
                 break
             if _plain(now[key]) != _plain(state[key]):
                 yield (
@@ -187,7 +200,7 @@ def _compare_schedules(fresh, saved) -> Iterator[str]:
 
 
 def _compare_optimizers(runner, saved: dict) -> Iterator[str]:
-    """Compare the settings of parameter groups, which the checkpoint's would replace."""
+    """Compare the settings of parameter groups, which loading the checkpoint would replace."""
     if ('loss_scaler' in saved) != ('loss_scaler' in runner.optim_wrapper.state_dict()):
         yield (
             f'mixed precision (--amp): {"on" if "loss_scaler" in saved else "off"} in the checkpoint, '
@@ -205,7 +218,7 @@ def _compare_optimizers(runner, saved: dict) -> Iterator[str]:
     free = FREE_SETTINGS | scheduled | ({'betas'} if 'momentum' in scheduled else set())
     differ: dict[str, str] = {}
     for group, old in zip(groups, saved):
-        for key in sorted(set(old) - free):  # what a newer torch has added is not in old ones
+        for key in sorted(set(old) - free):  # old checkpoints lack settings of newer torch versions
             if key not in group or _plain(group[key]) != _plain(old[key]):
                 differ.setdefault(
                     key,
@@ -216,7 +229,7 @@ def _compare_optimizers(runner, saved: dict) -> Iterator[str]:
 
 
 def _schedulers(schedulers) -> list:
-    """Return schedulers, or their states, in a list, also those of several optimizers."""
+    """Return schedulers or their states as one list, including those of several optimizers."""
     if isinstance(schedulers, dict):
         return [one for part in schedulers.values() for one in part]
     return list(schedulers or [])
@@ -234,7 +247,7 @@ def _arguments(kind: type) -> set:
 
 
 def _plain(value) -> str:
-    """Make settings comparable, whether they are tuples or lists, numbers or tensors of one."""
+    """Convert settings to comparable text: tuples like lists, tensors like numbers."""
     return json.dumps(value, sort_keys=True, default=lambda v: v.tolist() if hasattr(v, 'tolist') else str(v))
 
 

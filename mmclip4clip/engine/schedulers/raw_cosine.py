@@ -10,19 +10,19 @@ from mmengine.optim.scheduler.param_scheduler import INF
 class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
     r"""Warm up linearly, then follow a cosine that starts with the warm-up, not after it.
 
-    The schedule of CLIP4Clip's reference, ``warmup_cosine`` of BERT's original code.
-    At step k of K, from 0, the progress is x = k / K; the factor on the learning
-    rate is x / ``warmup`` while x < ``warmup``, then :math:`(1 + \cos \pi x) / 2`.
-    So the first step has rate 0, the rate falls at once where the warm-up ends
-    (to 0.976 of its peak with 0.1), and the last step's is just above 0.
+    This is the schedule of CLIP4Clip's reference implementation, ``warmup_cosine`` in BERT's original code.
+    Step k of K, counted from 0, has the progress x = k / K. The factor on the learning rate is
+    x / ``warmup`` for x < ``warmup``, and :math:`(1 + \cos \pi x) / 2` afterwards. So the rate is 0 in the
+    first step, jumps down at the end of the warm-up (to 0.976 of its peak with ``warmup=0.1``), and is just
+    above 0 in the last step.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): What has the learning rates.
-        warmup (float): Share of the steps that warm up.
+        optimizer (Optimizer | OptimWrapper): Optimizer whose learning rates are scheduled.
+        warmup (float): Share of the steps that belong to the warm-up.
         begin (int): First step of the schedule.
-        end (int): The step after its last; mmengine's runner sets it to the
-            length of the training if it is left out.
-        **kwargs: As for mmengine's schedulers.
+        end (int): Step after the last one. By default mmengine's runner sets it to the length of the
+            training.
+        **kwargs: Arguments of mmengine's schedulers.
 
     Raises:
         ValueError: If ``warmup`` is out of range, or ``end`` is not given.
@@ -51,7 +51,7 @@ class RawCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     @classmethod
     def build_iter_from_epoch(cls, *args, begin=0, end=INF, by_epoch=True, epoch_length, **kwargs):
-        """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
+        """Build from numbers of epochs, which may be fractions; see mmengine's ``LinearLR``."""
         end = end if end == INF else int(end * epoch_length)
         kwargs.update(begin=int(begin * epoch_length), end=end, by_epoch=False)
         return cls(*args, **kwargs)

@@ -17,7 +17,7 @@ class WarmUpLR(LinearLR):
 
     @classmethod
     def build_iter_from_epoch(cls, *args, begin=0, end, epoch_length, **kwargs):
-        """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
+        """Build from numbers of epochs, which may be fractions; see mmengine's ``LinearLR``."""
         iterations = max(int(end * epoch_length), int(begin * epoch_length) + 2)
         return super().build_iter_from_epoch(
             *args, begin=begin, end=(iterations + 0.5) / epoch_length, epoch_length=epoch_length, **kwargs

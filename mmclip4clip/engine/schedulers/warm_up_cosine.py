@@ -8,30 +8,32 @@ from mmengine.optim.scheduler.param_scheduler import INF
 
 @PARAM_SCHEDULERS.register_module()
 class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
-    r"""Warm up linearly, hold the full rate, then follow a cosine down to 0.
+    r"""Warm up linearly, keep the full rate for a while, then follow a cosine down to 0.
 
-    With w the steps of the warm-up, b the begin of the cosine and e its end, step k from 0 has the factor
+    Let w be the number of warm-up steps, b the begin and e the end of the cosine, and s ``start_factor``.
+    Step k, counted from 0, has the factor
 
-    - :math:`s + (1 - s)\, k / (w - 1)` for k < w, where s is ``start_factor``,
-    - 1 from there to b,
-    - :math:`(1 + \cos(\pi\, (k - \lfloor b \rfloor) / (e - b))) / 2` before e, where the rate stays.
+    - :math:`s + (1 - s)\, k / (w - 1)` for k < w,
+    - 1 for w <= k < b,
+    - :math:`(1 + \cos(\pi\, (k - \lfloor b \rfloor) / (e - b))) / 2` for b <= k < e; then it is constant.
 
-    The rates are bit by bit those of a list of :class:`WarmUpLR` and mmengine's ``CosineAnnealingLR`` whose
-    ``T_max`` is e - b. Checkpoints that were saved with such a list resume, see
+    The rates are bit-identical to those of a list of :class:`WarmUpLR` and mmengine's ``CosineAnnealingLR``
+    with ``T_max`` = e - b. Checkpoints that were saved with such a list can be resumed, see
     :func:`mmclip4clip.engine.resume.join_schedules`.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): What has the learning rates.
-        warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It takes
-            two steps at least, so that few iterations an epoch reach the full rate too; 0 is none.
-        end (float): Where the cosine ends, in the same unit; mmengine's runner sets it to the length of
-            the training if it is left out.
-        start_factor (float): Share of the rate in the first step.
-        cosine_begin (float, optional): Where the cosine begins; by default where the warm-up ends.
-        last_step (int): As for mmengine's schedulers.
-        by_epoch (bool): Whether a step is an epoch. In configs, ``convert_to_iter_based=True`` gives epochs
-            and steps by iterations.
-        verbose (bool): As for mmengine's schedulers.
+        optimizer (Optimizer | OptimWrapper): Optimizer whose learning rates are scheduled.
+        warmup (float): Length of the warm-up in epochs, or in iterations with ``by_epoch=False``. It lasts at
+            least two steps, so that very short epochs reach the full rate too. 0 disables it.
+        end (float): End of the cosine, in the same unit. By default mmengine's runner sets it to the length
+            of the training.
+        start_factor (float): Factor on the rate in the first step.
+        cosine_begin (float, optional): Begin of the cosine, in the same unit; by default the end of the
+            warm-up.
+        last_step (int): Argument of mmengine's schedulers.
+        by_epoch (bool): Whether a step is an epoch. In configs, ``convert_to_iter_based=True`` allows lengths
+            in epochs with steps of one iteration.
+        verbose (bool): Argument of mmengine's schedulers.
 
     Raises:
         ValueError: If ``warmup``, ``cosine_begin`` or ``start_factor`` is out of range, or ``end`` is not
@@ -66,7 +68,7 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         if end == INF:
             raise ValueError('WarmUpCosineLR needs end, the number of epochs or iterations')
         if warmup < 0:
-            raise ValueError(f'WarmUpCosineLR needs warmup from 0 on, got {warmup}')
+            raise ValueError(f'WarmUpCosineLR needs warmup >= 0, got {warmup}')
         if not 0 <= int(cosine_begin) < int(end):
             raise ValueError(
                 'WarmUpCosineLR needs cosine_begin (by default warmup) from 0 to below end, got '
@@ -76,14 +78,14 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
             raise ValueError(f'WarmUpCosineLR needs start_factor above 0 and at most 1, got {start_factor}')
         self.warmup = max(int(warmup), 2) if warmup else 0
         self.start_factor = start_factor
-        self.cosine_begin = cosine_begin  # not rounded: the cosine is as long as half epochs say
+        self.cosine_begin = cosine_begin  # not rounded, because it determines the length of the cosine
         super().__init__(optimizer, end=int(end), last_step=last_step, by_epoch=by_epoch, verbose=verbose)
 
     @classmethod
     def build_iter_from_epoch(
         cls, *args, warmup, end=INF, cosine_begin=None, by_epoch=True, epoch_length, **kwargs
     ):
-        """Build from epochs, which may be fractions; see mmengine's ``LinearLR``."""
+        """Build from numbers of epochs, which may be fractions; see mmengine's ``LinearLR``."""
         cosine_begin = warmup if cosine_begin is None else cosine_begin
         kwargs.update(
             warmup=warmup * epoch_length,
@@ -94,8 +96,8 @@ class WarmUpCosineLR(LRSchedulerMixin, _ParamScheduler):
         return cls(*args, **kwargs)
 
     def _get_value(self) -> list[float]:
-        # Each rate comes from the one before, as mmengine's do: the closed form differs in its last bits, and
-        # trainings would not repeat those that were run with the two schedules.
+        # Compute each rate from the previous one, as mmengine does. The closed form differs in the last bits,
+        # so earlier trainings with two schedules would not be reproduced exactly.
         factor, step, rise = 1.0, self.last_step, 1 - self.start_factor
         if step == 0 and self.warmup:
             factor = self.start_factor

@@ -1,4 +1,4 @@
-"""Captions cut into words, as the captioning metrics want them: lower case, without punctuation."""
+"""Tokenize captions for captioning metrics: lower case, without punctuation."""
 
 import re
 import subprocess
@@ -15,25 +15,29 @@ PLAIN_WORD = re.compile(
     re.VERBOSE,
 )
 BRACKETS = {'(': '-lrb-', ')': '-rrb-', '[': '-lsb-', ']': '-rsb-', '{': '-lcb-', '}': '-rcb-'}
-DROPPED = set('\'"`“”.?!,:;-–—…\ufffd')  # the last is what bytes decode to that are no text
+DROPPED = set('\'"`“”.?!,:;-–—…\ufffd')  # the last one replaces bytes that are not valid text
 
 
 def ptb_tokens(captions: list[str]) -> list[str]:
-    r"""Tokenize captions as pycocoevalcap does, with Stanford's PTB tokenizer, in Java.
+    r"""Tokenize captions with Stanford's PTB tokenizer in Java, like pycocoevalcap.
 
-    The program and the list of punctuation to drop are those of
-    ``pycocoevalcap.tokenizer.PTBTokenizer``, which itself writes into its own
-    folder and, of a caption with a line break of a kind other than ``\n``, makes
-    two, so that all later captions go to wrong videos.
+    The program and the list of dropped punctuation are those of
+    ``pycocoevalcap.tokenizer.PTBTokenizer``. That class is not used because it writes files into its
+    installation folder, and splits a caption at line breaks other than ``\n``, which assigns all later
+    captions to the wrong videos.
 
     Args:
-        captions (list[str]): Captions; white space of any kind is one space.
+        captions (list[str]): Captions; each run of white space counts as one space.
 
     Returns:
-        list[str]: Words joined by spaces, '' for a caption without a word.
+        list[str]: Words joined by spaces, '' for a caption without words.
 
     Raises:
-        RuntimeError: If Java fails, with what it said.
+        RuntimeError: If Java fails; contains its error message.
+
+    Examples:
+        >>> ptb_tokens(["A man's dog runs."])  # needs Java  # doctest: +SKIP
+        ["a man 's dog runs"]
     """
     from pycocoevalcap.tokenizer import ptbtokenizer
 
@@ -47,7 +51,7 @@ def ptb_tokens(captions: list[str]) -> list[str]:
     tokenized = done.stdout.decode(errors='replace').split('\n')[:-1]
     if done.returncode or len(tokenized) != len(captions):
         raise RuntimeError(
-            f'the PTB tokenizer (java) ended with status {done.returncode} and '
+            f'the PTB tokenizer (java) exited with status {done.returncode} and '
             f'{len(tokenized)} lines for {len(captions)} captions: '
             f'{done.stderr.decode(errors="replace")[-500:]}'
         )
@@ -56,21 +60,26 @@ def ptb_tokens(captions: list[str]) -> list[str]:
 
 
 def plain_tokens(captions: list[str]) -> list[str]:
-    """Tokenize captions nearly as :func:`ptb_tokens` does, without Java.
+    """Tokenize captions almost like :func:`ptb_tokens`, without Java.
 
-    Lower case; ``don't`` and ``man's`` are cut before ``n't`` and ``'s``; brackets become
-    ``-lrb-`` and so on; words with inner hyphens, numbers such as 1,000 and ``mr.``
-    stay whole; the punctuation that pycocoevalcap drops is dropped. All of MSVD's
-    80,827 captions, the 1,000 of MSR-VTT's 1k-A test and DiDeMo's 4,021 test captions come out as from
-    the PTB tokenizer, and all but 7 of 17,505 of ActivityNet. Known to differ:
-    ``gonna``, ``o'clock``, ``'tis`` and such, ``at&t``, addresses, tags and emoticons, fractions in one
-    character, letters with combining accents, and spaces of no width.
+    Captions are converted to lower case. ``don't`` and ``man's`` are split before ``n't`` and ``'s``.
+    Brackets become ``-lrb-`` and so on. Words with inner hyphens, numbers such as 1,000, and ``mr.`` are not
+    split. The punctuation that pycocoevalcap drops is dropped.
+
+    The result equals that of the PTB tokenizer for all 80,827 captions of MSVD, the 1,000 captions of
+    MSR-VTT's 1k-A test, DiDeMo's 4,021 test captions, and all but 7 of the 17,505 captions of ActivityNet.
+    Known differences are ``gonna``, ``o'clock``, ``'tis`` and similar words, ``at&t``, addresses, tags,
+    emoticons, fractions in one character, letters with combining accents, and zero-width spaces.
 
     Args:
         captions (list[str]): Captions.
 
     Returns:
-        list[str]: Words joined by spaces, '' for a caption without a word.
+        list[str]: Words joined by spaces, '' for a caption without words.
+
+    Examples:
+        >>> plain_tokens(["A man's dog runs."])
+        ["a man 's dog runs"]
     """
     tokenized = []
     for caption in captions:

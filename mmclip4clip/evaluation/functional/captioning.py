@@ -1,4 +1,4 @@
-"""The figures of generated captions, by pycocoevalcap's scorers."""
+"""Score generated captions with pycocoevalcap."""
 
 import logging
 import subprocess
@@ -13,28 +13,37 @@ from .caption_tokens import plain_tokens, ptb_tokens
 
 NO_SCORERS = "scoring captions needs pycocoevalcap: pip install 'mmclip4clip[caption]'"
 NO_JAVA = (
-    'METEOR and the PTB tokenizer need Java, and {}: install one (apt-get install '
-    'default-jre-headless, or conda install openjdk) and put java on the PATH; or give java=False '
+    'METEOR and the PTB tokenizer need Java, and {}: install Java (apt-get install '
+    'default-jre-headless, or conda install openjdk) and add it to the PATH; or set java=False '
     '(score_dump.py: --no-java) for BLEU, ROUGE-L and CIDEr with a plain tokenizer, without METEOR'
 )
 
 
 class CaptionScores(NamedTuple):
-    """Figures of all videos, and ``cider`` of each video by its id; scores are times 100."""
+    """Metrics of all generated captions, and CIDEr of each video; scores are multiplied by 100.
+
+    Args:
+        figures (dict[str, float]): Metrics of all videos.
+        cider (dict[str, float]): CIDEr of each video, by its id.
+
+    Examples:
+        >>> CaptionScores({'CIDEr': 50.0}, {'v1': 40.0, 'v2': 60.0}).cider['v2']
+        60.0
+    """
 
     figures: dict[str, float]
     cider: dict[str, float]
 
 
 def check_scorers(java: bool = True) -> None:
-    """Raise now what scoring captions would raise later for want of a program.
+    """Check that the programs for scoring captions are installed, before an evaluation starts.
 
     Raises:
         ImportError: If pycocoevalcap is not installed.
-        RuntimeError: If ``java`` is wanted and does not run.
+        RuntimeError: If ``java`` is true and Java does not run.
     """
     try:
-        import pycocoevalcap.cider.cider  # noqa: F401  the package itself is a mere folder
+        import pycocoevalcap.cider.cider  # noqa: F401  the top package is a namespace package
     except ImportError as error:
         raise ImportError(NO_SCORERS) from error
     if java:
@@ -47,29 +56,34 @@ def check_scorers(java: bool = True) -> None:
 def caption_figures(
     references: dict[str, list[str]], generated: dict[str, str], java: bool = True
 ) -> CaptionScores:
-    """Score one generated caption a video against its references.
+    """Score one generated caption per video against its references.
 
-    BLEU and METEOR are of the corpus, ROUGE-L and CIDEr means over the videos, as
-    pycocoevalcap computes them and captioning papers print them: times 100. CIDEr
-    can so be up to 1000. It weighs words by how few of the evaluated videos have
-    them in a reference; of a single video it is always 0, which a warning says.
+    BLEU and METEOR are computed over the corpus. ROUGE-L and CIDEr are means over the videos. As in
+    captioning papers, all scores are multiplied by 100, so the maximum of CIDEr is 1000. CIDEr weights words
+    by how rare they are in the references of the evaluated videos. For a single video it is always 0, and a
+    warning says so.
 
     Args:
-        references (dict[str, list[str]]): The reference captions of each video id.
-        generated (dict[str, str]): The generated caption of the same ids. One without a
-            word scores 0 in everything.
-        java (bool): Whether to use the PTB tokenizer and METEOR, as published figures
-            do. False: :func:`plain_tokens`, and no METEOR.
+        references (dict[str, list[str]]): Reference captions by video id.
+        generated (dict[str, str]): Generated caption by video id. A caption without words scores 0.
+        java (bool): Whether to use the PTB tokenizer and METEOR, as in published results. False uses
+            :func:`plain_tokens` without METEOR.
 
     Returns:
-        CaptionScores: ``Bleu_1`` to ``Bleu_4``, ``METEOR``, ``ROUGE_L``, ``CIDEr`` and ``empty``,
-        the number of generated captions without a word.
+        CaptionScores: ``Bleu_1`` to ``Bleu_4``, ``METEOR``, ``ROUGE_L``, ``CIDEr`` and ``empty``, the number
+        of generated captions without words.
 
     Raises:
         ImportError: If pycocoevalcap is not installed.
         RuntimeError: If Java is needed and fails.
-        ValueError: If there is no video, the ids differ, a video has no or an empty reference, or
-            something else than a string for a caption.
+        ValueError: If there are no videos, the ids differ, references are missing or empty, or a caption is
+            not a string.
+
+    Examples:
+        >>> references = dict(v1=['a red cat sleeps'], v2=['two dogs play'])
+        >>> generated = dict(v1='a red cat sleeps', v2='two dogs run')
+        >>> round(caption_figures(references, generated, java=False).figures['Bleu_1'], 1)
+        85.7
     """
     check_scorers(java)
     _check_captions(references, generated)
@@ -82,15 +96,15 @@ def caption_figures(
     figures = {f'Bleu_{n}': value for n, value in enumerate(bleu, 1)}
     if java:
         figures['METEOR'] = _meteor(references, hypotheses)
-    rouge = Rouge()  # to it, no word equals no word, in a reference such as '...'
+    rouge = Rouge()  # scores a caption without words as equal to a reference such as '...'
     figures['ROUGE_L'] = sum(
         rouge.calc_score(hypotheses[v], references[v]) for v in hypotheses if hypotheses[v][0]
     ) / len(hypotheses)
     figures['CIDEr'], cider = Cider().compute_score(references, hypotheses)
     if len(hypotheses) == 1:
         print_log(
-            'CIDEr is 0 whatever the caption, as there is one video only: it weighs words by the '
-            'videos that lack them',
+            'CIDEr is always 0 for a single video, because it weights words by the number of '
+            'videos without them',
             logger='current',
             level=logging.WARNING,
         )
@@ -100,7 +114,7 @@ def caption_figures(
 
 
 def _check_captions(references: dict[str, list[str]], generated: dict[str, str]) -> None:
-    """Raise a ValueError that names the first video whose captions cannot be scored."""
+    """Check the captions, and raise a ValueError that names the first invalid video."""
     if not references or references.keys() != generated.keys():
         odd = sorted(references.keys() ^ generated.keys())[:5]
         raise ValueError(
@@ -126,7 +140,7 @@ def _check_captions(references: dict[str, list[str]], generated: dict[str, str])
 def _tokenize(
     references: dict[str, list[str]], generated: dict[str, str], java: bool
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Tokenize all captions at once, and put them into the dicts of lists that the scorers take."""
+    """Tokenize all captions at once, and return them as dicts of lists for the scorers."""
     tokenize = ptb_tokens if java else plain_tokens
     words = iter(tokenize([c for video in references for c in (*references[video], generated[video])]))
     tokenized, hypotheses = {}, {}
@@ -143,23 +157,23 @@ def _meteor(references: dict[str, list[str]], hypotheses: dict[str, list[str]]) 
 
 @contextmanager
 def _meteor_process() -> Iterator:
-    """Start METEOR, and end it whatever happens.
+    """Start METEOR, and always terminate it.
 
-    pycocoevalcap's own wrapper hangs when METEOR fails: an error leaves its lock
-    taken, for which its destructor waits, and nobody reads what METEOR complains of.
+    The wrapper of pycocoevalcap hangs if METEOR fails: an error leaves a lock acquired, its destructor waits
+    for this lock, and the error output of METEOR is never read.
     """
     from pycocoevalcap.meteor.meteor import Meteor
 
-    meteor, said = Meteor(), []
+    meteor, errors = Meteor(), []
     process = meteor.meteor_p
-    reader = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
     reader.start()
     try:
         yield meteor
-    except (OSError, ValueError) as error:  # a pipe that broke, or no number
+    except (OSError, ValueError) as error:  # a broken pipe, or output that is not a number
         process.kill()
         reader.join()
-        last = b''.join(said)[-500:].decode(errors='replace')
+        last = b''.join(errors)[-500:].decode(errors='replace')
         raise RuntimeError(f'METEOR (java) failed: {last or error}') from error
     finally:
         meteor.lock = threading.Lock()

@@ -1,8 +1,7 @@
-"""Ranks and the figures made of them, in plain numpy.
+"""Ranks and recall metrics, in plain numpy.
 
-One rule everywhere: rank 1 is best, and whatever scores as high as the right
-answer is counted before it. A model that scores everything alike is last, not
-first.
+Rank 1 is the best. Items with the same score as the right one count as ranked before it, so a model that
+gives all items the same score has the worst ranks.
 """
 
 from collections.abc import Hashable, Sequence
@@ -18,11 +17,11 @@ def _check(similarity: np.ndarray, video_index: np.ndarray) -> None:
     if not np.isfinite(similarity).all():
         raise ValueError(
             f'{np.count_nonzero(~np.isfinite(similarity))} of the {similarity.size} '
-            'similarities are NaN or infinite: nothing can be ranked by them'
+            'similarities are NaN or infinite, so they cannot be ranked'
         )
     if len(video_index) and not 0 <= video_index.min() <= video_index.max() < similarity.shape[1]:
         raise ValueError(
-            f'video_index must lie in 0 to {similarity.shape[1] - 1}, got {video_index.min()} to '
+            f'video_index must be from 0 to {similarity.shape[1] - 1}, got {video_index.min()} to '
             f'{video_index.max()}'
         )
 
@@ -31,14 +30,18 @@ def ranks_of_videos(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarr
     """Rank the right video of each caption among all videos (text to video).
 
     Args:
-        similarity (np.ndarray): Score of every caption with every video, (N, V).
-        video_index (np.ndarray): The video of each caption, (N,).
+        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
 
     Returns:
-        np.ndarray: Rank of each caption's video, from 1, (N,).
+        np.ndarray: Rank of the right video of each caption, from 1, (N,).
 
     Raises:
-        ValueError: If shapes do not fit, or a score is NaN or infinite.
+        ValueError: If shapes do not match, or a score is NaN or infinite.
+
+    Examples:
+        >>> ranks_of_videos(np.array([[.9, .1], [.8, .2]]), np.array([0, 1]))
+        array([1, 2])
     """
     _check(similarity, video_index)
     positive = similarity[np.arange(len(video_index)), video_index]
@@ -46,25 +49,30 @@ def ranks_of_videos(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarr
 
 
 def caption_group_scores(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarray:
-    """Score a video with the captions of another by the best of them.
+    """Score all captions of a video together, by the best of them.
 
     Args:
-        similarity (np.ndarray): Score of every caption with every video, (N, V).
-        video_index (np.ndarray): The video of each caption, (N,).
+        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
 
     Returns:
-        np.ndarray: Score of every group of captions with every video, (V, V).
-        Row g is the group of video g.
+        np.ndarray: Score of each group of captions for each video, (V, V). Row g is the group of video g.
 
     Raises:
-        ValueError: If shapes do not fit, a score is NaN or infinite, or a video has no caption.
+        ValueError: If shapes do not match, a score is NaN or infinite, or a video has no captions.
+
+    Examples:
+        >>> similarity = np.array([[.9, .1], [.3, .6], [.2, .8]])
+        >>> caption_group_scores(similarity, np.array([0, 0, 1]))  # the first video has two captions
+        array([[0.9, 0.6],
+               [0.2, 0.8]])
     """
     _check(similarity, video_index)
     groups = np.full((similarity.shape[1], similarity.shape[1]), -np.inf, similarity.dtype)
     np.maximum.at(groups, video_index, similarity)
     empty = np.setdiff1d(np.arange(similarity.shape[1]), video_index)
     if len(empty):
-        raise ValueError(f'videos without a caption cannot be searched from: {empty.tolist()[:10]}')
+        raise ValueError(f'videos without a caption cannot be used as queries: {empty.tolist()[:10]}')
     return groups
 
 
@@ -74,18 +82,22 @@ def ranks_of_captions(
     """Rank the right caption of each video (video to text).
 
     Args:
-        similarity (np.ndarray): Score of every caption with every video, (N, V).
-        video_index (np.ndarray): The video of each caption, (N,).
-        protocol (str): With several captions a video, ``'caption_groups'``, the
-            paper's: a video's captions are one answer that scores as the best
-            of them, ranked among V. ``'best_caption'``: captions are ranked
-            singly among those of other videos, and a video's best one counts.
+        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
+        protocol (str): How several captions of a video are ranked. ``'caption_groups'``, the protocol of the
+            paper, ranks V groups of captions, each by its best caption. ``'best_caption'`` ranks each caption
+            among those of other videos, and uses the best rank.
 
     Returns:
         np.ndarray: Rank for each video, from 1, (V,).
 
     Raises:
-        ValueError: As :func:`caption_group_scores`, or for an unknown protocol.
+        ValueError: See :func:`caption_group_scores`, or if the protocol is unknown.
+
+    Examples:
+        >>> similarity = np.array([[.9, .1], [.3, .6], [.2, .8]])
+        >>> ranks_of_captions(similarity, np.array([0, 0, 1]))
+        array([1, 1])
     """
     groups = caption_group_scores(similarity, video_index)
     best = groups.diagonal()
@@ -98,22 +110,27 @@ def ranks_of_captions(
 
 
 def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequence) -> np.ndarray:
-    """Rank the right video of each caption among the videos of its own group only.
+    """Rank the right video of each caption among the videos of its group.
 
     Args:
-        similarity (np.ndarray): Score of every caption with every video, (N, V).
-        video_index (np.ndarray): The video of each caption, (N,).
-        groups (Sequence): The group of each video, (V,); None is in no group.
+        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
+        groups (Sequence): Group of each video, (V,); None for videos without a group.
 
     Returns:
-        np.ndarray: Ranks of the captions whose video has company in its group, (<= N,).
+        np.ndarray: Ranks of the captions whose group has several videos, (<= N,).
+
+    Examples:
+        >>> similarity = np.array([[.5, .1, .9], [.6, .4, .9], [.1, .1, .9]])
+        >>> group_ranks(similarity, np.array([0, 1, 2]), ['a', 'a', None])
+        array([1, 2])
     """
     _check(similarity, video_index)
     members: dict[Hashable, list[int]] = {}
     for video, group in enumerate(groups):
         if group is not None:
             members.setdefault(group, []).append(video)
-    order = np.argsort(video_index, kind='stable')  # the captions of each video follow one another
+    order = np.argsort(video_index, kind='stable')  # groups the captions by video
     begins = np.searchsorted(video_index[order], np.arange(len(groups) + 1))
     ranks = np.zeros(len(video_index), dtype=int)
     for videos in members.values():
@@ -129,20 +146,23 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
 def recall_figures(
     ranks: np.ndarray, recall_at: Sequence[int] = (1, 5, 10), lower_median: bool = False
 ) -> dict[str, float]:
-    """Summarize ranks as the field does.
+    """Compute recall at K, median rank and mean rank.
 
     Args:
         ranks (np.ndarray): Ranks from 1, (N,).
-        recall_at (Sequence[int]): The K of each R@K.
-        lower_median (bool): Whether of an even number of ranks the median is the lower
-            of the two in the middle, rather than their mean.
+        recall_at (Sequence[int]): Values K of the recalls R@K.
+        lower_median (bool): Whether the median of an even number of ranks is the lower of the two middle
+            ranks instead of their mean.
 
     Returns:
-        dict[str, float]: ``R1`` and so on in percent, then the median rank
-        ``MdR`` and the mean rank ``MnR``.
+        dict[str, float]: ``R1 ...`` in percent, the median rank ``MdR`` and the mean rank ``MnR``.
 
     Raises:
         ValueError: If there are no ranks.
+
+    Examples:
+        >>> recall_figures(np.array([1, 3, 1, 20]), recall_at=(1, 5))
+        {'R1': 50.0, 'R5': 75.0, 'MdR': 2.0, 'MnR': 6.25}
     """
     if len(ranks) == 0:
         raise ValueError('there are no ranks to summarize')

@@ -11,31 +11,33 @@ from ..report_context import ReportContext
 from ..unreadable import count_unreadable
 
 NO_CAPTION = (
-    "the data samples carry no 'generated' caption, as the model is not a captioner: test a "
-    'CLIP4ClipCaptioner, or take {} out of the evaluator'
+    "the data samples have no 'generated' caption, because the model is not a captioner: test a "
+    'CLIP4ClipCaptioner, or remove {} from the evaluator'
 )
 
 
 @METRICS.register_module()
 class VideoCaptionMetric(BaseMetric):
-    """BLEU, METEOR, ROUGE-L and CIDEr of generated captions, times 100, by pycocoevalcap.
+    """Compute BLEU, METEOR, ROUGE-L and CIDEr of generated captions with pycocoevalcap.
 
-    Keys are pycocoevalcap's: ``caption/Bleu_1`` to ``caption/Bleu_4``, ``caption/METEOR``,
-    ``caption/ROUGE_L`` and ``caption/CIDEr``; see :func:`mmclip4clip.evaluation.caption_figures`.
-    ``caption/empty`` says how many generated captions have no word, and
-    ``caption/unreadable_videos`` how many videos could not be read; both score 0.
+    All scores are multiplied by 100. The keys are those of pycocoevalcap: ``caption/Bleu_1`` to
+    ``caption/Bleu_4``, ``caption/METEOR``, ``caption/ROUGE_L`` and ``caption/CIDEr``, see
+    :func:`mmclip4clip.evaluation.caption_figures`. ``caption/empty`` is the number of generated captions
+    without a word, and ``caption/unreadable_videos`` the number of unreadable videos. Both score 0.
 
     Args:
-        java (bool): Whether to tokenize by the PTB tokenizer and compute METEOR, as
-            published figures do. False is for machines without Java: a plain
-            tokenizer, see :func:`mmclip4clip.evaluation.plain_tokens`, and no METEOR.
+        java (bool): Whether to use the PTB tokenizer and compute METEOR, as in published results. On machines
+            without Java, use False for a plain tokenizer (:func:`mmclip4clip.evaluation.plain_tokens`)
+            without METEOR.
         collect_device (str): ``'cpu'`` or ``'gpu'``.
-        prefix (str, optional): Replaces ``caption``.
+        prefix (str, optional): Prefix of the keys instead of ``caption``.
 
     Raises:
-        ImportError: If pycocoevalcap is not installed. Said at construction,
-            before the test begins.
-        RuntimeError: If Java is wanted and does not run, likewise.
+        ImportError: If pycocoevalcap is not installed. Raised by ``__init__``, before the test starts.
+        RuntimeError: If ``java`` is true and Java does not run. Raised by ``__init__``.
+
+    Examples:
+        >>> test_evaluator = dict(type='VideoCaptionMetric', java=False)  # in a config
     """
 
     default_prefix = 'caption'
@@ -47,18 +49,18 @@ class VideoCaptionMetric(BaseMetric):
         self.records: list[VideoRecord] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep the captions of a batch of videos, generated and right ones.
+        """Collect the generated and reference captions of a batch.
 
         Raises:
-            KeyError: If the model generated none.
+            KeyError: If the model generated no captions.
         """
         self.results.extend(captioned_record(sample, self) for sample in data_samples)
 
     def compute_metrics(self, results: list[VideoRecord]) -> dict[str, float]:
-        """Compute the figures from the records of all videos, and give each its ``cider``.
+        """Compute the metrics from the records of all videos, and set ``cider`` of each record.
 
         Raises:
-            ValueError: If a video comes twice, or has no or an empty reference.
+            ValueError: If a video occurs twice, or its references are missing or empty.
         """
         scores = score_captions(results, self.java)
         self.records = [
@@ -67,34 +69,43 @@ class VideoCaptionMetric(BaseMetric):
         return scores.figures
 
     def report(self, context: ReportContext) -> None:
-        """Log a table of the figures and show generated captions beside their videos."""
-        from ..reporting.captions import report_captions  # it draws: matplotlib is imported when needed
+        """Log a table of the metrics, and show generated captions with frames of their videos."""
+        from ..reporting.captions import report_captions  # imports matplotlib only when needed
 
         if self.records and context.page is not None:
             report_captions(context, self.records, str(self.prefix))
 
 
 def score_captions(records: Sequence[RecordSource], java: bool = True) -> CaptionScores:
-    """Score the generated captions of an evaluation, or of a dump of one.
+    """Score the generated captions of an evaluation or of a dump.
 
     Args:
-        records (Sequence[VideoRecord | Mapping]): One a video, with ``generated``; also as
-            :func:`read_dump` returns them.
-        java (bool): As for :func:`mmclip4clip.evaluation.caption_figures`.
+        records (Sequence[VideoRecord | Mapping]): One record with ``generated`` per video, or the entries of
+            :func:`read_dump`.
+        java (bool): See :func:`mmclip4clip.evaluation.caption_figures`.
 
     Returns:
-        CaptionScores: As of the same, and ``unreadable_videos``, which are not counted in ``empty``.
+        CaptionScores: Scores of :func:`mmclip4clip.evaluation.caption_figures`, and the number of
+        ``unreadable_videos``, which are not counted in ``empty``.
 
     Raises:
         ImportError: If pycocoevalcap is not installed.
         RuntimeError: If Java is needed and fails.
-        ValueError: If a video comes twice, or has no or an empty reference.
+        ValueError: If a video occurs twice, or its references are missing or empty.
+
+    Examples:
+        >>> from mmclip4clip.evaluation import VideoRecord
+        >>> records = [
+        ...     VideoRecord('v1', 'v1.mp4', ['a red cat sleeps'], generated='a red cat sleeps'),
+        ...     VideoRecord('v2', 'v2.mp4', ['two dogs play'], generated='two dogs run')]
+        >>> round(score_captions(records, java=False).figures['Bleu_1'], 1)
+        85.7
     """
     videos = [as_record(record) for record in records]
     names = name_videos(videos)
     generated: dict[str, Any] = {name: video.generated for name, video in zip(names, videos)}
     references = {name: video.captions for name, video in zip(names, videos)}
-    figures, cider = caption_figures(references, generated, java)  # which refuses what is no string
+    figures, cider = caption_figures(references, generated, java)  # checks that captions are strings
     unreadable = count_unreadable(videos)
     return CaptionScores(
         dict(figures, empty=figures['empty'] - unreadable, unreadable_videos=unreadable), cider
@@ -102,14 +113,14 @@ def score_captions(records: Sequence[RecordSource], java: bool = True) -> Captio
 
 
 def captioned_record(source: RecordSource, metric: BaseMetric) -> VideoRecord:
-    """Return the record of a video that has a generated caption, without features and scores.
+    """Return the record of a video with a generated caption, without features and scores.
 
     Args:
-        source (VideoRecord | Mapping): As for :func:`as_record`.
-        metric (BaseMetric): Who needs the caption.
+        source (VideoRecord | Mapping): See :func:`as_record`.
+        metric (BaseMetric): Metric that needs the caption, for the error message.
 
     Raises:
-        KeyError: If it has none.
+        KeyError: If there is no generated caption.
     """
     record = as_record(source)
     if record.generated is None:

@@ -16,17 +16,21 @@ from ..records import VideoRecord, make_record, stack_scores
 
 @METRICS.register_module()
 class RetrievalDump(BaseMetric):
-    """Write each test video's captions, features, ranks and top answers to a file.
+    """Write captions, features, ranks and the best retrieved videos of a test to a pickle file.
 
     Args:
-        out_file_path (str): A ``.pkl`` in a folder that exists.
-        top (int): Answers to keep a caption.
+        out_file_path (str): Path of a ``.pkl`` file in an existing folder.
+        top (int): Number of retrieved videos to save per caption.
 
     Raises:
         ValueError: If the name does not end with ``.pkl`` or ``.pickle``.
-        FileNotFoundError: If the folder does not exist. Said at construction,
-            before the test begins.
-        OSError: If the file cannot be written there.
+        FileNotFoundError: If the folder does not exist. Raised by ``__init__``, before the test starts.
+        OSError: If the folder cannot be written.
+
+    Examples:
+        >>> test_evaluator = [  # in a config; tools/test.py --dump FILE adds it too
+        ...     dict(type='VideoTextRetrievalMetric'),
+        ...     dict(type='RetrievalDump', out_file_path='test.pkl')]
     """
 
     default_prefix = 'dump'
@@ -37,11 +41,11 @@ class RetrievalDump(BaseMetric):
         check_writable(self.path)
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep what a batch of evaluated videos leaves."""
+        """Collect the records of a batch."""
         self.results.extend(make_record(sample) for sample in data_samples)
 
     def compute_metrics(self, results: list[VideoRecord]) -> dict:
-        """Write the file; there are no figures."""
+        """Write the file, and return no metrics."""
         scores = stack_scores(results)
         ranks = ranks_of_videos(scores.similarity, scores.video_index)
         entries = []
@@ -52,14 +56,19 @@ class RetrievalDump(BaseMetric):
             entries.append(dict(record.to_dict(), ranks=ranks[scores.video_index == video], top=top))
         temporary = self.path.with_suffix('.tmp')
         with temporary.open('wb') as file:
-            pickle.dump(entries, file, protocol=4)  # 5 writes names that read_dump does not know
+            pickle.dump(entries, file, protocol=4)  # read_dump does not allow the globals of protocol 5
         os.replace(temporary, self.path)
         print_log(f'wrote {len(results)} videos to {self.path}', logger='current')
         return {}
 
 
 def check_writable(path: Path) -> None:
-    """Raise now what writing a dump to ``path`` would raise later."""
+    """Check that a dump can be written to a path, before the evaluation starts.
+
+    Raises:
+        ValueError: If the suffix is not that of a pickle file.
+        OSError: If the folder does not exist or cannot be written.
+    """
     if path.suffix not in ('.pkl', '.pickle'):
         raise ValueError(f'the dump must be a .pkl or .pickle file, got {path}')
     if not path.parent.is_dir():
@@ -71,16 +80,27 @@ def check_writable(path: Path) -> None:
 
 
 def read_dump(path: str | Path) -> list[dict]:
-    """Read what :class:`RetrievalDump` wrote, without running anything in the file.
+    """Read a file of :class:`RetrievalDump` safely: code in the file is not executed.
 
     Returns:
-        list[dict]: An entry a video, see :meth:`VideoRecord.to_dict`, with ``ranks``
-        (N_i,), the rank of the video for each caption, and ``top``, for each
-        caption the ids and scores of the best videos. :func:`as_record` makes a :class:`VideoRecord` of one.
+        list[dict]: One entry per video, see :meth:`VideoRecord.to_dict`. It also has ``ranks`` (N_i,), the
+        rank of the video for each caption, and ``top``, the ids and scores of the best videos for each
+        caption. :func:`as_record` converts an entry to a :class:`VideoRecord`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not such a dump, or holds more than plain data.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a dump, or contains more than plain data.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.evaluation import RetrievalDump, VideoRecord, read_dump
+        >>> record = VideoRecord('v1', 'v1.mp4', ['a cat'], scores=np.ones((1, 1)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f'{folder}/test.pkl'
+        ...     RetrievalDump(path).compute_metrics([record])
+        ...     read_dump(path)[0]['top']
+        {}
+        [[('v1', 1.0)]]
     """
     with Path(path).open('rb') as file:
         try:

@@ -19,9 +19,9 @@ from ..unreadable import count_unreadable
 
 POST_PROCESSING = ('dual_softmax', 'qb_norm')
 NO_BANK = (
-    "post_processing 'qb_norm' needs the scores of a bank of captions, those of the training "
+    "post_processing 'qb_norm' needs the scores of a query bank, the captions of the training "
     "annotations: evaluate with val_cfg=dict(type='VideoTextValLoop', query_bank=dict("
-    "ann_file='train.json', tokenizer=..., max_words=...)), and test_cfg alike"
+    "ann_file='train.json', tokenizer=..., max_words=...)), and the same for test_cfg"
 )
 
 
@@ -31,18 +31,26 @@ def retrieval_figures(
     protocol: str = 'caption_groups',
     lower_median: bool = False,
 ) -> dict[str, float]:
-    """Compute all figures of an evaluation.
+    """Compute the retrieval metrics of an evaluation in both directions.
 
     Args:
         scores (Scores): All scores.
-        recall_at (Sequence[int]): The K of each R@K.
-        protocol (str): Of :func:`ranks_of_captions`.
-        lower_median (bool): Of :func:`recall_figures`, from text to video.
+        recall_at (Sequence[int]): Values K of the recalls R@K.
+        protocol (str): Argument of :func:`ranks_of_captions`.
+        lower_median (bool): Argument of :func:`recall_figures`, from text to video.
 
     Returns:
-        dict[str, float]: ``R1 R5 R10 MdR MnR`` from text to video, the same with
-        ``v2t_`` from video to text, and, if videos have groups, ``group_R1``:
-        the captions, in percent, whose own video is first in its group.
+        dict[str, float]: ``R1 R5 R10 MdR MnR`` from text to video, the same with the prefix ``v2t_`` from
+        video to text, and, if videos have groups, ``group_R1``, the percentage of captions whose own video
+        ranks first in its group.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmclip4clip.evaluation.records import Scores
+        >>> similarity = np.array([[.9, .1], [.8, .2]])  # both captions prefer the first video
+        >>> figures = retrieval_figures(Scores(similarity, np.array([0, 1]), None))
+        >>> figures['R1'], figures['MnR']
+        (50.0, 1.5)
     """
     similarity, video_index, groups = scores[:3]
     figures = recall_figures(ranks_of_videos(similarity, video_index), recall_at, lower_median)
@@ -64,23 +72,30 @@ def post_processed_figures(
     qb_beta: float = 20.0,
     qb_k: int = 1,
 ) -> dict[str, float]:
-    """Compute figures to stand beside the plain ones, with which they are not comparable.
+    """Compute retrieval metrics after post-processing, which are not comparable with the plain ones.
 
     Args:
-        scores (Scores): All scores; with ``bank`` for ``'qb_norm'``.
-        post_processing (Sequence[str]): Of ``'dual_softmax'`` and ``'qb_norm'``.
-        recall_at (Sequence[int]): The K of each R@K.
-        protocol (str): Of :func:`ranks_of_captions`.
-        temperature (float): Of :func:`dual_softmax`.
-        qb_beta (float): The ``beta`` of :func:`qb_norm`.
-        qb_k (int): The ``k`` of :func:`qb_norm`.
+        scores (Scores): All scores; ``'qb_norm'`` needs ``bank``.
+        post_processing (Sequence[str]): ``'dual_softmax'``, ``'qb_norm'`` or both.
+        recall_at (Sequence[int]): Values K of the recalls R@K.
+        protocol (str): Argument of :func:`ranks_of_captions`.
+        temperature (float): Argument of :func:`dual_softmax`.
+        qb_beta (float): Argument ``beta`` of :func:`qb_norm`.
+        qb_k (int): Argument ``k`` of :func:`qb_norm`.
 
     Returns:
-        dict[str, float]: ``dsl_R1`` and so on and ``dsl_v2t_R1`` and so on for dual
-        softmax, ``qb_R1`` and so on for QB-Norm, from text to video only.
+        dict[str, float]: ``dsl_R1 ...`` and ``dsl_v2t_R1 ...`` for dual softmax, and ``qb_R1 ...`` for
+        QB-Norm, which applies from text to video only.
 
     Raises:
-        ValueError: If a name is unknown, or there is no bank for QB-Norm.
+        ValueError: If a name is unknown, or QB-Norm has no bank.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmclip4clip.evaluation.records import Scores
+        >>> scores = Scores(np.array([[.9, .1], [.3, .2]]), np.array([0, 1]), None)
+        >>> post_processed_figures(scores, ['dual_softmax'])['dsl_R1']
+        100.0
     """
     _check_names(post_processing)
     similarity, video_index, figures = scores.similarity, scores.video_index, {}
@@ -110,35 +125,38 @@ def _with_prefix(prefix: str, figures: dict[str, float]) -> dict[str, float]:
 
 @METRICS.register_module()
 class VideoTextRetrievalMetric(BaseMetric):
-    """Recall at K, median and mean rank, from text to video and back.
+    """Compute recall at K, median rank and mean rank in both directions.
 
-    Keys are mmaction2's, ``retrieval/R1 R5 R10 MdR MnR``, with ``retrieval/v2t_*``
-    beside them, and ``retrieval/group_R1`` where annotations have groups. Each
-    video is one column however many captions it has. ``retrieval/unreadable_videos``
-    says how many could not be read; they count as missed.
+    The keys are those of mmaction2, ``retrieval/R1 R5 R10 MdR MnR`` from text to video, and
+    ``retrieval/v2t_*`` from video to text. Annotations with groups add ``retrieval/group_R1``. Each video is
+    ranked once, even if it has several captions. ``retrieval/unreadable_videos`` is the number of videos that
+    could not be read, which count as missed.
 
-    With ``post_processing``, ``retrieval/dsl_R1 ...``, ``retrieval/dsl_v2t_R1 ...`` and
-    ``retrieval/qb_R1 ...`` stand beside these, which it never changes. The two kinds are
-    not comparable: dual softmax looks at all test queries at once, QB-Norm at training captions,
-    where a plain figure is that of a query which comes alone.
+    ``post_processing`` adds ``retrieval/dsl_R1 ...``, ``retrieval/dsl_v2t_R1 ...`` and ``retrieval/qb_R1
+    ...`` without changing the others. They are not comparable with the plain metrics, which score each query
+    alone: dual softmax uses all test queries at once, and QB-Norm uses training captions.
 
     Args:
-        recall_at (Sequence[int]): The K of each R@K.
+        recall_at (Sequence[int]): Values K of the recalls R@K.
         v2t_protocol (str): ``'caption_groups'`` or ``'best_caption'``, see
             :func:`mmclip4clip.evaluation.ranks_of_captions`.
-        post_processing (Sequence[str]): ``'dual_softmax'``, ``'qb_norm'`` or both. The
-            latter needs a ``query_bank`` in the loop.
-        temperature (float): Of :func:`mmclip4clip.evaluation.dual_softmax`.
-        qb_beta (float): The ``beta`` of :func:`mmclip4clip.evaluation.qb_norm`.
-        qb_k (int): The ``k`` of the same.
-        lower_median (bool): Whether the median rank from text to video is the lower one of the two in
-            the middle, as the reference has it for videos with several captions; for videos with one
-            each it takes their mean, as here without this.
+        post_processing (Sequence[str]): ``'dual_softmax'``, ``'qb_norm'`` or both. ``'qb_norm'`` needs a
+            ``query_bank`` in the loop.
+        temperature (float): Argument of :func:`mmclip4clip.evaluation.dual_softmax`.
+        qb_beta (float): Argument ``beta`` of :func:`mmclip4clip.evaluation.qb_norm`.
+        qb_k (int): Argument ``k`` of :func:`mmclip4clip.evaluation.qb_norm`.
+        lower_median (bool): Whether the text-to-video median of an even number of ranks is the lower of the
+            two middle ranks instead of their mean. The reference does this for datasets with several captions
+            per video, but not for those with one.
         collect_device (str): ``'cpu'`` or ``'gpu'``.
-        prefix (str, optional): Replaces ``retrieval``.
+        prefix (str, optional): Prefix of the keys instead of ``retrieval``.
 
     Raises:
-        ValueError: If an argument is none of the above.
+        ValueError: If an argument is invalid.
+
+    Examples:
+        >>> val_evaluator = dict(type='VideoTextRetrievalMetric')  # in a config
+        >>> test_evaluator = dict(type='VideoTextRetrievalMetric', post_processing=['dual_softmax'])
     """
 
     default_prefix = 'retrieval'
@@ -166,11 +184,11 @@ class VideoTextRetrievalMetric(BaseMetric):
         self.records: list[VideoRecord] = []  # of the last evaluation, on the main process
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep what a batch of evaluated videos leaves, but for the features."""
+        """Collect the records of a batch without features."""
         self.results.extend(make_record(sample).without_features() for sample in data_samples)
 
     def compute_metrics(self, results: list[VideoRecord]) -> dict[str, float]:
-        """Compute the figures from the records of all videos."""
+        """Compute the metrics from the records of all videos."""
         self.records = results
         scores = stack_scores(results)
         figures = retrieval_figures(scores, self.recall_at, self.v2t_protocol, self.lower_median)
@@ -182,8 +200,8 @@ class VideoTextRetrievalMetric(BaseMetric):
         return dict(figures, unreadable_videos=count_unreadable(results))
 
     def report(self, context: ReportContext) -> None:
-        """Log a table of the figures and draw the best and worst queries."""
-        from ..reporting.retrieval import report_retrieval  # it draws: matplotlib is imported when needed
+        """Log a table of the metrics, and draw the best and worst queries."""
+        from ..reporting.retrieval import report_retrieval  # imports matplotlib only when needed
 
         if self.records and context.gallery is not None:
             report_retrieval(context, self.records, str(self.prefix), self.v2t_protocol)

@@ -1,4 +1,4 @@
-"""The report of generated captions: a table, a list, a page and a picture."""
+"""Report generated captions as a table, a list, a page and a picture."""
 
 import json
 from collections.abc import Sequence
@@ -9,27 +9,27 @@ from mmengine.logging import print_log
 
 from ...visualization import draw_captions, write_caption_page
 from ...visualization.gallery import read_strip
+from ..metric_table import format_caption_table
 from ..records import VideoRecord
 from ..report_context import ReportContext
-from ..table import format_caption_table
 
 
 def report_captions(context: ReportContext, records: list[VideoRecord], prefix: str) -> None:
     """Log the table and write ``captions/{stage}.json``, ``.html`` and ``.png``.
 
-    The list holds every video: references, generated caption, CIDEr and why it could not be read, if so. The
-    page shows frames of the videos that CIDEr puts first, in the middle and last, the picture some of them.
-    They replace those of an earlier evaluation.
+    The JSON list contains all videos with references, generated caption, CIDEr, and the reason for unreadable
+    videos. The page shows frames of the videos with the best, middle and worst CIDEr, and the picture a
+    few of them. Existing files of an earlier evaluation are replaced.
 
     Args:
         context (ReportContext): The evaluation.
-        records (list[VideoRecord]): Its videos, with ``generated`` and ``cider``.
-        prefix (str): That of the metric's figures.
+        records (list[VideoRecord]): Evaluated videos with ``generated`` and ``cider``.
+        prefix (str): Prefix of the metric.
     """
     table = format_caption_table(context.figures_of(prefix))
     page = context.work_dir / 'captions' / f'{context.stage}.html'
     print_log(
-        f'{context.stage}: {len(records)} generated captions, shown in {page} and listed beside it\n{table}',
+        f'{context.stage}: {len(records)} generated captions, shown in {page}, all in the .json\n{table}',
         logger=context.logger,
     )
     page.parent.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def _write_list(path: Path, records: list[VideoRecord]) -> None:
 
 
 def _show(context: ReportContext, page: Path, records: list[VideoRecord], table: str) -> None:
-    """Write the page and the picture; the frames of a video in both are read once."""
+    """Write the page and the picture; videos in both are read once."""
     ciders = [0.0 if record.cider is None else record.cider for record in records]
     places = {video: place for place, video in enumerate(choose_examples(ciders, len(ciders)), start=1)}
     title = f'{context.stage}: generated captions, best, middle and worst by CIDEr'
@@ -70,7 +70,7 @@ def _show(context: ReportContext, page: Path, records: list[VideoRecord], table:
 
 
 def read_frames(record: VideoRecord) -> np.ndarray | None:
-    """Read the frames to show of a video, unless it is known that they cannot be read."""
+    """Read frames of a video; None for a video that could not be read in the evaluation."""
     return None if record.unreadable is not None else read_strip(record.filename, record.window)
 
 
@@ -78,11 +78,11 @@ def choose_examples(scores: Sequence[float], count: int) -> list[int]:
     """Choose items from the top, the middle and the bottom of a ranking.
 
     Args:
-        scores (Sequence[float]): A score an item, more is better.
-        count (int): Items to choose.
+        scores (Sequence[float]): Score of each item; higher is better.
+        count (int): Number of items to choose.
 
     Returns:
-        list[int]: At most ``count`` indices, best first, of equal scores the earlier first.
+        list[int]: Up to ``count`` indices, best first; equal scores keep their order.
 
     Examples:
         >>> choose_examples([5, 0, 9, 3, 7], 3)

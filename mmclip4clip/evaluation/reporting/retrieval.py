@@ -1,4 +1,4 @@
-"""The report of retrieval: a table, and a picture of the best and worst queries."""
+"""Report retrieval results as a table and a picture of the best and worst queries."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from mmengine.logging import print_log
 
 from ...visualization import draw_gallery
 from ..functional import ranks_of_videos
+from ..metric_table import format_table
 from ..records import VideoRecord, stack_scores
 from ..report_context import ReportContext
-from ..table import format_table
 
 
 def report_retrieval(
@@ -19,9 +19,9 @@ def report_retrieval(
 
     Args:
         context (ReportContext): The evaluation.
-        records (list[VideoRecord]): Its videos, scored.
-        prefix (str): That of the metric's figures.
-        v2t_protocol (str): That of the metric.
+        records (list[VideoRecord]): Scored videos.
+        prefix (str): Prefix of the metric.
+        v2t_protocol (str): Protocol of the metric, see :func:`ranks_of_captions`.
     """
     count = sum(len(record.captions) for record in records)
     print_log(
@@ -52,7 +52,7 @@ def _draw(context: ReportContext, records: list[VideoRecord]) -> None:
 
 
 def describe_protocol(dataset: Any, v2t_protocol: str) -> str:
-    """Say of what the figures are: the split, what a query is, and how several captions are counted.
+    """Describe the protocol of the metrics: the split, the queries, and how several captions are ranked.
 
     Examples:
         >>> describe_protocol(None, 'caption_groups')[:67]
@@ -60,8 +60,8 @@ def describe_protocol(dataset: Any, v2t_protocol: str) -> str:
     """
     queries = dict(all='every caption is a query', paragraph='all captions of a video are one query')
     answers = dict(
-        caption_groups='the captions of a video are one answer, as good as the best of them',
-        best_caption='every caption is an answer, and the best placed right one counts',
+        caption_groups='the captions of a video are ranked together, by the best of them',
+        best_caption='captions are ranked individually, and the best caption of the video counts',
     )
     return 'protocol: {}; {}; video to text by {}: {}'.format(
         getattr(dataset, 'ann_file', 'a dataset without ann_file'),
@@ -72,15 +72,15 @@ def describe_protocol(dataset: Any, v2t_protocol: str) -> str:
 
 
 def choose_queries(ranks: np.ndarray, video_index: np.ndarray, count: int) -> np.ndarray:
-    """Choose the best and the worst ranked captions, one a video, best first.
+    """Choose the captions with the best and worst ranks, at most one per video, best first.
 
     Args:
-        ranks (np.ndarray): Rank of each caption's video, (N,).
-        video_index (np.ndarray): The video of each caption, (N,).
-        count (int): Captions to choose.
+        ranks (np.ndarray): Rank of the right video of each caption, (N,).
+        video_index (np.ndarray): Index of the video of each caption, (N,).
+        count (int): Number of captions to choose.
 
     Returns:
-        np.ndarray: At most ``count`` indices into the captions.
+        np.ndarray: Indices of up to ``count`` captions.
 
     Examples:
         >>> choose_queries(np.array([1, 7, 2]), np.array([0, 1, 2]), 2)

@@ -19,26 +19,32 @@ CAPTION_MODES = ('all', 'paragraph')
 
 
 class QueryBank:
-    """Captions that are not those of the test, to tell which test videos answer everything.
+    """Captions that are not test queries, to find videos that match almost every caption.
 
-    What QB-Norm (arXiv:2112.12777) needs. The captions should be like the queries
-    of the test without being among them: those of the training annotations.
+    QB-Norm (arXiv:2112.12777) uses them. The captions should be similar to the queries of the test, but not
+    contain them, so use the captions of the training annotations.
 
     Args:
-        ann_file (str): Annotations, see :func:`load_annotations`; the videos are not read.
-        tokenizer (str): That of the dataset's ``TokenizeCaptions``, which a loop takes if it is not given.
-        max_words (int): Likewise.
-        caption_mode (str): ``'all'``, every caption is a query, or ``'paragraph'``,
-            those of a video joined are one. Likewise, that of the dataset.
-        max_captions (int, optional): The most captions of the bank, drawn at random
-            without repetition if there are more. None takes all.
-        batch_size (int): Captions that are encoded and scored at a time.
-        seed (int): Of the draw, which is the same in every process.
+        ann_file (str): Annotations, see :func:`load_annotations`. The videos are not read.
+        tokenizer (str): Tokenizer of the dataset's ``TokenizeCaptions``. In a loop it is taken from there by
+            default.
+        max_words (int): Maximum number of tokens, with the same default.
+        caption_mode (str): ``'all'`` makes each caption a query, ``'paragraph'`` the joined captions of each
+            video. In a loop, the default is that of the dataset.
+        max_captions (int, optional): Maximum number of captions, drawn at random without replacement. None
+            uses all captions.
+        batch_size (int): Number of captions to encode and score at once.
+        seed (int): Seed of the draw, which is the same in every process.
 
     Raises:
         FileNotFoundError: If ``ann_file`` does not exist.
-        ValueError: If the annotations or an argument are at fault.
+        ValueError: If the annotations or an argument are invalid.
         OSError: If the tokenizer cannot be loaded.
+
+    Examples:
+        >>> test_cfg = dict(  # in a config; tokenizer and max_words are those of the dataset
+        ...     type='VideoTextTestLoop', query_bank=dict(ann_file='data/msrvtt/train_9k.json'))
+        >>> test_evaluator = dict(type='VideoTextRetrievalMetric', post_processing=['qb_norm'])
     """
 
     def __init__(
@@ -73,13 +79,13 @@ class QueryBank:
 
     @torch.no_grad()
     def scores(self, model: Any, videos: Features, device: torch.device, fp16: bool = False) -> Tensor:
-        """Score every caption of the bank with every video.
+        """Score each caption of the bank for each video.
 
         Args:
-            model (nn.Module): With ``encode_text`` and ``similarity``, not wrapped.
+            model (nn.Module): Unwrapped model with ``encode_text`` and ``similarity``.
             videos (dict[str, Tensor]): Features of V videos, on the device.
-            device (torch.device): Where the model is.
-            fp16 (bool): Whether to encode in mixed precision, as the loop encodes the test.
+            device (torch.device): Device of the model.
+            fp16 (bool): Whether to encode in mixed precision, like the loop.
 
         Returns:
             Tensor: Similarity, on the CPU, (B, V).
@@ -96,14 +102,14 @@ class QueryBank:
     def add_scores(
         self, samples: list[BaseDataElement], model: Any, device: torch.device, fp16: bool = False
     ) -> None:
-        """Give each sample the ``bank_scores`` (B,) of all captions with its video.
+        """Set ``bank_scores`` (B,) of each sample, the scores of all captions of the bank for its video.
 
-        Every process scores its own videos with the whole bank: nothing is exchanged.
+        Each process scores its own videos with the full bank, so nothing is exchanged.
 
         Args:
-            samples (list[BaseDataElement]): This process's videos, with ``video_features``.
-            model (nn.Module): As for :meth:`scores`, as are the others.
-            device (torch.device): Where the model is.
+            samples (list[BaseDataElement]): Videos of this process, with ``video_features``.
+            model (nn.Module): Unwrapped model with ``encode_text`` and ``similarity``.
+            device (torch.device): Device of the model.
             fp16 (bool): Whether to encode in mixed precision.
         """
         own = move_features(join_features([sample.video_features for sample in samples]), device)
@@ -112,13 +118,16 @@ class QueryBank:
 
 
 def build_query_bank(cfg: dict | None, metrics: list[BaseMetric], dataset: Any = None) -> QueryBank | None:
-    """Build the bank of a loop, or raise now the error that QB-Norm would raise without one.
+    """Build the query bank of a loop.
 
     Args:
         cfg (dict, optional): Arguments of :class:`QueryBank`. ``tokenizer``, ``max_words`` and
-            ``caption_mode`` that it does not have are those of the dataset.
-        metrics (list[BaseMetric]): Those of the loop.
-        dataset (optional): That of the loop.
+            ``caption_mode`` default to those of the dataset.
+        metrics (list[BaseMetric]): Metrics of the loop.
+        dataset (optional): Dataset of the loop.
+
+    Raises:
+        ValueError: If a metric uses QB-Norm and there is no config of a bank.
     """
     if cfg is None and any('qb_norm' in getattr(m, 'post_processing', ()) for m in metrics):
         raise ValueError(NO_BANK)
@@ -126,9 +135,9 @@ def build_query_bank(cfg: dict | None, metrics: list[BaseMetric], dataset: Any =
 
 
 def caption_settings(dataset: Any) -> dict:
-    """Return how the captions of a dataset are read, as arguments of :class:`QueryBank`.
+    """Return the settings for captions of a dataset as arguments of :class:`QueryBank`.
 
-    Of datasets that are joined, the first one that tokenizes captions tells.
+    For concatenated datasets, these are the settings of the first one that tokenizes captions.
     """
     for leaf, transforms in pipelines(dataset):
         step = find_step(transforms, TokenizeCaptions)

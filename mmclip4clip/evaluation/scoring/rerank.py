@@ -1,4 +1,4 @@
-"""Score only the most promising pairs, for adapters whose score of a pair is dear."""
+"""Score only the most promising pairs, for adapters with an expensive pair score."""
 
 import torch
 from mmengine.dist import all_gather, all_reduce
@@ -11,14 +11,14 @@ from ...models.features import Features
 def rerank(
     adapter: RerankableAdapter, text: Features, videos: Features, top: int, counted: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Score the shortlisted pairs exactly, and put all others below them by the cheap score.
+    """Score the shortlisted pairs exactly, and rank all others below them by the cheap score.
 
     Args:
-        adapter (RerankableAdapter): Scores the pairs.
-        text (dict[str, Tensor]): Features of this process's N captions.
+        adapter (RerankableAdapter): Adapter that scores the pairs.
+        text (dict[str, Tensor]): Features of the N captions of this process.
         videos (dict[str, Tensor]): Features of all V videos.
         top (int): Length k of the shortlists, see :func:`shortlist`.
-        counted (Tensor): As for :func:`shortlist`, (N,).
+        counted (Tensor): False for duplicates, see :func:`shortlist`, (N,).
 
     Returns:
         tuple[Tensor, Tensor]: Scores (N, V), and whether each pair was on a shortlist (N, V).
@@ -28,7 +28,7 @@ def rerank(
     exact = adapter.pair_similarity(text, videos, listed.flatten().nonzero().squeeze(1))
     lowest = exact.min() if len(exact) else cheap.new_tensor(float('inf'))
     all_reduce(lowest, 'min')
-    scores = lowest - 2 + cheap  # at most lowest - 1: below every exact score, on all processes
+    scores = lowest - 2 + cheap  # at most lowest - 1, which is below every exact score of all processes
     scores[listed] = exact.to(scores.dtype)
     return scores, listed
 
@@ -37,10 +37,10 @@ def shortlist(cheap: Tensor, top: int, counted: Tensor) -> Tensor:
     """Keep the best ``top`` videos of each caption, and the best ``top`` captions of each video.
 
     Args:
-        cheap (Tensor): Cheap scores of this process's captions, (N, V).
-        top (int): How many. The captions of all processes compete for a video.
-        counted (Tensor): False for captions that another process has too, which
-            do not compete twice, (N,).
+        cheap (Tensor): Cheap scores of the captions of this process, (N, V).
+        top (int): Length of the shortlists. Those of videos contain captions of all processes.
+        counted (Tensor): False for captions that another process has too, so that no caption is listed
+            twice, (N,).
 
     Returns:
         Tensor: True for pairs to score exactly, (N, V).
@@ -58,8 +58,8 @@ def report_rerank(top: int, listed: Tensor, video_index: Tensor, counted: Tensor
 
     Args:
         top (int): Length of the shortlists.
-        listed (Tensor): From :func:`rerank`, (N, V).
-        video_index (Tensor): The video of each caption, (N,).
+        listed (Tensor): Whether each pair is on a shortlist, see :func:`rerank`, (N, V).
+        video_index (Tensor): Index of the video of each caption, (N,).
         counted (Tensor): False for captions that another process has too, (N,).
     """
     missed = (~listed[torch.arange(len(video_index)), video_index] & counted).sum()

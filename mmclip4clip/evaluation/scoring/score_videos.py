@@ -1,4 +1,4 @@
-"""Score the captions of an evaluation with its videos; several processes share the work."""
+"""Score all pairs of captions and videos of an evaluation, distributed over the processes."""
 
 from itertools import chain, zip_longest
 from typing import Any
@@ -33,25 +33,26 @@ def score_videos(
     query_bank: QueryBank | None = None,
     fp16: bool = False,
 ) -> dict[str, int]:
-    """Give each video the ``scores`` (N_i, V) of its captions with all videos.
+    """Set ``scores`` (N_i, V) of each video, the scores of its captions for all videos.
 
-    Every process scores the captions of its own videos. With a query bank, each video also gets the
-    ``bank_scores`` (B,) of the bank's captions with it. Videos that say that they are ``unreadable``
-    are treated as :mod:`mmclip4clip.evaluation.unreadable` says. At the end each sample gets its ``record``,
-    a :class:`VideoRecord`.
+    Each process scores the captions of its own videos. With a query bank, each video also gets
+    ``bank_scores`` (B,), the scores of the bank's captions for it. Unreadable videos are handled by
+    :mod:`mmclip4clip.evaluation.unreadable`. Finally each sample gets a ``record``, a :class:`VideoRecord`.
 
     Args:
-        model (nn.Module): With ``similarity``, on its device, not wrapped. ``rerank_top`` needs its
-            ``adapter``, a query bank ``encode_text``.
-        samples (list[BaseDataElement]): This process's videos in the order of its sampler, each with
+        model (nn.Module): Unwrapped model with ``similarity``. ``rerank_top`` also needs ``adapter``, and a
+            query bank ``encode_text``.
+        samples (list[BaseDataElement]): Videos of this process in the order of its sampler, each with
             ``video_features`` and the ``text_features`` of its captions, on any device.
-        total (int, optional): Videos of all processes, without the sampler's padding; by default those here.
-        rerank_top (int, optional): Score only pairs on shortlists of this length, see :func:`rerank`.
-        query_bank (QueryBank, optional): More captions to score the videos with.
-        fp16 (bool): Whether the bank's captions are encoded in mixed precision.
+        total (int, optional): Number of videos of all processes, without the padding of the sampler; by
+            default the number of samples.
+        rerank_top (int, optional): Length of shortlists, if only shortlisted pairs are scored, see
+            :func:`rerank`.
+        query_bank (QueryBank, optional): Query bank to score the videos with.
+        fp16 (bool): Whether the captions of the bank are encoded in mixed precision.
 
     Returns:
-        dict[str, int]: What is to be said beside the metrics, of re-ranking.
+        dict[str, int]: Additional metrics of re-ranking.
 
     Raises:
         ValueError: If a score is NaN or infinite, or the adapter cannot re-rank.
@@ -83,8 +84,8 @@ def score_videos(
         scores, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
     bad = (~torch.isfinite(scores)).sum().to(device)
     all_reduce(bad)
-    if bad:  # said by every process, so that none waits for another
-        raise ValueError(f'{int(bad)} similarities are NaN or infinite: nothing can be ranked by them')
+    if bad:  # raised in every process, so that none waits for another
+        raise ValueError(f'{int(bad)} similarities are NaN or infinite, so they cannot be ranked')
     scores = _rank_unreadable_last(samples, scores, total)
     for sample, rows in zip(samples, scores.split(counts)):
         sample.set_field(rows, 'scores')
@@ -96,14 +97,14 @@ def score_videos(
 
 
 def _wrap_features(samples: list[BaseDataElement]) -> None:
-    """Let features of samples that a model of its own made be dicts, as ours are."""
+    """Convert the features of samples of custom models to dicts."""
     for sample in samples:
         for key in ('video_features', 'text_features'):
             sample.set_field(as_features(sample.get(key), f'the model, in {key},'), key)
 
 
 def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total: int) -> Tensor:
-    """Blank the videos of this process that could not be read, and rank those of all processes last."""
+    """Replace the results of unreadable videos in this process, and rank those of all processes last."""
     for sample in samples:
         for key, value in blank_fields(sample).items():
             kind = 'metainfo' if key in sample.metainfo_keys() else 'data'
@@ -115,18 +116,18 @@ def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total:
 
 
 def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[int], total: int, top: int):
-    """Score shortlisted pairs only, and log that the figures are approximate."""
+    """Score only shortlisted pairs, and log that the metrics are approximate."""
     if not isinstance(adapter, RerankableAdapter):
         raise ValueError(
-            f'rerank_top={top} needs a RerankableAdapter, which scores single pairs as '
-            f'TightAdapter does; {type(adapter).__name__} scores all at once'
+            f'rerank_top={top} needs a RerankableAdapter, which scores single pairs, such as '
+            f'TightAdapter; {type(adapter).__name__} scores all pairs at once'
         )
-    index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the sampler's turns
+    index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the order of the sampler
     index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)
     scores, listed = rerank(adapter, text, videos, top, index < total)
     extra = report_rerank(top, listed, index % total, index < total)
     print_log(
-        'approximate figures: only the best {rerank/top} of a cheap score were scored; '
+        'approximate metrics: only the best {rerank/top} of a cheap score were scored; '
         '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
         'video'.format(**extra),
         logger='current',
@@ -136,7 +137,7 @@ def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[i
 
 
 def _gather_in_order(pieces: list, total: int) -> list:
-    """Collect a list spread over processes round-robin, without the sampler's padding."""
+    """Gather a list that is distributed over processes round-robin, without the padding of the sampler."""
     if get_world_size() == 1:
         return pieces
     return list(chain.from_iterable(zip_longest(*all_gather_object(pieces))))[:total]

@@ -156,7 +156,15 @@ class RerankableAdapter(BaseAdapter):
 
 
 class PooledAdapter(BaseAdapter):
-    """Base class of adapters that keep one unit-length vector per video and score pairs by the cosine."""
+    """Base class of adapters that keep one unit-length vector per video and score pairs by the cosine.
+
+    Examples:
+        >>> class FirstFrameAdapter(PooledAdapter):
+        ...     def pool(self, frames, frame_mask):
+        ...         return dict(video=F.normalize(frames[:, 0], dim=-1))
+        >>> FirstFrameAdapter().pool(torch.ones(2, 3, 4), torch.ones(2, 3))['video'].shape
+        torch.Size([2, 4])
+    """
 
     def context_parameters(self) -> Iterable[nn.Parameter]:
         """Return all parameters, because pooling has none."""

@@ -143,7 +143,7 @@ class CLIPBackbone(BaseBackbone):
         """
         difference = compare_weights(self.state_dict(), weights)
         if difference:
-            raise RuntimeError(f'the checkpoint does not hold the CLIP of this CLIPBackbone: {difference}')
+            raise RuntimeError(f'the checkpoint does not contain the CLIP of this CLIPBackbone: {difference}')
 
     @property
     def width(self) -> int:

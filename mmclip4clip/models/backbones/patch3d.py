@@ -11,6 +11,12 @@ class Patch3d(nn.Module):
 
     Args:
         patch (nn.Conv2d): CLIP's patch projection, without a bias.
+
+    Examples:
+        >>> patch = Patch3d(nn.Conv2d(3, 8, kernel_size=4, stride=4, bias=False))
+        >>> frames = with_neighbors(torch.rand(2, 5, 3, 16, 16), torch.ones(2, 5))
+        >>> patch(frames.flatten(0, 1)).shape
+        torch.Size([10, 8, 4, 4])
     """
 
     def __init__(self, patch: nn.Conv2d) -> None:

@@ -125,7 +125,7 @@ class CaptionDecoder(BaseModule):
             )
         if tokens.max() >= self.vocab_size:
             raise ValueError(
-                f'token {tokens.max()} is none of the {self.vocab_size} of CaptionDecoder: the '
+                f'token {tokens.max()} is not one of the {self.vocab_size} tokens of CaptionDecoder: the '
                 "dataset's tokenizer is not the model's"
             )
         hidden = self.transformer(

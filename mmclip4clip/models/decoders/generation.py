@@ -72,6 +72,14 @@ def generate(
     Raises:
         ValueError: If arguments contradict each other, logits are not finite, or the options allow no
             caption.
+
+    Examples:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> config = GPT2Config(vocab_size=12, n_positions=16, n_embd=8, n_layer=1, n_head=1)
+        >>> model, start = GPT2LMHeadModel(config).eval(), torch.tensor([0, 0])
+        >>> options = GenerationOptions(max_new_tokens=4, beam_size=2)
+        >>> generate(model, {}, start, end=1, options=options).lengths.shape
+        torch.Size([2])
     """
     _check_tokens(start, end, model.config.vocab_size)
     options.check_vocabulary(model.config.vocab_size)

@@ -14,6 +14,17 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         transformer (GPT2Model): Blocks with cross-attention; their config has ``vocab_size`` and
             ``n_positions``.
         words (Tensor): Output embedding, (K, W).
+
+    Examples:
+        >>> import torch
+        >>> from transformers import GPT2Config
+        >>> config = GPT2Config(
+        ...     vocab_size=12, n_positions=16, n_embd=8, n_layer=1, n_head=1, add_cross_attention=True)
+        >>> transformer = GPT2Model(config)
+        >>> model = CaptionLanguageModel(transformer, transformer.wte.weight)
+        >>> frames, frame_mask = torch.rand(1, 3, 8), torch.ones(1, 3)
+        >>> model(torch.tensor([[0, 5]]), frames, frame_mask).logits.shape
+        torch.Size([1, 1, 12])
     """
 
     def __init__(self, transformer: GPT2Model, words: Tensor) -> None:

@@ -22,6 +22,11 @@ class CaptionRules(LogitsProcessor):
         end (int): The token that ends a caption.
         options (GenerationOptions): ``min_new_tokens`` and ``no_repeat_ngram``.
         beams (int): Rows per caption, which are equal at first.
+
+    Examples:
+        >>> rules = CaptionRules(end=1, options=GenerationOptions(5, min_new_tokens=2), beams=1)
+        >>> rules(torch.tensor([[0]]), torch.zeros(1, 3))  # the end token comes too early
+        tensor([[0., -inf, 0.]])
     """
 
     def __init__(self, end: int, options: GenerationOptions, beams: int) -> None:
@@ -63,6 +68,11 @@ class TokenPicker(LogitsProcessor):
 
     Attributes:
         totals (Tensor): Sums of the log-probabilities of the chosen tokens, before any warper, (B,).
+
+    Examples:
+        >>> picker = TokenPicker(end=1, options=GenerationOptions(5))
+        >>> picker(torch.tensor([[0]]), torch.tensor([[-2., -3., -1.]]))
+        tensor([[-inf, -inf, 0.]])
     """
 
     def __init__(

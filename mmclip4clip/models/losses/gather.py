@@ -25,6 +25,10 @@ def gather_with_grad(features: TensorOrFeatures, exact: bool = True) -> TensorOr
 
     Returns:
         Tensor | dict[str, Tensor]: Features of all processes, in rank order.
+
+    Examples:
+        >>> gather_with_grad(dict(video=torch.ones(2, 4)))['video'].shape  # a single process
+        torch.Size([2, 4])
     """
     if get_world_size() == 1:
         return features
@@ -47,7 +51,12 @@ def _gather(features: Tensor, exact: bool) -> Tensor:
 
 
 def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
-    """Concatenate ``video_index`` (N,) of all processes, offset by the videos of earlier processes."""
+    """Concatenate ``video_index`` (N,) of all processes, offset by the videos of earlier processes.
+
+    Examples:
+        >>> gather_video_index(torch.tensor([0, 0, 1]), num_videos=2)  # a single process
+        tensor([0, 0, 1])
+    """
     if get_world_size() == 1:
         return video_index
     videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))

@@ -1,11 +1,11 @@
-"""From official annotation files to the project's JSON; ``tools/dataset_converters/convert.py`` runs it."""
+"""Convert official annotations to JSON, as ``tools/dataset_converters/convert.py`` does."""
 
 from . import activitynet, custom, didemo, howto100m, lsmdc, msrvtt, msvd
-from .caption_set import Captions, Split
 from .report import Report, format_reports
+from .split import Captions, Split
 from .write_annotations import convert
 
-# Name -> a function from the official files to the splits that they make.
+# Functions that list the splits of a dataset, by its name.
 CONVERTERS = dict(
     msrvtt=msrvtt.splits,
     msvd=msvd.splits,

@@ -1,16 +1,20 @@
 import math
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_json
+from .split import Captions, Split
 
 
 def splits(folder: Path) -> list[Split]:
     """ActivityNet Captions: train.json and val_1.json.
 
-    Every video with all its sentences, a paragraph, from 0 s to its duration,
-    rounded up. ``val_1`` is the paper's test set. A file may be named with or
-    without the ``v_`` of the official names.
+    Each video has all its sentences, which form a paragraph, and a window from 0 s to its duration, rounded
+    up. ``val_1`` is the test set of the paper. The prefix ``v_`` of the official names is optional in file
+    names.
+
+    Examples:
+        >>> [(split.name, split.videos) for split in splits(Path('captions'))]
+        [('train', 10009), ('val_1', 4917)]
     """
     return [
         Split(

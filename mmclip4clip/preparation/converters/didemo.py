@@ -2,29 +2,31 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import Place, check_type, expecting_format, read_json, read_lines
+from .split import Captions, Split
 from .video_folder import stem_of
 
 FORM = '[{"video": name, "description": text, "times": [[first, last], ...]}, ...]'
-CHUNK = 5  # seconds that an index in a table of times stands for
-PARAGRAPH_END = 31  # seconds; annotators saw 30, the reference reads until here
+CHUNK = 5  # seconds per index in the times of annotators
+PARAGRAPH_END = 31  # seconds; annotators saw 30, but the reference implementation reads 31
 
 
 def splits(folder: Path, listed: bool = False) -> list[Split]:
     """DiDeMo: train_data.json, val_data.json and test_data.json.
 
-    ``train``, ``val`` and ``test``: every video with all its descriptions, a
-    paragraph, and its first 31 s. ``moments_*``: every description with its own
-    window. Some videos have two names, ``x.mov`` and ``x.mp4``; they count as
-    one, which gives the published number of videos.
+    ``train``, ``val`` and ``test`` contain each video with all its descriptions, which form a paragraph, and
+    its first 31 s. ``moments_*`` contain each description with its own window. Some videos have two names,
+    ``x.mov`` and ``x.mp4``. They count as one video, which gives the published number of videos.
 
     Args:
-        folder (Path): The folder of the official files.
-        listed (bool): Use only names in train_list.txt, val_list.txt and
-            test_list.txt, the lists of collaborative-experts that CLIP4Clip's
-            code reads. They hold one name of each video, so that the
-            descriptions under its other name are left out.
+        folder (Path): Folder of the official files.
+        listed (bool): Whether to use only names in train_list.txt, val_list.txt and test_list.txt, the lists
+            of collaborative-experts that CLIP4Clip's code reads. They contain one name per video, so
+            descriptions under the other name are skipped.
+
+    Examples:
+        >>> [(split.name, split.videos) for split in splits(Path('DiDeMo'))][:3]
+        [('train', 8395), ('val', 1065), ('test', 1004)]
     """
     trains, captions = (8392, {}) if listed else (8395, dict(val=4180, test=4021))
     videos, result = dict(train=trains, val=1065, test=1004), []
@@ -36,7 +38,7 @@ def splits(folder: Path, listed: bool = False) -> list[Split]:
 
 
 def read_paragraphs(path: Path, names: Path | None = None) -> Captions:
-    """Gather all descriptions of each video, in the order of the file."""
+    """Read all descriptions of each video, in the order of the file."""
     captions = Captions()
     with expecting_format(path, FORM) as place:
         for video, item in _items(path, names, captions, place):
@@ -45,7 +47,7 @@ def read_paragraphs(path: Path, names: Path | None = None) -> Captions:
 
 
 def read_moments(path: Path, names: Path | None = None) -> Captions:
-    """Gather the descriptions of each moment of a video."""
+    """Read the descriptions of each moment of a video."""
     captions = Captions()
     with expecting_format(path, FORM) as place:
         for video, item in _items(path, names, captions, place):
@@ -54,15 +56,19 @@ def read_moments(path: Path, names: Path | None = None) -> Captions:
 
 
 def majority_window(times: list[list[int]]) -> tuple[int, int]:
-    """Turn a table of times into the window that most annotators chose, the first one of a tie.
+    """Return the window that most annotators chose, the first one if there is a tie.
 
     An index is a chunk of 5 s: ``[1, 4]`` is from 5 s to 25 s.
 
     Args:
-        times (list[list[int]]): First and last chunk, for each annotator.
+        times (list[list[int]]): First and last chunk of each annotator.
 
     Returns:
         tuple[int, int]: Start and end in seconds.
+
+    Examples:
+        >>> majority_window([[0, 0], [1, 4], [1, 4]])
+        (5, 25)
     """
     chunks = ((check_type(first, int), check_type(last, int)) for first, last in check_type(times, list))
     (first, last), _ = Counter(chunks).most_common(1)[0]

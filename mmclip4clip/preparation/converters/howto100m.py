@@ -2,27 +2,31 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_json, read_lines, read_table
+from .split import Captions, Split
 
 FORM = '{video: {"start": [seconds, ...], "end": [seconds, ...], "text": [...]}, ...}'
 
 
 def splits(source: Path, ids: Path | None = None, neighbors: int = 0) -> list[Split]:
-    """Narrations as of HowTo100M: raw_caption.json or caption.json, or a folder with a CSV a video.
+    """Narrations of HowTo100M: raw_caption.json or caption.json, or a folder with one CSV per video.
 
-    Every narration with its start and end inside the long video.
+    Each narration is a clip with its start and end in the long video.
 
     Args:
-        source (Path): The JSON file, ``{video: {"start", "end", "text"}}``, or the
-            folder of ``VIDEO.csv`` with the columns start, end and text.
-        ids (Path, optional): Take only these videos: a CSV with a column
-            ``video_id``, such as a part of HowTo100M_v1.csv, or one id a line.
-        neighbors (int): Narrations nearest in time that are captions of each window
-            too: the bags of :class:`mmclip4clip.models.MILNCELoss`.
+        source (Path): JSON file, ``{video: {"start", "end", "text"}}``, or folder of ``VIDEO.csv`` with the
+            columns start, end and text.
+        ids (Path, optional): Selected videos: a CSV with a column ``video_id``, such as a part of
+            HowTo100M_v1.csv, or a text file with one id per line.
+        neighbors (int): Number of narrations nearest in time to add to the captions of each clip, which are
+            the bags of :class:`mmclip4clip.models.MILNCELoss`.
 
     Raises:
         ValueError: If ``neighbors`` is negative.
+
+    Examples:
+        >>> [split.name for split in splits(Path('caption.json'), neighbors=2)]
+        ['train']
     """
     if neighbors < 0:
         raise ValueError(f'neighbors must not be negative, got {neighbors}')
@@ -31,10 +35,10 @@ def splits(source: Path, ids: Path | None = None, neighbors: int = 0) -> list[Sp
 
 
 def read(source: Path, ids: Path | None = None, neighbors: int = 0) -> Captions:
-    """Gather the narrations, each with its window.
+    """Read the narrations with their windows.
 
     Raises:
-        FormatError: If starts, ends and texts of a video are not equally many.
+        FormatError: If the numbers of starts, ends and texts of a video differ.
     """
     captions = Captions()
     wanted = None if ids is None else dict.fromkeys(read_ids(ids))
@@ -57,13 +61,13 @@ def read(source: Path, ids: Path | None = None, neighbors: int = 0) -> Captions:
 
 
 def _nearest(times: list[tuple[float, float]], i: int, count: int) -> list[int]:
-    """Find the narrations whose middle is nearest to that of number i; they come in order of time."""
+    """Return the narrations nearest to narration i by their middle; narrations are sorted by time."""
     near = [j for j in range(max(0, i - count), min(len(times), i + count + 1)) if j != i]
     return sorted(near, key=lambda j: abs(sum(times[j]) - sum(times[i])))[:count]
 
 
 def read_ids(path: Path) -> list[str]:
-    """Read the column ``video_id`` of a CSV, or one id a line."""
+    """Read the column ``video_id`` of a CSV, or one id per line."""
     lines = read_lines(path)
     if lines and 'video_id' in lines[0].split(','):
         return [row['video_id'] for _, row in read_table(path, ['video_id'])]

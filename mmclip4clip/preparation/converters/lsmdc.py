@@ -1,17 +1,20 @@
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import FormatError, read_lines
+from .split import Captions, Split
 
-FORM = 'clip name, start aligned, end aligned, start extracted, end extracted, sentence, with tabs between'
+FORM = 'clip name, start aligned, end aligned, start extracted, end extracted, sentence, separated by tabs'
 
 
 def splits(folder: Path) -> list[Split]:
     """LSMDC: LSMDC16_annos_training.csv, _annos_val.csv and _challenge_1000_publictect.csv.
 
-    The names are the publisher's. A clip's name has dots and no ending, as
-    ``0001_American_Beauty_00.00.51.926-00.00.54.129``; some training clips have
-    several sentences.
+    The file names are those of the publisher. Clip names contain dots but no suffix, such as
+    ``0001_American_Beauty_00.00.51.926-00.00.54.129``. Some training clips have several sentences.
+
+    Examples:
+        >>> [(split.name, split.captions) for split in splits(Path('LSMDC'))]
+        [('train', 101079), ('val', 7408), ('test', 1000)]
     """
     return [
         Split('train', (folder / 'LSMDC16_annos_training.csv',), read, captions=101079),
@@ -21,10 +24,10 @@ def splits(folder: Path) -> list[Split]:
 
 
 def read(path: Path) -> Captions:
-    """Read clip name and sentence of each line; the times are those of the clip in its movie.
+    """Read clip name and sentence of each line; times are not read, because each clip is a file.
 
     Raises:
-        FormatError: If a line has not six columns.
+        FormatError: If a line does not have six columns.
     """
     captions = Captions()
     for line in read_lines(path):

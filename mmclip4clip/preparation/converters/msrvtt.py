@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 
-from .caption_set import Captions, Split
 from .source_files import Place, check_type, expecting_format, read_json, read_table
+from .split import Captions, Split
 
 FORM = '{"videos": [{"video_id", "split", ...}, ...], "sentences": [{"video_id", "caption", ...}, ...]}'
 
@@ -11,9 +11,12 @@ FORM = '{"videos": [{"video_id", "split", ...}, ...], "sentences": [{"video_id",
 def splits(folder: Path) -> list[Split]:
     """MSR-VTT: MSRVTT_data.json, MSRVTT_train.9k.csv and .7k.csv, MSRVTT_JSFUSION_test.csv.
 
-    ``train_9k`` and ``train_7k`` go with the 1k-A test, ``test_JSFUSION``, of
-    one caption a video; ``caption_*`` is the publisher's split. Every video has
-    20 captions (arXiv:2102.06448).
+    ``train_9k`` and ``train_7k`` are used with the 1k-A test ``test_JSFUSION``, which has one caption per
+    video. ``caption_*`` is the split of the publisher. Each video has 20 captions (arXiv:2102.06448).
+
+    Examples:
+        >>> [split.name for split in splits(Path('MSRVTT'))][:3]
+        ['train_9k', 'train_7k', 'test_JSFUSION']
     """
     data, load = folder / 'MSRVTT_data.json', cache(read_json)
     trains = (('9k', 9000), ('7k', 7010))
@@ -43,14 +46,14 @@ def read_ids(path: Path) -> list[str]:
 
 
 def read_listed(data: Path, ids: Path, load: Callable = read_json) -> Captions:
-    """Gather all captions of the videos that a list names, in the order of the list."""
+    """Read all captions of the listed videos, in the order of the list."""
     without = f'listed in {ids.name}, without a caption in {data.name}'
     with expecting_format(data, FORM) as place:
         return _gather(load(data), read_ids(ids), without, place)
 
 
 def read_published(data: Path, split: str, load: Callable = read_json) -> Captions:
-    """Gather all captions of the videos whose ``split`` is the one given."""
+    """Read all captions of the videos of a split."""
     with expecting_format(data, FORM) as place:
         content = load(data)
         ids = [video['video_id'] for video in check_type(content['videos'], list) if video['split'] == split]
@@ -58,7 +61,7 @@ def read_published(data: Path, split: str, load: Callable = read_json) -> Captio
 
 
 def read_pairs(path: Path) -> Captions:
-    """Read a test of pairs: the columns ``video_id`` and ``sentence``."""
+    """Read a test with the columns ``video_id`` and ``sentence``."""
     captions = Captions()
     for _, row in read_table(path, ['video_id', 'sentence']):
         captions.add(row['video_id'], row['sentence'])

@@ -3,14 +3,18 @@ from functools import cache, partial
 from pathlib import Path
 
 from ...datasets.annotations import MAX_CAPTION
-from .caption_set import Captions, Split
 from .source_files import check_type, expecting_format, read_lines, read_pickle
+from .split import Captions, Split
 
 
 def splits(folder: Path) -> list[Split]:
     """MSVD: raw-captions.pkl, train_list.txt, val_list.txt and test_list.txt.
 
-    Every video with all its captions.
+    Each video has all its captions.
+
+    Examples:
+        >>> [(split.name, split.videos) for split in splits(Path('MSVD'))]
+        [('train', 1200), ('val', 100), ('test', 670)]
     """
     captions, read_once = folder / 'raw-captions.pkl', partial(read, load=cache(read_pickle))
     return [
@@ -20,7 +24,7 @@ def splits(folder: Path) -> list[Split]:
 
 
 def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:
-    """Gather the captions of the videos that a list names; a caption is a list of words."""
+    """Read the captions of the listed videos; each caption is a list of words."""
     captions = Captions()
     with expecting_format(pickled, '{video: [[word, ...], ...], ...}') as place:
         sentences = check_type(load(pickled), dict)
@@ -29,8 +33,8 @@ def read(pickled: Path, ids: Path, load: Callable = read_pickle) -> Captions:
             if not sentences.get(video):
                 captions.skip(f'listed in {ids.name}, without a caption in {pickled.name}', video)
             for words in sentences.get(video, ()):
-                if isinstance(words, str):  # would be joined letter by letter
-                    raise TypeError(f'{video} has {words[:50]!r} for a list of words')
+                if isinstance(words, str):  # join would split it into letters
+                    raise TypeError(f'{video} has {words[:50]!r} instead of a list of words')
                 if sum(map(len, words)) > MAX_CAPTION:  # before they are joined: a pickle can repeat one word
                     captions.skip('a caption that is too long', video)
                 else:

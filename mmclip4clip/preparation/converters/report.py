@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .caption_set import Captions, Split, count_entries
+from .split import Captions, Split, count_entries
 
 
 @dataclass
@@ -15,11 +15,11 @@ class Report:
 
     Attributes:
         split (Split): The split.
-        absent (list[Path]): Official files that are not there; if any, nothing was done.
-        read (Captions): What the official files hold.
-        entries (list[dict]): What was written: those whose video was found.
+        absent (list[Path]): Official files that do not exist. Then the split is not converted.
+        read (Captions): Captions of the official files.
+        entries (list[dict]): Written entries, whose videos were found.
         missing (list[str]): Official names of the videos that were not found.
-        several (list[list[str]]): Files of videos that have several; the first one is used.
+        several (list[list[str]]): Files of each video that has several; the first one is used.
 
     Examples:
         >>> from pathlib import Path
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """What makes this split differ from the one that others use, in words."""
+        """Descriptions of all differences from the published split."""
         found, problems = count_entries(self.read.entries), []
         expected = (self.split.videos, self.split.captions)
         for what, came, wanted in zip(('videos', 'captions'), found, expected):
@@ -50,14 +50,21 @@ class Report:
         if self.missing:
             problems.append(
                 f'{self.split.name}: {len(self.missing):,} of {found[0]:,} videos were not '
-                f'found, first {self.missing[0]}; what is measured without them does not '
-                'compare with figures of others'
+                f'found, such as {self.missing[0]}; without them, results are not '
+                'comparable with published ones'
             )
         return problems
 
 
 def format_reports(reports: Sequence[Report]) -> str:
-    """Lay out counts beside the expected ones, then everything that was left out, and why."""
+    """Format a table of found and expected counts, followed by all skipped videos and captions.
+
+    Examples:
+        >>> from mmclip4clip.preparation.converters import Split, format_reports
+        >>> report = Report(Split('test', (Path('a.json'),), None), absent=[Path('a.json')])
+        >>> print(format_reports([report]).splitlines()[-1])
+        test: not converted, because a.json does not exist
+    """
     table = Table('', 'annotated: videos / captions', 'expected', 'written', 'missing')
     for column in table.columns[1:]:
         column.justify = 'right'
@@ -89,15 +96,15 @@ def _pair(counts: tuple[int | None, int | None]) -> str:
 
 
 def _notes(report: Report) -> list[str]:
-    notes = [f'not converted, there is no {path}' for path in report.absent]
+    notes = [f'not converted, because {path} does not exist' for path in report.absent]
     for reason, what in report.read.skipped.items():
-        notes.append(f'{len(what):,} left out, {reason}: {_some(what)}')
+        notes.append(f'{len(what):,} skipped, {reason}: {_some(what)}')
     if report.missing:
         notes.append(f'the videos that were not found are listed in {report.split.name}_missing.txt')
     if report.several:
         notes.append(
             f'{len(report.several):,} videos have several files; used '
-            + _some([f'{files[0]} rather than {files[1]}' for files in report.several])
+            + _some([f'{files[0]} instead of {files[1]}' for files in report.several])
         )
     return notes
 

@@ -1,4 +1,4 @@
-"""Reading what others wrote: every error names the file and what was expected of it."""
+"""Read official annotation files, with errors that name the file and its expected format."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,25 @@ from ...safe_pickle import PlainUnpickler
 
 
 class FormatError(ValueError):
-    """A file is not what it should be; the message names it."""
+    """Raised if a file does not have the expected format; the message names both.
+
+    Examples:
+        >>> try:
+        ...     with expecting_format(Path('a.json'), '{video: [caption, ...]}') as place:
+        ...         place.entry = 'v1'
+        ...         check_type('a cat', list)
+        ... except FormatError as error:
+        ...     print(error)
+        a.json is not of the form {video: [caption, ...]}: at 'v1' TypeError("expected list, got 'a cat'")
+    """
 
 
 @dataclass
 class Place:
-    """Where in a file a reader is, for its errors.
+    """Position of a reader in a file, for error messages.
 
     Attributes:
-        entry (str | int, optional): The key, number or name of what is being read.
+        entry (str | int, optional): Key, number or name of the current entry.
     """
 
     entry: Any = None
@@ -29,13 +39,13 @@ class Place:
 
 @contextmanager
 def expecting_format(path: Path, form: str) -> Iterator[Place]:
-    """Turn whatever a missing key or an odd value causes into an error about the file.
+    """Convert errors from missing keys or invalid values into errors about the file.
 
     Yields:
-        Place: Whose ``entry`` the reader keeps up to date.
+        Place: Position in the file. The reader sets its ``entry``.
 
     Raises:
-        FormatError: Instead of KeyError, TypeError, ValueError and the like.
+        FormatError: In place of KeyError, TypeError, ValueError and similar errors.
     """
     place = Place()
     try:
@@ -48,10 +58,10 @@ def expecting_format(path: Path, form: str) -> Iterator[Place]:
 
 
 def check_type(value: Any, *types: type) -> Any:
-    """Return a value of one of these types; a bool is no int here, nor a string a list of letters.
+    """Return the value if it is exactly of one of these types; a bool is not an int.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is of another type.
     """
     if type(value) not in types:
         raise TypeError(f'expected {" or ".join(kind.__name__ for kind in types)}, got {shorten(value)}')
@@ -62,7 +72,7 @@ def read_json(path: Path) -> Any:
     """Read JSON, see :func:`mmclip4clip.safe_json.read_json`.
 
     Raises:
-        FormatError: If it is not UTF-8 or not JSON, is nested too deeply, or has a key twice.
+        FormatError: If it is not UTF-8 or not JSON, is nested too deeply, or contains a key twice.
     """
     try:
         return safe_json.read_json(path)
@@ -71,7 +81,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file, without the empty ones.
+    """Read the lines of a text file that are not empty.
 
     Raises:
         FormatError: If it is not UTF-8.
@@ -84,14 +94,14 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict]]:
-    """Read a CSV, or a TSV by its ending, with a header.
+    """Read a CSV with a header, or a TSV if the suffix is ``.tsv``.
 
     Returns:
-        list[tuple[int, dict]]: Line number and cells by column, of each row.
+        list[tuple[int, dict]]: Line number of each row, and its cells by column.
 
     Raises:
-        FormatError: If a needed column is missing, two columns have one name, a row has more cells than
-            the header, or a cell more than 131,072 characters.
+        FormatError: If a needed column is missing, two columns have the same name, a row has more cells than
+            the header, or a cell has more than 131,072 characters.
     """
     reader: csv.DictReader | None = None
     delimiter = '\t' if path.suffix.lower() == '.tsv' else ','
@@ -106,7 +116,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict]]:
                     f'{reader.fieldnames and shorten(columns)}'
                 )
             if len(set(columns)) < len(columns):
-                raise ValueError(f'has two columns of one name; its columns are {shorten(columns)}')
+                raise ValueError(f'has two columns with the same name; its columns are {shorten(columns)}')
             rows = [(reader.line_num, row) for row in reader]
     except (ValueError, csv.Error) as error:
         at = f', near line {reader.line_num}' if reader is not None else ''
@@ -121,15 +131,15 @@ def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict]]:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read a pickle of plain values, without running anything in it.
+    """Read a pickle of plain values without executing code in it.
 
     Raises:
-        FormatError: If it is damaged, or asks for anything that could run.
+        FormatError: If it is damaged or contains more than plain values.
     """
     with path.open('rb') as file:
         try:
             return PlainUnpickler(file).load()
         except Exception as error:  # a damaged pickle can fail in any way; the cause is reported
             raise FormatError(
-                f'{path} was refused as a pickle of plain values, and nothing in it was run: {error!r:.500}'
+                f'{path} was refused and not run: expected a pickle of plain values, got {error!r:.500}'
             ) from error

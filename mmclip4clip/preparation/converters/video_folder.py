@@ -7,24 +7,32 @@ from ...datasets.video_names import ENDINGS, is_video, stem_of
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files below a folder, relative to it, through links too."""
+    """Yield the relative paths of all files in a folder and its subfolders, and follow links."""
     for root, _, files in os.walk(folder, followlinks=True):
         for file in files:
             yield (Path(root) / file).relative_to(folder).as_posix()
 
 
 class VideoFolder:
-    """Look up video files by name, with any ending and in any folder below.
+    """Find video files by name, with any suffix and in any subfolder.
 
     Args:
-        folder (Path): Searched once.
+        folder (Path): Folder, which is searched once.
 
     Attributes:
-        videos (list[str]): Paths of all files with a video's ending, sorted.
+        videos (list[str]): Sorted paths of all files with the suffix of a video.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        FileNotFoundError: If the folder does not exist.
         NotADirectoryError: If it is a file.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, 'part1').mkdir()
+        ...     Path(folder, 'part1', 'video0.avi').touch()
+        ...     VideoFolder(Path(folder)).find('video0')
+        ['part1/video0.avi']
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,15 +48,14 @@ class VideoFolder:
                 self._by_stem[stem].append(path)
 
     def find(self, name: str) -> list[str]:
-        """Find the files of one video.
+        """Find the files of a video.
 
         Args:
-            name (str): With or without ending; with folders, if it is to be sought
-                in those only.
+            name (str): Name with or without suffix. If it contains a folder, only this folder is searched.
 
         Returns:
-            list[str]: Paths relative to the folder, the file of exactly that name
-            first, then by :data:`ENDINGS`. Empty if there is none.
+            list[str]: Paths relative to the folder: the file with exactly this name first, then in the order
+            of :data:`ENDINGS`. Empty if there are none.
         """
         if os.path.splitext(name)[1] and name in self._files:
             return [name]

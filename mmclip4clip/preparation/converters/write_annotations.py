@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...datasets.annotations import name_fault
-from .caption_set import Split
 from .report import Report
+from .split import Split
 from .video_folder import VideoFolder, stem_of
 
 
@@ -17,35 +17,47 @@ def convert(
     force: bool = False,
     strict: bool = False,
 ) -> list[Report]:
-    """Write the JSON files of a dataset, once all of them could be made.
+    r"""Write the JSON files of a dataset, after all of them were converted.
 
-    Writes ``NAME.json`` for each split whose official files are there, in
-    mmaction2's form where there are no windows, and ``NAME_missing.txt`` where
-    videos are missing. Nothing is downloaded.
+    The function writes ``NAME.json`` for each split whose official files exist, in mmaction2's format if
+    there are no windows, and ``NAME_missing.txt`` if videos are missing. It downloads nothing.
 
     Args:
-        splits (Sequence[Split]): From a function of :data:`CONVERTERS`.
-        out (Path): The folder to write to; made if needed.
-        videos (Path): The folder of the videos.
-        ending (str, optional): Name files by it, as ``.mp4``, instead of looking into ``videos``.
-        force (bool): Whether files in ``out`` may be replaced.
-        strict (bool): Whether a problem of a report is an error.
+        splits (Sequence[Split]): Splits from a function of :data:`CONVERTERS`.
+        out (Path): Output folder, created if needed.
+        videos (Path): Folder of the videos.
+        ending (str, optional): Suffix of all files, such as ``.mp4``, instead of a search in ``videos``.
+        force (bool): Whether to replace existing files in ``out``.
+        strict (bool): Whether problems in a report are errors.
 
     Returns:
-        list[Report]: One a split.
+        list[Report]: One report per split.
 
     Raises:
-        FileNotFoundError: If no official file is there, ``videos`` does not exist, or no
-            video was found in it.
-        FileExistsError: If a file would be replaced without ``force``.
-        ValueError: If an official file is not what it should be, if two of its videos
-            are one file, or for a problem with ``strict``.
+        FileNotFoundError: If no official file exists, ``videos`` does not exist, or none of the videos was
+            found.
+        FileExistsError: If a file exists and ``force`` is false.
+        ValueError: If an official file has the wrong format, two of its videos are the same file, or there
+            are problems and ``strict`` is true.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.preparation import CONVERTERS, convert
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table, out = Path(folder, 'train.csv'), Path(folder, 'annotations')
+        ...     _ = table.write_text('video,caption\nvideo0,a man sings\n')
+        ...     reports = convert(CONVERTERS['csv'](table), out, Path(folder), ending='.mp4')
+        ...     print((out / 'train.json').read_text())
+        {
+        "video0.mp4": ["a man sings"]
+        }
+        <BLANKLINE>
     """
     reports = [Report(s, [f for f in s.sources if not f.exists()]) for s in splits]
     present = [r for r in reports if not r.absent]
     if not present:
         needed = '\n  '.join(sorted({str(f) for r in reports for f in r.absent}))
-        raise FileNotFoundError(f'none of the official files is there:\n  {needed}')
+        raise FileNotFoundError(f'none of the official files exists:\n  {needed}')
     _check_targets(
         [out / f'{r.split.name}{end}' for r in present for end in ('.json', '_missing.txt')], force
     )
@@ -64,11 +76,11 @@ def convert(
 def _check_targets(targets: list[Path], force: bool) -> None:
     existing = [str(path) for path in targets if path.exists()]
     if existing and not force:
-        raise FileExistsError('these exist already; --force replaces them:\n  ' + '\n  '.join(existing))
+        raise FileExistsError('these files exist already; --force replaces them:\n  ' + '\n  '.join(existing))
 
 
 def _locate(report: Report, folder: VideoFolder | None, ending: str | None) -> None:
-    """Replace official names by files, and note those that have none or several."""
+    """Replace official names with file names, and record names with no or several files."""
     files: dict[str, list[str]] = {}
     taken: dict[tuple, str] = {}
     for entry in report.read.entries:
@@ -92,7 +104,7 @@ def _locate(report: Report, folder: VideoFolder | None, ending: str | None) -> N
             if taken.setdefault(key, name) != name:
                 raise ValueError(
                     f'{report.split.name}: {taken[key]} and {name} are different videos in '
-                    f'the official files, but one file: {key[0]}'
+                    f'the official files, but the same file: {key[0]}'
                 )
             report.entries.append(dict(entry, video=files[name][0]))
 
@@ -100,17 +112,17 @@ def _locate(report: Report, folder: VideoFolder | None, ending: str | None) -> N
 def _check_found(reports: list[Report], videos: Path) -> None:
     empty = [r.split.name for r in reports if not r.read.entries]
     if empty:
-        raise ValueError(f'the official files of {empty} hold no caption')
+        raise ValueError(f'the official files of {empty} contain no captions')
     if not any(r.entries for r in reports):
         missing = reports[0].missing
         raise FileNotFoundError(
             f'none of the {len(missing):,} videos of {reports[0].split.name} is in '
-            f'{videos}; looked for {missing[:3]} with the endings of videos'
+            f'{videos}; searched for {missing[:3]} with the suffixes of videos'
         )
 
 
 def _files(report: Report, out: Path) -> dict[Path, str | None]:
-    """Lay out a split's files; None stands for one that must not be there, lest it mislead."""
+    """Return the content of a split's files; None for a file of an earlier conversion to remove."""
     name = report.split.name
     if set().union(*report.entries) <= {'video', 'captions'}:
         lines = [f'{_dump(e["video"])}: {_dump(e["captions"])}' for e in report.entries]
@@ -128,7 +140,7 @@ def _dump(value: object) -> str:
 
 
 def _write(files: dict[Path, str | None]) -> None:
-    """Write every file beside its place first, so that a full disk or a stop leaves none half done."""
+    """Write all files under temporary names, then rename them, so that none is incomplete after an error."""
     for path, text in files.items():
         if text is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -96,5 +96,5 @@ def test_decoding_takes_the_window_as_its_sampler_has_it(tmp_path):
 def test_what_the_reference_cannot_read_is_refused(total, fps, sample_fps, message):
     with pytest.raises(ValueError, match=f'v.mp4.*{message}'):
         sample(total, fps, sample_fps)
-    with pytest.raises(ValueError, match='fps must be a whole number, got 1.5'):
+    with pytest.raises(ValueError, match='fps must be an integer, got 1.5'):
         SampleAtRate(1.5, reference_times=True)

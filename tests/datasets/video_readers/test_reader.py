@@ -117,7 +117,7 @@ def test_whatever_a_decoder_raises_becomes_an_error_of_the_video():
     with pytest.raises(VideoReadError, match="KeyError: 'lost'"):
         Broken().read([0])
     Broken._decode = lambda self, indices: {}
-    with pytest.raises(VideoReadError, match='none of its 3 frames decodes'):
+    with pytest.raises(VideoReadError, match='none of its 3 frames can be decoded'):
         Broken().read([0])
 
 

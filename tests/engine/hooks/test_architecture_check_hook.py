@@ -41,7 +41,7 @@ def test_wrong_shapes_are_always_refused(model, training):
     weights = dict(model.state_dict(), **{'0.weight': torch.zeros(4, 2)})
     with pytest.raises(
         RuntimeError,
-        match=r'(?s)c.pth does not fit .*1 keys of wrong shape.*'
+        match=r'(?s)c.pth does not match .*1 keys of wrong shape.*'
         r'0.weight: \(4, 2\) instead of \(3, 2\)',
     ):
         check(model, weights, training)
@@ -119,7 +119,7 @@ def test_what_starts_fresh_and_what_is_not_used_is_one_warning(log):
 
 def test_a_backbone_without_weights_from_anywhere_is_refused(log):
     weights = {k: v for k, v in Parts().state_dict().items() if not k.startswith('backbone')}
-    with pytest.raises(RuntimeError, match='c.pth has no backbone .* would train from random ones'):
+    with pytest.raises(RuntimeError, match='c.pth has no backbone .* would start from random ones'):
         check(Parts(), weights, training=True)
     check(Parts(pretrained='folder'), weights, training=True)
     assert 'backbone (4 tensors)' in log[-1][1]

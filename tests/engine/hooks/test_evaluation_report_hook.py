@@ -118,12 +118,12 @@ def test_every_metric_that_has_a_report_is_asked_for_it_and_others_are_not(runne
 def test_the_two_former_hooks_each_do_their_part_and_name_the_new_one(runner, tmp_path):
     mine = Counted()
     runner.test_loop.evaluator.metrics = [mine]
-    with pytest.warns(FutureWarning, match='CaptionReportHook has become EvaluationReportHook'):
+    with pytest.warns(FutureWarning, match='CaptionReportHook is now EvaluationReportHook'):
         captions = HOOKS.build(dict(type='CaptionReportHook', page=9, picture=4))
     captions.after_test_epoch(runner, {'a/b': 1.0})
     assert (mine.context.gallery, mine.context.page, mine.context.picture) == (None, 9, 4)
     assert not (tmp_path / 'metrics.json').exists()
-    with pytest.warns(FutureWarning, match='RetrievalReportHook has become EvaluationReportHook'):
+    with pytest.warns(FutureWarning, match='RetrievalReportHook is now EvaluationReportHook'):
         retrieval = HOOKS.build(dict(type='RetrievalReportHook', gallery=0, top=2))
     runner._train_loop = runner._load_from = None
     retrieval.after_val_epoch(runner, {'a/b': 1.0})

@@ -65,7 +65,7 @@ def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, 
     assert log == [
         (
             30,
-            f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are cut; the '
+            f'{stage}_dataloader: 25.0 % of 4 captions (1) exceed max_words=6 and are truncated; the '
             'longest has 7 tokens, start and end included',
         )
     ]
@@ -83,16 +83,20 @@ def test_what_fits_passes_and_says_how_many_captions_are_cut(model, transforms, 
             'max_words=25 of TokenizeCaptions exceeds the 24 text positions of '
             r'model.backbone \(text_config.max_position_embeddings\)',
         ),
-        ('SeqTransformerAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
-        ('TightAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
-        ('WTIAdapter', dict(frames=9), 'up to 9 frames a video, max_frames of model.adapter is 8'),
+        (
+            'SeqTransformerAdapter',
+            dict(frames=9),
+            'up to 9 frames per video, but max_frames of model.adapter is 8',
+        ),
+        ('TightAdapter', dict(frames=9), 'up to 9 frames per video, but max_frames of model.adapter is 8'),
+        ('WTIAdapter', dict(frames=9), 'up to 9 frames per video, but max_frames of model.adapter is 8'),
         (
             'MeanAdapter',
             dict(crop=72),
-            r'frames of \(H, W\) = \(72, 72\), model.backbone takes \(64, 64\) '
+            r'frames of \(H, W\) = \(72, 72\), but model.backbone expects \(64, 64\) '
             r'\(vision_config.image_size\)',
         ),
-        ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), model.backbone takes \(64, 64\)'),
+        ('MeanAdapter', dict(crop=(64, 48)), r'\(H, W\) = \(48, 64\), but model.backbone expects \(64, 64\)'),
     ],
 )
 def test_what_the_model_cannot_take_is_refused_at_the_start(model, transforms, adapter, change, message):
@@ -139,7 +143,7 @@ def test_a_vocabulary_beyond_the_embedding_is_refused(model, transforms, log, tm
     small = run(model(vocab_size=size - 1), train=dataset(transforms(folder=tmp_path)))
     with pytest.raises(
         ValueError,
-        match=rf'has ids up to {size - 1}, the embedding of model.backbone '
+        match=rf'has ids up to {size - 1}, but the embedding of model.backbone has '
         rf'{size - 1} rows \(text_config.vocab_size\)',
     ):
         InputCheckHook().before_run(small)

@@ -328,7 +328,7 @@ def test_checkpoints_are_looked_for_where_the_run_saves_them(tmp_path):
     assert checkpoint_folders(runner) == [tmp_path, tmp_path / 'out']
     assert (
         describe_last_good([tmp_path, tmp_path / 'o'])
-        == f'{tmp_path} and {tmp_path}/o has no good checkpoint'
+        == f'There is no good checkpoint in {tmp_path} and {tmp_path}/o'
     )
 
 

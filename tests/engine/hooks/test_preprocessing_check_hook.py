@@ -9,7 +9,7 @@ from mmcv.transforms import RandomApply
 from mmengine.dataset import ConcatDataset
 
 from mmclip4clip.datasets import TokenizeCaptions, TokenizeTargets
-from mmclip4clip.engine import PreprocessingCheckHook, run_parts
+from mmclip4clip.engine import PreprocessingCheckHook, runner_access
 from mmclip4clip.engine.hooks import preprocessing_check_hook
 from mmclip4clip.tokenizers.loading import train_tokenizer
 
@@ -43,16 +43,16 @@ def runner(folders, model, reads, writes=None, tied=True, wrap=False):
 def test_captions_in_words_of_another_tokenizer_are_refused(folders, wrap):
     hook = PreprocessingCheckHook()
     hook.before_train(runner(folders, 'shapes', 'again', wrap=wrap))
-    with pytest.raises(ValueError, match='learns captions in words of .*pets.* writes with .*shapes'):
+    with pytest.raises(ValueError, match='tokenizes target captions with .*pets.* generates with .*shapes'):
         hook.before_train(runner(folders, 'shapes', 'pets', wrap=wrap))
-    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+    with pytest.raises(ValueError, match='tokenizes target captions with .*pets'):
         hook.before_train(runner(folders, 'shapes', 'shapes', 'pets', tied=False, wrap=wrap))
 
 
 def test_every_one_of_several_datasets_is_looked_at(folders):
     right, wrong = (runner(folders, 'shapes', reads, wrap=True) for reads in ('shapes', 'pets'))
     right.train_dataloader.dataset.datasets += wrong.train_dataloader.dataset.datasets
-    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+    with pytest.raises(ValueError, match='tokenizes target captions with .*pets'):
         PreprocessingCheckHook().before_train(right)
 
 
@@ -67,7 +67,7 @@ def test_tokenizers_inside_other_transforms_are_compared_too(folders):
     wrapped = runner(folders, 'shapes', 'pets')
     pipeline = wrapped.train_dataloader.dataset.pipeline
     pipeline.transforms = [RandomApply(pipeline.transforms, prob=1)]
-    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+    with pytest.raises(ValueError, match='tokenizes target captions with .*pets'):
         PreprocessingCheckHook().before_train(wrapped)
 
 
@@ -92,8 +92,8 @@ def test_models_that_do_not_write_are_not_looked_at(folders):
 def test_a_wrapped_model_is_looked_at_and_a_checkpoint_that_is_no_dict_left_to_others(folders, monkeypatch):
     wrapped = runner(folders, 'shapes', 'pets')
     wrapped.model = SimpleNamespace(module=wrapped.model)
-    monkeypatch.setattr(run_parts, 'is_model_wrapper', lambda model: hasattr(model, 'module'))
-    with pytest.raises(ValueError, match='learns captions in words of .*pets'):
+    monkeypatch.setattr(runner_access, 'is_model_wrapper', lambda model: hasattr(model, 'module'))
+    with pytest.raises(ValueError, match='tokenizes target captions with .*pets'):
         PreprocessingCheckHook().before_train(wrapped)
     PreprocessingCheckHook().after_load_checkpoint(wrapped, 'no dict')
 
@@ -132,12 +132,12 @@ def test_a_query_bank_is_compared_with_the_test(folders, log):
 
     check('again')
     assert not log
-    with pytest.raises(ValueError, match='the query_bank tokenizer=.*pets.* give both the same tokenizer'):
+    with pytest.raises(ValueError, match='the query_bank tokenizer=.*pets.* use the same tokenizer for both'):
         check('pets')
     check('shapes', 'paragraph', 16)
     assert [line.split(':')[0] for line in log] == [
-        'query_bank.max_words=16 and max_words=32 of the dataset',
-        'query_bank.caption_mode=paragraph and caption_mode=all of the dataset',
+        'query_bank.max_words=16, but max_words=32 in the dataset',
+        'query_bank.caption_mode=paragraph, but caption_mode=all in the dataset',
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_tells_nothing_is_said_once(folders, log):
     PreprocessingCheckHook().after_load_checkpoint(
         run(SimpleNamespace(), test=captions(folders, 'shapes')), dict(meta={}, state_dict={})
     )
-    assert len(log) == 1 and 'c.pth does not tell its tokenizer and preprocessing' in log[0]
+    assert len(log) == 1 and 'c.pth does not specify its tokenizer and preprocessing' in log[0]
 
 
 def test_the_former_name_works_and_says_the_new_one(log):

@@ -63,7 +63,7 @@ def test_a_worker_that_stops_answering_is_noticed():
     begin = time.monotonic()
     with pytest.raises(
         RuntimeError,
-        match=r'val_dataloader: its 2 workers \(processes \d+ \d+\) have given '
+        match=r'val_dataloader: its 2 workers \(processes \d+ \d+\) have returned '
         'no batch for 0.5 s.*val_dataloader.timeout=SECONDS',
     ):
         load(Items(0, 1, hang, 3), timeout=0.5)
@@ -74,7 +74,7 @@ def test_a_worker_that_is_killed_is_noticed_and_the_loader_named():
     with pytest.raises(
         RuntimeError,
         match='val_dataloader: DataLoader worker .*(killed by signal: '
-        'Killed|exited unexpectedly).*no memory left.*val_dataloader.num_workers',
+        'Killed|exited unexpectedly).*ran out of memory.*val_dataloader.num_workers',
     ):
         load(Items(0, 1, kill, 3))
 

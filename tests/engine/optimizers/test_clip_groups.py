@@ -118,5 +118,5 @@ def test_unknown_settings_are_refused(model, paramwise_cfg, message):
 def test_what_multipliers_refer_to_must_be_there(model):
     with pytest.raises(ValueError, match=r"must have lr and weight_decay, got \['lr', 'type'\]"):
         build(model, optimizer=dict(type='AdamW', lr=1e-3))
-    with pytest.raises(ValueError, match=r'Linear has no parameter under backbone, '):
+    with pytest.raises(ValueError, match=r'Linear has no parameters under backbone, '):
         build(torch.nn.Linear(2, 2))

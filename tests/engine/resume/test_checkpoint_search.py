@@ -44,8 +44,8 @@ def test_a_copied_run_goes_on_from_its_own_folder(run, tmp_path):
         (cut_short, 'epoch_3.pth is damaged: '),
         (lambda path: path.write_bytes(b''), 'epoch_3.pth is damaged: it is empty'),
         (lambda path: path.write_bytes(bytes(3000)), 'epoch_3.pth is damaged: .*zero'),
-        (lambda path: path.unlink(), 'last_checkpoint names epoch_3.pth, which is not in'),
-        (lambda path: torch.save([1], path), 'epoch_3.pth holds a list, expected a dict'),
+        (lambda path: path.unlink(), 'last_checkpoint refers to epoch_3.pth, which does not exist in'),
+        (lambda path: torch.save([1], path), 'epoch_3.pth contains a list, expected a dict'),
     ],
     ids=['bit', 'short', 'empty', 'zeros', 'missing', 'foreign'],
 )
@@ -60,7 +60,9 @@ def test_it_goes_back_as_far_as_it_must(run):
     cut_short(run / 'epoch_2.pth')
     assert found(run) == 'epoch_1.pth'
     flip_bit(run / 'epoch_1.pth')
-    with pytest.raises(RuntimeError, match='none of them can be resumed from.* give another --work-dir'):
+    with pytest.raises(
+        RuntimeError, match='none of the checkpoints in .* can be resumed.* use another --work-dir'
+    ):
         found(run)  # to begin anew would write over what can perhaps be saved
 
 
@@ -90,7 +92,7 @@ def test_files_from_which_no_training_can_go_on_are_no_candidates(run):
     (run / 'epoch_4.pth.unfinished').write_bytes(b'')
     assert found(run) is None
     torch.save(dict(state_dict={}, meta=dict(epoch=5, iter=10)), run / 'epoch_5.pth')
-    with pytest.raises(RuntimeError, match='none of them can be resumed from'):
+    with pytest.raises(RuntimeError, match='none of the checkpoints in .* can be resumed'):
         found(run)
 
 

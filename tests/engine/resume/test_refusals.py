@@ -40,7 +40,7 @@ def test_a_run_that_has_ended_says_that_nothing_is_left(training, whole, tmp_pat
     shutil.copytree(whole, tmp_path / 'ended')
     training.train('ended', resume=True)
     log = (tmp_path / 'ended.log').read_text()
-    assert 'nothing is left to train: ' in log and 'it comes first' not in log
+    assert 'no steps remain: ' in log and 'it comes first' not in log
 
 
 def test_a_damaged_checkpoint_is_an_error_by_name_and_passed_over_without_one(training, whole, tmp_path):

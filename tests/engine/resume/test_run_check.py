@@ -113,7 +113,7 @@ DIFFERENT = [  # what differs now, what is said of it, and whether it can be inf
     (dict(accumulative_counts=2), 'optim_wrapper.accumulative_counts: 1 in the checkpoint, 2 now', False),
     (dict(schedule='none'), 'param_scheduler: 1 schedulers in the checkpoint, 0 now', True),
     (dict(schedule='two'), 'param_scheduler: 1 schedulers in the checkpoint, 2 now', True),
-    (dict(schedule='steps'), r'param_scheduler\[0\]: the one in the checkpoint is no StepLR', True),
+    (dict(schedule='steps'), r'param_scheduler\[0\]: in the checkpoint it is not a StepLR', True),
     (dict(seed=4), 'seed: 3 in the checkpoint, 4 now', True),
     (dict(sampler='GroupedSampler'), 'order of the training data: .*DefaultSampler.*GroupedSampler', False),
     (dict(loop='iterations'), 'kind of training loop: epochs in the checkpoint, iterations now', False),
@@ -148,7 +148,7 @@ def test_more_epochs_are_right_where_the_schedule_does_not_depend_on_them(schedu
 
 
 def test_fewer_epochs_than_are_done_are_refused():
-    with pytest.raises(RuntimeError, match='max_epochs: 1 now, .* trained for 2: nothing is left to train'):
+    with pytest.raises(RuntimeError, match='max_epochs: 1 now, .* trained for 2, so no steps remain'):
         check(build(schedule='fixed', max_epochs=1), saved(build(schedule='fixed')))
 
 
@@ -165,19 +165,19 @@ def test_an_epoch_that_had_begun_can_be_told_from_other_data_by_the_record():
     'part, name',
     [
         ('optimizer', 'optimizer state'),
-        ('param_schedulers', 'state of the schedule'),
+        ('param_schedulers', 'scheduler state'),
         ('message_hub', 'message_hub'),
-        ('meta', r'record of its steps \(meta\)'),
+        ('meta', r'step counts \(meta\)'),
     ],
 )
 def test_what_lacks_a_part_is_refused_by_its_name(part, name):
     checkpoint = saved(build())
     del checkpoint[part]
-    with pytest.raises(RuntimeError, match=f'cannot be resumed: it has no {name}.*weights alone.*load_from='):
+    with pytest.raises(RuntimeError, match=f'cannot be resumed: it has no {name}.*only weights.*load_from='):
         check(build(), checkpoint)
     checkpoint[part] = {}
     if part == 'meta':
-        with pytest.raises(RuntimeError, match='no record of its steps'):
+        with pytest.raises(RuntimeError, match='no step counts'):
             check(build(), checkpoint)
 
 

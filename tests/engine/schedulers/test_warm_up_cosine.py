@@ -116,7 +116,7 @@ def test_it_goes_on_from_its_state():
     'wrong, message',
     [
         (dict(warmup=1), 'needs end'),
-        (dict(warmup=-1, end=5), 'warmup from 0 on, got -1'),
+        (dict(warmup=-1, end=5), 'warmup >= 0, got -1'),
         (dict(warmup=5, end=5), 'below end, got 5 and end=5'),
         (dict(warmup=1, end=5, cosine_begin=7), 'below end, got 7 and end=5'),
         (dict(warmup=1, end=5, cosine_begin=-1), 'got -1 and end=5'),

@@ -203,7 +203,7 @@ def test_a_bank_of_other_videos_and_numbers_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r'got \(0, 3\)'):
         qb_norm(ones, np.ones((0, 3)))
     for k in (0, 4):
-        with pytest.raises(ValueError, match=f'k must lie in 1 to 3, the number of videos, got {k}'):
+        with pytest.raises(ValueError, match=f'k must be from 1 to 3, the number of videos, got {k}'):
             qb_norm(ones, ones, k=k)
     for bad in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match='beta must be a finite number above 0'):

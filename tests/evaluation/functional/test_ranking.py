@@ -54,7 +54,7 @@ def test_nan_and_infinity_are_refused(bad):
 def test_shapes_owners_and_protocols_are_checked():
     with pytest.raises(ValueError, match=r'\(4, 3\) and \(3,\)'):
         ranks_of_videos(SIMILARITY, OWNER[:3])
-    with pytest.raises(ValueError, match='video_index must lie in 0 to 2, got 0 to 3'):
+    with pytest.raises(ValueError, match='video_index must be from 0 to 2, got 0 to 3'):
         ranks_of_videos(SIMILARITY, OWNER + np.array([0, 0, 0, 1]))
     with pytest.raises(ValueError, match=r'without a caption .*\[2\]'):
         ranks_of_captions(SIMILARITY[:3], OWNER[:3])

@@ -68,14 +68,14 @@ def test_videos_without_frames_or_words_score_nothing_and_are_counted():
 def test_a_model_that_generates_nothing_is_named_as_the_cause():
     data = samples()
     del data[2]['generated']
-    with pytest.raises(KeyError, match='test a CLIP4ClipCaptioner, or take VideoCaptionMetric out'):
+    with pytest.raises(KeyError, match='test a CLIP4ClipCaptioner, or remove VideoCaptionMetric from'):
         evaluate(data)
 
 
 @pytest.mark.parametrize(
     'changes, message',
     [
-        (dict(c=dict(video_id='a')), "1 videos come more than once, such as 'a'"),
+        (dict(c=dict(video_id='a')), "1 videos occur more than once, such as 'a'"),
         (dict(b=dict(captions=[])), r"video 'b': expected at least one reference caption .*got \[\]"),
         (dict(b=dict(captions=['x', ''])), "video 'b': .*no empty one"),
     ],
@@ -114,7 +114,7 @@ def test_videos_of_one_name_in_two_datasets_are_scored_apart():
 
 
 def test_one_file_under_two_names_is_refused():
-    with pytest.raises(ValueError, match="1 videos come more than once, such as '/one/v'"):
+    with pytest.raises(ValueError, match="1 videos occur more than once, such as '/one/v'"):
         evaluate(samples(a=dict(video_key='/one/v'), b=dict(video_key='/one/v')))
 
 

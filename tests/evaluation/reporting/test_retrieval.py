@@ -19,4 +19,7 @@ def test_the_protocol_names_split_queries_and_answers():
         'protocol: a/val_1.json; all captions of a video are one query; video to text by caption_groups: '
     )
     other = describe_protocol(object(), 'best_caption')
-    assert 'without ann_file; every caption of an item' in other and 'the best placed right one' in other
+    assert (
+        'without ann_file; every caption of an item' in other
+        and 'the best caption of the video counts' in other
+    )

@@ -97,7 +97,7 @@ def test_an_adapter_that_scores_all_pairs_at_once_is_refused(pairs):
     samples = make_samples(pairs[1], dict(frames=torch.randn(4, 16)))
     for sample in samples:
         sample.set_field(dict(video=sample.video_features['frames']), 'video_features')
-    with pytest.raises(ValueError, match='rerank_top=1 needs .* MeanAdapter scores all at once'):
+    with pytest.raises(ValueError, match='rerank_top=1 needs .* MeanAdapter scores all pairs at once'):
         score_videos(model_of(MeanAdapter()), samples, rerank_top=1)
 
 

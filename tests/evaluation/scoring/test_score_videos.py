@@ -104,7 +104,7 @@ def test_each_process_scores_its_own_videos_with_the_whole_bank(model, monkeypat
 
 def test_a_bank_and_a_shortlist_are_refused_together():
     kind = LOOPS.get('VideoTextTestLoop')
-    with pytest.raises(ValueError, match='rerank_top=5 is there to avoid'):
+    with pytest.raises(ValueError, match='rerank_top=5 avoids that'):
         kind(
             SimpleNamespace(),
             torch.utils.data.DataLoader([0]),
@@ -168,7 +168,7 @@ def test_features_of_a_model_that_gives_tensors_are_taken_with_a_warning(model):
     for one in samples:
         one.set_field(one.video_features['video'], 'video_features')
         one.set_field(one.text_features['text'], 'text_features')
-    with pytest.warns(FutureWarning, match='the model, in video_features, gave features as a tensor'):
+    with pytest.warns(FutureWarning, match='the model, in video_features, returned features as a tensor'):
         score_videos(model, samples)
     score_videos(model, ours)
     assert all(torch.equal(a.scores, b.scores) for a, b in zip(samples, ours))

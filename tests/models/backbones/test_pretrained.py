@@ -214,10 +214,10 @@ def test_part_of_a_backbone_is_refused_by_loaders_that_are_not_strict(tiny_clip,
     weights = {prefix + k: v for k, v in model.state_dict().items() if not drop or drop not in k}
     weights |= {prefix + add: torch.zeros(1)} if add else {}
     torch.save(dict(state_dict=weights), tmp_path / 'part.pth')
-    with pytest.raises(RuntimeError, match='does not hold the CLIP of this CLIPBackbone: .* keys; the'):
+    with pytest.raises(RuntimeError, match='does not contain the CLIP of this CLIPBackbone: .* keys; the'):
         load_checkpoint(model, str(tmp_path / 'part.pth'))
     if not prefix:
-        with pytest.raises(RuntimeError, match='does not hold the CLIP'):
+        with pytest.raises(RuntimeError, match='does not contain the CLIP'):
             model.load_state_dict(weights, strict=False)
 
 

@@ -187,7 +187,7 @@ def test_arguments_that_do_not_fit_are_refused(tiny_clip, kwargs, message):
 def test_captions_that_do_not_fit_are_refused(tiny_clip):
     decoder = build(tiny_clip, **WAYS['free']).decoder
     tokens, text_mask, frames, frame_mask = inputs()
-    with pytest.raises(ValueError, match='token 50 is none of the 50 of CaptionDecoder'):
+    with pytest.raises(ValueError, match='token 50 is not one of the 50 tokens of CaptionDecoder'):
         decoder(tokens.masked_fill(tokens == 30, 50), text_mask, frames, frame_mask)
     with pytest.raises(ValueError, match='captions of 10 tokens do not fit the 9 positions'):
         decoder(tokens.repeat(1, 2), text_mask.repeat(1, 2), frames, frame_mask)

@@ -30,7 +30,7 @@ def test_what_a_table_holds_in_vain_is_noted(tmp_path):
     assert read_captions(table).skipped == {
         'no name of a video': ['line 3'],
         'no text': ['b', 'c'],
-        'a column without a meaning here': ['rating'],
+        'an unknown column': ['rating'],
     }
 
 
@@ -43,7 +43,7 @@ def test_what_a_table_holds_in_vain_is_noted(tmp_path):
             'video,caption,start,end\na,x,,\na,y,0,0:20\n',
             "line 3: end must be seconds, such as 12.5, got '0:20'",
         ),
-        ('video,caption,group\na,x,g\na,y,h\n', "a is put into the group 'h' and into 'g'"),
+        ('video,caption,group\na,x,g\na,y,h\n', "a is in the group 'h' and in 'g'"),
         ('video,caption\na,a dog, running\n', "line 2: more cells than columns, from ' running' on"),
     ],
 )
@@ -85,7 +85,7 @@ def test_texts_beside_videos_give_a_caption_a_line(tmp_path):
     ]
     assert captions.skipped == {
         'an empty text file': ['empty.txt'],
-        'a video without a text file beside it': ['silent.mov'],
+        'a video without a text file': ['silent.mov'],
     }
     (report,) = convert(folder_splits(tmp_path, 'mine'), tmp_path / 'out', tmp_path)
     assert [e['video'] for e in report.entries] == ['b.mp4', 'deep/a.1.avi', 'whole.webm']
@@ -98,11 +98,11 @@ def test_a_file_whose_name_is_no_text_is_named_and_not_written(tmp_path):
     write(tmp_path / 'ok.txt', 'one')
     (tmp_path / os.fsdecode(b'caf\xe9.mp4')).touch()
     captions = read_texts(tmp_path)
-    assert captions.skipped == {'a video without a text file beside it': ['caf\\udce9.mp4']}
+    assert captions.skipped == {'a video without a text file': ['caf\\udce9.mp4']}
     write(tmp_path / os.fsdecode(b'caf\xe9.txt'), 'two')
     captions = read_texts(tmp_path)
     assert [e['video'] for e in captions.entries] == ['ok']
-    (reason,) = captions.skipped['names that are none of a file in the folder']
+    (reason,) = captions.skipped['invalid file names']
     assert 'half of a surrogate pair' in reason and reason.isascii()
 
 

@@ -27,13 +27,13 @@ def test_counts_stand_beside_the_expected_ones_and_everything_left_out_is_said()
     ]
     assert 'val' not in table
     assert notes.splitlines() == [
-        'train: 1 left out, no text: a',
+        'train: 1 skipped, no text: a',
         'train: the videos that were not found are listed in train_missing.txt',
-        'train: 1 videos have several files; used a.mp4 rather than a.avi',
-        'val: not converted, there is no official/val.csv',
+        'train: 1 videos have several files; used a.mp4 instead of a.avi',
+        'val: not converted, because official/val.csv does not exist',
         'WARNING: train: 1,200 videos are expected, but the official files have 4',
-        'WARNING: train: 2 of 4 videos were not found, first c; what is measured without them does not '
-        'compare with figures of others',
+        'WARNING: train: 2 of 4 videos were not found, such as c; without them, results are not '
+        'comparable with published ones',
     ]
 
 
@@ -42,4 +42,4 @@ def test_only_the_first_of_many_are_named():
     for number in range(1234):
         captions.add(f'v{number}', None)
     notes = format_reports([Report(Split('train', (), None), [], captions)])
-    assert 'train: 1,234 left out, no text: v0, v1, v2, ...' in notes
+    assert 'train: 1,234 skipped, no text: v0, v1, v2, ...' in notes

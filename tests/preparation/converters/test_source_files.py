@@ -98,12 +98,12 @@ def test_a_table_gives_line_numbers_and_cells(tmp_path):
         (
             lambda p: read_table(p, ['a']),
             'a,b,a\n1,2,3\n',
-            r"bad has two columns of one name; .*\['a', 'b', 'a'\]",
+            r"bad has two columns with the same name; .*\['a', 'b', 'a'\]",
         ),
         (lambda p: read_table(p, ['a']), 'a\n1\n' + 'x' * 200_000, 'bad field larger than .*, near line 2'),
         (read_pickle, b'\x80\x04Nr\xff\xff\xff\x3f.', 'bad was refused .* has object number 1,073,741,823'),
         (read_pickle, b'(' * 1000 + b'l' * 1000, 'bad was refused'),
-        (read_pickle, 'no pickle', 'bad was refused as a pickle of plain values, and nothing in it was run'),
+        (read_pickle, 'no pickle', 'bad was refused and not run: expected a pickle of plain values'),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, read, content, message):

@@ -104,7 +104,7 @@ def test_nothing_is_overwritten_without_force(tmp_path, videos):
     [
         (dict(videos=2), [('a', 'x')], '2 videos are expected, but the official files have 1'),
         (dict(captions=1234), [('a', 'x')], '1,234 captions are expected, but the official files have 1'),
-        (dict(), [('a', 'x'), ('no', 'y')], '1 of 2 videos were not found, first no'),
+        (dict(), [('a', 'x'), ('no', 'y')], '1 of 2 videos were not found, such as no'),
     ],
 )
 def test_strict_refuses_any_problem_and_writes_nothing(tmp_path, videos, kwargs, rows, message):
@@ -137,7 +137,7 @@ def test_an_error_in_a_later_split_leaves_nothing_of_an_earlier_one(tmp_path, vi
 
 
 def test_two_official_names_of_one_file_are_refused(tmp_path, videos):
-    with pytest.raises(ValueError, match='train: a.avi and a.mkv are different videos .* one file: a.mp4'):
+    with pytest.raises(ValueError, match='train: a.avi and a.mkv are different videos .* same file: a.mp4'):
         convert([split(tmp_path, [('a.avi', 'x'), ('a.mkv', 'y')])], tmp_path / 'out', videos)
 
 
@@ -147,10 +147,10 @@ def test_two_official_names_of_one_file_are_refused(tmp_path, videos):
         (
             [('no', 'x'), ('nor', 'y')],
             FileNotFoundError,
-            r"none of the 2 videos of train is in .*videos; looked for \['no'",
+            r"none of the 2 videos of train is in .*videos; searched for \['no'",
         ),
-        ([], ValueError, r"the official files of \['train'\] hold no caption"),
-        ([('a', ' ')], ValueError, 'hold no caption'),
+        ([], ValueError, r"the official files of \['train'\] contain no captions"),
+        ([('a', ' ')], ValueError, 'contain no captions'),
     ],
 )
 def test_nothing_to_write_is_an_error(tmp_path, videos, rows, error, message):

@@ -40,7 +40,7 @@ def test_every_problem_is_reported_with_its_file(tool, folder, capsys):
         'duplicate': ['deeper/again.MP4'],
     }
     assert report['duplicate'] == {'deeper/again.MP4': 'the same as a.mp4'}
-    assert '2 of 7 videos have no fault' in capsys.readouterr().out
+    assert '2 of 7 videos have no problems' in capsys.readouterr().out
 
 
 def test_a_check_that_was_stopped_goes_on_where_it_was(tool, folder, tmp_path, capsys):
@@ -70,7 +70,7 @@ def test_what_has_changed_is_checked_again(tool, folder, tmp_path, capsys):
 
 def test_a_report_of_something_else_is_kept(tool, folder, tmp_path):
     (tmp_path / 'report.json').write_text('{"folder": "elsewhere"}')
-    with pytest.raises(SystemExit, match='report.json exists and is no report on videos'):
+    with pytest.raises(SystemExit, match='report.json exists and is not a report on videos'):
         run(tool)
     with pytest.raises(SystemExit, match='there are no videos in empty'):
         (tmp_path / 'empty').mkdir()
@@ -89,10 +89,10 @@ def test_videos_in_linked_folders_are_checked_too(tool, folder, tmp_path):
 @pytest.mark.parametrize(
     'name, content, message',
     [
-        ('report.json', '[1]', 'report.json exists and is no report on videos'),
-        ('report.json', 'notes', 'report.json exists and is no report on videos'),
-        ('report.jsonl', '{"caption": "mine"}\n', 'report.jsonl exists and holds no findings of a check'),
-        ('report.jsonl', 'notes', 'report.jsonl exists and holds no findings of a check'),
+        ('report.json', '[1]', 'report.json exists and is not a report on videos'),
+        ('report.json', 'notes', 'report.json exists and is not a report on videos'),
+        ('report.jsonl', '{"caption": "mine"}\n', 'report.jsonl exists and contains no results of a check'),
+        ('report.jsonl', 'notes', 'report.jsonl exists and contains no results of a check'),
     ],
 )
 def test_no_file_of_others_is_replaced(tool, folder, tmp_path, name, content, message):

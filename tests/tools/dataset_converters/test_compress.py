@@ -18,10 +18,10 @@ def test_a_folder_is_compressed_once_and_names_stay(tool, folder, capsys):
         'deep/b.mp4',
     }
     out = capsys.readouterr().out
-    assert '2 compressed, 0 were there, 0 failed' in out and 'MiB became' in out
+    assert '2 compressed, 0 existed already, 0 failed' in out and 'MiB became' in out
     (folder / 'out/a.mp4').unlink()
     tool('dataset_converters/compress.py', 'in', 'out', '--workers', 1)
-    assert '1 compressed, 1 were there, 0 failed' in capsys.readouterr().out
+    assert '1 compressed, 1 existed already, 0 failed' in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_listed_and_the_rest_done(tool, folder):

@@ -41,7 +41,9 @@ def test_videos_are_sought_in_the_output_folder_by_default(tool, table, tmp_path
 def test_a_second_run_needs_force(tool, table, tmp_path):
     command = (CONVERT, 'csv', 'train.csv', '--out', 'out', '--assume-ending', '.avi')
     tool(*command)
-    with pytest.raises(SystemExit, match='csv: these exist already; --force replaces .*\n  out/train.json'):
+    with pytest.raises(
+        SystemExit, match='csv: these files exist already;  --force replaces .*\n  out/train.json'
+    ):
         tool(*command)
     tool(*command, '--force')
     assert json.loads((tmp_path / 'out/train.json').read_text()) == {'a.avi': ['a dog'], 'b.avi': ['a cat']}
@@ -50,7 +52,7 @@ def test_a_second_run_needs_force(tool, table, tmp_path):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (('msvd', '.'), 'msvd: none of the official files is there:\n  raw-captions.pkl'),
+        (('msvd', '.'), 'msvd: none of the official files exists:\n  raw-captions.pkl'),
         (('csv', 'train.csv', '--out', 'out'), 'csv: the folder of the videos, out/videos, does not exist'),
         (
             ('csv', 'train.csv', '--out', 'out', '--videos', 'clips', '--strict'),

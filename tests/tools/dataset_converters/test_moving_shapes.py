@@ -31,7 +31,7 @@ def test_the_dataset_is_written_once_and_then_reused(tool, tmp_path, capsys):
 def test_a_folder_of_something_else_is_kept_unless_forced(tool, tmp_path):
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/mine.txt').touch()
-    with pytest.raises(SystemExit, match='data exists and was not made by'):
+    with pytest.raises(SystemExit, match='data exists and was not created by'):
         tool('dataset_converters/moving_shapes.py', 'data', *FEW)
     assert (tmp_path / 'data/mine.txt').exists()
     tool('dataset_converters/moving_shapes.py', 'data', *FEW, '--force')
@@ -44,5 +44,5 @@ def test_a_folder_of_something_else_is_kept_unless_forced(tool, tmp_path):
 def test_a_damaged_recipe_is_that_of_something_else(tool, tmp_path, recipe):
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/recipe.json').write_bytes(recipe)
-    with pytest.raises(SystemExit, match='data exists and was not made by'):
+    with pytest.raises(SystemExit, match='data exists and was not created by'):
         tool('dataset_converters/moving_shapes.py', 'data', *FEW)

@@ -27,14 +27,16 @@ def test_it_says_what_it_read_wrote_and_kept_and_prints_a_config_that_fits(run, 
         '60 tokens; D 128; SeqLSTMAdapter(width=128)' in out
     )
     assert 'wrote  ours.pth: a checkpoint of mmclip4clip, 82 tensors' in out
-    assert 'kept   2 tensors that this package does not use, for the way back: clip.visual.conv1.' in out
+    assert 'kept   2 tensors that this package does not use, to convert them back: clip.visual.conv1.' in out
     config = Config.fromstring(out.split('use    ')[1], '.py')
     assert config.model.backbone.linear_patch == '3d' and config.model.adapter.type == 'SeqLSTMAdapter'
     assert '--sim_header seqLSTM --loose_type --linear_patch 3d' in run('ours.pth', 'back.bin')
 
 
 def test_it_refuses_in_one_line(run, saved_reference):
-    with pytest.raises(SystemExit, match='error: a CLIPModel of transformers cannot hold SeqLSTMAdapter'):
+    with pytest.raises(
+        SystemExit, match='error: a CLIPModel of transformers cannot represent SeqLSTMAdapter'
+    ):
         run('pytorch_model.bin', 'clip')
     out = run('pytorch_model.bin', 'clip', '--clip-only')
     assert 'note   left out SeqLSTMAdapter, 4 tensors\n' in out

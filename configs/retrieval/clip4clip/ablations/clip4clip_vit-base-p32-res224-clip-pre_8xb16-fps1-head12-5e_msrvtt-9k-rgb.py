@@ -1,6 +1,6 @@
 _base_ = '../clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
 
-# The paper's sampling and pixels: a frame a second, of more than 12 the first ones.
+# The paper's sampling and resizing: one frame per second, or the first 12 if there are more.
 decode = _base_.decode
 decode.sampling.cut = 'head'
 pipeline = [decode, _base_.resize, _base_.format_shape, _base_.tokenize, _base_.pack]

@@ -37,29 +37,29 @@ class Captions:
         """Add a caption with normalized white space, or record why it is skipped.
 
         Args:
-            video (str): The video's official name, with or without an ending.
-            caption (str): One sentence.
-            start (float, optional): Seconds, with ``end``: the part of the video that it describes.
-            end (float, optional): Seconds.
-            group (str, optional): Videos of one group are hard to tell apart.
+            video (str): Official name of the video, with or without suffix.
+            caption (str): The caption.
+            start (float, optional): Start of the described part in seconds, used with ``end``.
+            end (float, optional): End of the described part in seconds.
+            group (str, optional): Group of videos that are hard to distinguish.
 
         Raises:
-            TypeError: If the video is not a string, or a time not a number.
-            ValueError: If a video is put into two groups.
+            TypeError: If the video is not a string, or a time is not a number.
+            ValueError: If a video is in two groups.
         """
         check_type(video, str)
         times = [check_type(x, int, float) for x in (start, end) if x is not None]
         fault = name_fault(video)
         if fault:
-            return self.skip('names that are none of a file in the folder', fault)
+            return self.skip('invalid file names', fault)
         if not isinstance(caption, str) or not caption.strip():
             return self.skip('no text', video)
         if caption_fault(caption):
-            return self.skip('a caption that no annotation may have', f'{video}: it {caption_fault(caption)}')
+            return self.skip('an invalid caption', f'{video}: it {caption_fault(caption)}')
         if group is not None and group_fault(group):
-            return self.skip('a group without a proper name', f'{video}: it {group_fault(group)}')
+            return self.skip('an invalid group name', f'{video}: it {group_fault(group)}')
         if any(window_fault(x, None) for x in times):
-            return self.skip('times that are not seconds from 0 on', f'{video} {start}-{end}')
+            return self.skip('times that are not seconds >= 0', f'{video} {start}-{end}')
         if window_fault(start, end):
             return self.skip('a start that is not before the end', f'{video} {start}-{end}')
         entry = self._entries.get((video, start, end))
@@ -68,17 +68,17 @@ class Captions:
             entry = {key: value for key, value in named.items() if value is not None}
             self._entries[video, start, end] = entry
         if entry.get('group') != group:
-            raise ValueError(f'{video} is put into the group {group!r} and into {entry.get("group")!r}')
+            raise ValueError(f'{video} is in the group {group!r} and in {entry.get("group")!r}')
         return entry['captions'].append(' '.join(caption.split()))
 
     def skip(self, reason: str, what: str) -> None:
-        """Note that ``what`` is left out, and why; of what is very long, only the beginning."""
-        what = what.encode(errors='backslashreplace').decode()  # a file's name may be no text
+        """Record a skipped item and the reason; long items are truncated."""
+        what = what.encode(errors='backslashreplace').decode()  # a file name may contain invalid bytes
         self.skipped.setdefault(reason, []).append(what if len(what) <= 300 else f'{what[:300]}...')
 
     @property
     def entries(self) -> list[dict]:
-        """As :func:`mmclip4clip.datasets.annotations.load_annotations` returns them."""
+        """Entries in the format of :func:`mmclip4clip.datasets.annotations.load_annotations`."""
         return list(self._entries.values())
 
 
@@ -87,12 +87,12 @@ class Split:
     """One JSON file to write: its sources, its reader, and the expected counts.
 
     Args:
-        name (str): The JSON's name without ending.
-        sources (tuple[Path]): The official files.
-        read (Callable): Gets the sources, returns :class:`Captions`.
-        videos (int, optional): Videos that there should be, as whoever made the split states.
-        captions (int, optional): Captions, likewise or as counted in the official file.
-        aliases (Callable): Alternative names of a video's file.
+        name (str): Name of the JSON without suffix.
+        sources (tuple[Path]): Official files.
+        read (Callable): Function of the sources that returns :class:`Captions`.
+        videos (int, optional): Published number of videos.
+        captions (int, optional): Published number of captions, or that of the official file.
+        aliases (Callable): Function of a video name that returns alternative file names.
 
     Examples:
         >>> from pathlib import Path
@@ -111,5 +111,10 @@ class Split:
 
 
 def count_entries(entries: Sequence[dict]) -> tuple[int, int]:
-    """Count the videos, each once however many windows it has, and the captions of entries."""
+    """Return the numbers of distinct videos and of captions.
+
+    Examples:
+        >>> count_entries([dict(video='v0', captions=['a man sings', 'a singer'])])
+        (1, 2)
+    """
     return len({e['video'] for e in entries}), sum(len(e['captions']) for e in entries)

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmclip4clip.apis import read_config
-from mmclip4clip.apis.old_names import SCHEDULE, rename_options
+from mmclip4clip.apis.config_migration import SCHEDULE, rename_options
 from mmclip4clip.engine import WarmUpCosineLR
 
 from .test_launch import load  # noqa: F401  the fixture
@@ -20,7 +20,7 @@ def warnings(monkeypatch) -> list:
     """The warnings that are logged."""
     texts = []
     monkeypatch.setattr(
-        'mmclip4clip.apis.old_names.print_log',
+        'mmclip4clip.apis.config_migration.print_log',
         lambda text, logger, level: texts.append(text) if level == logging.WARNING else None,
     )
     return texts
@@ -76,15 +76,15 @@ def test_keys_of_the_two_schedulers_set_the_one(load, warnings):  # noqa: F811
         and cfg.a == 3
     )
     assert len(warnings) == 5
-    assert 'param_scheduler.0.end is called param_scheduler.warmup now' in '\n'.join(warnings)
+    assert 'param_scheduler.0.end is now called param_scheduler.warmup now' in '\n'.join(warnings)
 
 
 @pytest.mark.parametrize(
     'key, message',
     [
         ('param_scheduler.1.T_max=3', 'T_max=3: .* from cosine_begin, 0.5, to end, 5'),
-        ('param_scheduler.1.eta_min=.1', 'eta_min is no key of this config: .* one WarmUpCosineLR, with '),
-        ('param_scheduler.0.type=LinearLR', 'type is no key of this config'),
+        ('param_scheduler.1.eta_min=.1', 'eta_min is not a key of this config: .* one WarmUpCosineLR, with '),
+        ('param_scheduler.0.type=LinearLR', 'type is not a key of this config'),
     ],
 )
 def test_keys_without_a_counterpart_are_refused(load, key, message):  # noqa: F811

@@ -1,4 +1,4 @@
-"""The preprocessing of a whole run as plain data, and how two of them differ."""
+"""Describe the preprocessing of a run as plain data, and compare two descriptions."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from ..tokenizers.saved_tokenizer import (
     name_tokenizer,
     tokenizer_differences,
 )
-from .run_parts import built_datasets, tokenizers_of, unwrapped_model
+from .runner_access import built_datasets, tokenizers_of, unwrapped_model
 
 
 def describe_preprocessing(runner) -> dict[str, Any]:
-    """Describe the preprocessing of a run: tokenizers, mean and std, and the pipelines by their purpose."""
+    """Describe the tokenizers, mean and std, and training and evaluation pipelines of a run."""
     described: dict[str, Any] = {role: describe_tokenizer(t) for role, t in tokenizers_of(runner).items()}
     processor = getattr(unwrapped_model(runner), 'data_preprocessor', None)
     for key in ('mean', 'std'):
@@ -26,7 +26,7 @@ def describe_preprocessing(runner) -> dict[str, Any]:
 
 
 def contradictions(saved: dict, current: dict) -> list[str]:
-    """List differences that cannot be meant."""
+    """List differences that are always mistakes."""
     lines = []
     for role in (CAPTIONS, DECODER):
         if role in saved and role in current:
@@ -43,7 +43,7 @@ def contradictions(saved: dict, current: dict) -> list[str]:
 
 
 def differences(saved: dict, current: dict) -> list[str]:
-    """List differences of the pipelines; without one for evaluation, that of training stands for it."""
+    """List differences of the pipelines; the training pipeline replaces a missing evaluation pipeline."""
     lines = []
     for stage in ('training', 'evaluation'):
         alike = bool(saved.get(stage))

@@ -12,7 +12,12 @@ from mmclip4clip.datasets.video_readers import (
     open_reader,
 )
 from mmclip4clip.datasets.video_readers.reader import VideoReader
-from mmclip4clip.datasets.video_readers.storage import StoredFile, diagnose_error, path_exists, read_error
+from mmclip4clip.datasets.video_readers.storage_errors import (
+    StoredFile,
+    diagnose_error,
+    path_exists,
+    read_error,
+)
 
 from ...videos import cut
 

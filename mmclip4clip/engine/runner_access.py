@@ -1,4 +1,4 @@
-"""What a runner has built, whatever it runs and whatever wraps its model and datasets."""
+"""Access the datasets, loops, model and tokenizers that a runner has built, without their wrappers."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER
 
 
 def loaded_datasets(runner) -> dict[str, Any]:
-    """Return the datasets that were built, by their loader's key in the config, as ``'train_dataloader'``."""
+    """Return the built datasets by the config key of their loader, such as ``'train_dataloader'``."""
     loops = {
         f'{stage}_dataloader': built_loops(runner, f'_{stage}_loop') for stage in ('train', 'val', 'test')
     }
@@ -24,7 +24,7 @@ def loaded_datasets(runner) -> dict[str, Any]:
 
 
 def built_datasets(runner) -> dict[str, Any]:
-    """Return the datasets that were built, by ``'training'`` and ``'evaluation'``."""
+    """Return the built datasets by ``'training'`` and ``'evaluation'``."""
     loaded = loaded_datasets(runner)
     found = dict(
         training=loaded.get('train_dataloader'),
@@ -34,18 +34,18 @@ def built_datasets(runner) -> dict[str, Any]:
 
 
 def built_loops(runner, *names: str) -> list:
-    """Return those of the runner's loops that were built."""
+    """Return the loops with these attribute names that the runner has built."""
     return [loop for loop in (getattr(runner, name, None) for name in names) if isinstance(loop, BaseLoop)]
 
 
 def steps_of(dataset: Any, kind: type) -> list:
-    """Return the transform of a kind of each pipeline that has one."""
+    """Return the first transform of a class in each pipeline that has one."""
     found = (find_step(transforms, kind) for _, transforms in pipelines(dataset))
     return [step for step in found if step is not None]
 
 
 def tokenizers_of(runner) -> dict[str, Any]:
-    """Return the tokenizers by what they are for: captions that CLIP reads, those that a decoder writes."""
+    """Return the tokenizers by role: for the captions that CLIP reads, and those that the decoder writes."""
     steps = [
         step for dataset in built_datasets(runner).values() for step in steps_of(dataset, TokenizeCaptions)
     ]
@@ -56,17 +56,17 @@ def tokenizers_of(runner) -> dict[str, Any]:
 
 
 def unwrapped_model(runner) -> Any:
-    """Return the model itself, also where it is distributed."""
+    """Return the model without its wrapper for distributed training."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def captioner_of(runner) -> Any:
-    """Return the runner's model if it writes captions."""
+    """Return the runner's model if it generates captions, else None."""
     model = unwrapped_model(runner)
     return model if hasattr(model, 'tokenizer') and hasattr(model, 'decoder') else None
 
 
 def clip_of(runner) -> Any:
-    """Return the CLIP of the runner's model, None if it has none."""
+    """Return the CLIP of the runner's model, or None."""
     clip = getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)
     return clip if isinstance(clip, CLIPModel) else None

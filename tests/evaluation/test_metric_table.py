@@ -1,4 +1,4 @@
-from mmclip4clip.evaluation.table import format_caption_table, format_table
+from mmclip4clip.evaluation.metric_table import format_caption_table, format_table
 
 
 def test_the_table_has_a_row_a_direction():

@@ -6,18 +6,24 @@ from mmengine.runner import EpochBasedTrainLoop
 from ..metrics_file import METRICS
 
 EVALUATED = 'evaluated_iter'  # in the message hub: iterations of the last evaluated model, 0 before any
-RUN_ID = 'run_id'  # likewise: tells the runs of one folder apart
+RUN_ID = 'run_id'  # in the message hub: distinguishes the runs of one folder
 
 
 def evaluation_is_missing(runner, resumed: str) -> bool:
-    """Tell whether a run was stopped between its last step and the end of the evaluation after it.
+    """Return whether a run was stopped before the evaluation after its last step was finished.
 
-    What was evaluated is in the checkpoint itself, which is saved once more after each evaluation. Of
-    checkpoints that do not say it, ``metrics.json`` in the work dir and beside the checkpoint is asked.
+    A checkpoint is saved again after its evaluation, with a note that it was evaluated. For checkpoints of
+    earlier versions, ``metrics.json`` in the work dir and in the folder of the checkpoint is read.
 
     Args:
-        runner (Runner): With the state of the checkpoint loaded.
-        resumed (str): The checkpoint.
+        runner (Runner): Runner that has loaded the state of the checkpoint.
+        resumed (str): Path of the checkpoint.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from mmclip4clip.engine.resume import evaluation_is_missing
+        >>> evaluation_is_missing(SimpleNamespace(val_loop=None), 'epoch_1.pth')  # no evaluation at all
+        False
     """
     if runner.val_loop is None or not _is_due(runner.train_loop):
         return False
@@ -30,18 +36,18 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
 
 
 def _is_due(loop) -> bool:
-    """Tell whether mmengine's loops evaluate after as many steps as the loop has done."""
+    """Return whether mmengine's loops evaluate after the current number of steps."""
     done, total = loop.iter, loop.max_iters
     if isinstance(loop, EpochBasedTrainLoop):
         if loop.iter != loop.epoch * len(loop.dataloader):
-            return False  # the rest of the epoch comes first
+            return False  # the epoch is not finished
         done, total = loop.epoch, loop.max_epochs
     loop._decide_current_val_interval()
     return 0 < done >= loop.val_begin and (done % loop.val_interval == 0 or done == total)
 
 
 def _is_listed(path: Path, epoch: int, iterations: int) -> bool:
-    """Tell whether ``metrics.json`` has a validation; a damaged file has none."""
+    """Return whether ``metrics.json`` lists this validation; a damaged file lists none."""
     try:
         entries = json.loads(path.read_text())
         return any(

@@ -1,4 +1,4 @@
-"""Config files and command-line keys of earlier versions, and what they are called now."""
+"""Accept paths of configs and keys of ``--cfg-options`` from earlier versions."""
 
 import logging
 import math
@@ -9,8 +9,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-MOVED = 'ablations'  # configs that vary one thing have moved into this folder, beside where they were
-# The recipes had a list of two schedulers, a warm-up and a cosine, in place of WarmUpCosineLR.
+MOVED = 'ablations'  # subfolder into which configs that vary one setting have moved
+# Recipes had a list of two schedulers, a warm-up and a cosine, before WarmUpCosineLR.
 SCHEDULE = {
     'param_scheduler.0.start_factor': 'param_scheduler.start_factor',
     'param_scheduler.0.end': 'param_scheduler.warmup',
@@ -22,17 +22,26 @@ REPORTS = ('RetrievalReportHook', 'EvaluationReportHook')
 
 
 def read_config(path: str) -> Config:
-    """Read a config, also by the path that it had before it moved.
+    """Read a config from its current or former path.
 
     Raises:
-        FileNotFoundError: If there is no such config, or no such ``_base_`` of it. Of a base that has moved,
-            the new path is named.
+        FileNotFoundError: If the config or one of its ``_base_`` files does not exist. If the base has moved,
+            the message contains its new path.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.apis import read_config
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'config.py')
+        ...     _ = path.write_text('train_cfg = dict(max_epochs=5)')
+        ...     read_config(str(path)).train_cfg.max_epochs
+        5
     """
     if not Path(path).is_file():
         if _moved(path) is None:
             raise FileNotFoundError(f'the config {path} does not exist')
         print_log(
-            f'the config {path} has moved: {_moved(path)} is used; give this path from now on',
+            f'the config {path} has moved: {_moved(path)} is used; please use the new path',
             logger='current',
             level=logging.WARNING,
         )
@@ -49,20 +58,20 @@ def read_config(path: str) -> Config:
 
 
 def _moved(path: str) -> Path | None:
-    """Return where a config that is not there has moved to, if it has."""
+    """Return the new path of a config that has moved, or None."""
     moved = Path(path).parent / MOVED / Path(path).name
     return moved if moved.is_file() else None
 
 
 def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
-    """Give the keys of ``--cfg-options`` that a list of two schedulers had the names of the one schedule.
+    """Convert keys of ``--cfg-options`` for a list of two schedulers to those of ``WarmUpCosineLR``.
 
     Args:
-        cfg (Config): The config that they shall change.
+        cfg (Config): Config that the options change.
         options (dict[str, Any]): Values by dotted keys.
 
     Returns:
-        dict[str, Any]: The same, with the keys of today.
+        dict[str, Any]: Values by current keys.
 
     Raises:
         ValueError: If a key has no counterpart, or ``T_max`` is not the length of the cosine.
@@ -74,7 +83,7 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
     for key in options:
         if key in SCHEDULE:
             print_log(
-                f'{key} is called {SCHEDULE[key]} now, as param_scheduler is one WarmUpCosineLR',
+                f'{key} is now called {SCHEDULE[key]}, because param_scheduler is a single WarmUpCosineLR',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -88,29 +97,29 @@ def rename_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
             )
         elif re.match(r'param_scheduler\.\d', key):
             raise ValueError(
-                f'{key} is no key of this config: its param_scheduler is one WarmUpCosineLR, with '
-                f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of others'
+                f'{key} is not a key of this config: its param_scheduler is a single WarmUpCosineLR with '
+                f'{", ".join(SCHEDULE.values())}. A config can set param_scheduler to a list of schedulers'
             )
     return renamed
 
 
 def join_report_hooks(cfg: Config) -> None:
-    """Make one ``EvaluationReportHook`` of the two report hooks that configs had in ``default_hooks``.
+    """Join the two report hooks of older configs into one ``EvaluationReportHook``.
 
-    ``report`` was a ``RetrievalReportHook`` and ``caption_report`` a ``CaptionReportHook``. A config or
-    ``--cfg-options`` may still set arguments of either.
+    ``default_hooks.report`` was a ``RetrievalReportHook`` and ``default_hooks.caption_report`` a
+    ``CaptionReportHook``. Configs and ``--cfg-options`` may still set arguments of either.
     """
     hooks = cfg.get('default_hooks') or {}
     report = hooks.get('report')
     if not report or report.get('type') not in REPORTS:
-        return  # one that is switched off, or the user's own
+        return  # disabled, or a hook of the user
     if report['type'] == REPORTS[1] and 'caption_report' not in hooks:
         return
     captions = hooks.pop('caption_report', {})
     report['type'] = REPORTS[1]
     report.update({'page': None} if captions is None else {k: captions[k] for k in captions if k != 'type'})
     print_log(
-        'default_hooks.report and caption_report are one hook now: default_hooks.report=dict(type='
+        'default_hooks.report and caption_report are now one hook: default_hooks.report=dict(type='
         "'EvaluationReportHook', gallery=..., top=..., page=..., picture=...)",
         logger='current',
         level=logging.WARNING,
@@ -118,15 +127,15 @@ def join_report_hooks(cfg: Config) -> None:
 
 
 def _check_length(schedule: dict, length: float) -> None:
-    """Let the length of the cosine be given where it says nothing new."""
+    """Accept the length of the cosine only if it follows from the other settings."""
     begin = schedule.get('cosine_begin', schedule['warmup'])
     if not math.isclose(length, schedule['end'] - begin):
         raise ValueError(
-            f'{LENGTH}={length}: the cosine of WarmUpCosineLR reaches from cosine_begin, {begin}, to end, '
-            f'{schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end'
+            f'{LENGTH}={length}: the cosine of WarmUpCosineLR lasts from cosine_begin={begin} to '
+            f'end={schedule["end"]}; set param_scheduler.cosine_begin and param_scheduler.end'
         )
     print_log(
-        f'{LENGTH} is not needed any more: the cosine of WarmUpCosineLR reaches from cosine_begin to end',
+        f'{LENGTH} is no longer needed: the cosine of WarmUpCosineLR lasts from cosine_begin to end',
         logger='current',
         level=logging.WARNING,
     )

@@ -6,22 +6,30 @@ from mmengine.logging import print_log
 from ..schedulers import WarmUpCosineLR
 from .run_check import KEY
 
-# Keys of the states: what one schedule takes over from the cosine, and what tells a warm-up and a cosine.
+# Keys in the states of schedulers. SHARED are copied from the cosine to the joined schedule; the others
+# identify a warm-up and a cosine.
 SHARED = {'end', 'by_epoch', 'base_values', '_global_step', '_last_value'}
 WARM_UP = {'param_name', 'by_epoch', 'begin', 'start_factor', 'end_factor', 'total_iters'}
 COSINE = {'param_name', 'begin', 'T_max', 'eta_min', 'eta_min_ratio'} | SHARED
 
 
 def join_schedules(schedulers, checkpoint: dict, name: str) -> None:
-    """Let a checkpoint of a training with a list of two schedulers go on with one :class:`WarmUpCosineLR`.
+    """Convert the states of a warm-up and a cosine in a checkpoint into one of :class:`WarmUpCosineLR`.
 
-    Where the two are a warm-up and a cosine that the one can follow, their states become its own. Whether the
-    numbers are equal is then compared as in any other checkpoint. All else is left as it is.
+    Only a warm-up and a cosine that the new schedule can continue are converted. :func:`check_resumable` then
+    compares their settings as for other checkpoints. Other schedulers are not changed.
 
     Args:
-        schedulers (list | dict | None): The schedulers of the training that goes on.
-        checkpoint (dict): What was read, not yet loaded; changed in place.
-        name (str): The file, for the log.
+        schedulers (list | dict | None): Schedulers of the training that resumes.
+        checkpoint (dict): Content of the checkpoint, changed in place.
+        name (str): Path of the checkpoint, for the log.
+
+    Examples:
+        >>> from mmclip4clip.engine.resume import join_schedules
+        >>> checkpoint = dict(param_schedulers=[dict(gamma=0.1)])
+        >>> join_schedules(None, checkpoint, 'epoch_1.pth')  # no warm-up and cosine, so nothing changes
+        >>> checkpoint
+        {'param_schedulers': [{'gamma': 0.1}]}
     """
     if not isinstance(schedulers, list) or [type(one) for one in schedulers] != [WarmUpCosineLR]:
         return
@@ -34,14 +42,14 @@ def join_schedules(schedulers, checkpoint: dict, name: str) -> None:
     if run and 'schedulers' in run:
         run['schedulers'] = [WarmUpCosineLR.__name__]
     print_log(
-        f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR goes on from them',
+        f'{name} was saved with two schedulers, a warm-up and a cosine: WarmUpCosineLR continues them',
         logger='current',
         level=logging.WARNING,
     )
 
 
 def _join(scheduler: WarmUpCosineLR, warm_up: dict, cosine: dict) -> dict | None:
-    """Return the state of one schedule that has done what two have done, or None if it cannot follow them."""
+    """Return the state of one schedule that continues two, or None if it cannot."""
     if not (
         isinstance(warm_up, dict)
         and isinstance(cosine, dict)
@@ -59,7 +67,7 @@ def _join(scheduler: WarmUpCosineLR, warm_up: dict, cosine: dict) -> dict | None
         and not cosine['eta_min_ratio']
     )
     if math.isclose(cosine_begin, scheduler.cosine_begin, abs_tol=1e-6):
-        cosine_begin = scheduler.cosine_begin  # T_max was typed, and may be another float
+        cosine_begin = scheduler.cosine_begin  # T_max was written by hand, and may be rounded
     if not follows or int(cosine_begin) != cosine['begin']:
         return None
     return dict(

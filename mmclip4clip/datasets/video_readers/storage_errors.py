@@ -141,6 +141,13 @@ class StoredFile:
 
     Raises:
         OSError: If it cannot be opened or read, or ends before its size.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     _ = file.write(b'video'), file.flush()
+        ...     StoredFile(file.name).read(100)
+        b'video'
     """
 
     def __init__(self, filename: str) -> None:

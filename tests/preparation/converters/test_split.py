@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmclip4clip.datasets.annotations import load_annotations
-from mmclip4clip.preparation.converters.caption_set import Captions, count_entries
+from mmclip4clip.preparation.converters.split import Captions, count_entries
 
 
 def test_captions_are_gathered_by_video_and_window_in_order_of_appearance():
@@ -36,12 +36,12 @@ def test_white_space_is_evened_out_and_equal_captions_are_kept():
         (('v', ' \t'), 'no text'),
         (('v', None), 'no text'),
         (('v', math.nan), 'no text'),
-        (('v', 'x', -1, 2), 'times that are not seconds from 0 on'),
-        (('v', 'x', math.nan, 2), 'times that are not seconds from 0 on'),
-        (('v', 'x', 0, math.inf), 'times that are not seconds from 0 on'),
+        (('v', 'x', -1, 2), 'times that are not seconds >= 0'),
+        (('v', 'x', math.nan, 2), 'times that are not seconds >= 0'),
+        (('v', 'x', 0, math.inf), 'times that are not seconds >= 0'),
         (('v', 'x', 2, 2), 'a start that is not before the end'),
         (('v', 'x', None, 0), 'a start that is not before the end'),
-        (('v', 'x', 0, 10**400), 'times that are not seconds from 0 on'),
+        (('v', 'x', 0, 10**400), 'times that are not seconds >= 0'),
         (('v', '\xa0\u3000'), 'no text'),
     ],
 )
@@ -55,7 +55,7 @@ def test_what_cannot_be_used_is_left_out_and_noted(row, reason):
 def test_a_video_in_two_groups_is_refused():
     captions = Captions()
     captions.add('a', 'x', group='g')
-    with pytest.raises(ValueError, match="a is put into the group 'h' and into 'g'"):
+    with pytest.raises(ValueError, match="a is in the group 'h' and in 'g'"):
         captions.add('a', 'y', group='h')
 
 
@@ -74,15 +74,15 @@ def test_every_caption_is_either_kept_or_noted(rows):
 @pytest.mark.parametrize(
     'row, reason, what',
     [
-        (('v', 'w' * 100_001), 'a caption that no annotation may have', 'v: it has 100,001 characters'),
-        (('v', 'a\0'), 'a caption that no annotation may have', 'v: it has a NUL character'),
-        (('v', '\u200b'), 'a caption that no annotation may have', 'v: it is empty or shows nothing'),
-        (('v', 'x', None, None, 'g\0'), 'a group without a proper name', 'v: it has a NUL'),
-        (('../v', 'x'), 'names that are none of a file in the folder', "has .., but .*'../v'"),
-        (('/v', 'x'), 'names that are none of a file in the folder', "is absolute.*'/v'"),
-        (('v\0', 'x'), 'names that are none of a file in the folder', 'has a NUL'),
-        (('', 'x'), 'names that are none of a file in the folder', 'is empty'),
-        (('v' * 10_000, 'x'), 'names that are none of a file in the folder', '10,000 characters'),
+        (('v', 'w' * 100_001), 'an invalid caption', 'v: it has 100,001 characters'),
+        (('v', 'a\0'), 'an invalid caption', 'v: it has a NUL character'),
+        (('v', '\u200b'), 'an invalid caption', 'v: it is empty or shows nothing'),
+        (('v', 'x', None, None, 'g\0'), 'an invalid group name', 'v: it has a NUL'),
+        (('../v', 'x'), 'invalid file names', "has .., but .*'../v'"),
+        (('/v', 'x'), 'invalid file names', "is absolute.*'/v'"),
+        (('v\0', 'x'), 'invalid file names', 'has a NUL'),
+        (('', 'x'), 'invalid file names', 'is empty'),
+        (('v' * 10_000, 'x'), 'invalid file names', '10,000 characters'),
     ],
 )
 def test_what_annotations_may_not_have_is_left_out_and_noted_in_few_words(row, reason, what):

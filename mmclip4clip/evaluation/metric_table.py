@@ -11,8 +11,8 @@ ROWS = {
     'qb_': 'text to video, QB-Norm',
 }
 CAUTION = {
-    'dsl_': 'dual softmax looks at all queries at once',
-    'qb_': 'QB-Norm looks at a bank of other captions',
+    'dsl_': 'dual softmax uses all queries at once',
+    'qb_': 'QB-Norm uses a bank of other captions',
 }
 CAPTION_COLUMNS = {
     'Bleu_1': 'BLEU-1',
@@ -26,11 +26,15 @@ CAPTION_COLUMNS = {
 
 
 def format_table(metrics: dict[str, float]) -> str:
-    """Format figures as a table with one row a direction and post-processing.
+    """Format retrieval metrics as a table with one row per direction and post-processing.
 
     Args:
-        metrics (dict[str, float]): As :func:`retrieval_figures` returns them, and
-            :func:`post_processed_figures`.
+        metrics (dict[str, float]): Metrics of :func:`retrieval_figures` and :func:`post_processed_figures`.
+
+    Examples:
+        >>> metrics = dict(R1=40.0, MdR=2.0, MnR=9.5, v2t_R1=41.0, v2t_MdR=2.0, v2t_MnR=8.0)
+        >>> 'text to video │ 40.0' in format_table(metrics)
+        True
     """
     columns = [key for key in metrics if f'v2t_{key}' in metrics]
     table = Table(*['', *(f'R@{c[1:]}' if c[0] == 'R' else c for c in columns)])
@@ -47,10 +51,14 @@ def format_table(metrics: dict[str, float]) -> str:
 
 
 def format_caption_table(metrics: dict[str, float]) -> str:
-    """Format the figures of generated captions as a table with one row.
+    """Format the metrics of generated captions as a table with one row.
 
     Args:
-        metrics (dict[str, float]): As :func:`score_captions` returns them.
+        metrics (dict[str, float]): Metrics of :func:`score_captions`.
+
+    Examples:
+        >>> 'CIDEr' in format_caption_table(dict(METEOR=28.0, CIDEr=50.0))
+        True
     """
     names = [name for name in CAPTION_COLUMNS if name in metrics]
     table = Table(*(CAPTION_COLUMNS[name] for name in names))
