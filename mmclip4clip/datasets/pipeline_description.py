@@ -9,17 +9,15 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
 from ..tokenizers.caption_text import CLEANING
+from .dataset_traversal import leaf_datasets
 from .frame_shape import find_frame_shape, find_step, frame_steps
 from .transforms import TokenizeCaptions, TokenizeTargets
 
 
 def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
     """Yield the innermost datasets of a dataset, each with its transforms."""
-    wrapped = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
-    if not wrapped:
-        yield dataset, list(getattr(getattr(dataset, 'pipeline', None), 'transforms', []))
-    for inner in wrapped:
-        yield from pipelines(inner)
+    for leaf in leaf_datasets(dataset):
+        yield leaf, list(getattr(getattr(leaf, 'pipeline', None), 'transforms', []))
 
 
 def describe_pipeline(dataset: Any, transforms: list) -> dict:

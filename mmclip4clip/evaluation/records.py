@@ -11,6 +11,7 @@ import torch
 
 from .unreadable import blank_fields
 
+REQUIRED = ('video_id', 'filename', 'captions')
 FEATURES = ('video_features', 'text_features')
 ALWAYS = ('video_id', 'filename', 'captions', 'group', 'window')  # in a dump even if they are None
 NOT_SCORED = (
@@ -41,7 +42,7 @@ class Scores(NamedTuple):
     bank: np.ndarray | None = None
 
 
-@dataclass
+@dataclass(eq=False)  # a record is itself: arrays have no single answer to ==
 class VideoRecord:
     """Evaluated video, with all fields that metrics, dumps, pages and pictures need.
 
@@ -92,7 +93,15 @@ class VideoRecord:
         Args:
             source (Mapping): Scored data sample, a dict with its fields, or a result of :meth:`to_dict`.
                 Tensors are converted to numpy arrays, and features in a single array to a dict.
+
+        Raises:
+            KeyError: If id, file or captions are missing.
         """
+        missing = [key for key in REQUIRED if source.get(key) is None]
+        if missing:
+            raise KeyError(
+                f'an evaluated video needs {", ".join(REQUIRED)}; this one lacks {", ".join(missing)}'
+            )
         known = {field.name: source.get(field.name) for field in fields(cls)}
         if known['window'] is None:
             known['window'] = (source.get('start'), source.get('end'))

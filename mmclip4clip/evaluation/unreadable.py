@@ -2,7 +2,8 @@
 
 The model processes their data samples with the frames of another video, see
 :func:`mmclip4clip.datasets.bad_videos.substitute_unreadable`. Therefore their results are replaced: every
-caption ranks such a video last, its features are zero, and its generated caption is empty and scores 0.
+caption ranks such a video last, its features are zero, and its generated caption is
+empty, which scores 0 in CIDEr, and minus infinity as ``generated_score``.
 """
 
 from collections.abc import Iterable, Mapping

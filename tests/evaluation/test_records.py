@@ -26,6 +26,11 @@ def test_a_record_is_plain_data():
     assert record.scores.dtype == np.float32
 
 
+def test_a_record_equals_itself_alone():
+    one, other = make_record(sample()), make_record(sample())
+    assert one == one and one != other and one in [other, one] and len({one, other}) == 2
+
+
 def test_a_record_says_why_a_video_could_not_be_read():
     assert make_record(sample(unreadable='empty')).unreadable == 'empty'
     assert make_record(sample()).unreadable is None
@@ -76,7 +81,7 @@ def test_groups_of_two_annotation_files_stay_apart():
     ]
     assert stack_scores(records).groups == ['a.json#g', 'b.json#g']
     assert name_videos(records) == ['/a/v.mp4', '/b/v.mp4'] and [r.video_id for r in records] == ['v', 'v']
-    assert name_videos([dict(video_id='a'), dict(video_id='b', video_key='/b')]) == ['a', 'b']
+    assert name_videos([sample(video_id='a'), sample(video_id='b', video_key='/b')]) == ['a', 'b']
     assert name_videos([]) == []
 
 

@@ -44,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--time-limit', type=float, default=60, help='maximum number of seconds per video')
     parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
     args = parser.parse_args()
-    if args.report.suffix != '.json':
+    if args.report.suffix.lower() != '.json':
         parser.error(f'the report must be a .json file, got {args.report}')
     if args.workers < 1:
         parser.error(f'--workers must be at least 1, got {args.workers}')

@@ -164,7 +164,7 @@ class CacheFrames(BaseTransform):
             )
 
     def _frame_keys(self, before: dict, results: dict) -> dict:
-        """Select the added keys that describe frames, and log_warning once about the others."""
+        """Select the added keys that describe frames, and log a warning once about the others."""
         changed = {
             name: value
             for name, value in results.items()

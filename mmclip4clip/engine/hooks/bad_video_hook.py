@@ -7,6 +7,8 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from ...datasets.dataset_traversal import leaf_datasets
+
 
 @HOOKS.register_module()
 class BadVideoHook(Hook):
@@ -174,10 +176,8 @@ def _append_lines(path: Path, found: dict[str, str]) -> None:
 
 def videos_of(dataset) -> dict[str, str]:
     """Return the video_id of each video_key of a dataset, which may wrap or concatenate others."""
-    if hasattr(dataset, 'video_ids'):
-        return dataset.video_ids
-    parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    return {key: name for part in parts if part is not None for key, name in videos_of(part).items()}
+    leaves = leaf_datasets(dataset)
+    return {key: name for leaf in leaves for key, name in getattr(leaf, 'video_ids', {}).items()}
 
 
 def name_unreadable(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
@@ -190,10 +190,5 @@ def name_unreadable(found: dict[str, str], ids: dict[str, str]) -> dict[str, str
 
 def count_videos(dataset) -> int:
     """Count the different videos of a dataset, which may wrap or concatenate others."""
-    videos = videos_of(dataset)
-    if videos:
-        return len(videos)
-    if hasattr(dataset, 'num_videos'):
-        return dataset.num_videos
-    parts = dataset.datasets if hasattr(dataset, 'datasets') else [dataset.dataset]
-    return sum(map(count_videos, parts))
+    others = (leaf for leaf in leaf_datasets(dataset) if not hasattr(leaf, 'video_ids'))
+    return len(videos_of(dataset)) + sum(leaf.num_videos for leaf in others)

@@ -48,12 +48,14 @@ class RetrievalDump(BaseMetric):
         """Write the file, and return no metrics."""
         scores = stack_scores(results)
         ranks = ranks_of_videos(scores.similarity, scores.video_index)
+        ends = np.cumsum([len(record.captions) for record in results])[:-1]
         entries = []
-        for video, record in enumerate(results):
-            rows = scores.similarity[scores.video_index == video]
+        for record, rows, caption_ranks in zip(
+            results, np.split(scores.similarity, ends), np.split(ranks, ends)
+        ):
             best = np.argsort(-rows, axis=1, kind='stable')[:, : self.top]
             top = [[(results[v].video_id, float(row[v])) for v in order] for order, row in zip(best, rows)]
-            entries.append(dict(record.to_dict(), ranks=ranks[scores.video_index == video], top=top))
+            entries.append(dict(record.to_dict(), ranks=caption_ranks, top=top))
         temporary = self.path.with_suffix('.tmp')
         with temporary.open('wb') as file:
             pickle.dump(entries, file, protocol=4)  # read_dump does not allow the globals of protocol 5
@@ -69,7 +71,7 @@ def check_writable(path: Path) -> None:
         ValueError: If the suffix is not that of a pickle file.
         OSError: If the folder does not exist or cannot be written.
     """
-    if path.suffix not in ('.pkl', '.pickle'):
+    if path.suffix.lower() not in ('.pkl', '.pickle'):
         raise ValueError(f'the dump must be a .pkl or .pickle file, got {path}')
     if not path.parent.is_dir():
         raise FileNotFoundError(f'the folder of the dump {path} does not exist: create {path.parent} first')

@@ -112,8 +112,8 @@ class QueryBank:
             device (torch.device): Device of the model.
             fp16 (bool): Whether to encode in mixed precision.
         """
-        own = move_features(join_features([sample.video_features for sample in samples]), device)
-        for sample, column in zip(samples, self.scores(model, own, device, fp16).T):
+        videos = move_features(join_features([sample.video_features for sample in samples]), device)
+        for sample, column in zip(samples, self.scores(model, videos, device, fp16).T):
             sample.set_field(column, 'bank_scores')
 
 

@@ -55,7 +55,8 @@ def score_videos(
         dict[str, int]: Additional metrics of re-ranking.
 
     Raises:
-        ValueError: If a score is NaN or infinite, or the adapter cannot re-rank.
+        KeyError: If a sample has no ``video_id``, ``filename`` or ``captions``.
+        ValueError: If there are no samples, a score is NaN or infinite, or the adapter cannot re-rank.
 
     Examples:
         >>> import torch
@@ -63,7 +64,7 @@ def score_videos(
         >>> from mmclip4clip.evaluation.scoring import score_videos
         >>> model = torch.nn.Linear(1, 1)
         >>> model.similarity = lambda text, videos: text['text'] @ videos['video'].T
-        >>> video = ActionDataSample()
+        >>> video = ActionDataSample(metainfo=dict(video_id='v', filename='v.mp4', captions=['a cat']))
         >>> video.set_field(dict(video=torch.tensor([1., 0.])), 'video_features')
         >>> video.set_field(dict(text=torch.tensor([[3., 4.]])), 'text_features')
         >>> score_videos(model, [video]), video.scores
@@ -72,7 +73,9 @@ def score_videos(
         array([[3.]], dtype=float32)
     """
     total = len(samples) if total is None else total
-    device = next(model.parameters()).device
+    if not samples:
+        raise ValueError('there are no videos to score: samples is empty')
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     _wrap_features(samples)
     gathered = _gather_in_order([sample.video_features for sample in samples], total)
     videos = move_features(join_features(gathered), device)
@@ -123,7 +126,7 @@ def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[i
             f'TightAdapter; {type(adapter).__name__} scores all pairs at once'
         )
     index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the order of the sampler
-    index = index.repeat_interleave(torch.tensor(counts)).to(next(adapter.parameters()).device)
+    index = index.repeat_interleave(torch.tensor(counts)).to(next(iter(text.values())).device)
     scores, listed = rerank(adapter, text, videos, top, index < total)
     extra = report_rerank(top, listed, index % total, index < total)
     print_log(

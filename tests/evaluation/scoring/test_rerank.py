@@ -71,7 +71,8 @@ def model_of(adapter):
 def make_samples(text, videos):
     samples = []
     for i in range(4):
-        sample = ActionDataSample()
+        names = dict(video_id=f'{i}', filename=f'{i}.mp4', captions=['a', 'b'][: 1 if i else 2])
+        sample = ActionDataSample(metainfo=names)
         sample.set_field({k: v[i] for k, v in videos.items()}, 'video_features')
         sample.set_field(dict(text=text[i : i + 1] if i else text[[0, 4]]), 'text_features')
         samples.append(sample)

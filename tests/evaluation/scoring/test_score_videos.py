@@ -22,7 +22,8 @@ module = sys.modules[score_videos.__module__]
 
 
 def sample(video, captions):
-    result = ActionDataSample()
+    texts = [f'caption {number}' for number in range(len(captions))]
+    result = ActionDataSample(metainfo=dict(video_id=str(video), filename='v.mp4', captions=texts))
     unit = torch.nn.functional.normalize(torch.tensor(video), dim=0)
     result.set_field(dict(video=unit), 'video_features')
     result.set_field(dict(text=torch.tensor(captions)), 'text_features')
@@ -47,6 +48,25 @@ def test_each_caption_is_scored_with_every_video(model):
     torch.testing.assert_close(samples[0].scores, torch.tensor([[1.0, 0.0, half], [0.0, 1.0, half]]))
     torch.testing.assert_close(samples[1].scores, torch.tensor([[0.6, 0.8, 1.4 * half]]))
     torch.testing.assert_close(samples[2].scores, torch.tensor([[half, -half, 0.0]]))
+
+
+def test_a_model_without_parameters_scores(model):
+    samples, others = ([sample(*s) for s in SAMPLES] for _ in range(2))
+    score_videos(model, samples)
+    plain = torch.nn.Module()
+    plain.similarity = model.similarity
+    score_videos(plain, others)
+    for one, other in zip(samples, others):
+        assert torch.equal(one.scores, other.scores)
+
+
+def test_what_cannot_be_scored_is_said(model):
+    with pytest.raises(ValueError, match='there are no videos to score'):
+        score_videos(model, [])
+    nameless = sample(*SAMPLES[0])
+    nameless.pop('video_id')
+    with pytest.raises(KeyError, match='needs video_id, filename, captions; this one lacks video_id'):
+        score_videos(model, [nameless])
 
 
 def test_processes_score_their_own_captions_with_all_videos_in_the_datasets_order(model, monkeypatch):
