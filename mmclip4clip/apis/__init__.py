@@ -1,4 +1,3 @@
-from .checkpoint_settings import build_runner
 from .clip_choice import use_clip
 from .config_migration import read_config
 from .launch import (
@@ -8,6 +7,7 @@ from .launch import (
     lock_for_training,
     set_checkpoint,
 )
+from .runner_builder import build_runner
 from .zero_shot import check_zero_shot
 
 __all__ = [

@@ -14,7 +14,7 @@ import av
 
 from .video_readers import NoVideoError
 from .video_readers.errors import describe
-from .video_readers.packet_index import PICTURE_CODECS, open_video
+from .video_readers.video_streams import PICTURE_CODECS, open_video
 
 
 class FirstFrameResult(NamedTuple):

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from ..datasets.video_readers import NoVideoError
-from ..datasets.video_readers.packet_index import open_video
+from ..datasets.video_readers.video_streams import open_video
 
 MAX_FRAME_SECONDS = (
     3600.0  # seconds that one frame may be shown; longer times are probably damaged timestamps

@@ -4,8 +4,8 @@ from .packing import PackVideoCaptions
 from .random_shift import RandomShift
 from .resizing import ResizeCenterCrop
 from .sampling import SampleAtRate, SampleEvenly
-from .text import TokenizeCaptions, TokenizeTargets
 from .time_window import TimeWindow
+from .tokenization import TokenizeCaptions, TokenizeTargets
 
 __all__ = [
     'CacheFrames',

@@ -2,8 +2,9 @@ import av
 import numpy as np
 
 from .errors import VideoReadError
-from .packet_index import PacketIndex, check_compatible, open_video
+from .packet_index import PacketIndex
 from .reader import VideoReader
+from .video_streams import check_compatible, open_video
 
 # In other formats, such as MPEG-TS, decord 0.6 may not even start at the first frame.
 FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm', 'avi')

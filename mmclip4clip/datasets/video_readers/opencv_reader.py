@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError
-from .packet_index import PICTURE_CODECS, check_compatible, open_video
 from .reader import VideoReader, effective_fps
-from .storage_errors import refuse_failing_storage, refuse_playlist
+from .storage_errors import refuse_failing_storage
+from .video_streams import PICTURE_CODECS, check_compatible, open_video, refuse_playlist
 
 
 class OpenCVReader(VideoReader):

@@ -4,8 +4,9 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from .packet_index import PacketIndex, demux, open_video
+from .packet_index import PacketIndex, demux
 from .reader import VideoReader
+from .video_streams import open_video
 
 # Codecs that mark non-reference frames. HEVC's mark is valid only within a temporal layer.
 MARKS_REFERENCES = ('h264', 'mpeg4', 'mpeg2video', 'mpeg1video')

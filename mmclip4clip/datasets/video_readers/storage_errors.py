@@ -45,9 +45,6 @@ TRANSIENT = {
     if hasattr(errno, name)
 }
 BLOCK = 2**20  # bytes
-HEAD_BYTES = 4096, 2**20  # bytes to inspect, and more if they contain no zero byte, as in text files
-PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
-MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
 
 def read_error(error: BaseException) -> VideoReadError:
@@ -94,26 +91,6 @@ def refuse_failing_storage(filename: str) -> None:
     fault = _fault(filename)
     if fault is not None:
         raise fault
-
-
-def refuse_playlist(filename: str) -> None:
-    """Reject text files named like videos that make ffmpeg open other files or addresses.
-
-    Raises:
-        NoVideoError: If the file is an HLS, DASH, IMF or ffmpeg playlist, a session description or a subtitle
-            index.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(filename).st_mode):  # reading a pipe would never end
-            return
-        with open(filename, 'rb') as file:
-            begin = file.read(HEAD_BYTES[0])
-            begin += b'' if b'\0' in begin else file.read(HEAD_BYTES[1])
-    except OSError:  # the next read reports it
-        return
-    text = begin.lstrip(b'\xef\xbb\xbf \t\r\n')
-    if text.startswith(PLAYLISTS) or b'\0' not in begin and any(word in begin for word in MANIFESTS):
-        raise NoVideoError('it is a playlist, whose files are not read')
 
 
 def path_exists(filename: str, only_files: bool = False) -> bool:

@@ -1,5 +1,5 @@
+from .caption_scores import CaptionScores, caption_figures
 from .caption_tokens import plain_tokens, ptb_tokens
-from .captioning import CaptionScores, caption_figures
 from .post_processing import dual_softmax, qb_norm
 from .ranking import caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 

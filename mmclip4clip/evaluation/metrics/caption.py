@@ -5,7 +5,7 @@ from typing import Any
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..functional.captioning import CaptionScores, caption_figures, check_scorers
+from ..functional.caption_scores import CaptionScores, caption_figures, check_scorers
 from ..records import RecordSource, VideoRecord, as_record, name_videos
 from ..report_context import ReportContext
 from ..unreadable import count_unreadable

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate, SampleEvenly, TimeWindow
 from mmclip4clip.datasets.transforms.sampling import frames_at_rate
-from mmclip4clip.datasets.video_readers import BACKENDS, VideoReadError, open_reader, packet_index
+from mmclip4clip.datasets.video_readers import (
+    BACKENDS,
+    VideoReadError,
+    open_reader,
+    packet_index,
+    video_streams,
+)
 from mmclip4clip.datasets.video_readers.reader import effective_fps
 from mmclip4clip.preparation.compression import compress_video
 from mmclip4clip.preparation.video_check import check_video
@@ -174,6 +180,6 @@ def test_wrapped_time_stamps_tell_no_order(tmp_path, monkeypatch):
         'demux',
         lambda *args: (Spread(packet, number) for number, packet in enumerate(demux(*args))),
     )
-    container, stream = packet_index.open_video(str(path))
+    container, stream = video_streams.open_video(str(path))
     found = packet_index.PacketIndex(container, stream)
     assert not found.reliable and found.times is None and found.fps == pytest.approx(10, rel=0.1)

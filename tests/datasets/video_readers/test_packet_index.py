@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from mmclip4clip.datasets.video_readers import NoVideoError
-from mmclip4clip.datasets.video_readers.packet_index import PacketIndex, open_video
+from mmclip4clip.datasets.video_readers.packet_index import PacketIndex
+from mmclip4clip.datasets.video_readers.video_streams import open_video
 
 from ...videos import write_no_frames, write_picture, write_sound
 

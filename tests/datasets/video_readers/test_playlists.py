@@ -6,8 +6,7 @@ import pytest
 
 from mmclip4clip.datasets.first_frames import probe_videos
 from mmclip4clip.datasets.video_readers import NoVideoError, open_reader
-from mmclip4clip.datasets.video_readers.packet_index import open_video
-from mmclip4clip.datasets.video_readers.storage_errors import refuse_playlist
+from mmclip4clip.datasets.video_readers.video_streams import open_video, refuse_playlist
 
 PLAYLISTS = dict(
     hls='#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n',

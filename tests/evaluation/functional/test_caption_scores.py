@@ -10,8 +10,8 @@ import pycocoevalcap.meteor.meteor
 import pytest
 
 from mmclip4clip.evaluation import caption_figures
-from mmclip4clip.evaluation.functional import captioning
-from mmclip4clip.evaluation.functional.captioning import check_scorers
+from mmclip4clip.evaluation.functional import caption_scores
+from mmclip4clip.evaluation.functional.caption_scores import check_scorers
 
 from ..java import PASSES_FOR_JAVA, fake_java, needs_java
 
@@ -180,7 +180,7 @@ def test_empty_captions_count_as_videos_and_score_nothing():
 
 def test_cider_of_one_video_is_announced_as_meaningless(monkeypatch):
     said = []
-    monkeypatch.setattr(captioning, 'print_log', lambda message, **kwargs: said.append(message))
+    monkeypatch.setattr(caption_scores, 'print_log', lambda message, **kwargs: said.append(message))
     caption_figures(dict(a=['a man'], b=['a dog']), dict(a='a man', b='a dog'), java=False)
     assert said == []
     figures, _ = caption_figures(dict(a=['a man runs']), dict(a='a man runs'), java=False)

@@ -4,7 +4,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from transformers import CLIPConfig
 
-from mmclip4clip.apis.checkpoint_settings import read_entry, use_checkpoint_settings
+from mmclip4clip.apis.runner_builder import read_entry, use_checkpoint_settings
 from mmclip4clip.checkpoints.clip_settings import clip_settings
 from mmclip4clip.tokenizers.loading import load_tokenizer
 from mmclip4clip.tokenizers.saved_tokenizer import offered_tokenizer, pack_tokenizer
