@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import pickle
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ FAILURES = (
     LookupError,
     AssertionError,
     RuntimeError,
+    struct.error,
 )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from .checkpoint_file import CheckpointFileError
-from .checkpoint_guard import FAILURES
+from .checkpoint_guard import readable_errors
 from .compat import guard_checkpoints
 
 
@@ -53,7 +52,5 @@ def map_checkpoint(path: str | Path) -> Any:
         {'epoch': 5}
     """
     guard_checkpoints()  # otherwise torch would refuse checkpoints of mmengine
-    try:
+    with readable_errors(str(path)):
         return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-    except FAILURES as error:
-        raise CheckpointFileError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
