@@ -38,7 +38,8 @@ def load_pretrained(name: str) -> CLIPModel:
             'Without a network, save CLIP with CLIPModel.save_pretrained(FOLDER) elsewhere and give FOLDER; '
             f'for random weights leave pretrained out. Cause: {error}'
         ) from error
-    precisions = sorted({str(value.dtype).removeprefix('torch.') for value in tensors.values()})
+    dtypes = {value.dtype for value in tensors.values() if value.is_floating_point()}
+    precisions = sorted(str(dtype).removeprefix('torch.') for dtype in dtypes)
     print_log(
         f'CLIP from {name}: all {len(model.state_dict())} tensors, none missing, none left over, '
         f'stored in {", ".join(precisions)}' + ('' if Path(name).is_dir() else f' ({folder})'),

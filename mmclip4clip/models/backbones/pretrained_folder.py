@@ -133,7 +133,8 @@ def weight_files(folder: Path) -> list[Path]:
         if not index.is_file():
             continue
         try:
-            parts = sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))
+            weight_map = json.loads(index.read_text(encoding='utf-8'))['weight_map']
+            parts = sorted({str(part) for part in weight_map.values()})
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise FolderError(f'{index} names no files: {error!r}') from error
         absent = [part for part in parts if Path(part).name != part or not (folder / part).is_file()]
@@ -177,10 +178,16 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     others = [
         f'{key} ({getattr(value, "dtype", type(value).__name__)})'
         for key, value in tensors.items()
-        if not COUNTING.fullmatch(str(key)) and getattr(value, 'dtype', None) not in PRECISIONS
+        if not _is_weight(key, value)
     ]
     if others:
         raise FolderError(
-            f'{folder} contains entries that are not floating-point tensors: {", ".join(others[:3])}'
+            f'{folder} contains entries that are not named floating-point tensors: {", ".join(others[:3])}'
         )
     return tensors
+
+
+def _is_weight(key: object, value: object) -> bool:
+    if not isinstance(key, str) or not isinstance(value, Tensor):
+        return False
+    return value.dtype in PRECISIONS or COUNTING.fullmatch(key) is not None
