@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
         'tools/analysis_tools/score_dump.py',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # options may precede the checkpoint
 
 
 def main() -> None:

@@ -76,14 +76,17 @@ def test_keys_of_the_two_schedulers_set_the_one(load, warnings):  # noqa: F811
         and cfg.a == 3
     )
     assert len(warnings) == 5
-    assert 'param_scheduler.0.end is now called param_scheduler.warmup now' in '\n'.join(warnings)
+    assert 'param_scheduler.0.end is now called param_scheduler.warmup,' in '\n'.join(warnings)
 
 
 @pytest.mark.parametrize(
     'key, message',
     [
-        ('param_scheduler.1.T_max=3', 'T_max=3: .* from cosine_begin, 0.5, to end, 5'),
-        ('param_scheduler.1.eta_min=.1', 'eta_min is not a key of this config: .* one WarmUpCosineLR, with '),
+        ('param_scheduler.1.T_max=3', 'T_max=3: .* from cosine_begin=0.5 to end=5;'),
+        (
+            'param_scheduler.1.eta_min=.1',
+            'eta_min is not a key of this config: .* single WarmUpCosineLR with ',
+        ),
         ('param_scheduler.0.type=LinearLR', 'type is not a key of this config'),
     ],
 )

@@ -63,9 +63,8 @@ def test_a_checkpoint_is_tested_where_its_clip_and_tokenizer_are_gone(tool, run)
     for number, checkpoint in enumerate(('w/epoch_1.pth', best)):
         tool('test.py', 'run.py', checkpoint, '--work-dir', f'after{number}')
         assert figures(f'after{number}') == figures(f'before{number}')
-        assert (
-            f"config in {checkpoint}, and gets its weights from there: pretrained='clip' is not loaded"
-            in log(f'after{number}')
+        assert f"weights of model.backbone come from {checkpoint}: pretrained='clip' is not loaded" in log(
+            f'after{number}'
         )
     tool('train.py', 'run.py', '--resume', 'w/epoch_1.pth', '--work-dir', 'on', '--no-validate')
     assert Path('on/epoch_2.pth').exists()
@@ -140,7 +139,7 @@ def test_another_mean_is_refused_and_another_sampling_or_crop_warned_of(tool, ru
     pipeline.insert(3, dict(type='CenterCrop', crop_size=64))
     Path('other.py').write_text(run.pretty_text)
     tool('test.py', 'other.py', 'w/epoch_1.pth', '--work-dir', 'o')
-    warning = log('o').split('in another way than the checkpoint w/epoch_1.pth')[1]
+    warning = log('o').split('differently from those that the checkpoint w/epoch_1.pth')[1]
     assert [line.strip() for line in warning.splitlines()[1:5]] == [
         'evaluation: SampleAtRate(fps=2, max_frames=4, cut=uniform, reference_times=False) -> none',
         'evaluation: none -> SampleEvenly(num_frames=3)',

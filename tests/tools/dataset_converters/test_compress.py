@@ -35,7 +35,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_done(tool, folder):
 def test_suffixes_match_in_upper_and_lower_case(tool, folder, capsys):
     (folder / 'in/a.mp4').rename(folder / 'in/a.Mp4')
     tool('dataset_converters/compress.py', 'in', 'out', '--workers', 1, '--suffixes', '.MP4')
-    assert '1 compressed, 0 were there' in capsys.readouterr().out and (folder / 'out/a.mp4').exists()
+    assert '1 compressed, 0 existed already' in capsys.readouterr().out and (folder / 'out/a.mp4').exists()
 
 
 def test_two_videos_of_one_name_are_refused(tool, folder):
@@ -55,5 +55,5 @@ def test_videos_in_linked_folders_are_compressed_too_but_not_the_results(tool, f
     (folder / 'in/deep').symlink_to(folder / 'elsewhere')
     for there in (0, 2):
         tool('dataset_converters/compress.py', 'in', folder / 'in/small', '--workers', 1)
-        assert f'{2 - there} compressed, {there} were there' in capsys.readouterr().out
+        assert f'{2 - there} compressed, {there} existed already' in capsys.readouterr().out
     assert (folder / 'in/small/deep/b.mp4').exists()

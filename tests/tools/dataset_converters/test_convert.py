@@ -26,7 +26,7 @@ def table(tmp_path):
 def test_counts_missing_videos_and_where_configs_look_are_printed(tool, table, tmp_path, capsys):
     tool(CONVERT, 'csv', 'train.csv', '--out', 'data/mine', '--videos', 'clips')
     said = capsys.readouterr().out
-    assert '2 / 2' in said and 'WARNING: train: 1 of 2 videos were not found, first b' in said
+    assert '2 / 2' in said and 'WARNING: train: 1 of 2 videos were not found, such as b' in said
     assert f'ln -s {tmp_path}/clips data/mine/videos' in said
     assert json.loads((tmp_path / 'data/mine/train.json').read_text()) == {'a.mp4': ['a dog']}
     assert (tmp_path / 'data/mine/train_missing.txt').read_text() == 'b\n'
@@ -42,7 +42,7 @@ def test_a_second_run_needs_force(tool, table, tmp_path):
     command = (CONVERT, 'csv', 'train.csv', '--out', 'out', '--assume-ending', '.avi')
     tool(*command)
     with pytest.raises(
-        SystemExit, match='csv: these files exist already;  --force replaces .*\n  out/train.json'
+        SystemExit, match='csv: these files exist already; --force replaces .*\n  out/train.json'
     ):
         tool(*command)
     tool(*command, '--force')

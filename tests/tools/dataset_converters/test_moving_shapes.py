@@ -24,7 +24,7 @@ def test_the_dataset_is_written_once_and_then_reused(tool, tmp_path, capsys):
     assert len(json.loads((tmp_path / 'data/train_by_shape.json').read_text())) == 4
     assert (tmp_path / 'data/tokenizer/tokenizer.json').exists()
     tool('dataset_converters/moving_shapes.py', 'data', *FEW)
-    assert 'already holds' in capsys.readouterr().out
+    assert 'already contains' in capsys.readouterr().out
     assert files == {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*') if p.is_file()}
 
 
