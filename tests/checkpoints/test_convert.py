@@ -30,7 +30,7 @@ def test_the_ending_tells_what_to_write(name, kind):
 
 
 def test_another_ending_needs_a_word(tmp_path, saved):
-    with pytest.raises(ValueError, match='clip-b.32 does not say .* --to with one of mmclip4clip'):
+    with pytest.raises(ValueError, match='clip-b.32 does not determine .* --to with one of mmclip4clip'):
         convert(saved(plain.draw_published()), tmp_path / 'clip-b.32')
     convert(saved(plain.draw_published()), tmp_path / 'clip-b.32', to='transformers')
     assert read(tmp_path / 'clip-b.32')[0] == 'transformers'

@@ -60,7 +60,7 @@ def test_a_storage_that_stays_away_ends_the_run_and_is_named(build, tmp_path):  
     dataset = build(bad=0, storage_wait=0.3)
     move(tmp_path / 'v')
     begin = time.monotonic()
-    message = 'the storage, not the videos, .* of 20 videos in a row .* it did not give 20, .* for 0.3 s'
+    message = 'not the videos: of 20 videos in a row .* it did not give 20, .* for 0.3 s'
     with pytest.raises(VideoUnavailableError, match=message + r' .storage_wait.; .*\.mp4'):
         dataset[0]
     assert 0.3 <= time.monotonic() - begin < 10  # it was waited for once, not for each of the 20

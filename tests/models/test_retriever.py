@@ -199,7 +199,7 @@ def test_part_of_an_adapter_is_refused_by_loaders_that_are_not_strict(tiny_clip,
         )
 
     torch.save(dict(state_dict=build(layers).state_dict()), tmp_path / 'other.pth')
-    with pytest.raises(RuntimeError, match=f'only part of what this CLIP4ClipRetriever needs: {message}'):
+    with pytest.raises(RuntimeError, match=f'only a part of what this CLIP4ClipRetriever needs: {message}'):
         load_checkpoint(build(2), str(tmp_path / 'other.pth'))
 
 

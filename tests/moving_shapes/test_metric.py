@@ -46,5 +46,5 @@ def test_references_that_do_not_say_what_is_right_are_refused(captions):
 def test_a_model_that_generates_nothing_is_named_as_the_cause():
     wrong = sample('')
     del wrong['generated']
-    with pytest.raises(KeyError, match='not a captioner.*take MovingShapesCaptionMetric out'):
+    with pytest.raises(KeyError, match='not a captioner.*remove MovingShapesCaptionMetric'):
         evaluate([wrong])
