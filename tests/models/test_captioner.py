@@ -8,7 +8,7 @@ from mmengine.dataset import pseudo_collate
 from mmclip4clip.evaluation import score_videos
 from mmclip4clip.models import CaptionCrossEntropy
 
-from ..datasets.transforms.test_text import save_tokenizer
+from ..datasets.transforms.test_tokenization import save_tokenizer
 from .test_retriever import ADAPTERS
 
 CLIP = 'backbone.clip.'

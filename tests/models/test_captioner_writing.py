@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from ..datasets.transforms.test_text import save_tokenizer
+from ..datasets.transforms.test_tokenization import save_tokenizer
 
 
 def videos(count):

@@ -11,7 +11,7 @@ from mmaction.registry import MODELS
 
 import mmclip4clip  # noqa: F401  registers the modules
 
-from ..datasets.transforms.test_text import save_tokenizer
+from ..datasets.transforms.test_tokenization import save_tokenizer
 
 TOWER = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
 SPECIAL = dict(bos_token_id=0, eos_token_id=1, pad_token_id=1)

@@ -63,7 +63,7 @@ def test_a_head_with_parameters_needs_a_checkpoint(tool, config, clip):
 
 
 def test_a_random_clip_needs_a_checkpoint(tool, mean):
-    with pytest.raises(ValueError, match='needs a pretrained CLIP, and model.backbone is random'):
+    with pytest.raises(ValueError, match='needs a pretrained CLIP, but model.backbone is random'):
         tool('test.py', mean(), '--work-dir', 't')
 
 
