@@ -16,6 +16,7 @@ from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 from .clip_choice import class_name, use_clip
+from .config_keys import warn_of_misspelt_keys
 from .config_migration import join_report_hooks, read_config, rename_options
 from .config_options import parse_options
 
@@ -98,9 +99,10 @@ def load_config(args: argparse.Namespace) -> Config:
     apply_patches()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
-    options = parse_options(args.cfg_options)
+    options = rename_options(cfg, parse_options(args.cfg_options))
     if options:
-        cfg.merge_from_dict(rename_options(cfg, options))
+        cfg.merge_from_dict(options)
+    warn_of_misspelt_keys(cfg, options)
     join_report_hooks(cfg)
     use_clip(cfg)
     cfg.launcher = args.launcher
