@@ -19,6 +19,7 @@ from .clip_choice import class_name, use_clip
 from .config_keys import warn_of_misspelt_keys
 from .config_migration import join_report_hooks, read_config, rename_options
 from .config_options import parse_options
+from .visual_backends import add_visual_backends
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
@@ -72,6 +73,18 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='job launcher (default: %(default)s)',
     )
+    parser.add_argument(
+        '--tensorboard',
+        action='store_true',
+        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
+    )
+    parser.add_argument(
+        '--wandb',
+        nargs='?',
+        const='mmclip4clip',
+        metavar='PROJECT',
+        help='send the same to this project of Weights & Biases, or to mmclip4clip (default: off)',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -86,6 +99,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: If ``clip`` cannot be applied, or an option is for a list of schedulers that the config no
             longer has.
         OSError: If the work dir cannot be written.
+        ImportError: If the package of ``--tensorboard`` or ``--wandb`` is not installed.
 
     Examples:
         >>> from mmclip4clip.apis import add_common_arguments, load_config
@@ -106,6 +120,7 @@ def load_config(args: argparse.Namespace) -> Config:
     join_report_hooks(cfg)
     use_clip(cfg)
     cfg.launcher = args.launcher
+    add_visual_backends(cfg, getattr(args, 'tensorboard', False), getattr(args, 'wandb', None))
     use_resumable_parts(cfg)
     use_guards(cfg)
     use_safe_checkpoints(cfg)
