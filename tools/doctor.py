@@ -4,6 +4,7 @@ The exit code is 1 if there are problems. Nothing is downloaded or changed.
 """
 
 import argparse
+import contextlib
 import json
 import platform
 import sys
@@ -37,7 +38,8 @@ def main(args: argparse.Namespace) -> None:
             else f'ok       python  {python["value"]}\nproblem  import  {error}\n1 ok, 0 warnings, 1 problems'
         )
         raise SystemExit(1) from error
-    findings = doctor.examine(args.folder, args.network)
+    with contextlib.redirect_stdout(sys.stderr):  # logs of the checks, which are no JSON
+        findings = doctor.examine(args.folder, args.network)
     print(doctor.as_json(findings) if args.json else doctor.as_text(findings))
     raise SystemExit(int(doctor.has_problems(findings)))
 

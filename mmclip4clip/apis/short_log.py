@@ -17,6 +17,7 @@ import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -76,7 +77,7 @@ class ShortLogRunner(Runner):
     def build_optim_wrapper(self, optim_wrapper):
         """Build the optimizer wrapper, and log how many tensors have which settings."""
         built = super().build_optim_wrapper(optim_wrapper)
-        if hasattr(built, 'param_groups'):
+        if isinstance(built, OptimWrapper):  # not an OptimWrapperDict, for several optimizers
             self.logger.info(describe_optimizer(built.param_groups, self.model))
         return built
 

@@ -1,11 +1,14 @@
 """What a training and a test print."""
 
 import re
+import warnings
 
 import pytest
 import torch
 
-from .conftest import weights
+from mmclip4clip.compat import ignore_missing_operators
+
+from .conftest import ROOT, weights
 
 FIRST_STEP = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
 
@@ -14,6 +17,15 @@ def lines_before_training(printed: str) -> list[str]:
     lines = printed.splitlines()
     (first, *_) = [number for number, line in enumerate(lines) if FIRST_STEP.search(line)]
     return lines[:first]
+
+
+def test_the_advice_to_install_mmcv_is_suppressed():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        ignore_missing_operators.__wrapped__()
+        warnings.warn('Fail to import ``MultiScaleDeformableAttention`` from ``mmcv.ops``', stacklevel=1)
+        warnings.warn('another warning', stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ['another warning']
 
 
 ONE_EPOCH = ('train_cfg.max_epochs=1', 'default_hooks.logger.interval=1')
@@ -66,7 +78,7 @@ def test_settings_that_would_be_ignored_stop_the_start(tool, config, options):
         tool('train.py', config, '--cfg-options', *options)
 
 
-def test_compile_reaches_the_steps_of_training_and_test(tool, config, monkeypatch):
+def test_compile_reaches_the_steps_and_nothing_of_ours_warns(tool, config, monkeypatch):
     compiled = []
 
     def compile(function, **options):
@@ -74,8 +86,11 @@ def test_compile_reaches_the_steps_of_training_and_test(tool, config, monkeypatc
         return function
 
     monkeypatch.setattr(torch, 'compile', compile)
-    tool('train.py', config, '--work-dir', 'w', '--cfg-options', *ONE_EPOCH, 'compile.backend=eager')
-    tool('test.py', config, 'w/epoch_1.pth', '--cfg-options', 'compile=True')
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        tool('train.py', config, '--work-dir', 'w', '--cfg-options', *ONE_EPOCH, 'compile.backend=eager')
+        tool('test.py', config, 'w/epoch_1.pth', '--cfg-options', 'compile=True')
+    assert not [str(warning) for warning in caught if str(ROOT / 'mmclip4clip') in warning.filename]
     assert compiled == [('train_step', dict(backend='eager')), ('test_step', {})]
 
 

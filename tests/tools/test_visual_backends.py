@@ -24,6 +24,18 @@ def test_tensorboard_gets_losses_metrics_and_pictures(tool, config, tmp_path):
     assert picture.width > 400 and picture.height > 100
 
 
+@pytest.mark.skipif(find_spec('wandb') is None, reason='wandb is an extra')
+def test_wandb_keeps_metrics_and_pictures_offline(tool, config, tmp_path, monkeypatch):
+    monkeypatch.setenv('WANDB_MODE', 'offline')
+    tool('train.py', config, '--wandb', 'shapes', '--work-dir', 'w', '--cfg-options', *OPTIONS)
+    import wandb
+
+    wandb.finish()
+    (run,) = (tmp_path / 'w').glob('*/vis_data/wandb/offline-run-*')
+    assert len(list((run / 'files/media/images/gallery').glob('val*.png'))) == 1
+    assert b'retrieval/R1' in next(run.glob('*.wandb')).read_bytes()
+
+
 @pytest.mark.skipif(find_spec('tensorboard') is not None, reason='the message is for where it is missing')
 def test_a_missing_tensorboard_is_named_before_the_run(tool, config):
     with pytest.raises(ImportError, match='--tensorboard needs tensorboard: pip install'):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from huggingface_hub import constants
 
-from ...hub import constants, hub_answers
+from ...hub import hub_answers
 from .finding import OK, PROBLEM, WARNING, Finding
 
 GIB = 2**30
@@ -26,8 +27,12 @@ def examine_machine(folder: Path, network: bool) -> Iterator[Finding]:
         network (bool): Whether to ask the model hub for an answer.
     """
     yield check_gpu()
-    yield check_cores(len(os.sched_getaffinity(0)), os.getloadavg()[0])
-    yield check_free('memory', available_memory(), LOW_MEMORY, 'a smaller batch_size or num_workers')
+    # macOS has no affinity of processes.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    yield check_cores(cores, os.getloadavg()[0])
+    free = available_memory()
+    if free is not None:
+        yield check_free('memory', free, LOW_MEMORY, 'use a smaller batch_size or num_workers')
     shared = Path('/dev/shm')
     if shared.is_dir():
         advice = 'loader processes pass frames through it: docker run --shm-size=8g, or num_workers=0'
@@ -67,12 +72,12 @@ def check_cores(cores: int, load: float) -> Finding:
     return Finding('cores', OK, threads)
 
 
-def available_memory() -> int:
-    """Return the free memory in bytes: of the machine, or of the container if that has less."""
-    free = os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    for line in _read('/proc/meminfo').splitlines():
-        if line.startswith('MemAvailable:'):
-            free = int(line.split()[1]) * 1024
+def available_memory() -> int | None:
+    """Return the free bytes of the machine, or of a container that has less; None if not on Linux."""
+    lines = dict(line.split(':', 1) for line in _read('/proc/meminfo').splitlines())
+    if 'MemAvailable' not in lines:
+        return None
+    free = int(lines['MemAvailable'].split()[0]) * 1024
     limit, used = _read('/sys/fs/cgroup/memory.max'), _read('/sys/fs/cgroup/memory.current')
     if limit.isdigit() and used.isdigit():
         free = min(free, int(limit) - int(used))
