@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--network', action='store_true', help='ask the model hub for an answer (default: no network access)'
     )
-    parser.add_argument('--folder', default='.', help='where runs will write (default: the current folder)')
+    parser.add_argument('--folder', default='.', help='where runs will write (default: %(default)s)')
     return parser.parse_args()
 
 

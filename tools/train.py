@@ -55,11 +55,7 @@ def parse_args() -> argparse.Namespace:
         help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
     )
     parser.add_argument(
-        '--wandb',
-        nargs='?',
-        const='mmclip4clip',
-        metavar='PROJECT',
-        help='send the same to this project of Weights & Biases, or to mmclip4clip (default: off)',
+        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()

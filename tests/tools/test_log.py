@@ -1,5 +1,6 @@
 """What a training and a test print."""
 
+import functools
 import re
 import warnings
 
@@ -81,6 +82,7 @@ def test_settings_that_would_be_ignored_stop_the_start(tool, config, options):
 def test_compile_reaches_the_steps_and_nothing_of_ours_warns(tool, config, monkeypatch):
     compiled = []
 
+    @functools.wraps(torch.compile)  # with its arguments, which are checked
     def compile(function, **options):
         compiled.append((function.__name__, options))
         return function

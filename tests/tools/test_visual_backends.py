@@ -47,8 +47,9 @@ def test_a_backend_of_a_user_gets_the_pictures_of_training_and_test(tool, config
     monkeypatch.setattr(
         KeepingBackend, 'add_image', lambda self, name, image, step=0: sent.append((name, image.ndim, step))
     )
-    backends = "visualizer.vis_backends=[{'type':'KeepingBackend'}]"
-    tool('train.py', config, '--work-dir', 'w', '--cfg-options', *OPTIONS, backends)
+    with open(config, 'a') as file:
+        file.write("visualizer = dict(type='ActionVisualizer', vis_backends=[dict(type='KeepingBackend')])\n")
+    tool('train.py', config, '--work-dir', 'w', '--cfg-options', *OPTIONS)
     assert sent == [('gallery/val', 3, 1)]
-    tool('test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options', *OPTIONS, backends)
+    tool('test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options', *OPTIONS)
     assert sent[1:] == [('gallery/test', 3, 0)]
