@@ -8,6 +8,8 @@ CONFIG := configs/retrieval/clip4clip/clip4clip-seq_vit-tiny-p16-res64_1xb64-f4-
 CAPTIONING := configs/captioning/clip4clip
 CAPTIONER := $(CAPTIONING)/clip4clip-seq-joint_vit-tiny-p16-res64_1xb64-f4-20e_moving-shapes-rgb.py
 export MOVING_SHAPES = $(DATA)
+# Threads sleep between two operations: where other programs use the cores, threads that spin wait for each other.
+export OMP_WAIT_POLICY ?= PASSIVE
 DATA_FLAGS ?=
 TRAIN_OPTIONS ?=
 
@@ -31,13 +33,18 @@ $(VENV)/installed-%: $(VENV)/installed
 
 # Train retrieval, then train captioning from its checkpoint.
 demo: $(VENV)/installed-demo
+	@bash tools/demo_step.sh $(DEMO) 1 'write the videos'
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
+	@bash tools/demo_step.sh $(DEMO) 2 'train retrieval'
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(DEMO) --seed 0 --resume \
 		$(if $(TRAIN_OPTIONS),--cfg-options $(TRAIN_OPTIONS))
+	@bash tools/demo_step.sh $(DEMO) 3 'test retrieval'
 	$(BIN)/python tools/test.py $(CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)/test \
 		--dump $(DEMO)/result.pkl
+	@bash tools/demo_step.sh $(DEMO) 4 'train the captioner'
 	$(BIN)/python tools/train.py $(CAPTIONER) --work-dir $(DEMO)/captioner --seed 0 --resume \
 		--cfg-options load_from=$$(cat $(DEMO)/last_checkpoint) $(TRAIN_OPTIONS)
+	@bash tools/demo_step.sh $(DEMO) 5 'test the captioner'
 	$(BIN)/python tools/test.py $(CAPTIONER) $$(cat $(DEMO)/captioner/last_checkpoint) \
 		--work-dir $(DEMO)/captioner/test --dump $(DEMO)/captions.pkl
 	@echo; echo "retrieval"

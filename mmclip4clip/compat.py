@@ -7,6 +7,7 @@ starts.
 
 import functools
 import pickle
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def apply_patches() -> None:
     distribute_without_gpu()
     repair_color_jitter()
     save_atomically()
+    ignore_missing_operators()
 
 
 @functools.cache
@@ -247,3 +249,15 @@ def save_atomically() -> None:
                 file.write(obj)
 
     LocalBackend.put = put_atomically
+
+
+@functools.cache
+def ignore_missing_operators() -> None:
+    """Suppress mmcv's advice to install mmcv instead of mmcv-lite.
+
+    Symptom: mmcv-lite warns at the import of its transformer blocks that ``MultiScaleDeformableAttention``
+    needs mmcv. No model of this package uses it, so mmcv-lite is enough.
+
+    Safe because building that operator still fails with an error that names mmcv.
+    """
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')

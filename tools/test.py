@@ -3,9 +3,6 @@
 import argparse
 from pathlib import Path
 
-from mmclip4clip.apis import add_common_arguments, build_runner, check_zero_shot, leave_processes, load_config
-from mmclip4clip.evaluation.metrics.dump import check_writable
-
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,14 +18,52 @@ def parse_args() -> argparse.Namespace:
         metavar='RESULT.pkl',
         type=Path,
         help='write captions, features, ranks and the best retrieved videos to this file, for '
-        'tools/analysis_tools/score_dump.py',
+        'tools/analysis_tools/score_dump.py (default: none is written)',
     )
-    add_common_arguments(parser)
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs, checkpoints and reports (default: work_dirs/ and the name of CONFIG)',
+    )
+    parser.add_argument('--seed', type=int, help='random seed (default: that of the config, or a random one)')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='use only deterministic algorithms (default: off)'
+    )
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='use a different seed in each process (default: off)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        metavar='KEY=VALUE',
+        help='settings that override the config; lists as KEY="[a,b]", nested keys with dots (default: none)',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tensorboard',
+        action='store_true',
+        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
+    )
+    parser.add_argument(
+        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_intermixed_args()  # options may precede the checkpoint
 
 
-def main() -> None:
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from mmclip4clip.apis import build_runner, check_zero_shot, leave_processes, load_config
+from mmclip4clip.evaluation.metrics.dump import check_writable
+
+
+def main(args: argparse.Namespace) -> None:
     if args.dump:
         check_writable(args.dump)
     cfg = load_config(args)
@@ -47,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -2,16 +2,6 @@
 
 import argparse
 
-from mmclip4clip.apis import (
-    add_common_arguments,
-    build_runner,
-    leave_processes,
-    load_config,
-    lock_for_training,
-    set_checkpoint,
-)
-from mmclip4clip.engine.hooks import TrainingStopped
-
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,21 +11,70 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='resume from this checkpoint, or without a value from the newest one in the work dir, if any',
+        help='resume from this checkpoint, or without a value from the newest one in the work dir, if any '
+        '(default: what the config says)',
     )
-    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
-    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
+    parser.add_argument(
+        '--amp', action='store_true', help='train with automatic mixed precision (default: off)'
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training (default: off)'
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale learning rates by the batch size over auto_scale_lr.base_batch_size',
+        help='scale learning rates by the batch size over auto_scale_lr.base_batch_size (default: off)',
     )
-    add_common_arguments(parser)
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs, checkpoints and reports (default: work_dirs/ and the name of CONFIG)',
+    )
+    parser.add_argument('--seed', type=int, help='random seed (default: that of the config, or a random one)')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='use only deterministic algorithms (default: off)'
+    )
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='use a different seed in each process (default: off)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        metavar='KEY=VALUE',
+        help='settings that override the config; lists as KEY="[a,b]", nested keys with dots (default: none)',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tensorboard',
+        action='store_true',
+        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
+    )
+    parser.add_argument(
+        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from mmclip4clip.apis import (
+    build_runner,
+    leave_processes,
+    load_config,
+    lock_for_training,
+    set_checkpoint,
+)
+from mmclip4clip.engine.hooks import TrainingStopped
+
+
+def main(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     lock_for_training(cfg)
     if args.no_validate:
@@ -61,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

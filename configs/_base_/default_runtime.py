@@ -32,5 +32,6 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='ActionVisualizer', vis_backends=vis_backends)
 
 log_level = 'INFO'
+full_log = False  # True: mmengine's log of the config, the environment, all hooks and every parameter
 load_from = None
 resume = False

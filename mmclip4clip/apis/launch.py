@@ -16,7 +16,10 @@ from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
 from .clip_choice import class_name, use_clip
+from .config_keys import warn_of_misspelt_keys
 from .config_migration import join_report_hooks, read_config, rename_options
+from .config_options import parse_options
+from .visual_backends import add_visual_backends
 
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 MMENGINE_LOOPS = ('EpochBasedTrainLoop', 'mmengine.EpochBasedTrainLoop', EpochBasedTrainLoop)
@@ -46,18 +49,37 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         >>> parser.parse_args(['--seed', '1', '--cfg-options', 'train_cfg.max_epochs=2']).cfg_options
         {'train_cfg.max_epochs': 2}
     """
-    parser.add_argument('--work-dir', help='folder for logs, checkpoints and reports')
-    parser.add_argument('--seed', type=int, help='random seed; overrides the config')
-    parser.add_argument('--deterministic', action='store_true', help='use deterministic algorithms only')
-    parser.add_argument('--diff-rank-seed', action='store_true', help='use a different seed in each process')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs, checkpoints and reports (default: work_dirs/ and the name of CONFIG)',
+    )
+    parser.add_argument('--seed', type=int, help='random seed (default: that of the config, or a random one)')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='use only deterministic algorithms (default: off)'
+    )
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='use a different seed in each process (default: off)'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='settings that override the config, as key=value; lists as key="[a,b]", nested keys with dots',
+        metavar='KEY=VALUE',
+        help='settings that override the config; lists as KEY="[a,b]", nested keys with dots (default: none)',
     )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--tensorboard',
+        action='store_true',
+        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
+    )
+    parser.add_argument(
+        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
@@ -73,6 +95,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: If ``clip`` cannot be applied, or an option is for a list of schedulers that the config no
             longer has.
         OSError: If the work dir cannot be written.
+        ImportError: If the package of ``--tensorboard`` or ``--wandb`` is not installed.
 
     Examples:
         >>> from mmclip4clip.apis import add_common_arguments, load_config
@@ -86,11 +109,14 @@ def load_config(args: argparse.Namespace) -> Config:
     apply_patches()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(rename_options(cfg, args.cfg_options))
+    options = rename_options(cfg, parse_options(args.cfg_options))
+    if options:
+        cfg.merge_from_dict(options)
+    warn_of_misspelt_keys(cfg, options)
     join_report_hooks(cfg)
     use_clip(cfg)
     cfg.launcher = args.launcher
+    add_visual_backends(cfg, getattr(args, 'tensorboard', False), getattr(args, 'wandb', None))
     use_resumable_parts(cfg)
     use_guards(cfg)
     use_safe_checkpoints(cfg)

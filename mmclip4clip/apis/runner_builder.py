@@ -14,6 +14,7 @@ from ..checkpoint_reading import map_checkpoint
 from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_settings, known_settings
 from ..compat import apply_patches
 from ..tokenizers.saved_tokenizer import offer_tokenizers
+from .runner_choice import runner_class
 
 CLIP = 'backbone.clip.'  # prefix of the keys of CLIP's weights
 
@@ -26,7 +27,8 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         training (bool): Whether the runner is for training.
 
     Raises:
-        ValueError: If the checkpoint contradicts the folder ``model.backbone.pretrained``.
+        ValueError: If the checkpoint contradicts the folder ``model.backbone.pretrained``, or the config asks
+            for a runner that is not supported.
         OSError: If the pretrained CLIP is needed and cannot be loaded.
 
     Examples:
@@ -35,9 +37,10 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         >>> runner.train()  # doctest: +SKIP
     """
     apply_patches()
+    kind = runner_class(cfg)
     note = use_checkpoint_settings(cfg, training)
     try:
-        runner = Runner.from_cfg(cfg)
+        runner = kind.from_cfg(cfg)
     except OSError as error:
         if note or not cfg.get('load_from'):
             raise

@@ -21,6 +21,7 @@ class ReportContext:
         page (int, optional): Number of videos on the caption page. None disables the caption report.
         picture (int): Number of videos in the caption picture.
         logger (Logger | str): Argument ``logger`` of mmengine's ``print_log``.
+        pictures (list[Path]): PNG files that the reports have drawn, which a report adds.
 
     Examples:
         >>> context = ReportContext('test', Path('work'), {'retrieval/R1': 50.0, 'caption/CIDEr': 9.0})
@@ -37,6 +38,7 @@ class ReportContext:
     page: int | None = 24
     picture: int = 6
     logger: Logger | str = 'current'
+    pictures: list[Path] = field(default_factory=list)
 
     def figures_of(self, prefix: str) -> dict[str, float]:
         """Return the values of one metric by their keys without its prefix."""

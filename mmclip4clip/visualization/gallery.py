@@ -57,7 +57,7 @@ def draw_gallery(
     if unscored:
         raise ValueError(f'video {unscored[0]!r} has no scores: score_videos sets them')
     top = min(top, len(records))
-    figure = Figure(figsize=(3.2 + 3.2 * (top + 1), 1.15 * len(queries) + 0.8), dpi=100)
+    figure = Figure(figsize=(3.2 + 3.2 * (top + 1), 1.3 * len(queries) + 0.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(queries), top + 2, squeeze=False)
     read = cache(lambda video: read_strip(records[video].filename, records[video].window))
@@ -66,13 +66,27 @@ def draw_gallery(
             axis.set(xticks=[], yticks=[])
         draw_caption(row[0], records[right].captions[number], rank, len(records))
         scores = np.asarray(records[right].scores)[number]
-        draw_strip(row[1], read(right), f'right video, {scores[right]:.3f}', RIGHT)
+        draw_strip(
+            row[1], read(right), f'right video, {scores[right]:.3f}\n{video_name(records[right])}', RIGHT
+        )
         for place, (axis, video) in enumerate(zip(row[2:], np.argsort(-scores, kind='stable'))):
             color = RIGHT if video == right else WRONG
-            draw_strip(axis, read(video), f'rank {place + 1}, {scores[video]:.3f}', color)
+            heading = f'rank {place + 1}, {scores[video]:.3f}\n{video_name(records[video])}'
+            draw_strip(axis, read(video), heading, color)
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     canvas.print_figure(str(path))
+
+
+def video_name(record: 'VideoRecord', length: int = 44) -> str:
+    """Return the file name of a video, without the middle if it is long, and its window in seconds if any."""
+    name = Path(record.filename).name
+    if len(name) > length:
+        name = f'{name[: length // 2]}…{name[1 - length // 2 :]}'
+    if record.window and any(second is not None for second in record.window):
+        start, end = (f'{second:g}' if second is not None else '' for second in record.window)
+        name += f' {start}-{end} s'
+    return name
 
 
 def draw_caption(axis: 'Axes', caption: str, rank: int, total: int) -> None:

@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from mmclip4clip.evaluation import VideoRecord
-from mmclip4clip.visualization import draw_gallery
-from mmclip4clip.visualization.gallery import read_strip
+from mmclip4clip.visualization import draw_gallery, gallery
+from mmclip4clip.visualization.gallery import read_strip, video_name
 
 from ..videos import at_rate, decode_in_order, write_frames
 
@@ -53,3 +54,22 @@ def test_an_unreadable_video_does_not_cost_the_picture(shapes, tmp_path):
     assert read_strip(broken[0].filename) is None
     draw_gallery(tmp_path / 'g.png', broken, [(0, 0)], [1])
     assert (tmp_path / 'g.png').stat().st_size > 0
+
+
+def test_each_strip_is_titled_with_its_file_name(shapes, tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(gallery, 'draw_strip', lambda axis, strip, title, color: titles.append(title))
+    shown = records(shapes)
+    shown[0].window = (0.5, None)
+    draw_gallery(tmp_path / 'g.png', shown, [(0, 0), (2, 1)], [1, 3], top=2)
+    assert len(titles) == 6
+    assert titles[0].startswith('right video, ') and titles[0].endswith(f'{shown[0].filename[-10:]} 0.5- s')
+    order = np.argsort(-shown[2].scores[1])
+    for place, title in enumerate(titles[4:]):
+        assert f'rank {place + 1}, ' in title and Path(shown[order[place]].filename).name in title
+
+
+def test_a_long_name_keeps_its_begin_and_end():
+    record = VideoRecord('v', f'/data/begin{"x" * 100}end.mp4', ['a'])
+    name = video_name(record)
+    assert name.startswith('begin') and name.endswith('end.mp4') and len(name) <= 45

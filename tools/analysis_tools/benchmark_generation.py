@@ -13,6 +13,43 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--videos', type=int, default=8, help='batch size (default: %(default)s)')
+    parser.add_argument('--beam', type=int, default=5, help='beam size (default: %(default)s)')
+    parser.add_argument(
+        '--tokens', type=int, default=30, help='length of each caption (default: %(default)s)'
+    )
+    parser.add_argument('--frames', type=int, default=12, help='frames per video (default: %(default)s)')
+    parser.add_argument(
+        '--width', type=int, default=512, help='width of the decoder and of CLIP (default: %(default)s)'
+    )
+    parser.add_argument('--layers', type=int, default=3, help='layers of the decoder (default: %(default)s)')
+    parser.add_argument('--heads', type=int, default=8, help='attention heads (default: %(default)s)')
+    parser.add_argument(
+        '--vocabulary',
+        type=int,
+        default=49408,
+        help='number of tokens in the vocabulary (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--repeat', type=int, default=3, help='repetitions; the fastest one counts (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the random weights (default: %(default)s)'
+    )
+    parser.add_argument('--json', action='store_true', help='print all digits, as JSON (default: a table)')
+    args = parser.parse_args()
+    for name, value in vars(args).items():
+        if name not in ('seed', 'json') and value < 1:
+            parser.error(f'--{name} must be at least 1, got {value}')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -111,29 +148,8 @@ def measure(found_by: dict[str, Callable[[int], Tensor]], args: argparse.Namespa
     return seconds
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--videos', type=int, default=8, help='batch size')
-    parser.add_argument('--beam', type=int, default=5)
-    parser.add_argument('--tokens', type=int, default=30, help='length of each caption')
-    parser.add_argument('--frames', type=int, default=12)
-    parser.add_argument('--width', type=int, default=512)
-    parser.add_argument('--layers', type=int, default=3)
-    parser.add_argument('--heads', type=int, default=8)
-    parser.add_argument('--vocabulary', type=int, default=49408)
-    parser.add_argument('--repeat', type=int, default=3, help='repetitions; the fastest one counts')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
-    args = parser.parse_args()
-    for name, value in vars(args).items():
-        if name not in ('seed', 'json') and value < 1:
-            parser.error(f'--{name} must be at least 1, got {value}')
-    return args
-
-
 @torch.no_grad()
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     seconds = measure(searches(args), args)
     figures = {
@@ -155,4 +171,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -12,6 +12,54 @@ import tempfile
 import time
 from pathlib import Path
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('folder', type=Path, help='folder of videos')
+    parser.add_argument(
+        '--frames',
+        type=int,
+        nargs='+',
+        default=[12, 64],
+        help='numbers of frames per clip (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        action='append',
+        metavar='BACKEND',
+        help='backends of DecodeVideo; can be repeated (default: pyav, and decord)',
+    )
+    parser.add_argument(
+        '--time-limit',
+        type=float,
+        default=60,
+        help='seconds per video for DecodeVideo; 0 is no limit (default: %(default)s)',
+    )
+    parser.add_argument('--workers', type=int, default=2, help='loader processes (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=8, help='clips per batch (default: %(default)s)')
+    parser.add_argument(
+        '--repeat', type=int, default=4, help='number of times each round loads a clip (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--rounds',
+        type=int,
+        default=5,
+        help='number of rounds, whose median is printed (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--equal-only', action='store_true', help='skip clips whose outputs differ (default: off)'
+    )
+    parser.add_argument('--json', action='store_true', help='print all digits, as JSON (default: a table)')
+    args = parser.parse_args()
+    if not args.folder.is_dir():
+        parser.error(f'{args.folder} is not a folder')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 import cv2
 import numpy as np
 import torch
@@ -110,35 +158,13 @@ def measure(loaders: dict[str, DataLoader], rounds: int) -> dict[str, dict]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('folder', type=Path, help='folder of videos')
-    parser.add_argument('--frames', type=int, nargs='+', default=[12, 64], help='numbers of frames per clip')
-    parser.add_argument(
-        '--backends',
-        nargs='+',
-        action='append',
-        metavar='BACKEND',
-        help='backends of DecodeVideo; can be repeated',
-    )
-    parser.add_argument(
-        '--time-limit', type=float, default=60, help='seconds per video for DecodeVideo; 0 is no limit'
-    )
-    parser.add_argument('--workers', type=int, default=2)
-    parser.add_argument('--batch-size', type=int, default=8)
-    parser.add_argument('--repeat', type=int, default=4, help='number of times each round loads a clip')
-    parser.add_argument('--rounds', type=int, default=5, help='number of rounds, whose median is printed')
-    parser.add_argument('--equal-only', action='store_true', help='skip clips whose outputs differ')
-    parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
-    args = parser.parse_args()
-    if not args.folder.is_dir():
-        parser.error(f'{args.folder} is not a folder')
+def main(args: argparse.Namespace) -> None:
     init_default_scope('mmaction')
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     files = sorted(args.folder / name for name in files_below(args.folder) if is_video(name))
     if not files:
-        parser.error(f'there are no videos in {args.folder}')
+        raise SystemExit(f'there are no videos in {args.folder}')
     figures = {}
     for frames in args.frames:
         with tempfile.TemporaryDirectory() as cache:
@@ -219,4 +245,4 @@ def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -3,6 +3,20 @@
 import argparse
 import time
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('configs', nargs='+', help='configs; the others are compared with the first one')
+    parser.add_argument('--batch-size', type=int, default=64, help='videos per batch (default: %(default)s)')
+    parser.add_argument('--frames', type=int, default=4, help='frames per video (default: %(default)s)')
+    parser.add_argument('--words', type=int, default=16, help='tokens per caption (default: %(default)s)')
+    parser.add_argument('--steps', type=int, default=10, help='timed steps per config (default: %(default)s)')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 import torch
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
@@ -26,14 +40,7 @@ def make_batch(model: torch.nn.Module, size: int, frames: int, words: int) -> di
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('configs', nargs='+', help='configs; the others are compared with the first one')
-    parser.add_argument('--batch-size', type=int, default=64)
-    parser.add_argument('--frames', type=int, default=4)
-    parser.add_argument('--words', type=int, default=16)
-    parser.add_argument('--steps', type=int, default=10)
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     init_default_scope('mmaction')
     models = [MODELS.build(read_config(path).model).train() for path in args.configs]
     seconds = [[] for _ in models]
@@ -58,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

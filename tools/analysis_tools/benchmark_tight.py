@@ -9,6 +9,34 @@ import argparse
 import resource
 import time
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        '--captions', type=int, default=1000, help='number of captions (default: %(default)s)'
+    )
+    parser.add_argument('--videos', type=int, default=1000, help='number of videos (default: %(default)s)')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video (default: %(default)s)')
+    parser.add_argument('--width', type=int, default=512, help='width of the features (default: %(default)s)')
+    parser.add_argument('--layers', type=int, default=4, help='blocks of the adapter (default: %(default)s)')
+    parser.add_argument(
+        '--top', type=int, default=50, help='length of the shortlists of re-ranking (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--sample',
+        type=int,
+        default=10,
+        help='captions for the loop and the exact score (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--repeat', type=int, default=3, help='repetitions; the fastest one counts (default: %(default)s)'
+    )
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -36,17 +64,7 @@ def peak_memory() -> float:
 
 
 @torch.no_grad()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--captions', type=int, default=1000)
-    parser.add_argument('--videos', type=int, default=1000)
-    parser.add_argument('--frames', type=int, default=12)
-    parser.add_argument('--width', type=int, default=512)
-    parser.add_argument('--layers', type=int, default=4)
-    parser.add_argument('--top', type=int, default=50, help='length of the shortlists of re-ranking')
-    parser.add_argument('--sample', type=int, default=10, help='captions for the loop and the exact score')
-    parser.add_argument('--repeat', type=int, default=3, help='repetitions; the fastest one counts')
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     torch.manual_seed(0)
     adapter = TightAdapter(args.width, args.layers, max_frames=args.frames, start='random').eval()
     text = torch.randn(args.captions, args.width)
@@ -92,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

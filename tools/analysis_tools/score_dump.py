@@ -4,24 +4,30 @@ import argparse
 import json
 import sys
 
-from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
-from mmclip4clip.evaluation.metric_table import format_caption_table, format_table
-from mmclip4clip.evaluation.records import as_record, stack_scores
-from mmclip4clip.evaluation.unreadable import count_unreadable
 
-
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('dump', help='file written by tools/test.py --dump')
-    parser.add_argument('--recall-at', type=int, nargs='+', default=[1, 5, 10], metavar='K')
     parser.add_argument(
-        '--v2t-protocol', choices=['caption_groups', 'best_caption'], default='caption_groups'
+        '--recall-at',
+        type=int,
+        nargs='+',
+        default=[1, 5, 10],
+        metavar='K',
+        help='ranks of the recalls (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--v2t-protocol',
+        choices=['caption_groups', 'best_caption'],
+        default='caption_groups',
+        help='from video to text, the captions of a video are one answer with the score of the best, or each '
+        'caption is ranked separately (default: %(default)s)',
     )
     parser.add_argument(
         '--lower-median',
         action='store_true',
         help='use the lower of the two middle ranks as text-to-video median, like the reference for '
-        'videos with several captions',
+        'videos with several captions (default: off)',
     )
     parser.add_argument(
         '--post-processing',
@@ -29,18 +35,40 @@ def main() -> None:
         choices=['dual_softmax', 'qb_norm'],
         default=[],
         help='additional metrics after this post-processing; qb_norm needs a dump of a test '
-        'with a query_bank in the loop',
+        'with a query_bank in the loop (default: none)',
     )
-    parser.add_argument('--temperature', type=float, default=100.0, help='temperature of dual_softmax')
-    parser.add_argument('--qb-beta', type=float, default=20.0)
-    parser.add_argument('--qb-k', type=int, default=1)
+    parser.add_argument(
+        '--temperature', type=float, default=100.0, help='temperature of dual_softmax (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--qb-beta', type=float, default=20.0, help='inverse temperature of qb_norm (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--qb-k',
+        type=int,
+        default=1,
+        help='videos per bank caption that qb_norm normalizes (default: %(default)s)',
+    )
     parser.add_argument(
         '--no-java',
         action='store_true',
-        help='score generated captions without Java, with a plain tokenizer and without METEOR',
+        help='score generated captions without Java, with a plain tokenizer and without METEOR '
+        '(default: off)',
     )
-    parser.add_argument('--json', action='store_true', help='print all digits, as JSON')
-    args = parser.parse_args()
+    parser.add_argument('--json', action='store_true', help='print all digits, as JSON (default: a table)')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from mmclip4clip.evaluation import post_processed_figures, read_dump, retrieval_figures, score_captions
+from mmclip4clip.evaluation.metric_table import format_caption_table, format_table
+from mmclip4clip.evaluation.records import as_record, stack_scores
+from mmclip4clip.evaluation.unreadable import count_unreadable
+
+
+def main(args: argparse.Namespace) -> None:
     records = [as_record(entry) for entry in read_dump(args.dump)]
     scores = stack_scores(records)
     figures = retrieval_figures(scores, args.recall_at, args.v2t_protocol, args.lower_median)
@@ -71,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -5,6 +5,20 @@ import math
 import statistics
 from pathlib import Path
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('runs', nargs='+', help='NAME=metrics.json,metrics.json,... for each row')
+    args = parser.parse_args()
+    for run in args.runs:
+        if not run.partition('=')[2]:
+            parser.error(f'expected NAME=metrics.json,metrics.json,... for each row, got {run!r}')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 from rich.console import Console
 from rich.table import Table
 
@@ -52,15 +66,10 @@ def last_test(path: Path) -> dict:
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('runs', nargs='+', help='NAME=metrics.json,metrics.json,... for each row')
-    args = parser.parse_args()
+def main(args: argparse.Namespace) -> None:
     rows = []
     for run in args.runs:
         name, _, paths = run.partition('=')
-        if not paths:
-            parser.error(f'expected NAME=metrics.json,metrics.json,... for each row, got {run!r}')
         rows.append((name, [last_test(Path(path)) for path in paths.split(',')]))
     keys = [key for key in KEYS if any(test[key] is not None for _, tests in rows for test in tests)]
     table = Table('', 'runs', *(key.split('/')[1] for key in keys))
@@ -83,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

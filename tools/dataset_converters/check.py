@@ -3,18 +3,11 @@
 import argparse
 import json
 import os
+import sys
 from contextlib import suppress
 from functools import cache, partial
 from multiprocessing import Pool
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
-from mmclip4clip.datasets import DecodeVideo, SampleEvenly
-from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
-from mmclip4clip.preparation.video_check import check_video, summarize
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,30 +22,54 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--suffixes',
         nargs='+',
-        default=ENDINGS,
-        help='suffixes of videos, in upper or lower case',
+        help='suffixes of videos, in upper or lower case (default: .mp4 .avi .mkv .webm .mov and the rarer '
+        'ones of mmclip4clip.datasets.video_names.ENDINGS)',
     )
-    parser.add_argument('--samples', type=int, default=12, help='number of frames to decode per video')
-    parser.add_argument('--min-frames', type=int, default=2, help='videos with fewer frames are short')
-    parser.add_argument('--min-seconds', type=float, default=1.0, help='videos with fewer seconds are short')
+    parser.add_argument(
+        '--samples', type=int, default=12, help='number of frames to decode per video (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--min-frames', type=int, default=2, help='videos with fewer frames are short (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--min-seconds',
+        type=float,
+        default=1.0,
+        help='videos with fewer seconds are short (default: %(default)s)',
+    )
     parser.add_argument(
         '--backends',
         nargs='+',
         default=['pyav', 'decord', 'opencv'],
-        help='libraries to decode with, in the order in which they are tried',
+        help='libraries to decode with, in the order in which they are tried (default: %(default)s)',
     )
-    parser.add_argument('--time-limit', type=float, default=60, help='maximum number of seconds per video')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
+    parser.add_argument(
+        '--time-limit',
+        type=float,
+        default=60,
+        help='maximum number of seconds per video (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='number of processes (default: %(default)s)'
+    )
     args = parser.parse_args()
     if args.report.suffix.lower() != '.json':
         parser.error(f'the report must be a .json file, got {args.report}')
     if args.workers < 1:
         parser.error(f'--workers must be at least 1, got {args.workers}')
-    try:  # check the arguments before the workers start
-        decoder(args.samples, tuple(args.backends), args.time_limit)
-    except (ValueError, ImportError) as error:
-        parser.error(str(error))
     return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mmclip4clip.datasets import DecodeVideo, SampleEvenly
+from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
+from mmclip4clip.preparation.video_check import check_video, summarize
 
 
 def file_state(path: Path, settings: dict) -> dict:
@@ -65,6 +82,15 @@ def file_state(path: Path, settings: dict) -> dict:
 def decoder(samples: int, backends: tuple, time_limit: float) -> DecodeVideo:
     """Build the decoder of this process."""
     return DecodeVideo(SampleEvenly(samples), backends, time_limit)
+
+
+def check_decoder(args: argparse.Namespace) -> None:
+    """Exit with the code of a usage error if the arguments give no decoder, before the workers start."""
+    try:
+        decoder(args.samples, tuple(args.backends), args.time_limit)
+    except (ValueError, ImportError) as error:
+        print(f'check.py: error: {error}', file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def check(name: str, folder: Path, settings: dict) -> dict:
@@ -126,10 +152,11 @@ def check_all(names: list[str], args: argparse.Namespace) -> list[dict]:
     return [known[name] for name in names]
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     if not args.folder.is_dir():
         raise SystemExit(f'{args.folder} is not a folder')
+    check_decoder(args)
+    args.suffixes = args.suffixes or ENDINGS
     refuse_other_files(args, args.report.with_suffix('.jsonl'))
     names = sorted(name for name in files_below(args.folder) if is_video(name, args.suffixes))
     if not names:
@@ -149,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

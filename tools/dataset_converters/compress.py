@@ -9,27 +9,35 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
-from mmclip4clip.preparation.compression import compress_video
-from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
-
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('source', type=Path, help='folder of the videos, including subfolders')
     parser.add_argument('target', type=Path, help='output folder; names stay the same, with the suffix .mp4')
-    parser.add_argument('--fps', type=float, default=3.0, help='maximum number of frames per second')
-    parser.add_argument('--short-side', type=int, default=224, help='maximum pixels of the shorter side')
-    parser.add_argument('--crf', type=int, default=23, help='quality of x264; lower is better and larger')
+    parser.add_argument(
+        '--fps', type=float, default=3.0, help='maximum number of frames per second (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--short-side',
+        type=int,
+        default=224,
+        help='maximum pixels of the shorter side (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--crf',
+        type=int,
+        default=23,
+        help='quality of x264; lower is better and larger (default: %(default)s)',
+    )
     parser.add_argument(
         '--suffixes',
         nargs='+',
-        default=ENDINGS,
-        help='suffixes of videos, in upper or lower case',
+        help='suffixes of videos, in upper or lower case (default: .mp4 .avi .mkv .webm .mov and the rarer '
+        'ones of mmclip4clip.datasets.video_names.ENDINGS)',
     )
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='number of processes')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='number of processes (default: %(default)s)'
+    )
     args = parser.parse_args()
     if not args.source.is_dir():
         parser.error(f'{args.source} is not a folder')
@@ -40,22 +48,33 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from rich.console import Console
+from rich.progress import track
+
+from mmclip4clip.preparation.compression import compress_video
+from mmclip4clip.preparation.converters.video_folder import ENDINGS, files_below, is_video
+
+
 def plan(args: argparse.Namespace) -> dict:
     """Return the target of each video by its source; exit if two videos have the same target."""
     targets, inside = {}, args.target.absolute()
     for source in sorted(args.source / name for name in files_below(args.source)):
-        if is_video(source.name, args.suffixes) and inside not in source.absolute().parents:
+        if is_video(source.name, args.suffixes or ENDINGS) and inside not in source.absolute().parents:
             target = (args.target / source.relative_to(args.source)).with_suffix('.mp4')
             if target in targets.values():
                 raise SystemExit(f'error: {source} and another video would both become {target}')
             targets[source] = target
     if not targets:
-        raise SystemExit(f'error: no video in {args.source}; searched for {" ".join(args.suffixes)}')
+        raise SystemExit(
+            f'error: no video in {args.source}; searched for {" ".join(args.suffixes or ENDINGS)}'
+        )
     return targets
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     targets = plan(args)
     todo = {source: target for source, target in targets.items() if not target.exists()}
     start, done, failed = time.perf_counter(), [], []
@@ -85,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -6,28 +6,43 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='output folder, for example data/moving_shapes')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='the same seed gives the same data (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--train-clips',
+        type=int,
+        default=10,
+        help='number of clips per training combination; each clip gives two videos, one of them reversed '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--num-val', type=int, default=30, help='number of combinations for validation (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--num-test', type=int, default=60, help='number of combinations for the test (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--captions', type=int, default=4, help='number of captions per video (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='replace the folder and everything in it (default: off)'
+    )
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
 from rich.progress import track
 
 from mmclip4clip.moving_shapes.generator import group_by_shape, split_combinations, write_split
 from mmclip4clip.safe_json import read_json
 from mmclip4clip.tokenizers.loading import train_tokenizer
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='output folder, for example data/moving_shapes')
-    parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same data')
-    parser.add_argument(
-        '--train-clips',
-        type=int,
-        default=10,
-        help='number of clips per training combination; each clip gives two videos, one of them reversed',
-    )
-    parser.add_argument('--num-val', type=int, default=30, help='number of combinations for validation')
-    parser.add_argument('--num-test', type=int, default=60, help='number of combinations for the test')
-    parser.add_argument('--captions', type=int, default=4, help='number of captions per video')
-    parser.add_argument('--force', action='store_true', help='replace the folder and everything in it')
-    return parser.parse_args()
 
 
 def was_made_by(recipe: dict, stamp: Path) -> bool:
@@ -37,8 +52,7 @@ def was_made_by(recipe: dict, stamp: Path) -> bool:
     return False
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     recipe = {k: v for k, v in vars(args).items() if k not in ('folder', 'force')}
     recipe['files'] = ['train', 'train_by_shape', 'val', 'test']
     stamp = args.folder / 'recipe.json'
@@ -72,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -10,10 +10,9 @@ files from trusted sources. Other files are read without executing code.
 import argparse
 from pathlib import Path
 
-from mmclip4clip.checkpoints import KINDS, convert, usage
-from mmclip4clip.checkpoints.description import REFERENCE_HEADS
-from mmclip4clip.checkpoints.formats import current_name
-from mmclip4clip.checkpoints.renaming import join_names
+# Those of mmclip4clip.checkpoints, which takes seconds to import; a test keeps them equal.
+KINDS = ('mmclip4clip', 'openai', 'transformers', 'reference', 'mmaction')
+HEADS = ('meanP', 'seqLSTM', 'seqTransf', 'tightTransf')
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,31 +29,39 @@ def parse_args() -> argparse.Namespace:
         '.pt OpenAI, no suffix a folder of transformers',
     )
     parser.add_argument(
-        '--to', type=current_name, choices=list(KINDS), help='kind of the destination, instead of its suffix'
+        '--to',
+        choices=[*KINDS, 'ours'],  # an earlier name of mmclip4clip
+        metavar='{' + ','.join(KINDS) + '}',
+        help='kind of the destination (default: that of its suffix)',
     )
     parser.add_argument(
         '--head',
-        choices=list(REFERENCE_HEADS.values()),
+        choices=HEADS,
         help="head of the reference's file, if its keys do not determine it: meanP for a run "
-        'without --loose_type',
+        'without --loose_type (default: what the keys say)',
     )
     parser.add_argument(
         '--clip-only',
         action='store_true',
-        help='drop the adapter, and keep only the middle frame of a 3d patch',
+        help='drop the adapter, and keep only the middle frame of a 3d patch (default: off)',
     )
     parser.add_argument(
         '--text-heads',
         type=int,
         metavar='N',
-        help='attention heads of the text tower, if the source does not specify them',
+        help='attention heads of the text tower, if the source does not specify them (default: what it says)',
     )
-    parser.add_argument('--vision-heads', type=int, metavar='N', help='the same for the vision tower')
-    parser.add_argument('--adapter-heads', type=int, metavar='N', help='the same for the adapter')
+    parser.add_argument(
+        '--vision-heads', type=int, metavar='N', help='the same for the vision tower (default: likewise)'
+    )
+    parser.add_argument(
+        '--adapter-heads', type=int, metavar='N', help='the same for the adapter (default: likewise)'
+    )
     parser.add_argument(
         '--activation',
         choices=['quick_gelu', 'gelu'],
-        help="activation of both towers, if the source does not specify it: OpenAI's quick_gelu, or gelu",
+        help="activation of both towers, if the source does not specify it: OpenAI's quick_gelu, or gelu "
+        '(default: what the source says)',
     )
     parser.add_argument(
         '--model-config',
@@ -63,19 +70,26 @@ def parse_args() -> argparse.Namespace:
         help='model config of open_clip with heads and activation (default: '
         'open_clip_config.json in the folder of SRC)',
     )
-    parser.add_argument('--force', action='store_true', help='replace DST if it exists')
+    parser.add_argument('--force', action='store_true', help='replace DST if it exists (default: off)')
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports, which take seconds
+
+from mmclip4clip.checkpoints import KINDS as DESCRIPTIONS
+from mmclip4clip.checkpoints import convert, usage
+from mmclip4clip.checkpoints.renaming import join_names
+
+
+def main(args: argparse.Namespace) -> None:
     try:
         done = convert(**vars(args))
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     unused = done.checkpoint.unused
-    print(f'read   {args.src}: {KINDS[done.source]}\n       {done.found}')
-    print(f'wrote  {args.dst}: {KINDS[done.target]}, {done.tensors} tensors')
+    print(f'read   {args.src}: {DESCRIPTIONS[done.source]}\n       {done.found}')
+    print(f'wrote  {args.dst}: {DESCRIPTIONS[done.target]}, {done.tensors} tensors')
     if done.target == 'mmclip4clip' and unused:
         print(
             f'kept   {len(unused)} tensors that this package does not use, to convert them back: '
@@ -87,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(args)

@@ -12,6 +12,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ...evaluation.report_context import ReportContext
 from ..metrics_file import METRICS, append_entry
+from ..picture_sending import send_pictures
 from ..resume.missing_evaluation import RUN_ID
 
 
@@ -74,6 +75,8 @@ class EvaluationReportHook(Hook):
             report = getattr(metric, 'report', None)
             if callable(report):
                 report(context)
+        trained = isinstance(runner._train_loop, BaseLoop)
+        send_pictures(runner.visualizer, context.pictures, runner.epoch if trained else 0)
 
     def _keep_figures(self, runner, stage: str, metrics: dict[str, float], dataset) -> None:
         trained = isinstance(runner._train_loop, BaseLoop)

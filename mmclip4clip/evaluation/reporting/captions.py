@@ -67,6 +67,7 @@ def _show(context: ReportContext, page: Path, records: list[VideoRecord], table:
 
     write_caption_page(page, *chosen(context.page or 0), title, table)
     draw_captions(page.with_suffix('.png'), *chosen(context.picture), title)
+    context.pictures.append(page.with_suffix('.png'))
 
 
 def read_frames(record: VideoRecord) -> np.ndarray | None:

@@ -48,6 +48,7 @@ def _draw(context: ReportContext, records: list[VideoRecord]) -> None:
         context.top,
         f'{context.stage}: best and worst queries',
     )
+    context.pictures.append(path)
     print_log(f'{context.stage}: best and worst queries drawn in {path}', logger=context.logger)
 
 

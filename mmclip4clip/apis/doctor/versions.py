@@ -1,0 +1,99 @@
+"""Versions of Python, of this package and of the packages that it uses."""
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from ...compat import REQUIRED
+from ...version import __version__
+from .finding import OK, PROBLEM, WARNING, Finding
+
+# Distributions without a range, by what they are for; only one of several that provide the same module.
+OTHERS = {
+    'numpy': ('numpy',),
+    'opencv': (
+        'opencv-python',
+        'opencv-python-headless',
+        'opencv-contrib-python',
+        'opencv-contrib-python-headless',
+    ),
+    'decord': ('decord', 'decord2', 'eva-decord'),
+    'torchcodec': ('torchcodec',),
+    'torchvision': ('torchvision',),
+    'huggingface_hub': ('huggingface_hub',),
+    'tokenizers': ('tokenizers',),
+    'pycocoevalcap': ('pycocoevalcap',),
+}
+NEEDED = ('numpy', 'opencv', 'huggingface_hub', 'tokenizers')
+
+
+def installed(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the installed ones of some distributions, with their versions."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def examine_versions() -> Iterator[Finding]:
+    """Yield a finding for Python, the system, this package, and each package that it uses."""
+    yield Finding('python', OK, f'{platform.python_version()} at {sys.executable}')
+    yield Finding('system', OK, platform.platform())
+    yield Finding('mmclip4clip', OK, f'{__version__} at {Path(__file__).parents[2]}')
+    ranged = {name for names in REQUIRED for name in names}
+    for names, needed in REQUIRED.items():
+        yield check_range(names[0], installed(names), needed)
+    for label, names in OTHERS.items():
+        if not ranged & set(names):
+            yield check_presence(label, installed(names), label in NEEDED)
+
+
+def check_range(label: str, found: dict[str, str], needed: str) -> Finding:
+    """Compare installed distributions, of which one should be there, with a range of versions.
+
+    Args:
+        label (str): The recommended distribution.
+        found (dict[str, str]): Versions of those that provide the module.
+        needed (str): Range, as in ``'>=2.2,<3'``.
+
+    Examples:
+        >>> check_range('av', {'av': '9.0'}, '>=14').status
+        'problem'
+    """
+    install = f"pip install '{label}{needed}'"
+    if not found:
+        return Finding(label, PROBLEM, 'not installed', install)
+    shown = ', '.join(f'{name} {version}' for name, version in found.items())
+    # The public part of the version: +cpu or +cu124 is not compared.
+    if any(not SpecifierSet(needed).contains(Version(v).public, prereleases=True) for v in found.values()):
+        return Finding(label, PROBLEM, f'{shown}, {needed} is needed', install)
+    return several(label, found, shown) or Finding(label, OK, shown)
+
+
+def check_presence(label: str, found: dict[str, str], needed: bool) -> Finding:
+    """Report distributions without a range of versions."""
+    shown = ', '.join(f'{name} {version}' for name, version in found.items())
+    if not found and needed:
+        return Finding(label, PROBLEM, 'not installed', f'pip install {OTHERS[label][0]}')
+    return several(label, found, shown) or Finding(label, OK, shown or 'not installed (optional)')
+
+
+def several(label: str, found: dict[str, str], shown: str) -> Finding | None:
+    """Return a warning if distributions that overwrite each other's files are installed together."""
+    # A contrib build of OpenCV comes with its plain build in many environments, and works.
+    if len(found) < 2 or (label == 'opencv' and len(set(found.values())) == 1):
+        return None
+    return Finding(
+        label,
+        WARNING,
+        f'{shown} provide the same module',
+        f'pip uninstall -y {" ".join(found)}, then install one of them',
+    )
