@@ -1,8 +1,9 @@
-"""Compare the speed of DecodeVideo and CacheFrames with mmaction2's stock pipeline, in one run.
+"""Compare the speed of DecodeVideo's backends and CacheFrames with mmaction2's stock pipeline, in one run.
 
 All pipelines sample the same frames, resize the short side to 256 and crop 224 pixels. Clips that the stock
 pipeline cannot read are skipped. The table shows for how many clips the outputs are equal. The cache is
-filled in a warm-up round, so its speed is that from the second epoch on.
+filled in a warm-up round, so its speed is that from the second epoch on. Without decord, which the stock
+pipeline needs, the first backends are what the others are compared with.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import json
 import os
 import tempfile
 import time
+from contextlib import suppress
+from importlib import import_module, metadata
 from pathlib import Path
 
 import cv2
@@ -22,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
+from mmclip4clip.datasets.video_readers import installed_backends
 from mmclip4clip.preparation.converters.video_folder import files_below, is_video
 
 RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
@@ -44,12 +48,28 @@ class Clips(Dataset):
         return torch.from_numpy(np.ascontiguousarray(frames))
 
 
+def versions(backends: list[list[str]]) -> str:
+    """Name the packages that decode, with their versions, and the FFmpeg of torchcodec."""
+    found = []
+    for package in ('av', 'decord', 'decord2', 'eva-decord', 'opencv-python', 'torchcodec', 'torch'):
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f'{package} {metadata.version(package)}')
+    if any('torchcodec' in names for names in backends):
+        found.append(f'FFmpeg {import_module("torchcodec").ffmpeg_major_version} for torchcodec')
+    return ', '.join(found)
+
+
 def make_pipelines(
     frames: int, backends: list[list[str]], time_limit: float | None, cache: str
 ) -> dict[str, list[dict]]:
-    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache."""
+    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache.
+
+    Without decord, the stock pipeline is missing.
+    """
     sampling = dict(type='UniformSample', clip_len=frames, num_clips=1, test_mode=True)
-    pipelines = dict(stock=[dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT])
+    pipelines = {}
+    if 'decord' in installed_backends():
+        pipelines['stock'] = [dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT]
     for names in backends:
         decode = dict(type='DecodeVideo', sampling=sampling, backends=names, time_limit=time_limit)
         pipelines[' '.join(names)] = [decode, *RESIZE, FORMAT]
@@ -76,12 +96,12 @@ def cpu_seconds() -> float:
     return sum(states[pid][1] for pid in below) / os.sysconf('SC_CLK_TCK')
 
 
-def readable(files: list[Path], stock: Clips) -> list[Path]:
-    """Skip and print files that the stock pipeline cannot read."""
+def readable(files: list[Path], first: Clips) -> list[Path]:
+    """Skip and print files that the first pipeline cannot read."""
     kept = []
     for i, file in enumerate(files):
         try:
-            stock[i]
+            first[i]
             kept.append(file)
         except Exception as error:  # decord raises many types of errors
             print(f'skipped: {file}: {str(error).splitlines()[0][:100]}')
@@ -119,7 +139,7 @@ def main() -> None:
         nargs='+',
         action='append',
         metavar='BACKEND',
-        help='backends of DecodeVideo; can be repeated',
+        help='backends of DecodeVideo; can be repeated; the default is each installed one',
     )
     parser.add_argument(
         '--time-limit', type=float, default=60, help='seconds per video for DecodeVideo; 0 is no limit'
@@ -139,21 +159,20 @@ def main() -> None:
     files = sorted(args.folder / name for name in files_below(args.folder) if is_video(name))
     if not files:
         parser.error(f'there are no videos in {args.folder}')
+    backends = args.backends or [[name] for name in installed_backends()]
     figures = {}
     for frames in args.frames:
         with tempfile.TemporaryDirectory() as cache:
             figures[frames] = compare(
                 files,
-                make_pipelines(
-                    frames, args.backends or [['pyav'], ['decord']], args.time_limit or None, cache
-                ),
+                make_pipelines(frames, backends, args.time_limit or None, cache),
                 args,
             )
     print(
         json.dumps(figures)
         if args.json
         else f'{args.workers} workers, {os.cpu_count()} cores, load '
-        f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds'
+        f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds\n{versions(backends)}'
     )
     if args.json:
         return
@@ -180,11 +199,12 @@ def main() -> None:
 
 
 def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.Namespace) -> dict[str, dict]:
-    """Measure all pipelines on the files that the stock pipeline can read."""
-    files = readable(files, Clips(files, pipelines['stock']))
+    """Measure all pipelines on the files that the first pipeline can read."""
+    first, *_ = pipelines
+    files = readable(files, Clips(files, pipelines[first]))
     if not files:
-        raise SystemExit(f'the stock pipeline reads none of the videos in {args.folder}')
-    stock = Clips(files, pipelines['stock'])
+        raise SystemExit(f'the {first} pipeline reads none of the videos in {args.folder}')
+    stock = Clips(files, pipelines[first])
     equal = {
         name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
         for name, pipeline in pipelines.items()
@@ -207,12 +227,12 @@ def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.
         },
         args.rounds,
     )
-    cpu = figures['stock']['cpu_ms_per_clip']
+    cpu = figures[first]['cpu_ms_per_clip']
     for name, values in figures.items():
         values.update(
             same_output=same[name],
             clips=len(files),
-            times_the_speed=values['clips_per_second'] / figures['stock']['clips_per_second'],
+            times_the_speed=values['clips_per_second'] / figures[first]['clips_per_second'],
             times_less_cpu=cpu / max(values['cpu_ms_per_clip'], 1e-3),
         )  # the clock ticks slowly
     return figures
