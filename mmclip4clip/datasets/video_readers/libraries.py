@@ -47,8 +47,8 @@ def _begin(error: BaseException) -> str:
 def import_torchcodec() -> ModuleType:
     """Import torchcodec and check that it can decode videos.
 
-    torchcodec loads the FFmpeg libraries of the system, and up to 0.13 only fails to import without them.
-    Its own message lists every version of FFmpeg that it has tried, but not which package is missing.
+    torchcodec loads the FFmpeg libraries of the system. Without them, the import fails up to 0.13, and the
+    first decoder fails later. Its message lists all versions of FFmpeg that it tried, but no repair.
 
     Raises:
         ImportError: If it is missing, does not fit the installed torch, or finds no FFmpeg. The message has
@@ -72,25 +72,33 @@ def import_torchcodec() -> ModuleType:
         module = importlib.import_module('torchcodec')
         decoders = importlib.import_module('torchcodec.decoders')
         if getattr(module, 'ffmpeg_major_version', None) is None:
-            decoders.VideoDecoder(b'')  # raises the error that the import has passed over
+            _load_ffmpeg(decoders)
     except (ImportError, OSError, RuntimeError) as error:
         raise ImportError(_explain(error, found)) from error
     return decoders
 
 
-def _explain(error: Exception, found: Version) -> str:
+def _load_ffmpeg(decoders: ModuleType) -> None:
+    """Raise the error that the import of torchcodec has passed over."""
+    try:
+        decoders.VideoDecoder(b'')
+    except (RuntimeError, ValueError) as error:  # if FFmpeg is there, the error is about the empty video
+        if 'libtorchcodec' in str(error):
+            raise
+
+
+def _explain(error: BaseException, found: Version) -> str:
     """Find out why torchcodec cannot load its libraries, and name the repair."""
     import torch
 
-    message = str(error)
+    message, cause = '', error
+    while cause is not None:  # from 0.16 on, the loader's message is that of the cause
+        message, cause = f'{message} {cause}', cause.__cause__
     pair = f"the backend 'torchcodec' cannot load torchcodec {found} with torch {torch.__version__}"
     if any(name in message for name in CUDA_LIBRARIES):
-        cuda = torch.version.cuda
-        index = f'cu{cuda.replace(".", "")}' if cuda else 'cpu'
         return (
-            f'{pair}: it is built for {"another" if cuda else "a"} CUDA than this torch: pip install '
-            f'torchcodec --index-url https://download.pytorch.org/whl/{index}'
-            + ('' if cuda else "; or, built for CPUs on PyPI: pip install 'torchcodec>=0.11,<0.14'")
+            f'{pair}: it is built for a CUDA that this torch (CUDA {torch.version.cuda}) lacks; earlier ones '
+            "are built for CPUs, which is enough here: pip install 'torchcodec>=0.11,<0.14'"
         )
     if 'undefined symbol' in message:
         return f'{pair}: they do not fit each other: pip install --upgrade torchcodec'
@@ -99,4 +107,4 @@ def _explain(error: Exception, found: Version) -> str:
             f'{pair}: it finds no shared libraries of FFmpeg (4 to 8), which its package does not contain: '
             'apt-get install ffmpeg, or conda install -c conda-forge ffmpeg'
         )
-    return f'{pair} ({_begin(error)})'
+    return f'{pair} ({type(error).__name__}: {" ".join(message.split())[:300]})'

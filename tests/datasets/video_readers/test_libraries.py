@@ -116,12 +116,18 @@ OTHER_ABI = 'Could not load libtorchcodec. OSError: libtorchcodec_core5.so: unde
     'installed, message',
     [
         (dict(version='0.13.0', error=NO_FFMPEG), 'no shared libraries of FFmpeg .*apt-get install ffmpeg'),
-        (dict(version='0.14.0', error=NO_CUDA), "whl/cpu; or.* pip install 'torchcodec>=0.11,<0.14'"),
-        (dict(version='0.17.0', error=NO_CUDA, cuda='12.6'), 'another CUDA .*index-url .*/whl/cu126$'),
+        (
+            dict(version='0.14.0', error=NO_CUDA),
+            r"\(CUDA None\) lacks.* pip install 'torchcodec>=0.11,<0.14'$",
+        ),
+        (
+            dict(version='0.17.0', error=NO_CUDA, cuda='12.6'),
+            r"\(CUDA 12.6\) lacks.*torchcodec>=0.11,<0.14'$",
+        ),
         (dict(version='0.11.1', error=OTHER_ABI), 'do not fit each other: pip install --upgrade torchcodec'),
         (dict(version='0.10.0'), "torchcodec 0.10.0 and torch 2.13.0 were .*pip install 'torchcodec>=0.11'"),
         (dict(version='0.17.0', torch_version='2.6.0'), "torch 2.6.0 were found: use the backend 'pyav'"),
-        (dict(version='0.13.0', error='something else'), r'\(RuntimeError: something else\)'),
+        (dict(version='0.18.0', error='libtorchcodec: odd'), r'\(RuntimeError: libtorchcodec: odd\)'),
     ],
 )
 def test_a_torchcodec_that_does_not_load_is_named_with_the_cure(monkeypatch, installed, message):
@@ -134,4 +140,6 @@ def test_a_torchcodec_that_loads_is_taken(monkeypatch):
     decoders = fake_torchcodec(monkeypatch, '0.17.0', torch_version='2.14.1+cu130', cuda='13.0')
     assert import_torchcodec() is decoders
     assert backends.BACKENDS.keys() >= {'torchcodec'}
+    check_backends(['torchcodec'])
+    fake_torchcodec(monkeypatch, '0.18.0', error='the video is empty')  # and no version of FFmpeg is told
     check_backends(['torchcodec'])
