@@ -91,7 +91,7 @@ def _explain(error: BaseException, found: Version) -> str:
     """Find out why torchcodec cannot load its libraries, and name the repair."""
     import torch
 
-    message, cause = '', error
+    message, cause = str(error), error.__cause__
     while cause is not None:  # from 0.16 on, the loader's message is that of the cause
         message, cause = f'{message} {cause}', cause.__cause__
     pair = f"the backend 'torchcodec' cannot load torchcodec {found} with torch {torch.__version__}"

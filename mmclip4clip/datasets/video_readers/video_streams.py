@@ -83,11 +83,9 @@ def check_compatible(backend: str, container: av.container.InputContainer, strea
         raise VideoReadError(
             f'{backend} may read another one of its {others + 1} video streams, covers among them'
         )
-    bits = color_bits(stream.codec_context)
-    if bits > 8:
-        raise VideoReadError(
-            f'{backend} reads other colors from {stream.codec_context.format.name}, of {bits} bits'
-        )
+    pixels, bits = stream.codec_context.format, color_bits(stream.codec_context)
+    if pixels and bits > 8:
+        raise VideoReadError(f'{backend} reads other colors from {pixels.name}, of {bits} bits')
 
 
 def color_bits(codec: av.VideoCodecContext) -> int:
