@@ -21,7 +21,6 @@ REQUIRED = {
     ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
     ('mmaction2',): '>=1.1.0,<1.2',
     ('transformers',): '>=5.23,<6',
-    ('decord', 'eva-decord'): '>=0.6.0,<0.7',
     ('av',): '>=18.1,<19',
     ('ftfy',): '>=6.3,<7',
     ('setuptools',): '<82',

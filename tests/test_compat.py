@@ -42,7 +42,7 @@ def test_what_is_installed_fits():
         ),
         ('setuptools', '83.0', "setuptools 83.0 was found: pip install 'setuptools<82'"),
         ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
-        ('decord', None, 'decord.* is needed, no such package was found: pip install .decord'),
+        ('ftfy', None, 'ftfy.* is needed, no such package was found: pip install .ftfy'),
     ],
 )
 def test_an_unfit_upstream_is_named_with_the_cure(monkeypatch, name, version, message):

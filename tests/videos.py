@@ -65,6 +65,17 @@ def cut(source: Path, path: Path, share: float) -> Path:
     return path
 
 
+def damage(source: Path, path: Path, packets: Sequence[int]) -> Path:
+    """Copy a video with zeros in place of some of its packets."""
+    content = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        stored = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in (stored[i] for i in packets):
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    return path
+
+
 def turn(source: Path, path: Path) -> Path:
     """Copy an MP4 file and mark it as taken with the camera turned by 90 degrees."""
     content = bytearray(source.read_bytes())

@@ -24,7 +24,7 @@ def add_visual_backends(cfg: Config, tensorboard: bool = False, wandb: str | Non
         >>> cfg.visualizer
         {'type': 'ActionVisualizer'}
     """
-    added = []
+    added: list[dict] = []
     if tensorboard:
         check_installed('tensorboard', '--tensorboard')
         added.append(dict(type='TensorboardVisBackend'))

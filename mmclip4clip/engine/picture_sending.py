@@ -21,6 +21,9 @@ def send_pictures(visualizer: Visualizer, paths: Iterable[Path], step: int) -> N
     if not backends:
         return
     for path in paths:
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        bgr = cv2.imread(str(path))
+        if bgr is None:
+            raise OSError(f'the picture {path} cannot be read')
+        image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         for backend in backends:
             backend.add_image(f'{path.parent.name}/{path.stem}', image, step=step)

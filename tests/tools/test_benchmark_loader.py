@@ -1,6 +1,10 @@
 import json
+import sys
+from importlib import metadata
 
 import pytest
+
+from mmclip4clip.datasets.video_readers import installed_backends
 
 from ..videos import at_rate, write_frames
 
@@ -59,6 +63,25 @@ def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):
     assert {name: (f['clips'], f['same_output']) for name, f in figures.items()} == dict.fromkeys(
         ['stock', 'pyav', 'cached'], (2, 2)
     )
+
+
+def test_all_installed_backends_are_timed_and_without_decord_pyav_is_the_measure(
+    tool, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / 'clips').mkdir()
+    write_frames(tmp_path / 'clips/a.mp4', at_rate(30, 40))
+    monkeypatch.setitem(sys.modules, 'decord', None)
+    tool(
+        'analysis_tools/benchmark_loader.py',
+        'clips',
+        *('--workers', 1, '--rounds', 1, '--repeat', 1, '--frames', 4),
+    )
+    said = capsys.readouterr().out
+    assert f'av {metadata.version("av")}' in said and f'torch {metadata.version("torch")}' in said
+    rows = [line.split('│')[1:-1] for line in said.splitlines() if 'of 1' in line]
+    expected = [name for name in installed_backends() if name != 'decord']
+    assert [row[0].strip() for row in rows] == [*expected, 'cached'] and expected[0] == 'pyav'
+    assert rows[0][2].strip() == '1.00' and {row[-1].strip() for row in rows} == {'1 of 1'}
 
 
 def test_a_folder_without_a_video_to_time_is_named(tool, tmp_path, capsys):

@@ -1,8 +1,9 @@
-"""Compare the speed of DecodeVideo and CacheFrames with mmaction2's stock pipeline, in one run.
+"""Compare the speed of DecodeVideo's backends and CacheFrames with mmaction2's stock pipeline, in one run.
 
 All pipelines sample the same frames, resize the short side to 256 and crop 224 pixels. Clips that the stock
 pipeline cannot read are skipped. The table shows for how many clips the outputs are equal. The cache is
-filled in a warm-up round, so its speed is that from the second epoch on.
+filled in a warm-up round, so its speed is that from the second epoch on. Without decord, which the stock
+pipeline needs, the first backends are what the others are compared with.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import json
 import os
 import tempfile
 import time
+from contextlib import suppress
+from importlib import import_module, metadata
 from pathlib import Path
 
 
@@ -28,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         action='append',
         metavar='BACKEND',
-        help='backends of DecodeVideo; can be repeated (default: pyav, and decord)',
+        help='backends of DecodeVideo; can be repeated (default: each installed one)',
     )
     parser.add_argument(
         '--time-limit',
@@ -70,6 +73,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
+from mmclip4clip.datasets.video_readers import installed_backends
 from mmclip4clip.preparation.converters.video_folder import files_below, is_video
 
 RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
@@ -92,12 +96,28 @@ class Clips(Dataset):
         return torch.from_numpy(np.ascontiguousarray(frames))
 
 
+def versions(backends: list[list[str]]) -> str:
+    """Name the packages that decode, with their versions, and the FFmpeg of torchcodec."""
+    found = []
+    for package in ('av', 'decord', 'decord2', 'eva-decord', 'opencv-python', 'torchcodec', 'torch'):
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f'{package} {metadata.version(package)}')
+    if any('torchcodec' in names for names in backends):
+        found.append(f'FFmpeg {import_module("torchcodec").ffmpeg_major_version} for torchcodec')
+    return ', '.join(found)
+
+
 def make_pipelines(
     frames: int, backends: list[list[str]], time_limit: float | None, cache: str
 ) -> dict[str, list[dict]]:
-    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache."""
+    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache.
+
+    Without decord, the stock pipeline is missing.
+    """
     sampling = dict(type='UniformSample', clip_len=frames, num_clips=1, test_mode=True)
-    pipelines = dict(stock=[dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT])
+    pipelines = {}
+    if 'decord' in installed_backends():
+        pipelines['stock'] = [dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT]
     for names in backends:
         decode = dict(type='DecodeVideo', sampling=sampling, backends=names, time_limit=time_limit)
         pipelines[' '.join(names)] = [decode, *RESIZE, FORMAT]
@@ -124,12 +144,12 @@ def cpu_seconds() -> float:
     return sum(states[pid][1] for pid in below) / os.sysconf('SC_CLK_TCK')
 
 
-def readable(files: list[Path], stock: Clips) -> list[Path]:
-    """Skip and print files that the stock pipeline cannot read."""
+def readable(files: list[Path], first: Clips) -> list[Path]:
+    """Skip and print files that the first pipeline cannot read."""
     kept = []
     for i, file in enumerate(files):
         try:
-            stock[i]
+            first[i]
             kept.append(file)
         except Exception as error:  # decord raises many types of errors
             print(f'skipped: {file}: {str(error).splitlines()[0][:100]}')
@@ -165,21 +185,20 @@ def main(args: argparse.Namespace) -> None:
     files = sorted(args.folder / name for name in files_below(args.folder) if is_video(name))
     if not files:
         raise SystemExit(f'there are no videos in {args.folder}')
+    backends = args.backends or [[name] for name in installed_backends()]
     figures = {}
     for frames in args.frames:
         with tempfile.TemporaryDirectory() as cache:
             figures[frames] = compare(
                 files,
-                make_pipelines(
-                    frames, args.backends or [['pyav'], ['decord']], args.time_limit or None, cache
-                ),
+                make_pipelines(frames, backends, args.time_limit or None, cache),
                 args,
             )
     print(
         json.dumps(figures)
         if args.json
         else f'{args.workers} workers, {os.cpu_count()} cores, load '
-        f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds'
+        f'{os.getloadavg()[0]:.1f}, batches of {args.batch_size}, {args.rounds} rounds\n{versions(backends)}'
     )
     if args.json:
         return
@@ -206,11 +225,12 @@ def main(args: argparse.Namespace) -> None:
 
 
 def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.Namespace) -> dict[str, dict]:
-    """Measure all pipelines on the files that the stock pipeline can read."""
-    files = readable(files, Clips(files, pipelines['stock']))
+    """Measure all pipelines on the files that the first pipeline can read."""
+    first, *_ = pipelines
+    files = readable(files, Clips(files, pipelines[first]))
     if not files:
-        raise SystemExit(f'the stock pipeline reads none of the videos in {args.folder}')
-    stock = Clips(files, pipelines['stock'])
+        raise SystemExit(f'the {first} pipeline reads none of the videos in {args.folder}')
+    stock = Clips(files, pipelines[first])
     equal = {
         name: [torch.equal(stock[i], Clips(files, pipeline)[i]) for i in range(len(files))]
         for name, pipeline in pipelines.items()
@@ -233,12 +253,12 @@ def compare(files: list[Path], pipelines: dict[str, list[dict]], args: argparse.
         },
         args.rounds,
     )
-    cpu = figures['stock']['cpu_ms_per_clip']
+    cpu = figures[first]['cpu_ms_per_clip']
     for name, values in figures.items():
         values.update(
             same_output=same[name],
             clips=len(files),
-            times_the_speed=values['clips_per_second'] / figures['stock']['clips_per_second'],
+            times_the_speed=values['clips_per_second'] / figures[first]['clips_per_second'],
             times_less_cpu=cpu / max(values['cpu_ms_per_clip'], 1e-3),
         )  # the clock ticks slowly
     return figures

@@ -23,7 +23,9 @@ NUM_CHECKED = 8  # videos that each process decodes twice; a random flip passes 
 DECODERS = (
     'av',
     'decord',
+    'decord2',
     'eva-decord',
+    'torchcodec',
     'opencv-python',
     'opencv-contrib-python',
     'opencv-python-headless',

@@ -13,6 +13,7 @@ from ..video_readers import (
     VideoReadError,
     VideoUnavailableError,
     check_backends,
+    default_backends,
     open_reader,
 )
 from ..video_readers.errors import describe
@@ -48,9 +49,10 @@ class DecodeVideo(BaseTransform):
 
     Args:
         sampling (dict | BaseTransform | list): Sampler or samplers, of mmaction2 or of this package.
-        backends (Sequence[str]): Some of ``'decord'``, ``'pyav'`` and ``'opencv'``, in the order in which
-            they are tried. PyAV is the fastest. It also seeks correctly where decord would return a wrong
-            frame.
+        backends (Sequence[str], optional): Some of ``'pyav'``, ``'decord'``, ``'opencv'`` and
+            ``'torchcodec'``, in the order in which they are tried. PyAV is the fastest. It also seeks
+            correctly where decord would return a wrong frame. decord and torchcodec are optional packages.
+            The default is PyAV, then decord if it is installed, then OpenCV.
         time_limit (float, optional): CPU seconds per video and backend. The backend reads in a separate
             process, which is killed when the limit is exceeded. In wall-clock time, all backends together
             may be idle for the same number of seconds, which stops a backend that hangs. Each may take ten
@@ -63,7 +65,7 @@ class DecodeVideo(BaseTransform):
 
     Raises:
         ValueError: If an argument is out of range.
-        ImportError: If the package of a backend is missing.
+        ImportError: If the package of a backend is missing or cannot be loaded.
 
     Examples:
         >>> import tempfile
@@ -81,11 +83,12 @@ class DecodeVideo(BaseTransform):
     def __init__(
         self,
         sampling: dict | BaseTransform | Sequence,
-        backends: Sequence[str] = ('pyav', 'decord', 'opencv'),
+        backends: Sequence[str] | None = None,
         time_limit: float | None = 60,
         min_frames: int = 1,
         max_bytes: int | None = MAX_BYTES,
     ) -> None:
+        backends = default_backends() if backends is None else backends
         check_backends(backends)
         if time_limit is not None and not time_limit > 0:
             raise ValueError(f'time_limit must be positive seconds or None, got {time_limit}')

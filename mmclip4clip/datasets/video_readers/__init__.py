@@ -1,12 +1,13 @@
 """Backends that read video files, with a common interface."""
 
-from .backends import BACKENDS, check_backends, open_reader
+from .backends import BACKENDS, check_backends, default_backends, installed_backends, open_reader
 from .decord_reader import DecordReader
 from .errors import NoVideoError, ReaderStalledError, VideoReadError, VideoUnavailableError
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
 from .reader_process import ReaderProcess
+from .torchcodec_reader import TorchCodecReader
 
 __all__ = [
     'BACKENDS',
@@ -16,9 +17,12 @@ __all__ = [
     'PyAVReader',
     'ReaderProcess',
     'ReaderStalledError',
+    'TorchCodecReader',
     'VideoReadError',
     'VideoReader',
     'VideoUnavailableError',
     'check_backends',
+    'default_backends',
+    'installed_backends',
     'open_reader',
 ]

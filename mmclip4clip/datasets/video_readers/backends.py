@@ -1,26 +1,31 @@
 """Open a video with a named backend."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from .decord_reader import DecordReader
+from .libraries import PACKAGES, import_torchcodec, missing_package
 from .opencv_reader import OpenCVReader
 from .pyav_reader import PyAVReader
 from .reader import VideoReader
 from .storage_errors import diagnose_error
+from .torchcodec_reader import TorchCodecReader
 
 BACKENDS: dict[str, Callable[[str], VideoReader]] = dict(
-    decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader
+    decord=DecordReader, pyav=PyAVReader, opencv=OpenCVReader, torchcodec=TorchCodecReader
 )
-PACKAGES = dict(decord=('decord', 'decord'), pyav=('av', 'av'), opencv=('cv2', 'opencv-python'))
 
 
 def check_backends(names: Sequence[str]) -> None:
     """Check that backends are known and installed.
 
+    Only torchcodec is imported, because its package alone cannot tell whether it can decode videos.
+
     Raises:
         ValueError: If the list is empty or a backend is unknown.
-        ImportError: If the package of a backend is missing. The message has the command to install it.
+        ImportError: If the library of a backend is missing, or torchcodec cannot be loaded. The message has
+            the command to install it.
 
     Examples:
         >>> check_backends(['pyav', 'opencv'])
@@ -28,9 +33,25 @@ def check_backends(names: Sequence[str]) -> None:
     if isinstance(names, str) or not names or not set(names) <= set(BACKENDS):
         raise ValueError(f'backends must be a list of one or more of {list(BACKENDS)}, got {names!r}')
     for name in names:
-        module, package = PACKAGES[name]
-        if find_spec(module) is None:
-            raise ImportError(f'the backend {name!r} needs a package that is missing: pip install {package}')
+        if find_spec(PACKAGES[name][0]) is None:
+            raise missing_package(name)
+        if name == 'torchcodec':
+            import_torchcodec()
+
+
+def installed_backends() -> list[str]:
+    """Return the backends that can be used here, PyAV first."""
+    found = []
+    for name in sorted(BACKENDS, key=lambda name: name != 'pyav'):
+        with suppress(ImportError):
+            check_backends([name])
+            found.append(name)
+    return found
+
+
+def default_backends() -> tuple[str, ...]:
+    """Return the backends that :class:`DecodeVideo` tries by default, in this order."""
+    return ('pyav', 'decord', 'opencv') if find_spec('decord') is not None else ('pyav', 'opencv')
 
 
 def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> VideoReader:
@@ -44,6 +65,7 @@ def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> Vi
     Raises:
         VideoUnavailableError: If the storage does not return the file now.
         VideoReadError: If opening fails in any other way.
+        ImportError: If the library of the backend cannot be imported, which is no fault of the video.
 
     Examples:
         >>> import tempfile
@@ -57,6 +79,8 @@ def open_reader(backend: str, filename: str, max_bytes: int | None = None) -> Vi
     """
     try:
         reader = BACKENDS[backend](filename)
+    except ImportError:
+        raise
     except Exception as error:  # decoders raise any exception
         raise diagnose_error(error, filename) from error
     reader.filename, reader.max_bytes = filename, max_bytes

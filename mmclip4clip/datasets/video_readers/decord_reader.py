@@ -1,7 +1,10 @@
+import os
+
 import av
 import numpy as np
 
 from .errors import VideoReadError
+from .libraries import import_decord
 from .packet_index import PacketIndex
 from .reader import VideoReader
 from .video_streams import check_compatible, open_video
@@ -37,8 +40,7 @@ class DecordReader(VideoReader):
     """
 
     def __init__(self, filename: str) -> None:
-        import decord
-
+        decord = import_decord()
         container, stream = open_video(filename)
         with container:
             if container.format.name not in FORMATS:
@@ -46,7 +48,7 @@ class DecordReader(VideoReader):
             check_compatible('decord', container, stream)
             packets = PacketIndex(container, stream)
             _check_claim(container, stream, packets.num_frames)
-        self._reader = decord.VideoReader(filename, num_threads=1)
+        self._reader = decord.VideoReader(os.path.abspath(filename), num_threads=1)
         self.num_frames = min(len(self._reader), packets.num_frames)
         self.fps, self.times = packets.fps, packets.times
         self.reported_frames = max(packets.reported_frames, self.num_frames)

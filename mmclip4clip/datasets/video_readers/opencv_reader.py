@@ -1,7 +1,10 @@
+import os
+
 import cv2
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError
+from .packet_index import demux
 from .reader import VideoReader, effective_fps
 from .storage_errors import refuse_failing_storage
 from .video_streams import PICTURE_CODECS, check_compatible, open_video, refuse_playlist
@@ -29,21 +32,24 @@ class OpenCVReader(VideoReader):
     """
 
     def __init__(self, filename: str) -> None:
-        self._filename = filename
+        self._filename = os.path.abspath(filename)  # "a:b.mp4" alone would be a protocol
         refuse_playlist(filename)  # before OpenCV opens it
         capture = self._open()
         container, stream = open_video(filename)
         with container:
             check_compatible('OpenCV', container, stream)
             is_picture = stream.codec_context.name in PICTURE_CODECS
+            has_packets = next(demux(container, stream), None) is not None
         stamps = []
         while capture.grab():
             stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         reported, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
         capture.release()
         refuse_failing_storage(filename)  # OpenCV takes a read that fails for the end of the file
+        if not stamps and has_packets:  # damaged, or a codec that OpenCV lacks, such as AV1
+            raise VideoReadError('OpenCV decodes none of its frames')
         if not stamps:
-            raise NoVideoError('it has no frame that decodes')
+            raise NoVideoError('it has no frame')
         if len(stamps) == 1 and (reported < 1 or is_picture):
             raise NoVideoError('it is a picture')
         self.num_frames = self.reported_frames = len(stamps)  # OpenCV's own number may be a guess

@@ -29,6 +29,7 @@ class PacketIndex:
         keys (list[int]): Indices of the packets with key frames.
         packets (list[av.Packet]): The packets, up to the memory limit.
         order (np.ndarray): Timestamps of the frames in presentation order, (num_frames,).
+        unit (float): Unit of the timestamps in seconds, 0 if unknown.
         reliable (bool): Whether the timestamps define the presentation order.
         closed (bool): Whether all groups of pictures are closed: no frame shown before a key frame is decoded
             after it, so decoding can start at any key frame.
@@ -71,8 +72,8 @@ class PacketIndex:
         self.closed = self.reliable and self._is_closed()
         self.num_frames = len(shown) or len(self.stamps)
         self.reported_frames = self.num_frames + max(0, stream.frames - len(self.stamps))
-        unit, rate = float(stream.time_base or 0), float(stream.average_rate or stream.guessed_rate or 0)
-        seconds = (self.order - self.order[0]) * unit if self.reliable else None
+        self.unit, rate = float(stream.time_base or 0), float(stream.average_rate or stream.guessed_rate or 0)
+        seconds = (self.order - self.order[0]) * self.unit if self.reliable else None
         self.fps, self.times = effective_fps(seconds, rate)
 
     def _is_closed(self) -> bool:

@@ -39,7 +39,7 @@ class PyAVReader(VideoReader):
     def __init__(self, filename: str) -> None:
         self._filename, self._to_rgb = filename, VideoReformatter()
         self._container, stream = open_video(filename)
-        self._codec = stream.codec_context
+        self._stream_index, self._codec = stream.index, stream.codec_context
         self._list = PacketIndex(self._container, stream)
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
@@ -75,6 +75,7 @@ class PyAVReader(VideoReader):
 
     def _frames_of_spans(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
         spans = plan_spans(self._list.stamps, self._list.keys, wanted)
+        self._codec.flush_buffers()  # an earlier read may have stopped halfway
         for number, packet in enumerate(self._packets()):
             if spans[0][0] <= number <= spans[0][1]:
                 needless = self._skips and self._list.stamps[number] not in wanted

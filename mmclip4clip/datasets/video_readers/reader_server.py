@@ -51,7 +51,7 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
             else:
                 frames = reader.read(*request)
                 answer = reader.num_frames, _write(frames, memory)
-        except VideoReadError as error:
+        except (VideoReadError, ImportError) as error:  # a missing library is no fault of the video
             answer = error
         except MemoryError as error:  # while writing the frames
             answer = VideoReadError(describe(error))

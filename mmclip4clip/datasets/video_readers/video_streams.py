@@ -83,10 +83,14 @@ def check_compatible(backend: str, container: av.container.InputContainer, strea
         raise VideoReadError(
             f'{backend} may read another one of its {others + 1} video streams, covers among them'
         )
-    pixels = stream.codec_context.format
-    bits = max((part.bits for part in pixels.components), default=8) if pixels else 8
+    pixels, bits = stream.codec_context.format, color_bits(stream.codec_context)
     if pixels and bits > 8:
         raise VideoReadError(f'{backend} reads other colors from {pixels.name}, of {bits} bits')
+
+
+def color_bits(codec: av.VideoCodecContext) -> int:
+    """Return the bits of a stream's finest color component, 8 if the stream does not say."""
+    return max((part.bits for part in codec.format.components), default=8) if codec.format else 8
 
 
 def refuse_playlist(filename: str) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate, SampleEvenly, TimeWindow
 from mmclip4clip.datasets.transforms.sampling import frames_at_rate
 from mmclip4clip.datasets.video_readers import (
-    BACKENDS,
     VideoReadError,
+    installed_backends,
     open_reader,
     packet_index,
     video_streams,
@@ -24,6 +24,7 @@ from mmclip4clip.preparation.compression import compress_video
 from mmclip4clip.preparation.video_check import check_video
 
 from ...videos import at_rate, write_frames
+from ..every_backend import every_backend
 
 RATES = st.one_of(st.floats(0.05, 60), st.sampled_from([1, 2, 3, 25, 30, 29.97, 1 / 3]))
 EVERY_SECOND = dict(type='SampleAtRate', fps=1, max_frames=12)
@@ -74,7 +75,7 @@ def far(path, last=1e9, frames=20):
     return path
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
+@every_backend
 def test_a_far_time_stamp_costs_no_time_and_no_memory(tmp_path, backend):
     path = far(tmp_path / 'far.mkv')
     begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -121,7 +122,7 @@ def test_times_that_are_none_are_left_out_of_account():
 
 @pytest.mark.parametrize('time_limit', [None, 60])
 def test_frames_beyond_the_memory_are_refused_by_name(files, time_limit):
-    for backend in BACKENDS:
+    for backend in installed_backends():
 
         def decode(frames, backend=backend, path=files['mp4']):
             return DecodeVideo(SampleEvenly(frames), [backend], time_limit, max_bytes=3 * 64 * 48 * 4)(

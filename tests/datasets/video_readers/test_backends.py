@@ -1,11 +1,21 @@
 import pytest
 
-from mmclip4clip.datasets.video_readers import backends, check_backends, open_reader
+from mmclip4clip.datasets.video_readers import (
+    NoVideoError,
+    VideoReadError,
+    backends,
+    check_backends,
+    open_reader,
+)
+
+from ...videos import at_rate, write_frames
 
 
 @pytest.mark.parametrize('names', [[], 'decord', ['decord', 'ffmpeg']])
 def test_unknown_backends_are_refused(names):
-    with pytest.raises(ValueError, match=r"one or more of \['decord', 'pyav', 'opencv'\], got "):
+    with pytest.raises(
+        ValueError, match=r"one or more of \['decord', 'pyav', 'opencv', 'torchcodec'\], got "
+    ):
         check_backends(names)
 
 
@@ -20,3 +30,18 @@ def test_a_reader_closes_its_file(files):
     with open_reader('pyav', str(files['mp4'])) as reader:
         reader.read([0])
     assert reader.read([0]) is not None  # from the packets in memory
+
+
+@pytest.mark.parametrize('backend', ['pyav', 'decord', 'opencv'])
+def test_a_name_with_a_colon_is_a_file_and_no_protocol(files, tmp_path, monkeypatch, backend):
+    (tmp_path / 'a:b.mp4').write_bytes(files['mp4'].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert open_reader(backend, 'a:b.mp4').num_frames == 60
+
+
+def test_what_opencv_cannot_decode_is_still_a_video(tmp_path):
+    path = write_frames(tmp_path / 'a.mp4', at_rate(30, 4), codec='libsvtav1')
+    with pytest.raises(VideoReadError, match='OpenCV decodes none of its frames') as error:
+        open_reader('opencv', str(path))
+    assert not isinstance(error.value, NoVideoError)
+    assert open_reader('pyav', str(path)).num_frames == 4

@@ -3,7 +3,7 @@ import numpy as np
 from mmclip4clip.datasets.video_readers import PyAVReader, packet_index
 from mmclip4clip.datasets.video_readers.pyav_reader import plan_spans
 
-from ...videos import decode_in_order
+from ...videos import damage, decode_in_order
 
 
 def test_a_run_begins_at_the_last_key_frame_that_is_shown_no_later():
@@ -62,3 +62,11 @@ def test_a_file_that_is_not_as_it_seems_is_decoded_in_order(files):
     reader._list.stamps = [s + 1 for s in reader._list.stamps]  # none of them turns up
     reader._list.order = reader._list.order + 1
     assert np.array_equal(reader.read([33])[0], expected[33])
+
+
+def test_a_damaged_video_can_be_read_again(files, tmp_path):
+    path = damage(files['mp4'], tmp_path / 'a.mp4', range(36, 39))
+    expected = decode_in_order(path)
+    reader = PyAVReader(str(path))
+    for _ in range(2):
+        assert all(map(np.array_equal, reader.read(range(57)), expected)) and len(expected) == 57

@@ -4,10 +4,11 @@ import av
 import numpy as np
 import pytest
 
-from mmclip4clip.datasets.video_readers import BACKENDS, VideoReadError, open_reader
+from mmclip4clip.datasets.video_readers import VideoReadError, open_reader
 from mmclip4clip.datasets.video_readers.reader import VideoReader, effective_fps
 
 from ...videos import decode_in_order, digest
+from ..every_backend import backend_params, every_backend
 
 SOUND = (
     'mp4',
@@ -23,7 +24,6 @@ SOUND = (
     'uneven_mkv',
     'one',
 )
-every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
 
 def same(a, b) -> bool:
@@ -70,7 +70,7 @@ def test_a_varying_rate_comes_with_the_time_of_each_frame(files, backend, name):
         assert reader.fps == pytest.approx(59 / 7.9, abs=0.001)
 
 
-@pytest.mark.parametrize('backend', ['pyav', 'opencv'])
+@pytest.mark.parametrize('backend', backend_params('pyav', 'opencv', 'torchcodec'))
 def test_past_the_end_the_last_frame_stands_and_the_count_is_corrected(files, backend):
     with av.open(str(files['over'])) as container:
         assert container.streams.video[0].frames == 60
@@ -83,7 +83,7 @@ def test_past_the_end_the_last_frame_stands_and_the_count_is_corrected(files, ba
     assert np.array_equal(frames[2], expected[reader.num_frames - 1]) and frames[3] is frames[2]
 
 
-@pytest.mark.parametrize('backend', ['pyav', 'opencv'])
+@pytest.mark.parametrize('backend', backend_params('pyav', 'opencv', 'torchcodec'))
 def test_turned_videos_come_upright(files, backend):
     expected = [np.rot90(frame, -1) for frame in decode_in_order(files['turned'])]
     assert same(open_reader(backend, str(files['turned'])).read([0, 33]), [expected[0], expected[33]])

@@ -5,10 +5,10 @@ import av
 import pytest
 
 from mmclip4clip.datasets.video_readers import (
-    BACKENDS,
     NoVideoError,
     VideoReadError,
     VideoUnavailableError,
+    installed_backends,
     open_reader,
 )
 from mmclip4clip.datasets.video_readers.reader import VideoReader
@@ -20,6 +20,7 @@ from mmclip4clip.datasets.video_readers.storage_errors import (
 )
 
 from ...videos import cut
+from ..every_backend import every_backend
 
 TRANSIENT = [
     errno.ENOENT,
@@ -33,7 +34,6 @@ TRANSIENT = [
     errno.ENOMEM,
 ]
 LASTING = [errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP]
-every_backend = pytest.mark.parametrize('backend', BACKENDS)
 
 
 @pytest.mark.parametrize('number', TRANSIENT + LASTING)
@@ -71,7 +71,7 @@ def fail_after(monkeypatch, size):
 
 
 @pytest.mark.parametrize('name', ['mp4', 'no_count', 'avi', 'fragments'])
-@pytest.mark.parametrize('backend', ['pyav', 'decord', 'opencv'])
+@every_backend
 def test_a_disk_that_fails_halfway_gives_no_short_video(files, monkeypatch, name, backend):
     fail_after(monkeypatch, files[name].stat().st_size // 2)
     with pytest.raises(VideoUnavailableError, match='Input/output error'):
@@ -124,7 +124,7 @@ def test_no_file_stays_open(files):
         return len(os.listdir('/proc/self/fd'))
 
     before = count()
-    for backend in BACKENDS:
+    for backend in installed_backends():
         for name in ('mp4', 'avi'):
             with open_reader(backend, str(files[name])) as reader:
                 reader.read([0])
