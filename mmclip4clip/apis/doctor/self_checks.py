@@ -13,7 +13,8 @@ from ...checkpoint_file import CheckpointFileError
 from ...compat import apply_patches
 from ...datasets import DecodeVideo, SampleEvenly
 from ...datasets.video_readers import VideoReadError
-from ...datasets.video_readers.backends import BACKENDS, PACKAGES
+from ...datasets.video_readers.backends import BACKENDS
+from ...datasets.video_readers.libraries import PACKAGES
 from ...moving_shapes.generator import write_video
 from .finding import OK, PROBLEM, Finding
 
