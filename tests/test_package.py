@@ -152,7 +152,8 @@ def declared(*extras: str) -> set:
 
 
 @pytest.mark.parametrize(
-    'folder, extras', [('mmclip4clip', ['caption']), ('tools', ['caption']), ('tests', ['test'])]
+    'folder, extras',
+    [('mmclip4clip', ['caption']), ('tools', ['caption']), ('tests', ['test', 'tensorboard', 'wandb'])],
 )
 def test_everything_imported_is_declared(folder, extras):
     found = distributions(folder)

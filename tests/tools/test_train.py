@@ -165,7 +165,7 @@ def test_dist_scripts_start_several_processes(config, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    assert 'GPU number: 2' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
+    assert ', 2 process(es) of ' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
 
 
 def test_two_processes_train_and_evaluate_as_one(command, config, shapes, tmp_path):

@@ -11,24 +11,25 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# The functions of mmclip4clip.preparation.converters by dataset, as module and name; a test keeps them equal.
-CONVERTERS = dict(
-    msrvtt='msrvtt.splits',
-    msvd='msvd.splits',
-    lsmdc='lsmdc.splits',
-    activitynet='activitynet.splits',
-    didemo='didemo.splits',
-    howto100m='howto100m.splits',
-    csv='custom.table_splits',
-    folder='custom.folder_splits',
-)
+PACKAGE = Path(find_spec('mmclip4clip').submodule_search_locations[0], 'preparation/converters')
+
+
+def find_converters() -> dict[str, str]:
+    """Return the table of converters, as module and function, read from the source without an import."""
+    table = {}
+    for node in ast.parse((PACKAGE / '__init__.py').read_text(encoding='utf-8')).body:
+        target = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ''
+        if target == 'CONVERTERS':
+            table |= {item.arg: ast.unparse(item.value) for item in node.value.keywords}
+        elif target.startswith('CONVERTERS['):
+            table[ast.literal_eval(node.targets[0].slice)] = ast.unparse(node.value)
+    return table
 
 
 def description(converter: str) -> str:
     """Return the docstring of a converter without its arguments, read from the source without an import."""
     module, name = converter.split('.')
-    package = Path(find_spec('mmclip4clip').submodule_search_locations[0])
-    tree = ast.parse((package / f'preparation/converters/{module}.py').read_text(encoding='utf-8'))
+    tree = ast.parse((PACKAGE / f'{module}.py').read_text(encoding='utf-8'))
     (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
     return re.split('\n\n(?:Args|Examples):', ast.get_docstring(function))[0].replace('``', '')
 
@@ -37,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     datasets = parser.add_subparsers(dest='dataset', required=True, metavar='DATASET')
-    for name, converter in CONVERTERS.items():
+    for name, converter in find_converters().items():
         about = description(converter)
         sub = datasets.add_parser(name, help=about.splitlines()[0], description=about, formatter_class=plain)
         is_custom = name in ('csv', 'folder')

@@ -75,8 +75,9 @@ class EvaluationReportHook(Hook):
             report = getattr(metric, 'report', None)
             if callable(report):
                 report(context)
-        trained = isinstance(runner._train_loop, BaseLoop)
-        send_pictures(runner.visualizer, context.pictures, runner.epoch if trained else 0)
+        if context.pictures:
+            trained = isinstance(runner._train_loop, BaseLoop)
+            send_pictures(runner.visualizer, context.pictures, runner.epoch if trained else 0)
 
     def _keep_figures(self, runner, stage: str, metrics: dict[str, float], dataset) -> None:
         trained = isinstance(runner._train_loop, BaseLoop)

@@ -29,6 +29,7 @@ def runner(shapes, tmp_path, caplog):
     metric = METRICS.build(dict(type='VideoCaptionMetric', java=False))
     metric.process(None, samples)
     runner = SimpleNamespace(work_dir=str(tmp_path), logger=logging.getLogger('captions'))
+    runner._train_loop, runner.visualizer = None, SimpleNamespace(_vis_backends={})
     runner.metrics = metric.evaluate(len(samples))
     loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[metric]))
     loop.dataloader = SimpleNamespace(dataset=SimpleNamespace(ann_file='test.json'))
