@@ -52,6 +52,8 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         ) from error
     if note:
         runner.logger.info(note)
+    if cfg.get('compile') and not training:
+        runner.logger.warning('compile acts on training steps only: this test runs without it')
     return runner
 
 

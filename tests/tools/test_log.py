@@ -80,7 +80,7 @@ def test_settings_that_would_be_ignored_stop_the_start(tool, config, options):
         tool('train.py', config, '--cfg-options', *options)
 
 
-def test_compile_reaches_the_steps_and_nothing_of_ours_warns(tool, config, monkeypatch):
+def test_compile_reaches_training_and_a_test_says_that_it_runs_without(tool, config, monkeypatch, capfd):
     compiled = []
 
     @functools.wraps(torch.compile)  # with its arguments, which are checked
@@ -95,7 +95,9 @@ def test_compile_reaches_the_steps_and_nothing_of_ours_warns(tool, config, monke
         tool('test.py', config, 'w/epoch_1.pth', '--cfg-options', 'compile=True')
     ours = [warning for warning in caught if str(ROOT / 'mmclip4clip') in warning.filename]
     assert not [str(warning) for warning in ours if issubclass(warning.category, DEPRECATIONS)]
-    assert compiled == [('train_step', dict(backend='eager')), ('test_step', {})]
+    assert compiled == [('train_step', dict(backend='eager'))]
+    printed = ''.join(capfd.readouterr())
+    assert printed.count('compile acts on training steps only: this test runs without it') == 1
 
 
 @pytest.mark.long
