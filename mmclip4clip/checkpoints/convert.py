@@ -1,22 +1,17 @@
-import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from ..models.backbones.pretrained import find_folder
 from . import mmaction, native, open_clip, openai, reference, transformers_folder
 from .assumptions import list_assumptions
 from .checkpoint import OPENAI_ARCHITECTURE, Checkpoint
 from .description import adapter_config, summary
-from .formats import KINDS, current_name, kind_from_suffix, recognize
-from .io import atomic_path, check_destination, read_file
-from .renaming import join_names, unwrap
+from .formats import KINDS, current_name, kind_from_suffix
+from .io import atomic_path, check_destination
+from .reading import read_checked
+from .renaming import join_names
 from .shape_check import check_shapes
-
-HUB_NAME = re.compile(r'[\w-]+/[\w.-]+')
-FILES = ('.bin', '.ckpt', '.pt', '.pth', '.safetensors')  # a name with one of these is a file that is missing
 
 
 class Conversion(NamedTuple):
@@ -40,100 +35,6 @@ class Conversion(NamedTuple):
     target: str
     checkpoint: Checkpoint
     tensors: int
-
-
-def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
-    """Read a checkpoint of any kind.
-
-    Args:
-        path (Path): File, folder of transformers, or name of a CLIP on the Hugging Face hub.
-        head (str, optional): See :func:`reference.find_adapter`.
-
-    Returns:
-        tuple[str, Checkpoint]: Its kind, one of ``KINDS``, and its content.
-
-    Raises:
-        FileNotFoundError: If it does not exist.
-        ValueError: If it is of an unknown kind, or incomplete.
-
-    Examples:
-        >>> import tempfile
-        >>> from mmclip4clip.models import CLIPBackbone
-        >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
-        >>> vision = dict(tower, image_size=32, patch_size=16)
-        >>> text = dict(tower, vocab_size=99)
-        >>> backbone = CLIPBackbone(config=dict(text_config=text, vision_config=vision))
-        >>> weights = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     torch.save(dict(state_dict=weights), f'{folder}/clip4clip.pth')
-        ...     kind, checkpoint = read(Path(folder, 'clip4clip.pth'))
-        >>> kind, checkpoint.adapter
-        ('mmclip4clip', 'MeanAdapter')
-    """
-    path = locate(path)
-    if path.is_dir():
-        return 'transformers', transformers_folder.to_native(path)
-    content: Any = read_file(path)
-    wrapped = isinstance(content, dict) and isinstance(content.get('state_dict'), dict)
-    tensors = content['state_dict'] if wrapped else content
-    if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
-        raise ValueError(f'{path} contains a {type(tensors).__name__}, expected a dict of tensors by name')
-    tensors, prefix = unwrap(tensors)
-    kind = recognize(tensors, wrapped, str(path))
-    others = [f'{key} ({type(v).__name__})' for key, v in tensors.items() if not isinstance(v, Tensor)]
-    if others:
-        raise ValueError(f'{path} contains entries that are not tensors: {join_names(others)}')
-    if kind == 'mmclip4clip':
-        checkpoint = native.to_native(
-            {**content, 'state_dict': tensors} if wrapped else dict(state_dict=tensors), str(path)
-        )
-    elif kind == 'reference':
-        checkpoint = reference.to_native(tensors, str(path), head)
-    elif kind == 'mmaction':
-        model = native.trained_model(content.get('meta') or {}) if wrapped else {}
-        checkpoint = mmaction.to_native(tensors, str(path), model.get('adapter', {}))
-    else:
-        checkpoint = openai.to_native(tensors, str(path))
-    if prefix:
-        checkpoint.notes.append(f'removed the prefix {prefix!r} of a wrapper from all keys')
-    return kind, checkpoint
-
-
-def locate(path: Path) -> Path:
-    """Return a path that exists, or the local folder of a CLIP on the Hugging Face hub, ``owner/name``.
-
-    Raises:
-        FileNotFoundError: If there is neither; says why the hub was not asked, or what it answered.
-    """
-    if path.exists():
-        return path
-    named = HUB_NAME.fullmatch(str(path)) and path.suffix.lower() not in FILES and not path.parent.exists()
-    if not named:
-        raise FileNotFoundError(f'{path} does not exist')
-    try:
-        return find_folder(str(path))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f'{path} does not exist, and is not the name of a CLIP on the hub: {error}'
-        ) from error
-
-
-def read_checked(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
-    """Read a checkpoint as :func:`read` does, and check its shapes.
-
-    Raises:
-        OSError: If it does not exist or cannot be read.
-        RuntimeError: If the file is damaged, or contains more than plain values.
-        ValueError: If it is of an unknown kind, incomplete, or its shapes contradict each other.
-    """
-    try:
-        source, checkpoint = read(path, head)
-        check_shapes(checkpoint, str(path))
-    except (OSError, RuntimeError, ValueError):
-        raise
-    except Exception as error:  # odd content can fail in any way; the cause is reported
-        raise ValueError(f'{path} contains invalid values: {error!r}') from error
-    return source, checkpoint
 
 
 def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:

@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from mmclip4clip.apis import add_common_arguments, load_config, set_checkpoint
-from mmclip4clip.apis.launch import GUARDS
+from mmclip4clip.apis.run_guards import GUARDS
 
 ROOT = Path(__file__).parents[2]
 

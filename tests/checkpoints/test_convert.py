@@ -6,7 +6,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip import hub
 from mmclip4clip.checkpoints import convert, read, recognize
-from mmclip4clip.checkpoints.convert import kind_from_suffix
+from mmclip4clip.checkpoints.formats import kind_from_suffix
 from mmclip4clip.models.backbones import pretrained
 
 from . import plain

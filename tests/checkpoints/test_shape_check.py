@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from mmclip4clip.checkpoints.convert import read_checked
+from mmclip4clip.checkpoints.reading import read_checked
 
 BLOCKS = dict(width=32, num_layers=1, num_heads=2, max_frames=8, start='random')
 
