@@ -24,7 +24,7 @@ $(BIN)/python:
 
 # The constraints are versions that are known to work together.
 $(VENV)/installed: requirements/known-good.txt setup.cfg | $(BIN)/python
-	$(BIN)/pip install --constraint requirements/known-good.txt --editable .
+	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[openmmlab,decord]'
 	touch $@
 
 $(VENV)/installed-%: $(VENV)/installed

@@ -184,11 +184,11 @@ def test_a_folder_is_called_a_folder(tmp_path):
 
 def test_lack_of_memory_is_no_fault_of_the_file(saved, monkeypatch):
     def no_memory(*_, **__):
-        raise torch.OutOfMemoryError('CUDA out of memory')
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory')
 
     name = saved({})
     monkeypatch.setattr(torch, 'load', no_memory)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
         CheckpointLoader.load_checkpoint(name)
 
 
