@@ -21,12 +21,47 @@ def apply_patches() -> None:
     ``mmaction.registry`` call this function. Importing ``mmclip4clip`` does not. So call it before you load a
     checkpoint by other means, such as an inferencer that gets only weights.
     """
+    find_packages()
     find_own_configs()
     guard_checkpoints()
     distribute_without_gpu()
     repair_color_jitter()
     save_atomically()
     ignore_missing_operators()
+
+
+@functools.cache
+def find_packages() -> None:
+    """Let mmengine find installed packages without ``pkg_resources``.
+
+    Symptom: mmengine <= 0.10.7 asks ``pkg_resources`` for the package in ``_base_ = 'mmaction::...'``.
+    setuptools 82 no longer has it, and Python 3.12 installs no setuptools.
+
+    Safe because it only acts where ``pkg_resources`` is missing, and returns the folder of the module.
+    """
+    from importlib.util import find_spec
+
+    from mmengine import utils
+    from mmengine.config import config
+    from mmengine.hub import hub
+    from mmengine.utils import package_utils
+
+    if find_spec('pkg_resources') is not None:
+        return
+
+    def is_installed(package: str) -> bool:
+        return find_spec(package.replace('-', '_')) is not None
+
+    def get_installed_path(package: str) -> str:
+        spec = find_spec(package.replace('-', '_'))
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f'there is no package {package!r}, or it is a namespace package')
+        return str(Path(spec.origin).parent)
+
+    for module in (package_utils, utils, config, hub):
+        for function in (is_installed, get_installed_path):
+            if hasattr(module, function.__name__):
+                setattr(module, function.__name__, function)
 
 
 @functools.cache
