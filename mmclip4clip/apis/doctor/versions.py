@@ -60,7 +60,11 @@ def check_upstream(upstream: Upstream, found: dict[str, str]) -> Finding:
     """Compare with the tested versions; others are a problem only if they are known to fail."""
     finding = check_range(upstream.names[0], found, upstream.tested)
     fails = SpecifierSet(upstream.broken or '<0')
-    if finding.status == PROBLEM and found and not any(fails.contains(Version(v).public) for v in found.values()):
+    if (
+        finding.status == PROBLEM
+        and found
+        and not any(fails.contains(Version(v).public) for v in found.values())
+    ):
         return finding._replace(status=WARNING)
     return finding
 
