@@ -1,4 +1,4 @@
-# make demo: train and test on moving shapes.  make test: run the tests (make test-long: the long ones; make coverage: with coverage).  make lint: check the style.  make docs: build the documentation.
+# make demo: train and test on moving shapes.  make test: run the tests (make test-long: the long ones; make coverage: with coverage; make matrix: on other versions).  make lint: check the style.  make docs: build the documentation.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 DATA_FLAGS ?=
 TRAIN_OPTIONS ?=
 
-.PHONY: demo seeds captions test test-long coverage lint docs clean
+.PHONY: demo seeds captions test test-long matrix matrix-small coverage lint docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +24,7 @@ $(BIN)/python:
 
 # The constraints are versions that are known to work together.
 $(VENV)/installed: requirements/known-good.txt setup.cfg | $(BIN)/python
-	$(BIN)/pip install --constraint requirements/known-good.txt --editable .
+	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[openmmlab,decord]'
 	touch $@
 
 $(VENV)/installed-%: $(VENV)/installed
@@ -100,6 +100,18 @@ test: $(VENV)/installed-test
 test-long: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(TEST_FLAGS)
 
+# The tests on the oldest, the pinned and the newest versions, each in an environment of its own (.matrix/); small:
+# import, a training step, a test and safe checkpoints, on the oldest and the newest. Needs CUDA builds of torch, 10 GB.
+$(VENV)/uv: | $(BIN)/python
+	$(BIN)/pip install uv
+	touch $@
+
+matrix: $(VENV)/uv
+	$(BIN)/python .ci/matrix.py $(MATRIX_FLAGS)
+
+matrix-small: $(VENV)/uv
+	$(BIN)/python .ci/matrix.py --small --sets oldest newest $(MATRIX_FLAGS)
+
 # Measure lines and branches that the tests run, including child processes; print the total and files below 90 %.
 coverage: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= $(TEST_FLAGS)
@@ -117,4 +129,4 @@ docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info
+	rm -rf $(VENV) .matrix build dist site *.egg-info

@@ -7,10 +7,15 @@ the first lookup. Other packages are patched when a run starts, see :func:`mmcli
 from importlib import import_module
 from types import ModuleType
 
-from . import compat
+from .installed_versions import check_versions
 
-compat.check_versions()  # before an unsuitable version is imported
+check_versions()  # before an unsuitable version is imported
 
+from .upstream_imports import import_mmaction  # noqa: E402
+
+import_mmaction()
+
+from . import compat  # noqa: E402, F401
 from .registration import register_configs, register_lazily  # noqa: E402
 from .version import __version__  # noqa: E402
 

@@ -7,6 +7,7 @@ bit load without an error. This module neither needs torch nor unpickles anythin
 import os
 import pickle
 import re
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -128,7 +129,8 @@ def _verify(file: BinaryIO, name: str) -> bool:
         if head.startswith(ARCHIVE) or ARCHIVE.startswith(head):
             _verify_archive(file, name, size)
             return True
-        if head.startswith(PICKLE) and head[2:].startswith(LEGACY):
+        file.seek(0)
+        if head.startswith(PICKLE) and head[2:].startswith(LEGACY) and not tarfile.is_tarfile(file):
             return False
         if zipfile.is_zipfile(file):
             raise DamagedCheckpointError(

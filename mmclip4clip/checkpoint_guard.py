@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import torch
@@ -33,10 +34,35 @@ def readable_errors(name: str, checksums: bool = True) -> Iterator[None]:
     """Translate errors of loading by :func:`explain_failure`."""
     try:
         yield
-    except (CheckpointFileError, torch.OutOfMemoryError):
+    except (CheckpointFileError, torch.cuda.OutOfMemoryError):
         raise
     except FAILURES as error:
         raise explain_failure(name, error, checksums) from None
+
+
+def refuse_torchscript(file: str | Path | BinaryIO) -> None:
+    """Refuse a TorchScript archive, which torch before 2.6 runs in spite of ``weights_only=True``.
+
+    The archive is read by torch's own reader, so that no file looks different to the two.
+
+    Raises:
+        RefusedCheckpointError: If it is one.
+    """
+    with torch.serialization._open_file_like(file, 'rb') as opened:
+        position = opened.tell()
+        if not torch.serialization._is_zipfile(opened):
+            return
+        with torch.serialization._open_zipfile_reader(opened) as archive:
+            is_program = torch.serialization._is_torchscript_zip(archive)
+        opened.seek(position)
+    if is_program:
+        raise explain_failure(getattr(file, 'name', str(file)), RuntimeError('a TorchScript archive'))
+
+
+def load_plain(file: str | Path | BinaryIO, *args, **options) -> Any:
+    """Load tensors and plain values, with the arguments of ``torch.load``, and run no code of any file."""
+    refuse_torchscript(file)
+    return torch.load(file, *args, **dict(options, weights_only=True))
 
 
 class VerifiedTorch(ModuleType):
@@ -57,10 +83,12 @@ class VerifiedTorch(ModuleType):
                 level=logging.WARNING,
             )
         with readable_errors(name, checksums):
-            return torch.load(file, *args, **dict(options, weights_only=True))
+            return load_plain(file, *args, **options)
 
 
-def load_url_verified(load_url: Callable, url: str, model_dir: str | None = None, **options) -> object:
+def load_url_verified(
+    url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
+) -> object:
     """Replace mmengine's ``load_url``: download, verify, and then load.
 
     Raises:
@@ -70,9 +98,9 @@ def load_url_verified(load_url: Callable, url: str, model_dir: str | None = None
     path = folder / Path(urlparse(url).path).name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=options.get('progress', True))
+        torch.hub.download_url_to_file(url, str(path), progress=progress)
     with readable_errors(url, verify_checkpoint(path)):
-        return load_url(url, model_dir=str(folder), **dict(options, weights_only=True))
+        return load_plain(path, map_location=map_location)
 
 
 def strip_config_code(filename: str, checkpoint: object) -> None:

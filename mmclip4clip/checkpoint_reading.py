@@ -6,10 +6,9 @@ The functions apply the patches that they need, so they work before a run starts
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from .checkpoint_guard import readable_errors
+from .checkpoint_guard import load_plain, readable_errors
 from .compat import guard_checkpoints
 
 
@@ -25,6 +24,7 @@ def load_checkpoint(path: str | Path) -> Any:
 
     Examples:
         >>> import tempfile
+        >>> import torch
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     torch.save(dict(meta=dict(epoch=5)), f'{folder}/epoch_5.pth')
         ...     load_checkpoint(f'{folder}/epoch_5.pth')
@@ -46,6 +46,7 @@ def map_checkpoint(path: str | Path) -> Any:
 
     Examples:
         >>> import tempfile
+        >>> import torch
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     torch.save(dict(meta=dict(epoch=5), state_dict={}), f'{folder}/epoch_5.pth')
         ...     map_checkpoint(f'{folder}/epoch_5.pth')['meta']
@@ -53,4 +54,4 @@ def map_checkpoint(path: str | Path) -> Any:
     """
     guard_checkpoints()  # otherwise torch would refuse checkpoints of mmengine
     with readable_errors(str(path)):
-        return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+        return load_plain(str(path), map_location='cpu', mmap=True)

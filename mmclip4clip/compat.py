@@ -8,52 +8,9 @@ starts.
 import functools
 import pickle
 import warnings
-from importlib import metadata
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-
-# From the tested version to the next one that may break. Pairs are the distribution to install and another
-# one with the same import name.
-REQUIRED = {
-    ('torch',): '>=2.13,<3',
-    ('mmengine', 'mmengine-lite'): '>=0.10.7,<0.11',
-    ('mmcv-lite', 'mmcv'): '>=2.0.1,<2.1',
-    ('mmaction2',): '>=1.1.0,<1.2',
-    ('transformers',): '>=5.23,<6',
-    ('av',): '>=18.1,<19',
-    ('ftfy',): '>=6.3,<7',
-    ('setuptools',): '<82',
-}
-
-
-def check_versions() -> None:
-    """Check the versions of upstream packages before anything else is imported.
-
-    mmaction2 1.2.0 can be installed, but ``mmaction.models`` cannot be imported, because its wheel lacks a
-    folder. mmaction2 1.1.0 asserts mmcv < 2.1. Both raise errors that do not name the cause.
-
-    Raises:
-        ImportError: If a package is missing or has another version; has the command that installs it.
-    """
-    problems = []
-    for names, needed in REQUIRED.items():
-        found = {}
-        for name in names:
-            try:
-                found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        wrong = {n: v for n, v in found.items() if not SpecifierSet(needed).contains(v, prereleases=True)}
-        if wrong or not found:
-            came = ', '.join(f'{n} {v}' for n, v in wrong.items()) or 'no such package'
-            others = [n for n in wrong if n != names[0]]
-            remove = f'pip uninstall -y {" ".join(others)} && ' if others else ''
-            problems.append(
-                f"{names[0]}{needed} is needed, {came} was found: {remove}pip install '{names[0]}{needed}'"
-            )
-    if problems:
-        raise ImportError('mmclip4clip cannot run with the installed packages:\n  ' + '\n  '.join(problems))
+from packaging.version import Version
 
 
 @functools.cache
@@ -64,12 +21,47 @@ def apply_patches() -> None:
     ``mmaction.registry`` call this function. Importing ``mmclip4clip`` does not. So call it before you load a
     checkpoint by other means, such as an inferencer that gets only weights.
     """
+    find_packages()
     find_own_configs()
     guard_checkpoints()
     distribute_without_gpu()
     repair_color_jitter()
     save_atomically()
     ignore_missing_operators()
+
+
+@functools.cache
+def find_packages() -> None:
+    """Let mmengine find installed packages without ``pkg_resources``.
+
+    Symptom: mmengine <= 0.10.7 asks ``pkg_resources`` for the package in ``_base_ = 'mmaction::...'``.
+    setuptools 82 no longer has it, and Python 3.12 installs no setuptools.
+
+    Safe because it only acts where ``pkg_resources`` is missing, and returns the folder of the module.
+    """
+    from importlib.util import find_spec
+
+    from mmengine import utils
+    from mmengine.config import config
+    from mmengine.hub import hub
+    from mmengine.utils import package_utils
+
+    if find_spec('pkg_resources') is not None:
+        return
+
+    def is_installed(package: str) -> bool:
+        return find_spec(package.replace('-', '_')) is not None
+
+    def get_installed_path(package: str) -> str:
+        spec = find_spec(package.replace('-', '_'))
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f'there is no package {package!r}, or it is a namespace package')
+        return str(Path(spec.origin).parent)
+
+    for module in (package_utils, utils, config, hub):
+        for function in (is_installed, get_installed_path):
+            if hasattr(module, function.__name__):
+                setattr(module, function.__name__, function)
 
 
 @functools.cache
@@ -112,9 +104,10 @@ def history_buffer_method(cls: type, name: str):
 def allow_mmengine_checkpoints() -> None:
     """Let ``torch.load(weights_only=True)`` load checkpoints of mmengine.
 
-    Symptom: mmengine <= 0.10.7 cannot load its own checkpoints on torch >= 2.6,
-    where ``weights_only=True`` became the default: the message hub pickles
-    ``HistoryBuffer``, numpy arrays and a ``getattr`` of the buffer's methods.
+    Symptom: mmengine <= 0.10.7 cannot load its own checkpoints on torch >= 2.6, where ``weights_only=True``
+    became the default: the message hub pickles ``HistoryBuffer``, numpy arrays and a ``getattr`` of the
+    buffer's methods. Before 2.6 the list of what torch allows cannot be extended by name, or not at all: its
+    unpickler is replaced by that of :mod:`mmclip4clip.tensor_unpickler`.
 
     Safe because the allowed names can only create plain arrays and read attributes: numpy's names are mapped
     to the replacements in :mod:`mmclip4clip.safe_pickle`, and ``getattr`` to :func:`history_buffer_method`.
@@ -124,10 +117,14 @@ def allow_mmengine_checkpoints() -> None:
     from mmengine.logging import HistoryBuffer
 
     from .safe_pickle import STAND_INS, PlainArray
+    from .tensor_unpickler import unpickler_module
 
-    allowed = [HistoryBuffer, PlainArray, *((value, name) for name, value in STAND_INS.items())]
-    allowed += [(history_buffer_method, f'{module}.getattr') for module in ('builtins', '__builtin__')]
-    torch.serialization.add_safe_globals(allowed)
+    allowed = {f'{cls.__module__}.{cls.__name__}': cls for cls in (HistoryBuffer, PlainArray)} | STAND_INS
+    allowed |= {f'{module}.getattr': history_buffer_method for module in ('builtins', '__builtin__')}
+    if Version(torch.__version__).release >= (2, 6):
+        torch.serialization.add_safe_globals([(value, name) for name, value in allowed.items()])
+    else:
+        torch.serialization._weights_only_unpickler = unpickler_module(allowed)
 
 
 @functools.cache
@@ -138,7 +135,9 @@ def guard_checkpoints() -> None:
     ``weights_only=False``, which would run the code in the file. mmengine <= 0.10.7 downloads through
     ``torch.hub``, whose default is still ``weights_only=False``. Its ``Runner.resume`` evaluates
     ``meta['config']`` as Python, and ``BaseInferencer`` evaluates the config in the checkpoint if it gets no
-    other. Checkpoints of mmengine can still be loaded, see :func:`allow_mmengine_checkpoints`.
+    other. The ``_safe_torch_load`` of onedl-mmengine loads a file that torch refuses once more with
+    ``weights_only=False``, and allows any ``getattr`` before. Checkpoints of mmengine can still be loaded,
+    see :func:`allow_mmengine_checkpoints`.
 
     Safe because the replacements only restrict what is loaded.
     """
@@ -151,7 +150,9 @@ def guard_checkpoints() -> None:
     loader = checkpoint.CheckpointLoader
     loader.load_checkpoint = classmethod(guard.load_checkpoint_safely(loader.load_checkpoint))
     checkpoint.torch = guard.VerifiedTorch('torch')
-    checkpoint.load_url = functools.partial(guard.load_url_verified, checkpoint.load_url)
+    checkpoint.load_url = guard.load_url_verified
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = checkpoint.torch.load
     BaseInferencer._init_model = guard.require_config(BaseInferencer._init_model)
 
 

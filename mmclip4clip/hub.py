@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, get_session, is_offline_mode
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
 
 SECONDS = 5.0  # time limit for an answer of the hub, including name resolution
 
@@ -46,7 +47,7 @@ def load_named(
     except (OSError, ValueError) as error:
         cause = error
     if not hub_answers():
-        reason = 'offline mode is on' if is_offline_mode() else f'no answer within {SECONDS:g} s'
+        reason = 'offline mode is on' if constants.HF_HUB_OFFLINE else f'no answer within {SECONDS:g} s'
         raise OSError(
             f'{name!r} is neither a local folder nor in the local cache, and {constants.ENDPOINT} '
             f'cannot be reached: {reason}'
@@ -57,7 +58,7 @@ def load_named(
 @functools.cache
 def hub_answers() -> bool:
     """Return whether the hub answers; checked once per process, in a thread because DNS ignores timeouts."""
-    if is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         return False
     answers = []
 

@@ -1,3 +1,9 @@
+import io
+import os
+import subprocess
+import sys
+import tarfile
+
 import pytest
 import torch
 from mmengine.fileio import backends
@@ -6,6 +12,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmclip4clip import checkpoint_guard, compat
 from mmclip4clip.checkpoint_file import CheckpointFileError, DamagedCheckpointError, NotACheckpointError
+from mmclip4clip.checkpoint_reading import map_checkpoint
 from mmclip4clip.checkpoints.io import read_file
 from mmclip4clip.models.backbones import CLIPBackbone
 
@@ -184,11 +191,11 @@ def test_a_folder_is_called_a_folder(tmp_path):
 
 def test_lack_of_memory_is_no_fault_of_the_file(saved, monkeypatch):
     def no_memory(*_, **__):
-        raise torch.OutOfMemoryError('CUDA out of memory')
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory')
 
     name = saved({})
     monkeypatch.setattr(torch, 'load', no_memory)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
         CheckpointLoader.load_checkpoint(name)
 
 
@@ -196,3 +203,68 @@ def test_a_read_of_the_loader_gives_what_was_saved(saved):
     torch.manual_seed(0)
     weights = torch.randn(4, 4)
     assert torch.equal(CheckpointLoader.load_checkpoint(saved(dict(w=weights)))['w'], weights)
+
+
+@pytest.mark.filterwarnings('ignore:.torch.load. received a zip file that looks like a TorchScript')
+def test_no_torchscript_archive_reaches_a_torch_that_would_run_it(tmp_path, monkeypatch):
+    """torch before 2.6 hands it to torch.jit.load in spite of weights_only=True."""
+    path = str(tmp_path / 's.pt')
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    monkeypatch.setattr(torch, 'load', torch.jit.load)
+    for load in (CheckpointLoader.load_checkpoint, map_checkpoint, checkpoint_guard.VerifiedTorch.load):
+        with pytest.raises(CheckpointFileError, match='s.pt was refused .* archive, which is a program'):
+            load(path)
+    with open(path, 'rb') as file, pytest.raises(CheckpointFileError, match='which is a program'):
+        checkpoint_guard.load_plain(file)
+
+
+def test_a_tar_archive_that_begins_as_an_old_checkpoint_is_refused(tmp_path):
+    """torch before 2.6 would unpack it."""
+    path = tmp_path / 'c.pth'
+    with tarfile.open(path, 'w', format=tarfile.GNU_FORMAT, encoding='latin1') as archive:
+        archive.addfile(tarfile.TarInfo('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'), io.BytesIO())
+    assert path.read_bytes().startswith(b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.')
+    with pytest.raises(NotACheckpointError, match='c.pth is not a checkpoint: it is'):
+        CheckpointLoader.load_checkpoint(str(path))
+
+
+ONEDL = """
+import os, pickle, torch
+from mmengine.runner import checkpoint
+
+class RunsAFunction:
+    def __reduce__(self):
+        return os.mkdir, ('harmed',)
+
+torch.save(dict(state_dict={}, extra=RunsAFunction()), 'bad.pth')
+if not hasattr(checkpoint, '_safe_torch_load'):  # as in onedl-mmengine 0.10.12
+    def _safe_torch_load(file, map_location=None, weights_only=None):
+        try:
+            return checkpoint.torch.load(file, map_location=map_location, weights_only=True)
+        except pickle.UnpicklingError:
+            return torch.load(file, map_location=map_location, weights_only=False)
+
+    def load_from_local(filename, map_location):
+        return checkpoint._safe_torch_load(filename, map_location=map_location)
+
+    checkpoint._safe_torch_load = _safe_torch_load
+    checkpoint.CheckpointLoader._schemes[''] = load_from_local
+    checkpoint.CheckpointLoader._schemes = dict(checkpoint.CheckpointLoader._schemes)
+import mmclip4clip
+
+mmclip4clip.compat.apply_patches()
+for load in (checkpoint._load_checkpoint, checkpoint._safe_torch_load):
+    try:
+        load('bad.pth')
+    except RuntimeError as error:
+        print('refused' if 'was refused' in str(error) else error)
+print(os.path.exists('harmed'))
+"""
+
+
+def test_the_loader_of_onedl_mmengine_does_not_fall_back_to_running_code(tmp_path):
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run(
+        [sys.executable, '-c', ONEDL], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.stdout.split()[-3:] == ['refused', 'refused', 'False'], done.stdout + done.stderr

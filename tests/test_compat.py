@@ -1,16 +1,11 @@
-import configparser
 import os
 import pickle
-from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from mmclip4clip import compat
 from mmclip4clip.checkpoint_file import CheckpointFileError
@@ -19,58 +14,6 @@ from mmclip4clip.checkpoint_file import CheckpointFileError
 @pytest.fixture(autouse=True)
 def _patched():
     compat.apply_patches()
-
-
-def test_what_is_installed_fits():
-    compat.check_versions()
-
-
-@pytest.mark.parametrize(
-    'name, version, message',
-    [
-        (
-            'mmaction2',
-            '1.2.0',
-            r'mmaction2>=1.1.0,<1.2 is needed, mmaction2 1.2.0 was found: '
-            r"pip install 'mmaction2>=1.1.0,<1.2'",
-        ),
-        ('mmengine', '0.10.4', "mmengine 0.10.4 was found: pip install 'mmengine>=0.10.7"),
-        (
-            'mmcv',
-            '2.2.0',
-            "mmcv 2.2.0 was found: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0.1,<2.1'",
-        ),
-        ('setuptools', '83.0', "setuptools 83.0 was found: pip install 'setuptools<82'"),
-        ('transformers', '4.40.0', 'transformers 4.40.0 was found'),
-        ('ftfy', None, 'ftfy.* is needed, no such package was found: pip install .ftfy'),
-    ],
-)
-def test_an_unfit_upstream_is_named_with_the_cure(monkeypatch, name, version, message):
-    real = metadata.version
-
-    def fake(package):
-        if package != name:
-            return real(package)
-        if version is None:
-            raise metadata.PackageNotFoundError(package)
-        return version
-
-    monkeypatch.setattr(metadata, 'version', fake)
-    with pytest.raises(ImportError, match=message):
-        compat.check_versions()
-
-
-def test_the_ranges_are_those_of_the_package():
-    setup = configparser.ConfigParser()
-    setup.read(Path(__file__).parents[1] / 'setup.cfg')
-    lines = [
-        line
-        for line in setup['options']['install_requires'].splitlines()
-        if line and not line.startswith('#')
-    ]
-    declared = {r.name: r.specifier for r in map(Requirement, lines)}
-    for names, needed in compat.REQUIRED.items():
-        assert declared[names[0]] == SpecifierSet(needed), names
 
 
 def test_mmengines_own_checkpoints_load_with_weights_only(tmp_path):

@@ -99,7 +99,7 @@ def test_only_an_owner_and_a_name_are_looked_for_on_the_hub(name, monkeypatch):
 
 
 def test_a_name_that_the_hub_does_not_know_says_so(monkeypatch):
-    monkeypatch.setattr(hub, 'is_offline_mode', lambda: True)
+    monkeypatch.setattr(hub.constants, 'HF_HUB_OFFLINE', True)
     hub.hub_answers.cache_clear()
     with pytest.raises(FileNotFoundError, match='does not exist, and is not the name of a CLIP .*offline'):
         read(Path('someone/none'))

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ...compat import REQUIRED
+from ...installed_versions import UPSTREAMS, Upstream
 from ...version import __version__
 from .finding import OK, PROBLEM, WARNING, Finding
 
@@ -48,12 +48,25 @@ def examine_versions() -> Iterator[Finding]:
     yield Finding('python', OK, f'{platform.python_version()} at {sys.executable}')
     yield Finding('system', OK, platform.platform())
     yield Finding('mmclip4clip', OK, f'{__version__} at {Path(__file__).parents[2]}')
-    ranged = {name for names in REQUIRED for name in names}
-    for names, needed in REQUIRED.items():
-        yield check_range(names[0], installed(names), needed)
+    ranged = {name for upstream in UPSTREAMS for name in upstream.names}
+    for upstream in UPSTREAMS:
+        yield check_upstream(upstream, installed(upstream.names))
     for label, names in OTHERS.items():
         if not ranged & set(names):
             yield check_presence(label, installed(names), label in NEEDED)
+
+
+def check_upstream(upstream: Upstream, found: dict[str, str]) -> Finding:
+    """Compare with the tested versions; others are a problem only if they are known to fail."""
+    finding = check_range(upstream.names[0], found, upstream.tested)
+    fails = SpecifierSet(upstream.broken or '<0')
+    if (
+        finding.status == PROBLEM
+        and found
+        and not any(fails.contains(Version(v).public) for v in found.values())
+    ):
+        return finding._replace(status=WARNING)
+    return finding
 
 
 def check_range(label: str, found: dict[str, str], needed: str) -> Finding:

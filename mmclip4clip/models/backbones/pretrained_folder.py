@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import CLIPConfig
 
 from ...checkpoint_file import verify_checkpoint
+from ...checkpoint_guard import load_plain
 from ..weight_check import COUNTING
 
 WEIGHTS = ('model.safetensors', 'pytorch_model.bin')  # in the order of transformers
@@ -161,7 +162,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
                 tensors.update(load_file(path))
             else:
                 verify_checkpoint(path)
-                tensors.update(torch.load(path, map_location='cpu', weights_only=True))
+                tensors.update(load_plain(path, map_location='cpu'))
         except (
             SafetensorError,
             pickle.UnpicklingError,

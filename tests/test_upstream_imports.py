@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What an environment may have: another mmcv, a wheel of mmaction2 without DRN, no importlib_metadata.
+PREPARE = dict(
+    newer_mmcv="import mmcv; mmcv.__version__ = '2.2.0'",
+    no_drn=(
+        'import sys; from importlib.machinery import PathFinder; find = PathFinder.find_spec; '
+        "PathFinder.find_spec = lambda name, *a: None if name.endswith('drn') else find(name, *a); "
+        "import types; root = 'mmaction.models.localizers'"
+    ),
+    no_importlib_metadata="import sys; sys.modules.pop('importlib_metadata', None)",
+)
+CHECK = dict(
+    newer_mmcv="import mmaction, mmcv; print(mmcv.__version__ == '2.2.0')",
+    no_drn=(
+        'import mmaction.models.localizers.drn.drn as drn\n'
+        'try: drn.DRN()\n'
+        "except ImportError as error: print('install mmaction2 from source' in str(error))"
+    ),
+    no_importlib_metadata="import sys; print('importlib_metadata' not in sys.modules)",
+)
+
+
+@pytest.mark.parametrize('case', PREPARE)
+def test_mmaction2_is_imported_where_its_own_import_would_fail(case):
+    code = f'{PREPARE[case]}\nimport mmclip4clip\n{CHECK[case]}'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.split()[-1:] == ['True'], done.stdout + done.stderr
