@@ -32,8 +32,10 @@ def unpickler_module(allowed: dict[str, Any]) -> ModuleType:
     calls = {id(value) for value in names.values()}
     classes = tuple(value for value in allowed.values() if isinstance(value, type))
 
-    class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]  # only this one has replaceable steps
-        dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    python_unpickler: Any = vars(pickle)['_Unpickler']  # only this one has replaceable steps
+
+    class Unpickler(python_unpickler):
+        dispatch = dict(python_unpickler.dispatch)
 
         def find_class(self, module: str, name: str) -> Any:
             if f'{module}.{name}' in names:

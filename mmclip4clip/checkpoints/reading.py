@@ -33,7 +33,7 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         ValueError: If it is of an unknown kind, or incomplete.
 
     Examples:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> from mmclip4clip.models import CLIPBackbone
         >>> tower = dict(hidden_size=64, intermediate_size=256, num_hidden_layers=1, num_attention_heads=1)
         >>> vision = dict(tower, image_size=32, patch_size=16)
