@@ -6,7 +6,9 @@ import re
 
 import ftfy
 from tokenizers import normalizers
-from transformers import CLIPTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
+
+from .clip_tokenizer import CLIPTokenizer
 
 CLEANING = 'ftfy, html twice, spaces'  # identifies clean_caption in checkpoints
 # Number of characters to read of a caption. The next number is used if there are too few tokens. The longest

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..hub import load_named
 from .caption_text import clean_caption, use_clip_normalizer
+from .clip_tokenizer import CLIPTokenizer, create_tokenizer
 from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokenizer
 
+EMPTY = {'<|startoftext|>': 0, '<|endoftext|>': 1}  # a vocabulary to start training from
 # Superfluous spaces of tokenizers that split at punctuation, such as CLIP's, and their replacements.
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0
@@ -194,7 +196,9 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
     """
     captions = [clean_caption(caption) for caption in captions]
     letters = [f'{letter} {letter}{letter}' for letter in string.printable]  # tokens for any ASCII word
-    trained = CLIPTokenizer().train_new_from_iterator(captions + letters, vocab_size, show_progress=False)
+    trained = create_tokenizer(EMPTY, []).train_new_from_iterator(
+        captions + letters, vocab_size, show_progress=False
+    )
     model = json.loads(trained.backend_tokenizer.to_str())['model']
     # The trainer breaks ties at random, which changes ids, so words of the captions get sorted ids.
     special = [trained.bos_token, trained.eos_token]
@@ -205,5 +209,5 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
     rest = sorted(set(model['vocab']) - set(special) - set(words))
     vocab = {token: i for i, token in enumerate(special + words + rest)}
     merges: Any = [tuple(merge) for merge in model['merges']]  # transformers does not declare pairs
-    CLIPTokenizer(vocab=vocab, merges=merges).save_pretrained(folder)
+    create_tokenizer(vocab, merges).save_pretrained(folder)
     return load_tokenizer(str(folder))

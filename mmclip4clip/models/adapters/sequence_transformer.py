@@ -1,4 +1,5 @@
 import copy
+import inspect
 import math
 from typing import Any, cast
 
@@ -9,6 +10,9 @@ from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from ..backbones import CLIPBackbone
+
+# In transformers 4.
+HAS_CAUSAL_MASK = 'causal_attention_mask' in inspect.signature(CLIPEncoderLayer.forward).parameters
 
 
 class SequenceTransformer(BaseModule):
@@ -150,5 +154,10 @@ class SequenceTransformer(BaseModule):
         hidden = inputs + self.positions.weight[:length]
         keys = mask.bool()[:, None, None, :].expand(-1, 1, length, -1)  # (V, 1, T, T)
         for block in self.blocks:
-            hidden = block(hidden, keys)
+            hidden = run_block(block, hidden, keys)
         return hidden
+
+
+def run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Run a block of CLIP on (B, T, W); transformers 4 wants a second mask, and returns a tuple."""
+    return block(hidden, mask, None)[0] if HAS_CAUSAL_MASK else block(hidden, mask)

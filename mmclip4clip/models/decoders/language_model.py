@@ -41,6 +41,8 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         use_cache: bool = True,
         return_dict: bool = True,
+        cache_position: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
     ) -> CausalLMOutputWithCrossAttentions:
         """Compute the logits of the next token of captions.
 
@@ -52,6 +54,8 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
             attention_mask (Tensor, optional): 1 for tokens, 0 for padding, (B, L + cached).
             use_cache (bool): Whether to return the cache.
             return_dict (bool): Not used; ``generate`` always sets it to true.
+            cache_position (Tensor, optional): Not used; some versions of ``generate`` give it.
+            inputs_embeds (Tensor, optional): Not used; some versions of ``generate`` give it.
 
         Returns:
             CausalLMOutputWithCrossAttentions: Logits after the last token, (B, 1, K), and the cache.
