@@ -22,7 +22,7 @@ GOOD = dict(
     numpy='1.26.4',
     mmengine='0.10.7',
     mmaction2='1.2.0',
-    transformers='4.57.6',
+    transformers='5.17.0',
     av='16.1.0',
 )
 GOOD |= {'mmcv-lite': '2.1.0', 'ftfy': '6.3.1'}
@@ -55,9 +55,9 @@ def test_what_is_installed_is_tested():
     'changes',
     [
         {},
-        dict(torch='2.2.0'),
+        dict(torch='2.6.0'),
         dict(mmcv_lite=None, mmcv='2.2.0'),
-        dict(mmengine=None, onedl_mmengine='0.10.12', mmcv_lite=None, onedl_mmcv='2.3.6'),
+        dict(mmengine=None, onedl_mmengine='0.10.12', mmcv_lite=None, onedl_mmcv='2.2.0'),
         dict(mmaction2=None, otxmmaction2='1.2.0'),
         dict(mmengine=None, mmengine_lite='0.10.7'),
         dict(transformers='5.23.0', numpy='2.4.6', av='19.0.2'),
@@ -75,8 +75,8 @@ def test_one_warning_names_every_untested_version(install):
     with pytest.warns(UserWarning) as caught:
         check_versions()
     assert [str(w.message) for w in caught] == [
-        'mmclip4clip was not tested with torch 3.1.0 (>=2.2,<2.16), numpy 1.24.0 (>=1.26,<2.6), av 21.0 '
-        '(>=14.1,<20); the tested versions are in parentheses. It goes on, and may fail or give other results'
+        'mmclip4clip was not tested with torch 3.1.0 (>=2.6,<2.16), numpy 1.24.0 (>=1.26,<2.6), av 21.0 '
+        '(>=14.2,<20); the tested versions are in parentheses. It goes on, and may fail or give other results'
     ]
 
 
@@ -90,13 +90,13 @@ def test_an_unknown_python_is_named_too(install, monkeypatch):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        (dict(av='13.1.0'), "av 13.1.0 does not work, because .*: pip install 'av>=14.1,<20'"),
+        (dict(av='13.1.0'), "av 13.1.0 does not work, because .*: pip install 'av>=14.2,<20'"),
         (dict(transformers='4.40.0'), "transformers 4.40.0 does not work.*: pip install 'transformers>="),
-        (dict(av=None), "av is missing: pip install 'av>=14.1,<20'"),
+        (dict(av=None), "av is missing: pip install 'av>=14.2,<20'"),
         (dict(mmengine=None), "mmengine is missing: pip install 'mmengine>=0.10,<0.11'"),
         (
             dict(mmcv_lite=None, mmcv='1.7.2'),
-            "mmcv 1.7.2 does not .*: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0,<2.4'",
+            "mmcv 1.7.2 does not .*: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0,<2.3'",
         ),
         (
             dict(mmcv='1.7.2'),
