@@ -2,6 +2,8 @@
 
 import http.server
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -24,7 +26,10 @@ def online(monkeypatch):
 
 @pytest.mark.parametrize('load', [load_tokenizer, load_decoder_tokenizer])
 def test_without_a_network_the_error_comes_at_once(monkeypatch, load):
-    monkeypatch.setattr(_http.time, 'sleep', lambda seconds: pytest.fail('it waits to ask again'))
+    sleepless = SimpleNamespace(
+        **{**vars(time), 'sleep': lambda seconds: pytest.fail('it waits to ask again')}
+    )
+    monkeypatch.setattr(_http, 'time', sleepless)  # in that module alone: others may sleep meanwhile
     with pytest.raises(
         OSError,
         match="(?s)tokenizer='nobody/nothing'.*save_pretrained.*Cause: .*neither a "
