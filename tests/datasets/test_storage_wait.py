@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,8 +117,7 @@ def test_pauses_grow_and_end_with_the_time(monkeypatch):
         raise VideoUnavailableError('away')
 
     monkeypatch.setattr(storage_wait, 'PAUSES', (0.5, 8.0))
-    monkeypatch.setattr(storage_wait.time, 'monotonic', lambda: now[0])
-    monkeypatch.setattr(storage_wait.time, 'sleep', sleep)
+    monkeypatch.setattr(storage_wait, 'time', SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     wait = StorageWait(60)
     with pytest.raises(VideoUnavailableError, match='away'):
         wait(away)
