@@ -22,7 +22,6 @@ def apply_patches() -> None:
     checkpoint by other means, such as an inferencer that gets only weights.
     """
     find_packages()
-    find_own_configs()
     guard_checkpoints()
     distribute_without_gpu()
     repair_color_jitter()
@@ -32,12 +31,13 @@ def apply_patches() -> None:
 
 @functools.cache
 def find_packages() -> None:
-    """Let mmengine find installed packages without ``pkg_resources``.
+    """Let mmengine find packages without ``pkg_resources``, and this one in an editable installation.
 
-    Symptom: mmengine <= 0.10.7 asks ``pkg_resources`` for the package in ``_base_ = 'mmaction::...'``.
-    setuptools 82 no longer has it, and Python 3.12 installs no setuptools.
+    Symptom: for ``_base_ = 'mmaction::...'``, mmengine <= 0.10.7 asks ``pkg_resources`` for the folder of the
+    package. setuptools 82 no longer has it, Python 3.12 installs no setuptools, and it names a wrong folder
+    if the installation is editable.
 
-    Safe because it only acts where ``pkg_resources`` is missing, and returns the folder of the module.
+    Safe because other packages are found as before if ``pkg_resources`` is there.
     """
     from importlib.util import find_spec
 
@@ -46,13 +46,17 @@ def find_packages() -> None:
     from mmengine.hub import hub
     from mmengine.utils import package_utils
 
-    if find_spec('pkg_resources') is not None:
-        return
+    is_missing = find_spec('pkg_resources') is None
+    find_installed, find_path = package_utils.is_installed, package_utils.get_installed_path
 
     def is_installed(package: str) -> bool:
+        if not is_missing and package != 'mmclip4clip':
+            return find_installed(package)
         return find_spec(package.replace('-', '_')) is not None
 
     def get_installed_path(package: str) -> str:
+        if not is_missing and package != 'mmclip4clip':
+            return find_path(package)
         spec = find_spec(package.replace('-', '_'))
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f'there is no package {package!r}, or it is a namespace package')
@@ -62,29 +66,6 @@ def find_packages() -> None:
         for function in (is_installed, get_installed_path):
             if hasattr(module, function.__name__):
                 setattr(module, function.__name__, function)
-
-
-@functools.cache
-def find_own_configs() -> None:
-    """Let mmengine find the configs of this package in an editable installation.
-
-    Symptom: for ``_base_ = 'mmclip4clip::...'``, mmengine <= 0.10.7 asks ``pkg_resources`` for the folder of
-    the package, which setuptools 82 no longer has, and which names the wrong folder if the installation is
-    editable.
-
-    Safe because other packages are found as before.
-    """
-    from mmengine.config import config
-
-    is_installed, get_installed_path = config.is_installed, config.get_installed_path
-
-    def is_known(package: str) -> bool:
-        return package == 'mmclip4clip' or is_installed(package)
-
-    def find_package(package: str) -> str:
-        return str(Path(__file__).parent) if package == 'mmclip4clip' else get_installed_path(package)
-
-    config.is_installed, config.get_installed_path = is_known, find_package
 
 
 def history_buffer_method(cls: type, name: str):

@@ -58,12 +58,12 @@ def check_versions() -> None:
         named = ', '.join(f'{name} {version}' for name, version in found.items())
         if not found:
             problems.append(f'{upstream.names[0]} is missing: {repair(upstream, [])}')
-        elif upstream.broken and any(_contains(upstream.broken, version) for version in found.values()):
+        elif upstream.broken and any(contains(upstream.broken, version) for version in found.values()):
             problems.append(
                 f'{named} does not work, because {upstream.reason} (versions {upstream.broken}): '
                 f'{repair(upstream, list(found))}'
             )
-        elif not all(_contains(upstream.tested, version) for version in found.values()):
+        elif not all(contains(upstream.tested, version) for version in found.values()):
             untested.append(f'{named} ({upstream.tested})')
     if problems:
         raise ImportError('mmclip4clip cannot run with what is installed:\n  ' + '\n  '.join(problems))
@@ -75,7 +75,7 @@ def check_versions() -> None:
         )
 
 
-def _contains(specifier: str, version: str) -> bool:
+def contains(specifier: str, version: str) -> bool:
     """Return whether a version is in a range; builds such as 2.6.0+cu124 and pre-releases count too."""
     return SpecifierSet(specifier).contains(Version(version).public, prereleases=True)
 

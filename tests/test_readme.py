@@ -110,8 +110,10 @@ def code(page: Path) -> list:
 
 def flags(path: Path) -> set:
     """Find the flags that a script, or what it takes them from, has."""
-    sources = [path.read_text(), (ROOT / 'mmclip4clip/apis/launch.py').read_text()]
-    return set(re.findall(r"'(--[\w-]+)'", '\n'.join(sources)))
+    text = path.read_text()
+    if 'apis/arguments.py' in text:
+        text += (ROOT / 'mmclip4clip/apis/arguments.py').read_text()
+    return set(re.findall(r"'(--[\w-]+)'", text))
 
 
 @EVERY_PAGE

@@ -1,6 +1,15 @@
 """Train a model from a config."""
 
 import argparse
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+SPEC = find_spec('mmclip4clip')  # not imported yet
+if SPEC is None:
+    raise SystemExit('mmclip4clip is not installed: pip install -e .')
+PACKAGE = Path(SPEC.submodule_search_locations[0])
+add_arguments = runpy.run_path(str(PACKAGE / 'apis/arguments.py'))['add_arguments']
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,39 +34,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale learning rates by the batch size over auto_scale_lr.base_batch_size (default: off)',
     )
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs, checkpoints and reports (default: work_dirs/ and the name of CONFIG)',
-    )
-    parser.add_argument('--seed', type=int, help='random seed (default: that of the config, or a random one)')
-    parser.add_argument(
-        '--deterministic', action='store_true', help='use only deterministic algorithms (default: off)'
-    )
-    parser.add_argument(
-        '--diff-rank-seed', action='store_true', help='use a different seed in each process (default: off)'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action='extend',
-        metavar='KEY=VALUE',
-        help='settings that override the config; lists as KEY="[a,b]", nested keys with dots (default: none)',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--tensorboard',
-        action='store_true',
-        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
-    )
-    parser.add_argument(
-        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_arguments(parser)
     return parser.parse_args()
 
 

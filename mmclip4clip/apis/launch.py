@@ -13,6 +13,7 @@ from ..checkpoint_file import verify_checkpoint
 from ..compat import apply_patches
 from ..engine.resume import find_checkpoint
 from ..file_lock import lock_work_dir
+from .arguments import add_arguments
 from .clip_choice import use_clip
 from .config_keys import warn_of_misspelt_keys
 from .config_migration import join_report_hooks, read_config, rename_options
@@ -33,39 +34,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         >>> parser.parse_args(['--seed', '1', '--cfg-options', 'train_cfg.max_epochs=2']).cfg_options
         {'train_cfg.max_epochs': 2}
     """
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs, checkpoints and reports (default: work_dirs/ and the name of CONFIG)',
-    )
-    parser.add_argument('--seed', type=int, help='random seed (default: that of the config, or a random one)')
-    parser.add_argument(
-        '--deterministic', action='store_true', help='use only deterministic algorithms (default: off)'
-    )
-    parser.add_argument(
-        '--diff-rank-seed', action='store_true', help='use a different seed in each process (default: off)'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override the config; lists as KEY="[a,b]", nested keys with dots (default: none)',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--tensorboard',
-        action='store_true',
-        help='send losses, metrics and pictures to TensorBoard: event files in the work dir (default: off)',
-    )
-    parser.add_argument(
-        '--wandb', metavar='PROJECT', help='send the same to this project of Weights & Biases (default: off)'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_arguments(parser, options=DictAction)
 
 
 def load_config(args: argparse.Namespace) -> Config:

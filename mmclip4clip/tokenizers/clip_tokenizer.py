@@ -10,7 +10,7 @@ from transformers import CLIPTokenizer
 
 IS_FAST = hasattr(transformers.CLIPTokenizer, 'train_new_from_iterator')  # since transformers 5
 if not IS_FAST:
-    CLIPTokenizer = getattr(transformers, 'CLIPTokenizer' + 'Fast')  # type: ignore[misc]
+    from transformers import CLIPTokenizerFast as CLIPTokenizer  # type: ignore[attr-defined,no-redef]
 
 
 def create_tokenizer(vocab: dict[str, int], merges: list[Any]) -> CLIPTokenizer:

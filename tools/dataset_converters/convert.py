@@ -11,7 +11,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGE = Path(find_spec('mmclip4clip').submodule_search_locations[0], 'preparation/converters')
+SPEC = find_spec('mmclip4clip')  # not imported yet
+if SPEC is None:
+    raise SystemExit('mmclip4clip is not installed: pip install -e .')
+PACKAGE = Path(SPEC.submodule_search_locations[0], 'preparation/converters')
 
 
 def find_converters() -> dict[str, str]:

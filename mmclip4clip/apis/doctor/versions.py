@@ -3,13 +3,9 @@
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
-from ...installed_versions import UPSTREAMS, Upstream
+from ...installed_versions import UPSTREAMS, Upstream, contains, find_distributions
 from ...version import __version__
 from .finding import OK, PROBLEM, WARNING, Finding
 
@@ -32,17 +28,6 @@ OTHERS = {
 NEEDED = ('numpy', 'opencv', 'huggingface_hub', 'tokenizers')
 
 
-def installed(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed ones of some distributions, with their versions."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def examine_versions() -> Iterator[Finding]:
     """Yield a finding for Python, the system, this package, and each package that it uses."""
     yield Finding('python', OK, f'{platform.python_version()} at {sys.executable}')
@@ -50,23 +35,17 @@ def examine_versions() -> Iterator[Finding]:
     yield Finding('mmclip4clip', OK, f'{__version__} at {Path(__file__).parents[2]}')
     ranged = {name for upstream in UPSTREAMS for name in upstream.names}
     for upstream in UPSTREAMS:
-        yield check_upstream(upstream, installed(upstream.names))
+        yield check_upstream(upstream, find_distributions(upstream.names))
     for label, names in OTHERS.items():
         if not ranged & set(names):
-            yield check_presence(label, installed(names), label in NEEDED)
+            yield check_presence(label, find_distributions(names), label in NEEDED)
 
 
 def check_upstream(upstream: Upstream, found: dict[str, str]) -> Finding:
     """Compare with the tested versions; others are a problem only if they are known to fail."""
     finding = check_range(upstream.names[0], found, upstream.tested)
-    fails = SpecifierSet(upstream.broken or '<0')
-    if (
-        finding.status == PROBLEM
-        and found
-        and not any(fails.contains(Version(v).public) for v in found.values())
-    ):
-        return finding._replace(status=WARNING)
-    return finding
+    fails = not found or (upstream.broken and any(contains(upstream.broken, v) for v in found.values()))
+    return finding if fails or finding.status != PROBLEM else finding._replace(status=WARNING)
 
 
 def check_range(label: str, found: dict[str, str], needed: str) -> Finding:
@@ -85,8 +64,7 @@ def check_range(label: str, found: dict[str, str], needed: str) -> Finding:
     if not found:
         return Finding(label, PROBLEM, 'not installed', install)
     shown = ', '.join(f'{name} {version}' for name, version in found.items())
-    # The public part of the version: +cpu or +cu124 is not compared.
-    if any(not SpecifierSet(needed).contains(Version(v).public, prereleases=True) for v in found.values()):
+    if not all(contains(needed, version) for version in found.values()):
         return Finding(label, PROBLEM, f'{shown}, {needed} is needed', install)
     return several(label, found, shown) or Finding(label, OK, shown)
 

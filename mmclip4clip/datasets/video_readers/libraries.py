@@ -30,7 +30,7 @@ def import_decord() -> ModuleType:
         ImportError: If it is missing or cannot be loaded. The message has the command to install it.
     """
     try:
-        return importlib.import_module('decord')
+        import decord
     except ModuleNotFoundError as error:
         raise missing_package('decord') from error
     except (ImportError, OSError, RuntimeError) as error:  # the last two come from its shared library
@@ -38,6 +38,7 @@ def import_decord() -> ModuleType:
             f"the backend 'decord' cannot import decord ({_begin(error)}): pip install --force-reinstall "
             '--no-deps decord'
         ) from error
+    return decord
 
 
 def _begin(error: BaseException) -> str:

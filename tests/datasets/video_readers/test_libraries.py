@@ -83,7 +83,7 @@ def test_a_library_that_does_not_load_is_no_fault_of_the_video(files, monkeypatc
         return real(name, *args, **kwargs)
 
     monkeypatch.delitem(sys.modules, 'decord', raising=False)
-    monkeypatch.setattr('importlib.import_module', broken)
+    monkeypatch.setattr(builtins, '__import__', broken)
     for time_limit in (None, 60):
         decode = DecodeVideo(SampleEvenly(2), ['decord', 'pyav'], time_limit)
         with pytest.raises(ImportError, match='libdecord.so: cannot .*--force-reinstall --no-deps decord'):
