@@ -8,11 +8,15 @@ from mmaction.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from transformers import CLIPConfig, CLIPModel
 
 from ..checkpoint_reading import map_checkpoint
-from ..checkpoints.clip_settings import SETTINGS, clip_differences, clip_settings, known_settings
+from ..checkpoints.clip_settings import TOWERS, clip_differences, clip_settings, known_settings
 from ..compat import apply_patches
+from ..models.backbones.families import FAMILIES
+from ..models.backbones.frame_format import known_format
+from ..models.backbones.pretrained import set_sizes
+from ..models.backbones.random_encoder import build_random
+from ..models.weight_check import rename_layers
 from ..tokenizers.saved_tokenizer import offer_tokenizers
 from .runner_choice import runner_class
 
@@ -81,11 +85,14 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
         return ''
     name, resume = backbone.pretrained, bool(cfg.get('resume'))
     settings = known_settings(settings, f'the checkpoint {cfg.load_from}')
-    _check_folder(Path(name), settings, cfg.load_from)
+    _check_folder(Path(name), settings, cfg.load_from, backbone)
     if not _has_clip(settings, keys) or (training and not resume and not _has_adapter(cfg, keys)):
         return ''
-    del backbone['pretrained']
+    for key in ('pretrained', 'image_size', 'text_length'):
+        backbone.pop(key, None)
     backbone.config = settings
+    if 'frame_format' in entry and 'frame_format' not in backbone:
+        backbone.frame_format = known_format(entry['frame_format'], f'the checkpoint {cfg.load_from}')
     if resume:  # the checkpoint also contains the weights of init_cfg
         backbone.pop('init_cfg', None)
     return (
@@ -120,18 +127,21 @@ def read_entry(path: object) -> tuple[dict, list[str]]:
         return {}, []
 
 
-def _check_folder(folder: Path, settings: dict, checkpoint: str) -> None:
+def _check_folder(folder: Path, settings: dict, checkpoint: str, backbone: dict) -> None:
     """Compare the config of a local folder with the checkpoint's."""
     path = folder / 'config.json'
     if not path.is_file():
         return
     content = json.loads(path.read_text(encoding='utf-8'))
-    if content.get('model_type') != 'clip':
+    kind = settings.get('model_type', 'clip')
+    if content.get('model_type') != kind:
         raise ValueError(
             f'model.backbone.pretrained={str(folder)!r} has model_type='
-            f'{content.get("model_type")!r}, but the checkpoint {checkpoint} has clip'
+            f'{content.get("model_type")!r}, but the checkpoint {checkpoint} has {kind}'
         )
-    lines = clip_differences(settings, clip_settings(CLIPConfig.from_dict(content)))
+    config = FAMILIES[kind].config_class.from_dict(content)
+    set_sizes(FAMILIES[kind], config, backbone.get('image_size'), backbone.get('text_length'))
+    lines = clip_differences(settings, clip_settings(config))
     if lines:
         raise ValueError(
             f'model.backbone.pretrained={str(folder)!r} is another CLIP than that of the '
@@ -141,11 +151,12 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str) -> None:
 
 def _has_clip(settings: dict, keys: list[str]) -> bool:
     """Return whether these keys include all weights of CLIP."""
-    if max(settings[tower]['num_hidden_layers'] for tower in SETTINGS) > len(keys):
+    if max(settings[tower]['num_hidden_layers'] for tower in TOWERS) > len(keys):
         return False
     with torch.device('meta'):  # only names, without memory or random numbers
-        expected = CLIPModel(CLIPConfig(**settings)).state_dict()
-    return {CLIP + key for key in expected} <= set(keys)
+        expected = build_random(settings).model.state_dict()
+    found = {key.removeprefix(CLIP): torch.empty(0) for key in keys if key.startswith(CLIP)}
+    return set(expected) <= set(rename_layers(expected, found))
 
 
 def _has_adapter(cfg: ConfigDict, keys: list[str]) -> bool:

@@ -28,7 +28,10 @@ def to_native(folder: Path) -> Checkpoint:
         ValueError: If it is not the folder of a CLIP, keys are missing or unknown, or the config
             contradicts the weights.
     """
-    config, tensors = read_config(folder), read_weights(folder)
+    family, config = read_config(folder)
+    if family.model_type != 'clip':
+        raise ValueError(f'{folder} is of model_type={family.model_type!r}, expected clip')
+    tensors = read_weights(folder)
     unused = {key: tensors[key] for key in BUFFERS if key in tensors}
     checkpoint = Checkpoint(
         rename_to_native(tensors, key_rules(), str(folder), unused), 'transformers', narrow_dtypes(tensors)

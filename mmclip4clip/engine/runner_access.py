@@ -4,11 +4,11 @@ from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
-from transformers import CLIPModel
 
 from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
 from ..datasets.transforms import TokenizeCaptions
+from ..models.backbones.families import FAMILIES
 from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER
 
 
@@ -67,6 +67,7 @@ def captioner_of(runner) -> Any:
 
 
 def clip_of(runner) -> Any:
-    """Return the CLIP of the runner's model, or None."""
-    clip = getattr(getattr(unwrapped_model(runner), 'backbone', None), 'clip', None)
-    return clip if isinstance(clip, CLIPModel) else None
+    """Return the dual encoder of the runner's model, or None if its backbone is of another kind."""
+    backbone = getattr(unwrapped_model(runner), 'backbone', None)
+    clip = getattr(backbone, 'clip', None)
+    return clip if getattr(getattr(clip, 'config', None), 'model_type', None) in FAMILIES else None

@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from .adapters.adapter_sizes import adapter_with_sizes
 from .backbones.base import check_backbone, check_output
 from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .losses import gather_video_index, gather_with_grad
@@ -14,7 +15,7 @@ from .weight_check import compare_shared
 
 Inputs = dict[str, Tensor]
 Samples = list[BaseDataElement]
-MAX_LOGIT_SCALE = math.log(100)  # CLIP's bound, arXiv:2103.00020, section 2.5
+MAX_LOGIT_SCALE = 100.0  # CLIP's bound, arXiv:2103.00020, section 2.5
 
 
 @MODELS.register_module()
@@ -23,7 +24,7 @@ class CLIP4ClipRetriever(BaseModel):
 
     Args:
         backbone (dict): Config of :class:`CLIPBackbone`.
-        adapter (dict): Config of an adapter, the similarity calculator.
+        adapter (dict): Config of an adapter, the similarity calculator. Its width follows the backbone's.
         loss (dict): Config of the contrastive loss.
         data_preprocessor (dict): Config of :class:`VideoCaptionPreprocessor`.
         gather (str): How the batches of several processes are combined. ``'exact'``: into one batch, with
@@ -66,7 +67,7 @@ class CLIP4ClipRetriever(BaseModel):
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
         check_backbone(self.backbone)
-        self.adapter = MODELS.build(adapter)
+        self.adapter = MODELS.build(adapter_with_sizes(adapter, self.backbone))
         self.loss_module = MODELS.build(loss)
         if gather not in ('exact', 'local_gradient', 'none'):
             raise ValueError(f"gather must be 'exact', 'local_gradient' or 'none', got {gather!r}")
@@ -216,8 +217,10 @@ class CLIP4ClipRetriever(BaseModel):
             video_index (Tensor): The video of each caption, (N,).
             video_key (Tensor): A number per video, equal for items of the same video, (V,).
         """
-        with torch.no_grad():
-            self.backbone.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+        bound = getattr(self.backbone, 'max_logit_scale', MAX_LOGIT_SCALE)
+        if bound is not None:
+            with torch.no_grad():
+                self.backbone.logit_scale.clamp_(max=math.log(bound))
         if self.gather == 'none':
             similarity = self.similarity(text, videos)
         elif self.gather == 'local_gradient':

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 # Buffers that old versions of transformers saved; with the numbers 0, 1, 2, ...
-COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.embeddings\.position_ids')
+COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.(roberta\.)?embeddings\.position_ids')
 # Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')
 
@@ -77,6 +77,24 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
         ],
         prefix=_wrapping(expected, found),
     )
+
+
+def rename_layers(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the blocks of towers, which versions of transformers call ``layer`` or ``layers``.
+
+    Args:
+        expected (Mapping[str, Tensor]): State dict of the model.
+        found (Mapping[str, Tensor]): State dict from another version.
+
+    Returns:
+        dict[str, Tensor]: ``found``, with the expected keys where they differ only in this.
+    """
+    swaps = (('.encoder.layer.', '.encoder.layers.'), ('.encoder.layers.', '.encoder.layer.'))
+    names = {}
+    for key in found:
+        others = [key.replace(*swap) for swap in swaps] if key not in expected else []
+        names[key] = next((other for other in others if other in expected), key)
+    return {names[key]: value for key, value in found.items()}
 
 
 def components(keys: Iterable[str]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
+from ...models.backbones.families import FAMILIES, image_size, text_embeddings, text_length
 from ..runner_access import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
 
 
@@ -73,8 +74,8 @@ class InputCheckHook(Hook):
         clip = clip_of(runner)
         if step is None or clip is None:
             return []
-        embeddings, config, problems = clip.text_model.embeddings, clip.config.text_config, []
-        positions, rows = (len(x.weight) for x in (embeddings.position_embedding, embeddings.token_embedding))
+        config, family, problems = clip.config.text_config, FAMILIES[clip.config.model_type], []
+        positions, rows = text_length(clip.config), len(text_embeddings(clip)[0].weight)
         if step.max_words > positions:
             problems.append(
                 f'{where}max_words={step.max_words} of TokenizeCaptions exceeds the {positions} '
@@ -86,9 +87,15 @@ class InputCheckHook(Hook):
                 f'{where}tokenizer={step.name!r} has ids up to {highest}, but the embedding of '
                 f'model.backbone has {rows} rows (text_config.vocab_size)'
             )
+        if family.pooling == 'padded' and step.tokenizer.pad_token_id != config.pad_token_id:
+            problems.append(
+                f'{where}tokenizer={step.name!r} pads with {step.tokenizer.pad_token_id}, but the text '
+                f'tower of model.backbone reads padding as {config.pad_token_id} (text_config.pad_token_id)'
+            )
         ids = {
             name: (getattr(step.tokenizer, name), getattr(config, name))
             for name in ('bos_token_id', 'eos_token_id')
+            if family.pooling == 'last'
         }
         differ = [
             f'{name} {expected} of the tokenizer, text_config.{name}={loaded}'
@@ -130,8 +137,7 @@ class InputCheckHook(Hook):
             )
         clip = clip_of(runner)
         if clip is not None and shape.size is not None:
-            side = clip.config.vision_config.image_size
-            expected = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+            expected = image_size(clip.config)
             if tuple(shape.size) != expected:
                 problems.append(
                     f'{where}the pipeline returns frames of (H, W) = {tuple(shape.size)}, '

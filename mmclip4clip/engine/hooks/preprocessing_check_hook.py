@@ -24,6 +24,7 @@ from ..runner_access import (
     clip_of,
     steps_of,
     tokenizers_of,
+    unwrapped_model,
 )
 
 ENTRY = 'mmclip4clip'  # of a checkpoint's meta
@@ -39,7 +40,7 @@ class PreprocessingCheckHook(Hook):
     results. Therefore a checkpoint stores, as plain data under ``meta['mmclip4clip']``:
 
     - ``preprocessing``: digests of the tokenizers, mean and std, and the training and evaluation pipelines;
-    - ``clip_config``: the config of its CLIP;
+    - ``clip_config``: the config of its CLIP, and ``frame_format``, the frames that it was trained with;
     - ``tokenizers``: the tokenizers themselves, so that a test needs only the checkpoint.
 
     When a checkpoint is tested, resumed or fine-tuned, another tokenizer, mean, std or CLIP is an error.
@@ -145,6 +146,9 @@ class PreprocessingCheckHook(Hook):
             )
             if clip_of(runner) is not None:
                 self._entry['clip_config'] = clip_settings(clip_of(runner).config)
+                format = getattr(unwrapped_model(runner).backbone, 'frame_format', None)
+                if format is not None:
+                    self._entry['frame_format'] = format._asdict()
         checkpoint.setdefault('meta', {}).setdefault(ENTRY, {}).update(self._entry)
         model = captioner_of(runner)
         if model is not None:

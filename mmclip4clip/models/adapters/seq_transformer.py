@@ -20,6 +20,7 @@ class SeqTransformerAdapter(PooledAdapter):
         num_heads (int, optional): Attention heads; one per 64 channels if None.
         max_frames (int): Maximum number of frames, which is the number of position embeddings.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
+        intermediate_size (int, optional): Width of the feed-forward layers; 4 D if None.
 
     Raises:
         ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
@@ -39,9 +40,12 @@ class SeqTransformerAdapter(PooledAdapter):
         num_heads: int | None = None,
         max_frames: int = 77,
         start: str = 'clip_text',
+        intermediate_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames, start)
+        self.transformer = SequenceTransformer(
+            width, num_layers, num_heads, max_frames, start, intermediate_size
+        )
 
     @property
     def max_frames(self) -> int:

@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from ..backbones import CLIPBackbone
+from ..backbones.families import text_blocks, text_embeddings
 
 # In transformers 4.
 HAS_CAUSAL_MASK = 'causal_attention_mask' in inspect.signature(CLIPEncoderLayer.forward).parameters
@@ -31,6 +32,7 @@ class SequenceTransformer(BaseModule):
             of CLIP's text tower, with their activation, and its positions, as the reference does.
             ``'random'`` is for a CLIP that is trained from scratch: CLIP's initialization of
             blocks, with QuickGELU, and sinusoidal positions.
+        intermediate_size (int, optional): Width of the feed-forward layers; 4 D if None.
 
     Raises:
         ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
@@ -43,7 +45,13 @@ class SequenceTransformer(BaseModule):
     """
 
     def __init__(
-        self, width: int, num_layers: int, num_heads: int | None, max_length: int, start: str
+        self,
+        width: int,
+        num_layers: int,
+        num_heads: int | None,
+        max_length: int,
+        start: str,
+        intermediate_size: int | None = None,
     ) -> None:
         super().__init__()
         num_heads = num_heads or max(1, width // 64)
@@ -51,9 +59,10 @@ class SequenceTransformer(BaseModule):
             raise ValueError(f'width={width} does not divide into num_heads={num_heads}')
         if start not in ('clip_text', 'random'):
             raise ValueError(f"start must be 'clip_text' or 'random', got {start!r}")
+        self.intermediate_size = intermediate_size or 4 * width
         config = CLIPTextConfig(
             hidden_size=width,
-            intermediate_size=4 * width,
+            intermediate_size=self.intermediate_size,
             num_attention_heads=num_heads,
             num_hidden_layers=num_layers,
             layer_norm_eps=1e-12,
@@ -107,13 +116,22 @@ class SequenceTransformer(BaseModule):
                 "an adapter with start='clip_text' starts from CLIP's text tower, and "
                 f"{type(backbone).__name__} has none (an attribute clip): give start='random'"
             )
-        text = backbone.clip.text_model
-        source, config = text.embeddings.position_embedding.weight, text.config
+        config, tower = backbone.clip.config.text_config, text_blocks(backbone.clip)
+        source = text_embeddings(backbone.clip)[1].weight
+        if not fits(tower[0]):
+            raise ValueError(
+                f"the blocks of {type(backbone.clip).__name__}'s text tower are not like those of an adapter "
+                "(pre-norm, as CLIP's), so it cannot start from them: give start='random'"
+            )
         heads = self.layers[0].self_attn.num_heads if len(self.blocks) else 0
         sizes = dict(
             width=(self.positions.embedding_dim, config.hidden_size),
             num_layers=(len(self.blocks), min(len(self.blocks), config.num_hidden_layers)),
             num_heads=(heads, config.num_attention_heads if heads else 0),
+            intermediate_size=(
+                self.intermediate_size,
+                config.intermediate_size if heads else self.intermediate_size,
+            ),
             positions=(len(self.positions.weight), min(len(self.positions.weight), len(source))),
         )
         for name, (size, tower_size) in sizes.items():
@@ -124,9 +142,9 @@ class SequenceTransformer(BaseModule):
                     "start='random'"
                 )
         self.positions.weight.copy_(source[: len(self.positions.weight)])
-        for block, tower_block in zip(self.layers, text.encoder.layers):
+        for block, tower_block in zip(self.layers, tower):
             block.load_state_dict(tower_block.state_dict())
-            block.mlp.activation_fn = copy.deepcopy(tower_block.mlp.activation_fn)
+            block.mlp.activation_fn = copy.deepcopy(cast(Any, tower_block).mlp.activation_fn)
 
     def check_length(self, num_frames: int, others: int = 0) -> None:
         """Raise ValueError if there are not enough positions for the frames and ``others`` more inputs."""
@@ -156,6 +174,12 @@ class SequenceTransformer(BaseModule):
         for block in self.blocks:
             hidden = run_block(block, hidden, keys)
         return hidden
+
+
+def fits(block: nn.Module) -> bool:
+    """Return whether a block of a text tower has the parts of a CLIP block, and so the same function."""
+    parts = ('self_attn', 'layer_norm1', 'layer_norm2', 'mlp')
+    return all(hasattr(block, part) for part in parts) and hasattr(block.mlp, 'activation_fn')
 
 
 def run_block(block: nn.Module, hidden: Tensor, mask: Tensor | None) -> Tensor:

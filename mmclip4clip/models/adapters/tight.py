@@ -32,6 +32,7 @@ class TightAdapter(RerankableAdapter):
             dropout mask, and so do all pairs of a video.
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
         pairs_at_once (int): Pairs per chunk. At D=512 and T=12, 128 pairs take about 0.1 GiB.
+        intermediate_size (int, optional): Width of the feed-forward layers; 4 D if None.
 
     Raises:
         ValueError: If an argument is out of range or ``start`` is unknown.
@@ -55,6 +56,7 @@ class TightAdapter(RerankableAdapter):
         dropout: float = 0.1,
         start: str = 'clip_text',
         pairs_at_once: int = 128,
+        intermediate_size: int | None = None,
     ) -> None:
         super().__init__()
         if num_layers < 1 or pairs_at_once < 1:
@@ -62,7 +64,9 @@ class TightAdapter(RerankableAdapter):
                 'num_layers and pairs_at_once of TightAdapter must be at least 1, got '
                 f'{num_layers} and {pairs_at_once}'
             )
-        self.transformer = SequenceTransformer(width, num_layers, num_heads, max_frames + 1, start)
+        self.transformer = SequenceTransformer(
+            width, num_layers, num_heads, max_frames + 1, start, intermediate_size
+        )
         self.dropout = nn.Dropout(dropout)
         self.pool_norm = nn.LayerNorm(width, eps=1e-12)
         self.pool_proj, self.score = nn.Linear(width, width), nn.Linear(width, 1)

@@ -31,6 +31,7 @@ class WTIAdapter(BaseAdapter):
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
         pairs_at_once (int): Pairs of a caption and a video per chunk, which bounds memory. If there are
             several chunks, training recomputes them in the backward pass.
+        intermediate_size (int, optional): Width of the feed-forward layers; 4 D if None.
 
     Raises:
         ValueError: If ``width`` is not a multiple of ``num_heads``, or ``start`` is unknown.
@@ -54,10 +55,13 @@ class WTIAdapter(BaseAdapter):
         max_frames: int = 77,
         start: str = 'clip_text',
         pairs_at_once: int = 65536,
+        intermediate_size: int | None = None,
     ) -> None:
         super().__init__()
         self.transformer = (
-            SequenceTransformer(width, num_layers, num_heads, max_frames, start) if num_layers else None
+            SequenceTransformer(width, num_layers, num_heads, max_frames, start, intermediate_size)
+            if num_layers
+            else None
         )
         self.pairs_at_once = pairs_at_once
         self.token_weight, self.frame_weight = (

@@ -39,7 +39,7 @@ class BaseBackbone(BaseModule, metaclass=ABCMeta):
         torch.Size([5, 2])
     """
 
-    logit_scale: nn.Parameter  # logarithm of the factor between similarity and logits, ()
+    logit_scale: nn.Parameter  # logarithm of the factor between similarity and logits, one element
 
     @property
     @abstractmethod
@@ -95,8 +95,8 @@ def check_backbone(backbone: nn.Module) -> None:
         if not callable(getattr(backbone, method, None))
     ]
     scale = getattr(backbone, 'logit_scale', None)
-    if not isinstance(scale, nn.Parameter) or scale.dim():
-        missing.append(f'logit_scale, a parameter of shape () (got {describe(scale)})')
+    if not isinstance(scale, nn.Parameter) or scale.numel() != 1:
+        missing.append(f'logit_scale, a parameter with one element (got {describe(scale)})')
     if not isinstance(getattr(backbone, 'width', None), int):
         missing.append(f'width, an int (got {getattr(backbone, "width", None)!r})')
     if missing:

@@ -1,4 +1,3 @@
-import re
 from collections.abc import Mapping
 
 import torch
@@ -6,29 +5,32 @@ from mmaction.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
 
 from ...compat import apply_patches
 from ..features import Features
 from ..weight_check import compare_weights
+from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
+from .families import (
+    image_size,
+    text_embeddings,
+    text_length,
+    text_projection,
+    vision_projection,
+)
+from .freezing import freeze_layers
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
-
-# Parameters that the reference never freezes, by their keys in transformers' CLIP.
-ALWAYS_TRAINED = (
-    'logit_scale',
-    'text_projection.',
-    'visual_projection.',
-    'text_model.final_layer_norm.',
-    'vision_model.post_layernorm.',
-)
-NOT_GIVEN = '(not given)'
+from .random_encoder import build_random
 
 
 @MODELS.register_module()
 class CLIPBackbone(BaseBackbone):
-    """CLIP's vision and text towers from ``transformers``, with their projections.
+    """A dual encoder of ``transformers``: vision and text tower with their projections.
+
+    It takes CLIP (of OpenAI, LAION, DataComp, MetaCLIP and others), SigLIP, SigLIP 2, MetaCLIP 2,
+    Chinese-CLIP and AltCLIP. ``model_type`` in the folder's config.json decides, or in ``config``. For each
+    family, the model is the attribute ``clip``, and keys of checkpoints begin with ``backbone.clip.``.
 
     Weights are loaded completely or not at all. The backbone's part of ``pretrained``, ``init_cfg`` or a
     checkpoint must have exactly the expected keys and shapes, even if ``strict=False``.
@@ -38,14 +40,20 @@ class CLIPBackbone(BaseBackbone):
             ``save_pretrained``. If it is not given, weights are random, and no network is needed. An
             explicit None needs ``config``.
         config (dict, optional): Arguments of :class:`transformers.CLIPConfig`, for random weights only.
-            Defaults to ViT-B/32.
+            Defaults to ViT-B/32. With ``model_type``, arguments of the config of that family.
+        image_size (int, optional): Height and width of the frames, if they are not those of ``pretrained``,
+            in pixels. Its positions are interpolated.
+        text_length (int, optional): Maximum number of tokens of a caption, if it is larger than that of
+            ``pretrained``. Its positions are stretched by Long-CLIP's rule, :func:`stretch_text_positions`.
+        frame_format (dict, optional): Fields of :class:`FrameFormat` that ``pretrained`` or the family do
+            not have, such as ``mean`` and ``std``.
         frozen_layers (int): The reference's ``freeze_layer_num``. -1 trains everything. 0 freezes the
             embeddings, the patch projection and the first norm of the vision tower. n also freezes
             the lowest n blocks of both towers. The final norms, the projections, the logit scale and a
             3d linear patch always train.
         linear_patch (str): ``'2d'``, CLIP's patch projection of each frame, or ``'3d'``, over a frame and
-            its two neighbors, see :class:`Patch3d`. The reference freezes nothing with the 3d patch,
-            whatever its ``freeze_layer_num``; ``frozen_layers=-1`` reproduces that.
+            its two neighbors, see :class:`Patch3d`. SigLIP 2 has only ``'2d'``. The reference freezes nothing
+            with the 3d patch, whatever its ``freeze_layer_num``; ``frozen_layers=-1`` reproduces that.
         embedding_std (dict, optional): Standard deviations for redrawing random embeddings: ``text`` for
             token and position embeddings, ``vision`` for position embeddings. CLIP's 0.02 is too small to
             give positions much effect in a small model that is trained from scratch.
@@ -53,9 +61,7 @@ class CLIPBackbone(BaseBackbone):
             the backbone of a checkpoint of this package.
 
     Raises:
-        ValueError: If ``pretrained`` is given with ``config`` or ``embedding_std``, or is None without
-            ``config``, if ``frozen_layers`` is out of range, or if ``linear_patch`` or ``init_cfg`` is
-            unknown.
+        ValueError: If arguments contradict each other, are out of range or unknown.
         OSError: If ``pretrained`` is neither a local folder nor on the hub, or not a complete CLIP.
 
     Examples:
@@ -81,23 +87,44 @@ class CLIPBackbone(BaseBackbone):
         linear_patch: str = '2d',
         embedding_std: dict[str, float] | None = None,
         init_cfg: dict | None = None,
+        image_size: int | None = None,
+        text_length: int | None = None,
+        frame_format: dict | None = None,
     ) -> None:
         apply_patches()  # a checkpoint may be loaded into the model next
-        check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg)
+        check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg, image_size or text_length)
         super().__init__(init_cfg)
-        pretrained = None if pretrained == NOT_GIVEN else pretrained
-        if pretrained is None:
-            self.clip = CLIPModel(CLIPConfig(**{**(config or {}), 'attn_implementation': 'sdpa'}))
+        self.pretrained = None if pretrained == NOT_GIVEN else pretrained
+        if self.pretrained is None:
+            self.family, self.clip, format = build_random(config or {})
             self._redraw_embeddings(**embedding_std or {})
         else:
-            self.clip = load_pretrained(pretrained)
-        self.pretrained = pretrained
-        self.linear_patch = linear_patch
+            self.family, self.clip, format = load_pretrained(self.pretrained, image_size, text_length)
+        self.frame_format = format._replace(**frame_format or {})
+        self._check_towers()
+        self.linear_patch, self.frozen_layers = linear_patch, frozen_layers
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
             embeddings.patch_embedding = Patch3d(embeddings.patch_embedding)
-        self.frozen_layers = frozen_layers
-        self._freeze()
+        freeze_layers(self.clip, frozen_layers, linear_patch)
+        if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
+            self.clip.logit_bias.requires_grad = False
+
+    def _check_towers(self) -> None:
+        """Check that both towers have the same width, and a pooled output.
+
+        Raises:
+            ValueError: If not.
+        """
+        if not getattr(self.clip.config.vision_config, 'vision_use_head', True):
+            raise ValueError(f'{self.family.name} has vision_use_head=False, so no feature of a frame')
+        size = self.clip.config.vision_config.hidden_size
+        frames = getattr(vision_projection(self.clip), 'out_features', size)
+        if frames != self.width:
+            raise ValueError(
+                f'the towers of {self.family.name} have features of width {frames} for frames and '
+                f'{self.width} for captions, expected the same'
+            )
 
     def init_weights(self) -> None:
         """Load the checkpoint of ``init_cfg``, if any; otherwise keep the weights from ``__init__``.
@@ -148,12 +175,17 @@ class CLIPBackbone(BaseBackbone):
     @property
     def width(self) -> int:
         """Width D of the joint embedding space of frames and captions."""
-        return len(self.clip.text_projection.weight)
+        return text_projection(self.clip).out_features
 
     @property
     def logit_scale(self) -> nn.Parameter:  # type: ignore[override]
         """Logarithm of the factor between similarity and logits, ()."""
         return self.clip.logit_scale
+
+    @property
+    def max_logit_scale(self) -> float | None:
+        """Bound of the factor between similarity and logits in training; None if there is none."""
+        return self.family.max_logit_scale
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Encode the real frames; padded frames are skipped and become zeros.
@@ -164,20 +196,28 @@ class CLIPBackbone(BaseBackbone):
 
         Returns:
             Tensor: Projected frame features, not normalized, (V, T, D).
+
+        Raises:
+            ValueError: If the frames have another size than the encoder's.
         """
+        expected = image_size(self.clip.config)
+        if tuple(frames.shape[-2:]) != expected:
+            raise ValueError(
+                f'the frames have (H, W) = {tuple(frames.shape[-2:])}, but {self.family.name} expects '
+                f'{expected}: leave size out of ResizeCenterCrop, or set model.backbone.image_size'
+            )
         keep = frame_mask.bool()
         if self.linear_patch == '3d':
             frames = with_neighbors(frames, frame_mask)
-        pooled = self.clip.vision_model(pixel_values=frames[keep]).pooler_output
-        real = self.clip.visual_projection(pooled)
+        real = self.family.encode_images(self.clip, frames[keep])
         features = real.new_zeros(*keep.shape, real.shape[-1])
         features[keep] = real
         return features
 
     def encode_text(self, tokens: Tensor, text_mask: Tensor, per_token: bool = False) -> Tensor | Features:
-        """Encode captions into the projected hidden state of the last token, or of all tokens.
+        """Encode captions into the projected hidden state of the token that pools them, or of all tokens.
 
-        The text tower is causal, so padding after the last token has no effect.
+        Padding has no effect, or the effect that it had in the encoder's training; see :class:`Family`.
 
         Args:
             tokens (Tensor): Token ids, (N, L).
@@ -187,73 +227,26 @@ class CLIPBackbone(BaseBackbone):
         Returns:
             Tensor | dict[str, Tensor]: Caption features, not normalized, (N, D),
             or ``tokens`` (N, L, D) and ``text_mask`` (N, L).
+
+        Raises:
+            ValueError: If there are more tokens than text positions.
         """
-        hidden = self.clip.text_model(input_ids=tokens).last_hidden_state
-        if per_token:
-            return dict(tokens=self.clip.text_projection(hidden), text_mask=text_mask)
-        last = text_mask.sum(dim=1).long() - 1
-        return self.clip.text_projection(hidden[torch.arange(len(hidden)), last])
+        most = text_length(self.clip.config)
+        if tokens.shape[1] > most:
+            raise ValueError(
+                f'captions of {tokens.shape[1]} tokens do not fit the {most} text positions of '
+                f'{self.family.name}: lower max_words of TokenizeCaptions, or set model.backbone.text_length'
+            )
+        return self.family.encode_text(self.clip, tokens, text_mask, per_token)
 
     def frame_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the vision tower and its projection."""
-        return [*self.clip.vision_model.parameters(), *self.clip.visual_projection.parameters()]
+        return [*self.clip.vision_model.parameters(), *vision_projection(self.clip).parameters()]
 
     @torch.no_grad()
     def _redraw_embeddings(self, text: float = 0.0, vision: float = 0.0) -> None:
-        words, patches = self.clip.text_model.embeddings, self.clip.vision_model.embeddings
-        for std, embeddings in (
-            (text, (words.token_embedding, words.position_embedding)),
-            (vision, (patches.position_embedding,)),
-        ):
+        patches = self.clip.vision_model.embeddings
+        for std, embeddings in ((text, text_embeddings(self.clip)), (vision, (patches.position_embedding,))):
             for embedding in embeddings:
                 if std:
                     embedding.weight.normal_(std=std)
-
-    def _freeze(self) -> None:
-        towers = self.clip.text_model, self.clip.vision_model
-        depth = max(tower.config.num_hidden_layers for tower in towers)
-        if not -1 <= self.frozen_layers <= depth:
-            raise ValueError(
-                f'frozen_layers must lie between -1 (train everything) and {depth} '
-                f'(all blocks), got {self.frozen_layers}'
-            )
-        if self.frozen_layers == -1:
-            return
-        for name, parameter in self.clip.named_parameters():
-            block = re.search(r'\.encoder\.layers\.(\d+)\.', name)
-            above = block is not None and int(block[1]) >= self.frozen_layers
-            patch3d = self.linear_patch == '3d' and '.patch_embedding.' in name
-            parameter.requires_grad = above or patch3d or name.startswith(ALWAYS_TRAINED)
-
-
-def check_arguments(
-    pretrained: str | None,
-    config: dict | None,
-    linear_patch: str,
-    embedding_std: dict[str, float] | None,
-    init_cfg: dict | None,
-) -> None:
-    """Check the arguments of :class:`CLIPBackbone` before anything is loaded.
-
-    Raises:
-        ValueError: If one is unknown, or they contradict each other.
-    """
-    if init_cfg is not None and (init_cfg.get('type') != 'Pretrained' or 'checkpoint' not in init_cfg):
-        raise ValueError(
-            "init_cfg of CLIPBackbone must be dict(type='Pretrained', checkpoint=FILE, "
-            f"prefix='backbone.'), got {init_cfg}"
-        )
-    if linear_patch not in ('2d', '3d'):
-        raise ValueError(f"linear_patch must be '2d' or '3d', got {linear_patch!r}")
-    if pretrained is None and config is None:
-        raise ValueError(
-            'CLIPBackbone got pretrained=None and no config, so nothing says which CLIP it is: give '
-            'config=dict(...) of that CLIP, or config=dict() for a random ViT-B/32, or leave pretrained '
-            "as it was. mmaction2's init_recognizer sets pretrained to None: give it a config with "
-            'model.backbone.config'
-        )
-    if pretrained not in (None, NOT_GIVEN) and (config is not None or embedding_std is not None):
-        raise ValueError(
-            'CLIPBackbone takes either pretrained or, for random weights, config '
-            f'and embedding_std; got pretrained={pretrained!r} with them'
-        )

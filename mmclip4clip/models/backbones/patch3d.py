@@ -10,7 +10,10 @@ class Patch3d(nn.Module):
     is padding.
 
     Args:
-        patch (nn.Conv2d): CLIP's patch projection, without a bias.
+        patch (nn.Conv2d): The patch projection of the encoder, with or without a bias.
+
+    Raises:
+        ValueError: If ``patch`` is not a convolution, as in SigLIP 2.
 
     Examples:
         >>> patch = Patch3d(nn.Conv2d(3, 8, kernel_size=4, stride=4, bias=False))
@@ -21,14 +24,20 @@ class Patch3d(nn.Module):
 
     def __init__(self, patch: nn.Conv2d) -> None:
         super().__init__()
+        if not isinstance(patch, nn.Conv2d):
+            raise ValueError(
+                "linear_patch='3d' needs a patch projection that is a convolution, this encoder's is "
+                f"{type(patch).__name__}: use linear_patch='2d'"
+            )
         weight, zeros = patch.weight.detach().clone(), torch.zeros_like(patch.weight)
         self.weight = nn.Parameter(torch.stack([zeros, weight, zeros], dim=2))  # (width, 3, time, P, P)
+        self.bias = None if patch.bias is None else nn.Parameter(patch.bias.detach().clone())
         self.stride = patch.stride
 
     def forward(self, neighbors: Tensor) -> Tensor:
         """Project frames that :func:`with_neighbors` prepared, (B, 9, H, W) -> (B, width, H/P, W/P)."""
         clips = neighbors.unflatten(1, (3, 3)).transpose(1, 2)  # (B, RGB, time, H, W)
-        return nn.functional.conv3d(clips, self.weight, stride=(1, *self.stride)).squeeze(2)
+        return nn.functional.conv3d(clips, self.weight, self.bias, stride=(1, *self.stride)).squeeze(2)
 
 
 def with_neighbors(frames: Tensor, frame_mask: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""The config and the weights in a folder that ``CLIPModel.save_pretrained`` wrote.
+"""The config and the weights in a folder that ``save_pretrained`` of a dual encoder wrote.
 
-Only files that this module names are read, and only the values of ``config.json`` that describe a CLIP. So a
-folder cannot make ``transformers`` download kernels or other models, run code, or leave weights random.
+Only files that this module names are read, and only the values of ``config.json`` that describe an encoder of
+its family. So a folder cannot make ``transformers`` download kernels or other models, run code, or leave
+weights random.
 """
 
 import json
@@ -14,36 +15,13 @@ from mmengine.logging import print_log
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import CLIPConfig
 
 from ...checkpoint_file import verify_checkpoint
 from ...checkpoint_guard import load_plain
 from ..weight_check import COUNTING
+from .families import Family, family_of
 
 WEIGHTS = ('model.safetensors', 'pytorch_model.bin')  # in the order of transformers
-TOWER = (
-    'hidden_size',
-    'intermediate_size',
-    'num_hidden_layers',
-    'num_attention_heads',
-    'projection_dim',
-    'hidden_act',
-    'layer_norm_eps',
-    'attention_dropout',
-    'initializer_range',
-    'initializer_factor',
-)
-DESCRIBED = dict(
-    text_config=(
-        *TOWER,
-        'vocab_size',
-        'max_position_embeddings',
-        'bos_token_id',
-        'eos_token_id',
-        'pad_token_id',
-    ),
-    vision_config=(*TOWER, 'num_channels', 'image_size', 'patch_size'),
-)
 # Keys of a config.json that make transformers download, replace or run something.
 REQUESTS = (
     'auto_map',
@@ -58,7 +36,7 @@ PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 class FolderError(OSError, ValueError):
-    """A folder that does not contain a complete CLIP; the message names the folder and the fault."""
+    """A folder that does not contain a complete encoder; the message names the folder and the fault."""
 
 
 def has_weights(folder: str | Path) -> bool:
@@ -66,11 +44,14 @@ def has_weights(folder: str | Path) -> bool:
     return any(Path(folder, name + end).exists() for name in WEIGHTS for end in ('', '.index.json'))
 
 
-def read_config(folder: Path) -> CLIPConfig:
-    """Read the values of ``config.json`` that describe a CLIP, and ignore all others.
+def read_config(folder: Path) -> tuple[Family, Any]:
+    """Read the values of ``config.json`` that describe an encoder, and ignore all others.
+
+    Returns:
+        tuple[Family, PretrainedConfig]: The family, and the config of its class.
 
     Raises:
-        FolderError: If the file is missing, or describes another model or quantized weights.
+        FolderError: If the file is missing, or describes another kind of model or quantized weights.
     """
     path = folder / 'config.json'
     if not path.is_file():
@@ -79,28 +60,37 @@ def read_config(folder: Path) -> CLIPConfig:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
         raise FolderError(f'{path} cannot be read: {error!r}') from error
-    _check_kind(path, content)
+    family = _check_kind(path, content)
     try:
-        given = CLIPConfig.from_dict(content)  # handles the names that old versions wrote
-        described: dict[str, Any] = {
-            tower: {key: getattr(getattr(given, tower), key) for key in keys}
-            for tower, keys in DESCRIBED.items()
-        }
-        described.update(
-            projection_dim=given.projection_dim,
-            logit_scale_init_value=given.logit_scale_init_value,
-            attn_implementation='sdpa',
-        )
-        return CLIPConfig(**described)
+        given = family.config_class.from_dict(content)  # handles the names that old versions wrote
+        return family, build_config(family, describe_config(family, given))
+    except ImportError:
+        raise
     except Exception as error:  # odd values fail in many ways; the cause is reported
-        raise FolderError(f'{path} describes no CLIP: {error!r}') from error
+        raise FolderError(f'{path} describes no {family.name}: {error!r}') from error
 
 
-def _check_kind(path: Path, content: Any) -> None:
-    """Refuse the config of another model or of partial weights, and log what a CLIP asks for in vain."""
-    kind = content.get('model_type') if isinstance(content, dict) else None
-    if kind != 'clip':
-        raise FolderError(f'{path} is of model_type={kind!r}, expected clip')
+def describe_config(family: Family, config: Any) -> dict[str, Any]:
+    """Return the values of a config that describe an encoder of this family, as plain data."""
+    towers = {
+        tower: {key: getattr(getattr(config, tower), key) for key in family.keys(tower)}
+        for tower in ('text_config', 'vision_config')
+    }
+    return {**towers, **{key: getattr(config, key) for key in family.both}}
+
+
+def build_config(family: Family, values: dict[str, Any]) -> Any:
+    """Build the config of a family, with fused attention where transformers has it."""
+    sdpa = getattr(family.model_class, '_supports_sdpa', True)
+    return family.config_class(**{**values, 'attn_implementation': 'sdpa' if sdpa else 'eager'})
+
+
+def _check_kind(path: Path, content: Any) -> Family:
+    """Refuse the config of another model or of partial weights, and log what an encoder asks for in vain."""
+    try:
+        family = family_of(content.get('model_type') if isinstance(content, dict) else None, str(path))
+    except ValueError as error:
+        raise FolderError(str(error)) from None
     if content.get('quantization_config'):
         raise FolderError(
             f'{path} has a quantization_config, expected full weights: dequantize them and save again'
@@ -110,7 +100,7 @@ def _check_kind(path: Path, content: Any) -> None:
             f'{path.parent} has an adapter_config.json: its weights belong to a PEFT adapter; merge '
             'it into its CLIP and save that'
         )
-    towers = [content.get(tower) for tower in DESCRIBED]
+    towers = [content.get(tower) for tower in ('text_config', 'vision_config')]
     requests = [
         key for key in REQUESTS for part in (content, *towers) if isinstance(part, dict) and part.get(key)
     ]
@@ -119,6 +109,7 @@ def _check_kind(path: Path, content: Any) -> None:
             f'{path} also asks for {", ".join(dict.fromkeys(requests))}, which is not followed',
             logger='current',
         )
+    return family
 
 
 def weight_files(folder: Path) -> list[Path]:

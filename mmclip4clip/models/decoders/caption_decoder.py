@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from ..backbones import BaseBackbone
+from ..backbones import BaseBackbone, families
 from .generation import Generated, generate
 from .generation_options import GenerationOptions, check_integer
 from .language_model import CaptionLanguageModel
@@ -69,7 +69,7 @@ class CaptionDecoder(BaseModule):
         max_positions: int | None = None,
     ) -> None:
         super().__init__()
-        clip, tied = text_embeddings(backbone, tie_embeddings)
+        shared, tied = text_embeddings(backbone, tie_embeddings)
         if vocab_size is None and not tie_embeddings:
             raise ValueError('CaptionDecoder with tie_embeddings=False needs vocab_size')
         self.vocab_size = tied['vocab_size'] if vocab_size is None else vocab_size
@@ -91,8 +91,8 @@ class CaptionDecoder(BaseModule):
             dropout=dropout,
         )
         if tie_embeddings:
-            self.transformer.add_module('wte', _SharedEmbedding(clip.token_embedding))
-            self.transformer.add_module('wpe', _SharedEmbedding(clip.position_embedding))
+            self.transformer.add_module('wte', _SharedEmbedding(shared[0]))
+            self.transformer.add_module('wpe', _SharedEmbedding(shared[1]))
         self.transformer.config.update(dict(vocab_size=self.vocab_size, n_positions=self.max_positions))
         self.frame_norm = nn.LayerNorm(backbone.width)
         self.frame_proj = nn.Identity() if backbone.width == width else nn.Linear(backbone.width, width)
@@ -179,16 +179,16 @@ def text_embeddings(backbone: BaseBackbone, needed: bool) -> tuple[Any, dict[str
         needed (bool): Whether a decoder shares them.
 
     Returns:
-        tuple[nn.Module | None, dict[str, int]]: None without CLIP, then the sizes are defaults of a decoder.
+        tuple[tuple[nn.Embedding, nn.Embedding] | None, dict[str, int]]: The embeddings of tokens and
+        positions, and their sizes. None without CLIP, then the sizes are defaults of a decoder.
 
     Raises:
         ValueError: If they are needed, and the backbone is not CLIP.
     """
     if hasattr(backbone, 'clip'):
-        embeddings = backbone.clip.text_model.embeddings
-        rows, width = embeddings.token_embedding.weight.shape
-        positions = len(embeddings.position_embedding.weight)
-        return embeddings, dict(vocab_size=rows, max_positions=positions, width=width)
+        embeddings = families.text_embeddings(backbone.clip)
+        rows, width = embeddings[0].weight.shape
+        return embeddings, dict(vocab_size=rows, max_positions=len(embeddings[1].weight), width=width)
     if needed:
         raise ValueError(
             "CaptionDecoder shares the embeddings of CLIP's text tower, and "

@@ -17,7 +17,7 @@ class ColorBackbone(BaseBackbone):
     def __init__(self, fault=None):
         super().__init__()
         self.words, self.fault = nn.Embedding(9, 3), fault
-        self.logit_scale = nn.Parameter(torch.zeros(1 if fault == 'scale' else ()))
+        self.logit_scale = nn.Parameter(torch.zeros(2 if fault == 'scale' else ()))
 
     width = property(lambda self: '3' if self.fault == 'width' else 3)
 
@@ -62,7 +62,7 @@ def test_a_backbone_of_ones_own_needs_no_clip():
 @pytest.mark.parametrize(
     'fault, message',
     [
-        ('scale', r'logit_scale, a parameter of shape \(\) \(got shape \(1,\)\)'),
+        ('scale', r'logit_scale, a parameter with one element \(got shape \(2,\)\)'),
         ('width', "width, an int \\(got '3'\\)"),
     ],
 )

@@ -90,8 +90,8 @@ def test_a_name_on_the_hub_is_read_as_a_folder(folder, monkeypatch):
     change_weights(folder, dict, 'pytorch_model.bin')
     CLIPBackbone(pretrained='someone/clip')
     assert [patterns[2] for patterns in asked] == ['model.safetensors', 'pytorch_model.bin']
-    change_config(folder, model_type='siglip')
-    with pytest.raises(OSError, match="someone/clip' was refused.* model_type='siglip'"):
+    change_config(folder, model_type='blip')
+    with pytest.raises(OSError, match="someone/clip' was refused.* model_type='blip'"):
         CLIPBackbone(pretrained='someone/clip')
 
 
