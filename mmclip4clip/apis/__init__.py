@@ -1,5 +1,6 @@
 from .clip_choice import use_clip
 from .config_migration import read_config
+from .encoder_frames import encoder_format, follow_encoder
 from .launch import (
     add_common_arguments,
     leave_processes,
@@ -14,6 +15,8 @@ __all__ = [
     'add_common_arguments',
     'build_runner',
     'check_zero_shot',
+    'encoder_format',
+    'follow_encoder',
     'leave_processes',
     'load_config',
     'lock_for_training',

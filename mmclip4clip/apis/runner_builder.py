@@ -18,6 +18,7 @@ from ..models.backbones.pretrained import set_sizes
 from ..models.backbones.random_encoder import build_random
 from ..models.weight_check import rename_layers
 from ..tokenizers.saved_tokenizer import offer_tokenizers
+from .encoder_frames import follow_encoder
 from .runner_choice import runner_class
 
 CLIP = 'backbone.clip.'  # prefix of the keys of CLIP's weights
@@ -43,6 +44,7 @@ def build_runner(cfg: Config, training: bool) -> Runner:
     apply_patches()
     kind = runner_class(cfg)
     note = use_checkpoint_settings(cfg, training)
+    follow_encoder(cfg)
     try:
         runner = kind.from_cfg(cfg)
     except OSError as error:

@@ -55,7 +55,9 @@ def count_truncated_captions(dataset: Any, tokenize: TokenizeCaptions) -> Trunca
     whole, captions = seen == total and len(captions) <= MAX_CAPTIONS, captions[:MAX_CAPTIONS]
     if not captions:
         return None
-    lengths = np.array([2 + len(ids) for ids in encode_captions(tokenize.tokenizer, captions, MAX_TOKENS)])
+    lengths = np.array(
+        [tokenize.num_special + len(ids) for ids in encode_captions(tokenize.tokenizer, captions, MAX_TOKENS)]
+    )
     return TruncatedCaptions(
         int((lengths > tokenize.max_words).sum()), len(captions), int(lengths.max()), whole
     )

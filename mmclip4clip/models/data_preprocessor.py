@@ -9,9 +9,11 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from .backbones.families import CLIP_NORMALIZATION
+
 # Mean and standard deviation of RGB in OpenAI's CLIP, scaled to 0 to 255.
-CLIP_MEAN = tuple(255 * x for x in (0.48145466, 0.4578275, 0.40821073))
-CLIP_STD = tuple(255 * x for x in (0.26862954, 0.26130258, 0.27577711))
+CLIP_MEAN, CLIP_STD = (tuple(255 * x for x in values) for values in CLIP_NORMALIZATION)
+TOLERANCE = 1.0  # of 255, for rounded values such as those of mmaction2's configs
 
 
 @MODELS.register_module()
@@ -22,8 +24,10 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
     longest video.
 
     Args:
-        mean (Sequence[float]): Mean of R, G and B, in 0 to 255.
-        std (Sequence[float]): Standard deviation of R, G and B, in 0 to 255.
+        mean (Sequence[float], optional): Mean of R, G and B, in 0 to 255. Defaults to the encoder's.
+        std (Sequence[float], optional): Standard deviation of R, G and B, in 0 to 255. Defaults to the
+            encoder's.
+        any_normalization (bool): Whether to accept other values than those of a pretrained encoder.
 
     Examples:
         >>> import numpy as np, torch
@@ -37,10 +41,40 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
         (torch.Size([2, 2, 3, 32, 32]), [[1, 1], [1, 0]], [0, 1, 1, 1])
     """
 
-    def __init__(self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        any_normalization: bool = False,
+    ) -> None:
         super().__init__()
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.given, self.any_normalization = dict(mean=mean, std=std), any_normalization
+        for key, default in dict(mean=CLIP_MEAN, std=CLIP_STD).items():
+            given = self.given[key]
+            value = default if given is None else given
+            self.register_buffer(key, torch.tensor(value).view(3, 1, 1), persistent=False)
+
+    def use_normalization(self, mean: Sequence[float], std: Sequence[float], pretrained: bool) -> None:
+        """Take the mean and standard deviation of the encoder, where the config gives none.
+
+        Args:
+            mean (Sequence[float]): Mean of R, G and B, in 0 to 255.
+            std (Sequence[float]): Standard deviation of R, G and B, in 0 to 255.
+            pretrained (bool): Whether the encoder was trained with them, so that others are wrong.
+
+        Raises:
+            ValueError: If the config gives others than those of a pretrained encoder.
+        """
+        for key, value in dict(mean=mean, std=std).items():
+            given = self.given[key]
+            if given is None:
+                self.register_buffer(key, torch.tensor(tuple(value)).view(3, 1, 1), persistent=False)
+            elif pretrained and not self.any_normalization and not _near(given, value):
+                raise ValueError(
+                    f'model.data_preprocessor has {key}={list(given)}, but the pretrained encoder was '
+                    f'trained with {[round(x, 2) for x in value]} (of 255): leave mean and std out, or set '
+                    'any_normalization=True to train with others'
+                )
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Turn the output of :class:`PackVideoCaptions` into tensors for the model.
@@ -111,3 +145,7 @@ def _digest(names: list) -> Tensor:
     """Return a 63-bit hash of each name, (V,)."""
     digests = (hashlib.sha256(str(name).encode(errors='surrogatepass')).digest() for name in names)
     return torch.tensor([int.from_bytes(digest[:8], 'big') >> 1 for digest in digests])
+
+
+def _near(given: Sequence[float], value: Sequence[float]) -> bool:
+    return bool(np.abs(np.subtract(given, value)).max() <= TOLERANCE)

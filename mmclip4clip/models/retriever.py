@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .adapters.adapter_sizes import adapter_with_sizes
 from .backbones.base import check_backbone, check_output
+from .data_preprocessor import VideoCaptionPreprocessor
 from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
@@ -67,6 +68,7 @@ class CLIP4ClipRetriever(BaseModel):
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
         check_backbone(self.backbone)
+        self._use_normalization()
         self.adapter = MODELS.build(adapter_with_sizes(adapter, self.backbone))
         self.loss_module = MODELS.build(loss)
         if gather not in ('exact', 'local_gradient', 'none'):
@@ -75,6 +77,13 @@ class CLIP4ClipRetriever(BaseModel):
         self.adapter.init_from_clip(self.backbone)
         if not self.adapter.uses_logit_scale:
             self.backbone.logit_scale.requires_grad = False  # DDP fails for parameters without gradients
+
+    def _use_normalization(self) -> None:
+        """Normalize frames as the encoder's were, if both the encoder and the preprocessor know how."""
+        format = getattr(self.backbone, 'frame_format', None)
+        if format is not None and isinstance(self.data_preprocessor, VideoCaptionPreprocessor):
+            pretrained = getattr(self.backbone, 'pretrained', None) is not None
+            self.data_preprocessor.use_normalization(format.mean, format.std, pretrained)
 
     def init_weights(self) -> None:
         """Load the checkpoint of the backbone's ``init_cfg``, and initialize the adapter from it."""

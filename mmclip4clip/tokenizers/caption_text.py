@@ -95,6 +95,23 @@ def encode_captions(
     return [row[:max_tokens] for row in ids]
 
 
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Return the ids that a tokenizer adds before and after the words of a caption.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.tokenizers import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tokenizer = train_tokenizer(['a red circle'], folder)
+        >>> special_ids(tokenizer)
+        ([0], [1])
+    """
+    words = tokenizer('a', add_special_tokens=False)['input_ids']
+    ids = tokenizer('a')['input_ids']
+    start = next(i for i in range(len(ids)) if ids[i : i + len(words)] == words)
+    return ids[:start], ids[start + len(words) :]
+
+
 def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
     """Return up to ``2 * max_tokens`` token ids of each caption."""
     cleaned = [clean_caption(caption) for caption in captions]

@@ -4,7 +4,7 @@ import re
 import string
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.logging import print_log
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -26,14 +26,16 @@ SPACES = (
 )
 
 
-def load_tokenizer(name: str) -> CLIPTokenizer:
-    """Load CLIP's tokenizer from a local folder, the hub, or the checkpoint that is being loaded.
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of an encoder from a local folder, the hub, or the checkpoint that is being loaded.
+
+    A folder without the class of its tokenizer, in ``tokenizer_config.json`` or ``config.json``, is CLIP's.
 
     Args:
         name (str): Name on the Hugging Face hub, or a local folder.
 
     Returns:
-        CLIPTokenizer: The tokenizer.
+        PreTrainedTokenizerBase: The tokenizer.
 
     Raises:
         OSError: If there is no such tokenizer; says how to obtain it without a network.
@@ -53,10 +55,11 @@ def load_tokenizer(name: str) -> CLIPTokenizer:
         'tools/train_tokenizer.py; checkpoints of this version carry theirs'
     )
 
-    def complete(tokenizer: CLIPTokenizer) -> bool:
-        return len(tokenizer) >= 256  # a folder without vocabulary gives an empty tokenizer without an error
+    def complete(tokenizer: PreTrainedTokenizerBase) -> bool:
+        # A folder without vocabulary gives an empty tokenizer without an error. CLIP's has all bytes.
+        return num_words(tokenizer) > (250 if isinstance(tokenizer, CLIPTokenizer) else 0)
 
-    tokenizer = _load(CLIPTokenizer.from_pretrained, name, complete, CAPTIONS, advice)
+    tokenizer = _load(_from_pretrained, name, complete, CAPTIONS, advice)
     if not complete(tokenizer):
         raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
     return tokenizer
@@ -90,9 +93,6 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
         'version carry theirs'
     )
 
-    def num_words(tokenizer: PreTrainedTokenizerBase) -> int:
-        return len(tokenizer) - len(set(tokenizer.all_special_tokens))
-
     tokenizer = _load(
         AutoTokenizer.from_pretrained, name, lambda loaded: num_words(loaded) > 0, DECODER, advice
     )
@@ -111,6 +111,24 @@ def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int
         f'tokenizer={name!r} cannot mark the start and end of a caption: it has neither '
         'bos_token and eos_token nor cls_token and sep_token'
     )
+
+
+def num_words(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the number of tokens that are not special."""
+    return len(tokenizer) - len(set(tokenizer.all_special_tokens))
+
+
+def _from_pretrained(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:
+    """Load a tokenizer of the class that its folder names, or else CLIP's."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
+        if num_words(tokenizer) > 0:
+            return tokenizer
+    except ImportError as error:  # SigLIP's tokenizer needs sentencepiece
+        raise OSError(str(error)) from error
+    except (OSError, ValueError, KeyError):
+        pass  # CLIP's tokenizer needs only its vocabulary and merges, and reports what is missing
+    return CLIPTokenizer.from_pretrained(name, **kwargs)
 
 
 def _load(load: Callable, name: str, complete: Callable, role: str, advice: str) -> Any:
@@ -210,4 +228,4 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
     vocab = {token: i for i, token in enumerate(special + words + rest)}
     merges: Any = [tuple(merge) for merge in model['merges']]  # transformers does not declare pairs
     create_tokenizer(vocab, merges).save_pretrained(folder)
-    return load_tokenizer(str(folder))
+    return cast(CLIPTokenizer, load_tokenizer(str(folder)))

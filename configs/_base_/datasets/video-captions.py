@@ -4,7 +4,8 @@
 # replace it: pipeline=[my_decode, _base_.resize, _base_.format_shape, ...].
 dataset_type = 'VideoCaptionDataset'
 decode = dict(type='DecodeVideo', sampling=dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform'))
-resize = dict(type='ResizeCenterCrop', size=224)  # bit-identical to the reference
+# Bit-identical to the reference. An encoder that reads other frames changes it, see apis.follow_encoder.
+resize = dict(type='ResizeCenterCrop', size=224)
 format_shape = dict(type='FormatShape', input_format='NCHW')
 tokenize = dict(type='TokenizeCaptions', tokenizer='openai/clip-vit-base-patch32', max_words=32)
 pack = dict(type='PackVideoCaptions')

@@ -10,11 +10,14 @@ MAX_ASPECT_RATIO = 100  # a header can claim any shape, and enlarging the frame 
 
 @TRANSFORMS.register_module()
 class ResizeCenterCrop(BaseTransform):
-    """Resize the short side and crop the center, with exactly the pixels of CLIP and CLIP4Clip.
+    """Resize frames to a square, with exactly the pixels of the encoder's own preprocessing.
 
-    Bit-identical to torchvision's ``Resize(size, BICUBIC)`` and ``CenterCrop(size)`` on PIL images: PIL's
-    anti-aliased bicubic filter, a truncated long side (mmcv rounds it), and a crop offset of half the margin,
-    rounded half to even (mmcv rounds it down).
+    Without arguments, or with CLIP's 224, the tools take them from the encoder, see
+    :func:`mmclip4clip.apis.follow_encoder`. With ``keep_ratio``, as CLIP and CLIP4Clip do, the short side is
+    resized and the center cropped. This is bit-identical to torchvision's ``Resize(size, BICUBIC)`` and
+    ``CenterCrop(size)`` on PIL images: PIL's anti-aliased bicubic filter, a truncated long side (mmcv rounds
+    it), and a crop offset of half the margin, rounded half to even (mmcv rounds it down). Otherwise, as SigLIP
+    and Chinese-CLIP do, both sides are resized.
 
     Required Keys:
 
@@ -27,10 +30,12 @@ class ResizeCenterCrop(BaseTransform):
     - img_shape (tuple[int, int])
 
     Args:
-        size (int): Length of the short side and of both sides of the crop, in pixels.
+        size (int): Height and width, in pixels.
+        interpolation (str): ``'bicubic'`` or ``'bilinear'``, PIL's anti-aliased filters.
+        keep_ratio (bool): Whether to crop, or else to squeeze.
 
     Raises:
-        ValueError: If ``size`` is not a positive integer.
+        ValueError: If ``size`` is not a positive integer, or ``interpolation`` is unknown.
 
     Examples:
         >>> import numpy as np
@@ -40,10 +45,12 @@ class ResizeCenterCrop(BaseTransform):
         (32, 32, 3)
     """
 
-    def __init__(self, size: int = 224) -> None:
+    def __init__(self, size: int = 224, interpolation: str = 'bicubic', keep_ratio: bool = True) -> None:
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ValueError(f'size must be a positive integer, got {size!r}')
-        self.size = size
+        if interpolation not in ('bicubic', 'bilinear'):
+            raise ValueError(f"interpolation must be 'bicubic' or 'bilinear', got {interpolation!r}")
+        self.size, self.interpolation, self.keep_ratio = size, interpolation, keep_ratio
 
     def transform(self, results: dict) -> dict:
         """Resize and crop all frames of a clip.
@@ -66,13 +73,18 @@ class ResizeCenterCrop(BaseTransform):
         check_sides(
             width, height, f'{filename} cannot be read; '
         )  # other decoders than DecodeVideo do not check this
+        filter = Image.Resampling[self.interpolation.upper()]
+        if not self.keep_ratio:
+            return np.array(Image.fromarray(frame).resize((self.size, self.size), filter))
         width, height = resized_size(width, height, self.size)
         left, top = (round((side - self.size) / 2) for side in (width, height))  # rounds half to even
-        picture = Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
+        picture = Image.fromarray(frame).resize((width, height), filter)
         return np.array(picture.crop((left, top, left + self.size, top + self.size)))
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size})'
+        more = '' if self.interpolation == 'bicubic' else f', interpolation={self.interpolation!r}'
+        more += '' if self.keep_ratio else ', keep_ratio=False'
+        return f'{type(self).__name__}(size={self.size}{more})'
 
 
 def check_sides(width: int, height: int, start: str = '') -> None:

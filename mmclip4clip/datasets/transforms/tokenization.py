@@ -2,17 +2,17 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from ...tokenizers.caption_text import encode_captions
+from ...tokenizers.caption_text import encode_captions, special_ids
 from ...tokenizers.loading import load_decoder_tokenizer, load_tokenizer
 
 
 @TRANSFORMS.register_module()
 class TokenizeCaptions(BaseTransform):
-    """Tokenize captions for CLIP, with start and end tokens.
+    """Tokenize captions for the text tower, with the start and end tokens that its tokenizer adds.
 
-    Captions are cleaned as in CLIP's training, see :func:`clean_caption`, and get CLIP's token ids. A caption
-    that is too long is truncated before the end token, which is always kept. Captions are padded to the
-    longest caption of their video.
+    Captions are cleaned as in CLIP's training, see :func:`clean_caption`. A caption that is too long is
+    truncated before the end token, which is always kept. Captions are padded to the longest caption of their
+    video; the backbone pads further where its text tower reads padding.
 
     Required Keys:
 
@@ -47,11 +47,17 @@ class TokenizeCaptions(BaseTransform):
         _check_max_words(max_words)
         self.name, self.max_words = tokenizer, max_words
         self.tokenizer = load_tokenizer(tokenizer)
+        self.start, self.end = special_ids(self.tokenizer)
+
+    @property
+    def num_special(self) -> int:
+        """Number of tokens of a caption that are not words, start and end."""
+        return len(self.start) + len(self.end)
 
     def transform(self, results: dict) -> dict:
         """Tokenize all captions of one video."""
-        words = encode_captions(self.tokenizer, results['captions'], self.max_words - 2)
-        encoded = [[self.tokenizer.bos_token_id, *ids, self.tokenizer.eos_token_id] for ids in words]
+        words = encode_captions(self.tokenizer, results['captions'], self.max_words - self.num_special)
+        encoded = [[*self.start, *ids, *self.end] for ids in words]
         return dict(results, **_pad(encoded, 'tokens', 'text_mask'))
 
     def __repr__(self) -> str:
