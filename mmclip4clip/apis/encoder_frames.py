@@ -49,8 +49,8 @@ def follow_encoder(cfg: Config) -> None:
                 if any(step.get(key, CLIP_STEP[key]) != value for key, value in new.items()):
                     step.update(new)
                     changed += 1
-            elif isinstance(step.get('pipeline'), list) and format.size != CLIP_SIZE:
-                changed += _scale_crops(step['pipeline'], format.size)
+            for steps in (value for value in step.values() if isinstance(value, list)):
+                changed += _scale_crops(steps, format.size) if format.size != CLIP_SIZE else 0
     if changed:
         print_log(
             f'{changed} pipelines were changed to frames of model.backbone: {format.size} x {format.size} '
@@ -85,12 +85,14 @@ def encoder_format(backbone: Any) -> FrameFormat | None:
     return format._replace(**own)
 
 
-def _scale_crops(pipeline: list, size: int) -> int:
+def _scale_crops(steps: list, size: int) -> int:
     """Scale mmaction2's crop of 224 pixels to another size; return the number of crops."""
     count = 0
-    for resize, crop in zip(pipeline, pipeline[1:]):
+    for resize, crop in zip(steps, steps[1:]):
         if (
-            class_name(crop) == 'CenterCrop'
+            isinstance(crop, dict)
+            and isinstance(resize, dict)
+            and class_name(crop) == 'CenterCrop'
             and crop.get('crop_size') == CLIP_SIZE
             and class_name(resize) == 'Resize'
             and tuple(resize.get('scale') or ()) == (-1, 256)

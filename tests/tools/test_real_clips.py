@@ -1,9 +1,11 @@
 """The MSR-VTT config on real video files, many captions a video."""
 
 import json
+import shutil
 
 import pytest
 
+from ..encoders import save_encoder
 from .conftest import ROOT
 
 MSRVTT = 'configs/retrieval/clip4clip/clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
@@ -124,6 +126,46 @@ def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, 
     assert least - 1e-6 <= entry['retrieval/R1'] <= most + 1e-6
     assert entry['retrieval/R5'] == entry['retrieval/R10'] == 100
     assert entry['retrieval/v2t_R1'] == 100
+
+
+FAMILY = """
+clip = '{root}/encoder'
+model = dict(backbone=dict(frozen_layers=-1))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = None
+for loader in (train_dataloader, val_dataloader):
+    loader.update(num_workers=0, persistent_workers=False)
+    loader['dataset'].update(pipeline=[dict(
+        type='CacheFrames', folder='{root}/cache', transforms=[
+            dict(type='DecodeVideo', sampling=dict(type='UniformSample', clip_len=1, test_mode=True)),
+            *_base_.test_pipeline[1:4]]), *_base_.test_pipeline[4:]])
+"""
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        kind if kind == 'siglip' else pytest.param(kind, marks=pytest.mark.long)
+        for kind in ('clip', 'siglip', 'siglip2', 'metaclip_2', 'chinese_clip', 'altclip')
+    ],
+)
+def test_each_family_overfits_the_real_clips_as_clip_does(clips, tool, tmp_path, kind):
+    config, _, annotations = clips(6, FAMILY)
+    captions = [caption for own in annotations.values() for caption in own]
+    save_encoder(tmp_path / 'encoder', kind, captions)
+    epochs = 60 if kind == 'siglip2' else 45  # pieces of words, and no end token
+    keys = ('train_cfg.max_epochs', 'train_cfg.val_interval', 'train_cfg.val_begin')
+    options = [f'{key}={epochs}' for key in (*keys, 'default_hooks.checkpoint.interval')]
+    options = ('--cfg-options', 'default_hooks.report.gallery=0', *options)
+    tool('train.py', config, '--seed', 0, '--work-dir', 'w', *options)
+    trained = last_entry(tmp_path / 'w')
+    assert trained['retrieval/R1'] == trained['retrieval/v2t_R1'] == 100
+    shutil.rmtree(tmp_path / 'encoder')  # a test needs only the checkpoint
+    tool('test.py', config, f'w/epoch_{epochs}.pth', '--work-dir', 't', *options)
+    tested = last_entry(tmp_path / 't')
+    assert {k: v for k, v in tested.items() if k.startswith('retrieval')} == {
+        k: v for k, v in trained.items() if k.startswith('retrieval')
+    }
 
 
 @pytest.mark.parametrize(

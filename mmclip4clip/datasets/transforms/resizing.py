@@ -16,8 +16,8 @@ class ResizeCenterCrop(BaseTransform):
     :func:`mmclip4clip.apis.follow_encoder`. With ``keep_ratio``, as CLIP and CLIP4Clip do, the short side is
     resized and the center cropped. This is bit-identical to torchvision's ``Resize(size, BICUBIC)`` and
     ``CenterCrop(size)`` on PIL images: PIL's anti-aliased bicubic filter, a truncated long side (mmcv rounds
-    it), and a crop offset of half the margin, rounded half to even (mmcv rounds it down). Otherwise, as SigLIP
-    and Chinese-CLIP do, both sides are resized.
+    it), and a crop offset of half the margin, rounded half to even (mmcv rounds it down). Otherwise, as
+    SigLIP and Chinese-CLIP do, both sides are resized.
 
     Required Keys:
 

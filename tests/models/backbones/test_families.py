@@ -8,26 +8,8 @@ from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones.families import FAMILIES, text_blocks, text_embeddings
 from mmclip4clip.models.weight_check import rename_layers
 
+from ...encoders import small_encoder
 from .folders import change_config, change_weights
-
-TOWER = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
-
-
-def small(kind: str, side: int = 32) -> dict:
-    """The config of a small encoder of a family, for frames of ``side`` pixels."""
-    text = dict(TOWER, vocab_size=99, max_position_embeddings=24, pad_token_id=1)
-    text |= dict(bos_token_id=0, eos_token_id=3)  # with 2, transformers' CLIP pools the highest id
-    vision = dict(TOWER, image_size=side, patch_size=16)
-    config = dict(model_type=kind, text_config=text, vision_config=vision)
-    if kind == 'altclip':
-        text |= dict(project_dim=48, max_position_embeddings=26)
-        vision['projection_dim'] = 16
-    if kind == 'siglip2':
-        del vision['image_size']
-        vision['num_patches'] = (side // 16) ** 2
-    if not kind.startswith('siglip'):
-        config['projection_dim'] = 16
-    return config
 
 
 def captions(lengths=(7, 3, 24, 5)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +54,7 @@ def kind(request) -> str:
 @pytest.fixture
 def folder(kind, tmp_path):
     """A folder of a small encoder of the family, with weights that are not tiny."""
-    clip = CLIPBackbone(config=small(kind)).clip
+    clip = CLIPBackbone(config=small_encoder(kind)).clip
     for parameter in clip.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     clip.save_pretrained(tmp_path / kind)
@@ -82,7 +64,7 @@ def folder(kind, tmp_path):
 @pytest.mark.parametrize('side', [32, 64])
 @torch.no_grad()
 def test_features_equal_those_of_transformers(kind, side):
-    backbone = CLIPBackbone(config=small(kind, side)).eval()
+    backbone = CLIPBackbone(config=small_encoder(kind, side)).eval()
     for parameter in backbone.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     tokens, mask = captions()
@@ -100,7 +82,7 @@ def test_features_equal_those_of_transformers(kind, side):
 
 @torch.no_grad()
 def test_padding_of_the_batch_does_not_change_a_caption(kind):
-    backbone = CLIPBackbone(config=small(kind)).eval()
+    backbone = CLIPBackbone(config=small_encoder(kind)).eval()
     tokens, mask = captions((7, 3, 20))
     together = backbone.encode_text(tokens, mask)
     per_token = backbone.encode_text(tokens, mask, per_token=True)
@@ -113,7 +95,7 @@ def test_padding_of_the_batch_does_not_change_a_caption(kind):
 
 
 def test_each_trained_parameter_gets_a_gradient(kind):
-    backbone = CLIPBackbone(config=small(kind))
+    backbone = CLIPBackbone(config=small_encoder(kind))
     text = backbone.encode_text(*captions())
     frames = backbone.encode_frames(torch.randn(1, 2, 3, 32, 32), torch.ones(1, 2))
     (backbone.logit_scale.exp() * text @ frames[0].T).square().sum().backward()
@@ -134,7 +116,7 @@ def test_a_folder_gives_the_same_features(kind, folder):
     if words in saved:
         saved[words][1] = 0  # transformers sets the embedding of padding to zero, which is masked
     assert all(torch.equal(value, saved[key]) for key, value in backbone.clip.state_dict().items())
-    random = CLIPBackbone(config=small(kind)).eval()
+    random = CLIPBackbone(config=small_encoder(kind)).eval()
     random.clip.load_state_dict(saved)
     inputs = captions()
     assert torch.equal(backbone.encode_text(*inputs), random.encode_text(*inputs))
@@ -165,7 +147,7 @@ def test_the_folder_of_another_family_is_refused(kind, folder):
 
 @pytest.mark.parametrize('frozen', [0, 1, 2])
 def test_the_lowest_layers_are_frozen(kind, frozen):
-    backbone = CLIPBackbone(config=small(kind), frozen_layers=frozen)
+    backbone = CLIPBackbone(config=small_encoder(kind), frozen_layers=frozen)
     towers = text_blocks(backbone.clip), backbone.clip.vision_model.encoder.layers
     for blocks in towers:
         for i, block in enumerate(blocks):
@@ -177,14 +159,16 @@ def test_the_lowest_layers_are_frozen(kind, frozen):
 
 
 def test_frames_of_another_size_are_named(kind):
-    backbone = CLIPBackbone(config=small(kind))
+    backbone = CLIPBackbone(config=small_encoder(kind))
     with pytest.raises(ValueError, match=r'\(H, W\) = \(48, 32\), but .* expects \(32, 32\)'):
         backbone.encode_frames(torch.zeros(1, 1, 3, 48, 32), torch.ones(1, 1))
 
 
 def test_captions_that_are_too_long_are_named(kind):
     with pytest.raises(ValueError, match='captions of 25 tokens do not fit the 24 text positions'):
-        CLIPBackbone(config=small(kind)).encode_text(torch.zeros(1, 25, dtype=torch.long), torch.ones(1, 25))
+        CLIPBackbone(config=small_encoder(kind)).encode_text(
+            torch.zeros(1, 25, dtype=torch.long), torch.ones(1, 25)
+        )
 
 
 def test_an_unknown_family_is_named():
@@ -232,32 +216,32 @@ def test_text_positions_are_stretched_by_the_rule_of_long_clip(kind, folder):
 
 
 def test_a_shorter_text_tower_is_refused(tmp_path):
-    CLIPBackbone(config=small('clip')).clip.save_pretrained(tmp_path)
+    CLIPBackbone(config=small_encoder('clip')).clip.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match='text_length=8 must be at least the 24 text positions'):
         CLIPBackbone(pretrained=str(tmp_path), text_length=8)
 
 
 def test_sizes_of_a_random_encoder_belong_into_its_config():
     with pytest.raises(ValueError, match='change a pretrained encoder; for random weights give'):
-        CLIPBackbone(config=small('clip'), image_size=64)
+        CLIPBackbone(config=small_encoder('clip'), image_size=64)
 
 
 def test_a_head_is_needed():
-    config = small('siglip')
+    config = small_encoder('siglip')
     config['vision_config']['vision_use_head'] = False
     with pytest.raises(ValueError, match='vision_use_head=False'):
         CLIPBackbone(config=config)
 
 
 def test_towers_of_different_width_are_refused():
-    config = small('siglip')
+    config = small_encoder('siglip')
     config['text_config']['projection_size'] = 24
     with pytest.raises(ValueError, match='width 32 for frames and 24 for captions'):
         CLIPBackbone(config=config)
 
 
 def test_the_3d_patch_starts_as_the_2d_patch(kind):
-    config = small(kind)
+    config = small_encoder(kind)
     if kind == 'siglip2':
         with pytest.raises(ValueError, match='is Linear: use linear_patch'):
             CLIPBackbone(config=config, linear_patch='3d')
@@ -279,7 +263,7 @@ def test_padding_is_the_tokenizers(tmp_path):
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 
-    CLIPBackbone(config=small('siglip')).clip.save_pretrained(tmp_path)
+    CLIPBackbone(config=small_encoder('siglip')).clip.save_pretrained(tmp_path)
     vocab = {'<pad>': 0, '<eos>': 1, 'a': 2}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token='a'))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token='<pad>').save_pretrained(tmp_path)
