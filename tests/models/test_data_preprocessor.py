@@ -1,8 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
+from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip.models import VideoCaptionPreprocessor
 
@@ -62,3 +66,54 @@ def test_items_of_one_video_have_one_video_key():
     assert video_key[0] == video_key[2] != video_key[1]
     again = VideoCaptionPreprocessor()(pseudo_collate(batch[:1]))['inputs']['video_key'].tolist()
     assert again == video_key[:1]  # also in another batch, on another process
+
+
+def encoder(tiny_clip, tmp_path, **values):
+    """A pretrained tiny CLIP whose image processor has its own mean and standard deviation."""
+    CLIPModel(CLIPConfig(**tiny_clip)).save_pretrained(tmp_path / 'clip')
+    processor = dict(image_mean=[0.5, 0.4, 0.3], image_std=[0.1, 0.2, 0.3])
+    (tmp_path / 'clip/preprocessor_config.json').write_text(json.dumps(processor))
+    return MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            backbone=dict(type='CLIPBackbone', pretrained=str(tmp_path / 'clip')),
+            adapter=dict(type='MeanAdapter'),
+            data_preprocessor=dict(type='VideoCaptionPreprocessor', **values),
+        )
+    ).data_preprocessor
+
+
+def test_normalization_follows_the_encoder(tiny_clip, tmp_path):
+    found = encoder(tiny_clip, tmp_path)
+    assert found.mean.flatten().tolist() == pytest.approx([127.5, 102, 76.5])
+    batch = pseudo_collate([packed(1, [[5, 1]])])
+    frames = found(batch)['inputs']['frames'][0, 0]
+    pixels = batch['inputs']['imgs'][0][0].double() / 255
+    mean, std = (torch.tensor(x)[:, None, None] for x in ([0.5, 0.4, 0.3], [0.1, 0.2, 0.3]))
+    expected = (pixels - mean) / std
+    torch.testing.assert_close(frames.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_normalization_that_is_not_the_encoders_is_refused(tiny_clip, tmp_path):
+    with pytest.raises(
+        ValueError, match=r'has mean=\[0, 0, 0\], but the pretrained encoder was trained with'
+    ):
+        encoder(tiny_clip, tmp_path, mean=[0, 0, 0])
+
+
+def test_a_rounded_or_wanted_normalization_is_kept(tiny_clip, tmp_path):
+    assert encoder(tiny_clip, tmp_path, mean=[127, 102, 77]).mean.flatten().tolist() == [127, 102, 77]
+    found = encoder(tiny_clip, tmp_path, std=[9, 9, 9], any_normalization=True)
+    assert found.std.flatten().tolist() == [9, 9, 9]
+
+
+def test_a_random_encoder_takes_any_normalization(tiny_clip):
+    model = MODELS.build(
+        dict(
+            type='CLIP4ClipRetriever',
+            backbone=dict(type='CLIPBackbone', config=tiny_clip),
+            adapter=dict(type='MeanAdapter'),
+            data_preprocessor=dict(type='VideoCaptionPreprocessor', mean=[1, 2, 3]),
+        )
+    )
+    assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]

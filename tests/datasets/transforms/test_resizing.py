@@ -1,16 +1,20 @@
 """Frames as torchvision's Resize and CenterCrop of PIL images have them, written out here with PIL alone."""
 
+import importlib
 import json
 import math
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from mmaction.registry import TRANSFORMS
 from PIL import Image
 
 from mmclip4clip.datasets import DecodeVideo, ResizeCenterCrop, SampleEvenly
 from mmclip4clip.datasets.transforms.resizing import resized_size
 from mmclip4clip.datasets.video_readers import VideoReadError
+from mmclip4clip.models.backbones.families import patchify
 
 SIZES = [
     (320, 240),
@@ -129,3 +133,60 @@ def test_frames_that_are_none_are_refused_by_name():
 def test_it_says_what_it_is():
     assert repr(ResizeCenterCrop(32)) == 'ResizeCenterCrop(size=32)'
     assert json.dumps(dict(size=ResizeCenterCrop().size)) == '{"size": 224}'
+
+
+def processor_of(kind: str, size: int):
+    """transformers' image processor of a family, which works on PIL images."""
+    square, short = dict(height=size, width=size), dict(shortest_edge=size)
+    room = kind if kind in ('chinese_clip', 'siglip') else 'clip'  # the others have CLIP's
+    module = importlib.import_module(f'transformers.models.{room}.image_processing_pil_{room}')
+    name = dict(clip='CLIP', chinese_clip='ChineseCLIP', siglip='Siglip')[room]
+    build = getattr(module, f'{name}ImageProcessorPil')
+    squeezed = dict(size=square, do_center_crop=False)
+    return build(**(squeezed if kind in ('chinese_clip', 'siglip') else dict(size=short, crop_size=square)))
+
+
+@pytest.mark.skipif(
+    int(transformers.__version__.split('.')[0]) < 5,
+    reason='the image processors of transformers 4 are in other modules',
+)
+@pytest.mark.parametrize('kind', ['clip', 'metaclip_2', 'altclip', 'chinese_clip', 'siglip'])
+def test_real_frames_are_those_of_the_image_processor_of_each_family(clips, kind):
+    """Bit-identical, except where a margin is odd: transformers rounds the offset of a crop down."""
+    keep_ratio = kind not in ('chinese_clip', 'siglip')
+    shifted = 0
+    for clip in clips:
+        frames = DecodeVideo(SampleEvenly(2), time_limit=None)(dict(filename=str(clip)))['imgs']
+        for size in (224, 336):
+            process = processor_of(kind, size)
+            ours = ResizeCenterCrop(size, keep_ratio=keep_ratio)(dict(imgs=frames))['imgs']
+            for frame, own in zip(frames, ours):
+                found = process(frame, do_rescale=False, do_normalize=False, return_tensors='np')
+                pixels = found['pixel_values'][0].transpose(1, 2, 0)
+                width, height = resized_size(frame.shape[1], frame.shape[0], size)
+                offsets = [(side - size) / 2 for side in (width, height)]
+                if keep_ratio and any(half_to_even(x) != math.floor(x) for x in offsets):
+                    left, top = map(math.floor, offsets)
+                    picture = Image.fromarray(frame).resize((width, height), Image.BICUBIC)
+                    own = np.asarray(picture)[top : top + size, left : left + size]
+                    shifted += 1
+                assert np.array_equal(own, pixels), (clip, size)
+    assert shifted < len(clips)
+
+
+def test_square_frames_are_those_of_the_image_processor_of_siglip_2():
+    module = pytest.importorskip('transformers.models.siglip2.image_processing_pil_siglip2')
+    frame = frame_of(100, 100)
+    process = module.Siglip2ImageProcessorPil(patch_size=16, max_num_patches=16)
+    theirs = process(frame, return_tensors='pt')
+    assert theirs['spatial_shapes'].tolist() == [[4, 4]]
+    own = ResizeCenterCrop(64, interpolation='bilinear', keep_ratio=False)(dict(imgs=[frame]))['imgs'][0]
+    normalized = (torch.from_numpy(own).permute(2, 0, 1)[None].float() - 127.5) / 127.5
+    patches = patchify(normalized, 16)
+    torch.testing.assert_close(patches['pixel_values'], theirs['pixel_values'], atol=1e-6, rtol=0)
+    assert torch.equal(patches['spatial_shapes'], theirs['spatial_shapes'])
+
+
+def test_an_unknown_interpolation_is_refused():
+    with pytest.raises(ValueError, match="interpolation must be 'bicubic' or 'bilinear', got 'nearest'"):
+        ResizeCenterCrop(64, interpolation='nearest')
