@@ -7,6 +7,6 @@ _base_ = [
 
 model = dict(
     adapter=dict(
-        type='SeqTransformerAdapter', width=128, num_layers=2, num_heads=4, max_frames=16, start='random'
+        type='SeqTransformerAdapter', num_layers=2, num_heads=4, max_frames=16, start='random'
     )
 )

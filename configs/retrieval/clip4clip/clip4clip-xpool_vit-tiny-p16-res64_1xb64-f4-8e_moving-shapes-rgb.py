@@ -5,4 +5,4 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-model = dict(adapter=dict(type='XPoolAdapter', width=128))
+model = dict(adapter=dict(type='XPoolAdapter'))
