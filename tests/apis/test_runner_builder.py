@@ -2,12 +2,17 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from transformers import CLIPConfig
+from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip.apis.runner_builder import read_entry, use_checkpoint_settings
 from mmclip4clip.checkpoints.clip_settings import clip_settings
+from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.backbones.families import FAMILIES
+from mmclip4clip.models.backbones.frame_format import default_format
 from mmclip4clip.tokenizers.loading import load_tokenizer
 from mmclip4clip.tokenizers.saved_tokenizer import offered_tokenizer, pack_tokenizer
+
+from ..encoders import small_encoder
 
 SEQ = dict(type='SeqTransformerAdapter', width=32, num_layers=1, num_heads=2, max_frames=8)
 
@@ -104,3 +109,39 @@ def test_a_file_that_cannot_be_read_is_left_to_whoever_loads_it(tmp_path, conten
     else:
         torch.save([1] if content == 'list' else dict(meta=pytest.raises), path)
     assert read_entry(path) == read_entry(None) == read_entry('https://host/c.pth') == ({}, [])
+
+
+def test_the_frames_of_the_checkpoint_stand_in_for_those_of_the_folder(save):
+    format = default_format(FAMILIES['siglip'], 32)._asdict()
+    settings = save(frame_format=format)
+    backbone, _ = use(image_size=96, text_length=30)
+    assert backbone == dict(type='CLIPBackbone', config=settings, frame_format=format)
+    own = dict(mean=(1.0, 2.0, 3.0))
+    assert use(frame_format=own)[0]['frame_format'] == own
+
+
+@pytest.mark.parametrize(
+    'change',
+    [dict(size='64'), dict(mean=(1, 2)), dict(std=('a', 'b', 'c')), dict(interpolation='x'), dict(more=1)],
+)
+def test_frames_that_are_none_are_refused_at_once(save, change):
+    save(frame_format={**default_format(FAMILIES['clip'], 32)._asdict(), **change})
+    with pytest.raises(ValueError, match='the checkpoint c.pth has a frame_format that describes no frames'):
+        use()
+
+
+def test_a_folder_is_compared_at_the_size_of_the_config(save, tiny_clip, tmp_path):
+    """A checkpoint of larger frames than its folder's was trained with image_size."""
+    larger = {**tiny_clip, 'vision_config': {**tiny_clip['vision_config'], 'image_size': 128}}
+    save(clip_config=clip_settings(CLIPConfig(**larger)))
+    CLIPModel(CLIPConfig(**tiny_clip)).save_pretrained(tmp_path / 'clip')
+    assert use(pretrained='clip', image_size=128)[0]['config']['vision_config']['image_size'] == 128
+    with pytest.raises(ValueError, match='vision_config.image_size: 128 -> 64'):
+        use(pretrained='clip')
+
+
+def test_a_folder_of_another_family_is_named(save, tmp_path):
+    save()
+    CLIPBackbone(config=small_encoder('siglip')).clip.save_pretrained(tmp_path / 'siglip')
+    with pytest.raises(ValueError, match="model_type='siglip', but the checkpoint c.pth has clip"):
+        use(pretrained='siglip')

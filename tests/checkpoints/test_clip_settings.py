@@ -1,9 +1,14 @@
 import json
 
 import pytest
+import torch
 from transformers import CLIPConfig
 
 from mmclip4clip.checkpoints.clip_settings import clip_differences, clip_settings, known_settings
+from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.backbones.families import FAMILIES
+
+from ..encoders import small_encoder
 
 
 def test_the_settings_make_the_same_clip_again(tiny_clip):
@@ -41,3 +46,34 @@ def test_a_file_cannot_ask_for_more(tiny_clip):
     more = dict(settings, auto_map=dict(AutoModel='code.Mine'), attn_implementation='somebody/kernel')
     more['text_config'] = dict(more['text_config'], attn_implementation='somebody/kernel')
     assert known_settings(more, 'c.pth') == settings
+
+
+@pytest.mark.parametrize('kind', FAMILIES)
+def test_the_settings_of_each_family_make_the_same_encoder_again(kind):
+    config = small_encoder(kind)
+    clip = CLIPBackbone(config=config).clip
+    settings = known_settings(json.loads(json.dumps(clip_settings(clip.config))), 'c.pth')
+    again = CLIPBackbone(config=settings).clip
+    again.load_state_dict(clip.state_dict())
+    assert clip_settings(again.config) == settings
+    assert clip_differences(settings, clip_settings(clip.config)) == []
+    frames, mask = torch.randn(1, 1, 3, 32, 32), torch.ones(1, 1)
+    first, second = (CLIPBackbone(config=settings).eval() for _ in range(2))
+    second.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        assert torch.equal(first.encode_frames(frames, mask), second.encode_frames(frames, mask))
+
+
+def test_another_family_is_a_difference():
+    siglip, clip = (CLIPBackbone(config=small_encoder(kind)).clip.config for kind in ('siglip', 'clip'))
+    assert 'model_type: siglip -> clip' in clip_differences(clip_settings(siglip), clip_settings(clip))
+
+
+@pytest.mark.parametrize(
+    'change', [dict(model_type='blip'), dict(model_type=3), dict(vision_config=dict(vision_use_head='yes'))]
+)
+def test_settings_of_no_family_are_refused(change):
+    settings = clip_settings(CLIPBackbone(config=small_encoder('siglip')).clip.config)
+    vision = dict(settings['vision_config'], **change.pop('vision_config', {}))
+    with pytest.raises(ValueError, match='c.pth has a clip_config that describes no CLIP'):
+        known_settings(dict(settings, vision_config=vision, **change), 'c.pth')

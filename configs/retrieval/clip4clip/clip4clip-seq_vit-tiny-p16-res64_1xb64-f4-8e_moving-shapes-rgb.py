@@ -6,7 +6,5 @@ _base_ = [
 ]
 
 model = dict(
-    adapter=dict(
-        type='SeqTransformerAdapter', num_layers=2, num_heads=4, max_frames=16, start='random'
-    )
+    adapter=dict(type='SeqTransformerAdapter', num_layers=2, num_heads=4, max_frames=16, start='random')
 )

@@ -5,6 +5,4 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-model = dict(
-    adapter=dict(type='WTIAdapter', num_layers=2, num_heads=4, max_frames=16, start='random')
-)
+model = dict(adapter=dict(type='WTIAdapter', num_layers=2, num_heads=4, max_frames=16, start='random'))
