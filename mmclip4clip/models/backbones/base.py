@@ -11,8 +11,8 @@ class BaseBackbone(BaseModule, metaclass=ABCMeta):
     """Base class of backbones: dual encoders that map frames and captions into one space of width D.
 
     A model needs what is abstract here. A module with the same members works too, without this base class.
-    Adapters and decoders that start from CLIP's text tower also need the attribute ``clip``, a dual encoder of
-    ``transformers``; others do not, see ``start`` and ``tie_embeddings``. With ``frame_format``, a
+    Adapters and decoders that start from CLIP's text tower also need the attribute ``clip``, a dual encoder
+    of ``transformers``; others do not, see ``start`` and ``tie_embeddings``. With ``frame_format``, a
     :class:`FrameFormat`, frames are normalized as it says. ``max_logit_scale`` is the bound of the factor
     between similarity and logits in training, 100 by default, and None for no bound.
 
