@@ -95,10 +95,10 @@ captions: $(VENV)/installed-demo
 
 # Two processes with one thread each; TEST_FLAGS='-n 0' uses a single process.
 test: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_FLAGS)
 
 test-long: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long $(TEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m long $(TEST_FLAGS)
 
 # The tests on the oldest, the pinned and the newest versions, each in an environment of its own (.matrix/); small:
 # import, a training step, a test and safe checkpoints, on the oldest and the newest. Needs CUDA builds of torch, 10 GB.

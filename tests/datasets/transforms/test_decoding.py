@@ -188,7 +188,7 @@ def test_it_can_be_sent_to_another_process_and_printed(files):
 @pytest.mark.parametrize(
     'backend, time_limit, videos',
     [
-        ('decord', None, 200),
+        pytest.param('decord', None, 200, marks=pytest.mark.long),
         ('decord', 60, 200),
         ('pyav', None, 200),
         ('pyav', 60, 200),
