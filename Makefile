@@ -60,13 +60,13 @@ demo: $(VENV)/installed-demo
 
 # Train and test each head with three seeds; print mean, standard deviation and the time of a training step.
 # Tight learns almost nothing from scratch, so it starts from the CLIP that was trained with SeqTransformer.
-HEADS ?= clip4clip clip4clip-lstm clip4clip-seq clip4clip-tight clip4clip-wti clip4clip-xpool
+HEADS ?= clip4clip clip4clip-lstm clip4clip-seq clip4clip-tight clip4clip-tight-paper clip4clip-wti clip4clip-xpool
 SEEDS ?= 0 1 2
 seeds: $(VENV)/installed
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA)
 	set -e; for seed in $(SEEDS); do for head in $(HEADS); do \
 		config=$$(ls configs/retrieval/clip4clip/$${head}_vit-tiny*); out=work_dirs/seeds/$$head-$$seed; \
-		start=; case $$head in *-tight) start="--cfg-options model.backbone.init_cfg.type=Pretrained \
+		start=; case $$head in *-tight*) start="--cfg-options model.backbone.init_cfg.type=Pretrained \
 			model.backbone.init_cfg.checkpoint=work_dirs/seeds/clip4clip-seq-$$seed/epoch_8.pth";; esac; \
 		$(BIN)/python tools/train.py $$config --work-dir $$out --seed $$seed --resume $$start; \
 		$(BIN)/python tools/test.py $$config $$(cat $$out/last_checkpoint) --work-dir $$out/test; \

@@ -26,6 +26,7 @@ VARIED = {  # what the names say, but for the sampling of a frame a second
         for n in (4, 32)
     },
     '-p32-3d-': {'model.backbone.linear_patch': '3d'},
+    '-tight-paper_': {'model.adapter.type': 'TightAdapter', 'model.adapter.variant': 'paper'},
     'vit-base-p16-': {'model.backbone.pretrained': 'openai/clip-vit-base-patch16'},
     'vit-large-p14-': {'model.backbone.pretrained': 'openai/clip-vit-large-patch14'},
 }
@@ -52,8 +53,9 @@ def test_an_ablation_changes_what_its_name_says(path):
     size, patch = re.search(r'vit-(base|large)-p(\d+)', name).groups()
     assert cfg.model.backbone.pretrained == f'openai/clip-vit-{size}-patch{patch}'
     heads = dict(lstm='SeqLSTM', seq='SeqTransformer', tight='Tight', wti='WTI', xpool='XPool')
-    head = re.match(r'clip4clip(?:-(\w+))?_', name)[1]
+    head, variant = re.match(r'clip4clip(?:-(\w+?)(-paper)?)?_', name).groups()
     assert cfg.model.adapter.type == heads.get(head, 'Mean') + 'Adapter'
+    assert cfg.model.adapter.get('variant', 'reference') == ('paper' if variant else 'reference')
 
 
 @pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem)
@@ -83,7 +85,7 @@ def test_an_ablation_differs_from_the_published_config_by_what_it_varies_alone(p
 
 
 def test_ablations_have_a_folder_of_their_own_and_no_twin():
-    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 19
+    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 20
     assert len({path.name for path in LEAVES}) == len(LEAVES)
     assert not [path for path in RETRIEVAL.glob('*_msrvtt-9k-rgb.py') if any(n in path.stem for n in VARIED)]
 

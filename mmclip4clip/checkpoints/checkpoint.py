@@ -6,6 +6,7 @@ from transformers import CLIPConfig
 
 CLIP = 'backbone.clip.'
 PATCH = f'{CLIP}vision_model.embeddings.patch_embedding.weight'
+TYPES = 'adapter.types.weight'  # only TightAdapter of the paper's text has it
 # Settings of a CLIP that the shapes of its weights do not determine.
 NOT_IN_SHAPES = dict(
     text_config=(
@@ -74,6 +75,11 @@ class Checkpoint:
             name for start, name in ADAPTERS.items() if any(key.startswith(start) for key in self.state_dict)
         )
         return self.settings.get('adapter', {}).get('type') or next(found, 'MeanAdapter')
+
+    @property
+    def tight_variant(self) -> str:
+        """``variant`` of :class:`TightAdapter`, by its keys."""
+        return 'paper' if TYPES in self.state_dict else 'reference'
 
     @property
     def linear_patch(self) -> str:

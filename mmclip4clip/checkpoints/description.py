@@ -46,6 +46,8 @@ def adapter_config(checkpoint: Checkpoint) -> dict:
         num_heads=heads,
         max_frames=positions - (adapter == 'TightAdapter'),
     )
+    if adapter == 'TightAdapter' and checkpoint.tight_variant != 'reference':
+        config['variant'] = checkpoint.tight_variant
     text = checkpoint.clip_config()['text_config']
     if (
         (width, heads) != (text['hidden_size'], text['num_attention_heads'])

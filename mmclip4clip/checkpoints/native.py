@@ -12,7 +12,7 @@ from .checkpoint import NOT_IN_SHAPES, OPENAI_ARCHITECTURE, Checkpoint
 from .clip_settings import clip_settings
 from .formats import current_name
 from .openai import clip_rules, openai_settings
-from .reference import HEADS
+from .reference import HEADS, has_head
 from .renaming import check_keys, expand
 
 DECODER = 'decoder.'  # prefix of the decoder of CLIP4ClipCaptioner
@@ -46,9 +46,10 @@ def to_native(content: dict, name: str) -> Checkpoint:
     model = trained_model(meta)
     if not checkpoint.settings.get('adapter'):
         checkpoint.settings['adapter'] = model.get('adapter', {})
-    rules = [*clip_rules(), *HEADS.get(checkpoint.adapter, [])]
+    known = has_head(checkpoint)
+    rules = [*clip_rules(), *(HEADS[checkpoint.adapter] if known else [])]
     expected = [key for rule in expand(rules, state_dict, 'native') for key in rule.native]
-    if checkpoint.adapter not in HEADS:
+    if not known:
         expected += [key for key in state_dict if key.startswith('adapter.')]
     check_keys(expected, state_dict, name)
     backbone = model.get('backbone', dict(pretrained='unknown'))

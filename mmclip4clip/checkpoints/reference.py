@@ -36,6 +36,13 @@ def key_rules(adapter: str, linear_patch: str) -> list[Rule]:
     return [*clip_rules('clip.', 'conv2' if linear_patch == '3d' else 'conv1'), *HEADS[adapter]]
 
 
+def has_head(checkpoint: Checkpoint) -> bool:
+    """Return whether the reference has the adapter of a checkpoint, in the same variant."""
+    if checkpoint.adapter == 'TightAdapter':
+        return checkpoint.tight_variant == 'reference'
+    return checkpoint.adapter in HEADS
+
+
 def find_adapter(keys: Mapping[str, Tensor], head: str | None, name: str) -> str:
     """Return the adapter class for the keys of a checkpoint.
 
@@ -122,8 +129,9 @@ def from_native(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """
     checkpoint.check_openai_compatible('the reference', ('2d', '3d'))
     adapter, tensors = checkpoint.adapter, checkpoint.state_dict
-    if adapter not in HEADS:
-        raise ValueError(f'the reference has no place for {adapter}: --clip-only leaves it out')
+    if not has_head(checkpoint):
+        variant = f" with variant='{checkpoint.tight_variant}'" * (adapter == 'TightAdapter')
+        raise ValueError(f'the reference has no place for {adapter}{variant}: --clip-only leaves it out')
     check_sizes(checkpoint)
     back = checkpoint.origin == 'reference'
     tensors = rename_from_native(

@@ -7,6 +7,7 @@ from transformers import CLIPConfig
 
 from mmclip4clip.checkpoints import convert, read
 from mmclip4clip.checkpoints.clip_settings import clip_settings
+from mmclip4clip.checkpoints.description import adapter_config
 from mmclip4clip.checkpoints.native import trained_model
 
 from . import plain
@@ -40,6 +41,7 @@ def trained(tiny_clip, saved):
         dict(type='SeqLSTMAdapter', width=32),
         dict(type='SeqTransformerAdapter', **BLOCKS),
         dict(type='TightAdapter', **BLOCKS),
+        dict(type='TightAdapter', variant='paper', **BLOCKS),
         dict(type='WTIAdapter', width=32, num_layers=0),
         dict(type='XPoolAdapter', width=32),
     ],
@@ -86,6 +88,56 @@ def test_a_captioners_checkpoint_is_converted_without_its_decoder_and_that_is_sa
     ]
     assert 'left out the caption decoder, 2 tensors' in notes[0] and 'decoder' not in ' '.join(notes[1])
     assert identical(*(read(tmp_path / name)[1].state_dict for name in ('one', 'two')))
+
+
+def test_the_tight_head_of_the_paper_is_known_by_its_keys(trained, build, tmp_path):
+    content = torch.load(trained(type='TightAdapter', variant='paper', **BLOCKS), weights_only=True)
+    torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
+    checkpoint = read(tmp_path / 'bare.pth')[1]
+    checkpoint.set_adapter_heads(2)
+    assert adapter_config(checkpoint) == dict(
+        type='TightAdapter',
+        width=32,
+        num_layers=1,
+        num_heads=2,
+        max_frames=76,
+        variant='paper',
+        start='random',
+    )
+    assert build(checkpoint).adapter.variant == 'paper'  # loads all tensors
+
+
+@pytest.mark.parametrize(
+    'to, message',
+    [
+        ('reference', "the reference has no place for TightAdapter with variant='paper': --clip-only leaves"),
+        ('mmaction', 'mmaction2 has no place for TightAdapter: --clip-only leaves it out'),
+        ('openai', "OpenAI's CLIP has no place for TightAdapter"),
+        ('transformers', 'cannot represent TightAdapter'),
+    ],
+)
+def test_no_other_format_takes_the_tight_head_of_the_paper(trained, tmp_path, tiny_clip, to, message):
+    for tower in ('text_config', 'vision_config'):  # sizes that the formats can represent otherwise
+        tiny_clip[tower] |= dict(hidden_size=64, intermediate_size=256, num_attention_heads=1)
+    tiny_clip['text_config']['eos_token_id'] = tiny_clip['text_config']['vocab_size'] - 1
+    source = trained(type='TightAdapter', variant='paper', **BLOCKS)
+    with pytest.raises(ValueError, match=message):
+        convert(source, tmp_path / 'out', to=to)
+    assert not (tmp_path / 'out').exists()
+    done = convert(source, tmp_path / 'out', to=to, clip_only=True)
+    assert 'left out TightAdapter, 22 tensors' in done.checkpoint.notes
+
+
+@pytest.mark.parametrize('change', ['types', 'pool_norm'])
+def test_a_mix_of_both_tight_heads_is_refused(trained, tmp_path, change):
+    content = torch.load(trained(type='TightAdapter', variant='paper', **BLOCKS), weights_only=True)
+    if change == 'types':
+        del content['state_dict']['adapter.types.weight']
+    else:
+        content['state_dict']['adapter.pool_norm.weight'] = torch.ones(32)
+    torch.save(content, tmp_path / 'mixed.pth')
+    with pytest.raises(ValueError, match='mixed.pth does not have .*adapter.pool_norm.weight'):
+        convert(tmp_path / 'mixed.pth', tmp_path / 'out', clip_only=True)
 
 
 def test_without_a_config_the_heads_are_assumed_and_that_is_said(trained, tmp_path):

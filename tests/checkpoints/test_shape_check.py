@@ -61,6 +61,7 @@ def test_a_missing_axis_is_an_error_that_names_the_file(tiny_clip, tmp_path):
         dict(type='WTIAdapter', **BLOCKS),
         dict(type='XPoolAdapter', width=32),
         dict(type='TightAdapter', **BLOCKS),
+        dict(type='TightAdapter', variant='paper', **BLOCKS),
     ],
 )
 def test_every_head_is_recognized_by_its_shapes(tiny_clip, tmp_path, adapter):

@@ -24,11 +24,13 @@ BLOCKS = dict(width=16, num_layers=1, num_heads=2, start='random')
 ADAPTERS = dict(
     mean=dict(type='MeanAdapter'),
     tight=dict(type='TightAdapter', dropout=0.0, **BLOCKS),
+    tight_paper=dict(type='TightAdapter', variant='paper', dropout=0.0, **BLOCKS),
     wti=dict(type='WTIAdapter', **BLOCKS),
 )
 CASES = [
     ('mean', 'exact'),
     ('tight', 'exact'),
+    ('tight_paper', 'exact'),
     ('wti', 'exact'),
     ('mean', 'local_gradient'),
     ('mean', 'none'),

@@ -97,6 +97,7 @@ ADAPTERS = [
     dict(type='SeqLSTMAdapter', width=32),
     dict(type='SeqTransformerAdapter', **BLOCKS),
     dict(type='TightAdapter', **BLOCKS),
+    dict(type='TightAdapter', variant='paper', **BLOCKS),
     dict(type='WTIAdapter', **BLOCKS),
     dict(type='XPoolAdapter', width=32),
 ]

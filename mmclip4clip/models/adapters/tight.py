@@ -14,11 +14,17 @@ from .sequence_transformer import SequenceTransformer
 class TightAdapter(RerankableAdapter):
     """Score pairs by a transformer that reads a caption and the frames of a video together.
 
-    The tight similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the
-    reference's ``tightTransf``. The caption and the frames form one sequence with positions. The first
-    output is normalized, then a layer with QuickGELU and a linear layer turn it into the score. The paper
-    says ReLU, the reference's code uses QuickGELU. There is no logit scale, and no type embedding, as in
-    the reference's code.
+    The tight similarity of CLIP4Clip (arXiv:2104.08860, section 3.3), the reference's ``tightTransf``. The
+    caption and the frames form one sequence with positions, and two linear layers turn the first output
+    into the score. There is no logit scale. The paper's text and the reference's code differ in the rest:
+
+    ===============  ==============================  ==========================================
+    ``variant``      added to the sequence           from the first output h to the score
+    ===============  ==============================  ==========================================
+    ``'reference'``  positions                       ``score(QuickGELU(pool_proj(LayerNorm(h))))``
+    ``'paper'``      positions, and a type           ``score(ReLU(pool_proj(h)))``
+                     embedding: caption or frame
+    ===============  ==============================  ==========================================
 
     All pairs are scored, in chunks of ``pairs_at_once``. If there are several chunks, training recomputes
     them in the backward pass to bound memory.
@@ -33,9 +39,11 @@ class TightAdapter(RerankableAdapter):
         start (str): ``'clip_text'`` or ``'random'``, see :class:`SequenceTransformer`.
         pairs_at_once (int): Pairs per chunk. At D=512 and T=12, 128 pairs take about 0.1 GiB.
         intermediate_size (int, optional): Width of the feed-forward layers; 4 D if None.
+        variant (str): ``'reference'``, the head of the reference's code and its checkpoints, or
+            ``'paper'``, the head of the paper's text.
 
     Raises:
-        ValueError: If an argument is out of range or ``start`` is unknown.
+        ValueError: If an argument is out of range, or ``start`` or ``variant`` is unknown.
 
     Examples:
         >>> import torch
@@ -57,6 +65,7 @@ class TightAdapter(RerankableAdapter):
         start: str = 'clip_text',
         pairs_at_once: int = 128,
         intermediate_size: int | None = None,
+        variant: str = 'reference',
     ) -> None:
         super().__init__()
         if num_layers < 1 or pairs_at_once < 1:
@@ -64,11 +73,18 @@ class TightAdapter(RerankableAdapter):
                 'num_layers and pairs_at_once of TightAdapter must be at least 1, got '
                 f'{num_layers} and {pairs_at_once}'
             )
+        if variant not in ('reference', 'paper'):
+            raise ValueError(f"variant of TightAdapter must be 'reference' or 'paper', got {variant!r}")
+        self.variant = variant
         self.transformer = SequenceTransformer(
             width, num_layers, num_heads, max_frames + 1, start, intermediate_size
         )
         self.dropout = nn.Dropout(dropout)
-        self.pool_norm = nn.LayerNorm(width, eps=1e-12)
+        if variant == 'paper':
+            self.types = nn.Embedding(2, width)  # of the caption and of frames
+            nn.init.normal_(self.types.weight, std=0.02)  # as in BERT
+        else:
+            self.pool_norm = nn.LayerNorm(width, eps=1e-12)
         self.pool_proj, self.score = nn.Linear(width, width), nn.Linear(width, 1)
         self.pairs_at_once = pairs_at_once
         for layer in (self.pool_proj, self.score):  # as in BERT and the reference
@@ -110,12 +126,10 @@ class TightAdapter(RerankableAdapter):
         Returns:
             Tensor: Similarity of each pair, (P,).
         """
-        block, positions = self.transformer.layers[0], self.transformer.positions.weight
-        frames, num_videos = videos['frames'], len(videos['frames'])
-        with_position = self.dropout(vectors(text) + positions[0])
-        frames = self.dropout(frames + positions[1 : 1 + frames.shape[1]])
-        captions = prepare_captions(block, with_position)
-        clips = prepare_videos(block, frames, videos['frame_mask'])
+        block, frames, num_videos = self.transformer.layers[0], videos['frames'], len(videos['frames'])
+        added = self._embeddings(1 + frames.shape[1])
+        captions = prepare_captions(block, self.dropout(vectors(text) + added[0]))
+        clips = prepare_videos(block, self.dropout(frames + added[1:]), videos['frame_mask'])
         parts = pairs.split(self.pairs_at_once)
         recompute = torch.is_grad_enabled() and len(parts) > 1
         return torch.cat(
@@ -128,6 +142,14 @@ class TightAdapter(RerankableAdapter):
                 for part in parts
             ]
         )
+
+    def _embeddings(self, length: int) -> Tensor:
+        """Return what is added to a sequence of a caption and ``length - 1`` frames, (length, D)."""
+        positions = self.transformer.positions.weight[:length]
+        if self.variant == 'reference':
+            return positions
+        types = self.types.weight
+        return positions + torch.cat([types[:1], types[1:].expand(length - 1, -1)])
 
     def _score(
         self, captions: dict[str, Tensor], clips: dict[str, Tensor], rows: Tensor, columns: Tensor
@@ -144,7 +166,15 @@ class TightAdapter(RerankableAdapter):
             for block in middle[:-1]:
                 hidden = middle_block(block, hidden, mask)
             pooled = last_block(middle[-1], hidden, mask)
-        pooled = self.pool_proj(self.pool_norm(pooled))
+        return self._output(pooled)
+
+    def _output(self, first: Tensor) -> Tensor:
+        """Turn the first outputs of the transformer (P, D) into scores (P,)."""
+        if self.variant == 'reference':
+            first = self.pool_norm(first)
+        pooled = self.pool_proj(first)
         with torch.autocast(pooled.device.type, enabled=False):  # half precision would give ties
             pooled = pooled.to(torch.promote_types(pooled.dtype, torch.float32))
-            return self.score(pooled * torch.sigmoid(1.702 * pooled)).squeeze(-1)
+            if self.variant == 'reference':
+                return self.score(pooled * torch.sigmoid(1.702 * pooled)).squeeze(-1)
+            return self.score(pooled.relu()).squeeze(-1)

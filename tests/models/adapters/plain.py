@@ -97,6 +97,12 @@ def tight(w, text, frames, heads, activation=quick_gelu):
     return linear(w, 'score', quick_gelu(pooled))[0]
 
 
+def tight_of_the_paper(w, text, frames, heads, activation=quick_gelu):
+    caption, frame = w['types.weight']
+    first = blocks(w, [text + caption, *(x + frame for x in frames)], heads, activation)[0]
+    return linear(w, 'score', linear(w, 'pool_proj', first).clamp(min=0))[0]
+
+
 def wti(w, text, frames, heads, activation=quick_gelu):
     if 'transformer.positions.weight' in w:
         frames = [x + y for x, y in zip(frames, blocks(w, list(frames), heads, activation))]

@@ -28,6 +28,16 @@ CASES = {
     'Tight, 1 block': (TightAdapter, dict(BLOCKS, num_layers=1, dropout=0.0), plain.tight),
     'Tight, 2 blocks': (TightAdapter, dict(BLOCKS, num_layers=2, dropout=0.0), plain.tight),
     'Tight, 3 blocks': (TightAdapter, dict(BLOCKS, num_layers=3, dropout=0.0, pairs_at_once=4), plain.tight),
+    'Tight of the paper, 1 block': (
+        TightAdapter,
+        dict(BLOCKS, num_layers=1, dropout=0.0, variant='paper'),
+        plain.tight_of_the_paper,
+    ),
+    'Tight of the paper, 3 blocks': (
+        TightAdapter,
+        dict(BLOCKS, num_layers=3, dropout=0.0, pairs_at_once=4, variant='paper'),
+        plain.tight_of_the_paper,
+    ),
     'WTI': (WTIAdapter, dict(BLOCKS, num_layers=2, pairs_at_once=4), plain.wti),
     'WTI, no blocks': (WTIAdapter, dict(width=D, num_layers=0), plain.wti),
     'XPool': (XPoolAdapter, dict(width=D, dropout=0.0, pairs_at_once=4), plain.xpool),

@@ -1,16 +1,18 @@
 import pytest
 import torch
 
-from mmclip4clip.models import TightAdapter
+from mmclip4clip.models import CLIPBackbone, TightAdapter
 
 BLOCKS = dict(width=16, num_heads=2, max_frames=4, start='random')
+VARIANTS = ('paper', 'reference')
 
 
-def test_autocast_that_takes_logarithms_in_single_precision_can_train_it(monkeypatch):
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_autocast_that_takes_logarithms_in_single_precision_can_train_it(monkeypatch, variant):
     # As on a GPU: there autocast runs logsumexp in single precision, on the CPU it does not.
     original = torch.Tensor.logsumexp
     monkeypatch.setattr(torch.Tensor, 'logsumexp', lambda x, *a, **k: original(x.float(), *a, **k))
-    adapter = TightAdapter(num_layers=3, **BLOCKS)
+    adapter = TightAdapter(num_layers=3, variant=variant, **BLOCKS)
     text, frames = torch.randn(3, 16), torch.randn(3, 4, 16)
     with torch.autocast('cpu', torch.bfloat16):
         similarity = adapter.similarity(text, adapter.encode(frames, torch.ones(3, 4)))
@@ -40,6 +42,43 @@ def test_order_matters():
     frames, mask = torch.randn(1, 4, 16), torch.ones(1, 4)
     forward, backward = (adapter.similarity(text, adapter.encode(f, mask)) for f in (frames, frames.flip(1)))
     assert (forward - backward).abs().item() > 1e-4
+
+
+def test_the_variant_of_the_paper_has_two_type_embeddings_and_no_norm_before_its_linear_layers():
+    paper, reference = (dict(TightAdapter(variant=v, **BLOCKS).named_parameters()) for v in VARIANTS)
+    assert set(paper) - set(reference) == {'types.weight'} and paper['types.weight'].shape == (2, 16)
+    assert set(reference) - set(paper) == {'pool_norm.weight', 'pool_norm.bias'}
+    assert set(dict(TightAdapter(**BLOCKS).named_parameters())) == set(reference)  # checkpoints have these
+
+
+@pytest.mark.parametrize('changed', [0, 1])
+def test_each_type_embedding_counts(changed):
+    adapter = TightAdapter(variant='paper', **BLOCKS).eval()
+    for parameter in adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    text, videos = torch.randn(2, 16), adapter.encode(torch.randn(2, 4, 16), torch.ones(2, 4))
+    before = adapter.similarity(text, videos)
+    torch.nn.init.normal_(adapter.types.weight[changed])
+    assert (adapter.similarity(text, videos) - before).abs().min() > 1e-4
+
+
+def test_the_variant_of_the_paper_starts_from_the_text_tower_too(tiny_clip):
+    backbone = CLIPBackbone(config=tiny_clip)
+    adapter = TightAdapter(width=32, num_layers=1, num_heads=2, max_frames=23, variant='paper')
+    types = adapter.types.weight.clone()
+    adapter.init_from_clip(backbone)
+    text = backbone.clip.text_model
+    assert torch.equal(adapter.transformer.positions.weight, text.embeddings.position_embedding.weight)
+    block = adapter.transformer.blocks[0].state_dict()
+    assert all(torch.equal(block[k], v) for k, v in text.encoder.layers[0].state_dict().items())
+    assert torch.equal(adapter.types.weight, types) and 0.01 < types.std() < 0.03
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(
+        ValueError, match="variant of TightAdapter must be 'reference' or 'paper', got 'code'"
+    ):
+        TightAdapter(variant='code')
 
 
 @pytest.mark.parametrize('wrong', [dict(num_layers=0), dict(pairs_at_once=0)])
