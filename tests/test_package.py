@@ -56,6 +56,8 @@ def test_the_wheel_carries_every_module_config_and_tool(wheel):
         ]
         assert len(files) > 5
         assert not {prefix + f for f in files} - inside
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    assert not {f'mmclip4clip/.mim/{f}' for f in ('model-index.yml', *index)} - inside
     assert not [name for name in inside if name.startswith(('tests', 'shared'))]
 
 

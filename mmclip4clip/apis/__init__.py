@@ -8,16 +8,20 @@ from .launch import (
     lock_for_training,
     set_checkpoint,
 )
+from .presets import Preset, find_preset, list_presets
 from .runner_builder import build_runner
 from .zero_shot import check_zero_shot
 
 __all__ = [
+    'Preset',
     'add_common_arguments',
     'build_runner',
     'check_zero_shot',
     'encoder_format',
     'follow_encoder',
+    'find_preset',
     'leave_processes',
+    'list_presets',
     'load_config',
     'lock_for_training',
     'read_config',

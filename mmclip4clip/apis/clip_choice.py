@@ -1,18 +1,24 @@
 """The variable ``clip`` of a config, which chooses CLIP and its tokenizer in one place."""
 
+import logging
+import re
 from collections.abc import Iterator
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-TOKENIZE, TOKENIZE_TARGETS = 'TokenizeCaptions', 'TokenizeTargets'
+from .presets import find_preset
+
+TOKENIZE, TOKENIZE_TARGETS, DECODE = 'TokenizeCaptions', 'TokenizeTargets', 'DecodeVideo'
 
 
 def use_clip(cfg: Config) -> None:
     """Set ``model.backbone.pretrained`` and all tokenizers of CLIP to the config's ``clip``, if it has one.
 
     A random CLIP (``model.backbone.config``) is replaced. The tokenizer of a captioner follows too, unless
-    its targets have their own tokenizer (``TokenizeTargets``).
+    its targets have their own tokenizer (``TokenizeTargets``). If the name is that of published weights (see
+    :func:`list_presets`) and the test has other frames than they were published with, a warning names the
+    config that has them.
 
     Args:
         cfg (Config): Config of a run; changed in place.
@@ -55,6 +61,24 @@ def use_clip(cfg: Config) -> None:
         + ', model.tokenizer' * follows,
         logger='current',
     )
+    _warn_of_other_frames(cfg, name)
+
+
+def _warn_of_other_frames(cfg: Config, name: str) -> None:
+    """Log a warning if the test has other frames or pixels than weights of that name were published with."""
+    preset = find_preset(name)
+    if preset is None:
+        return
+    steps = list(typed_dicts(cfg.get('test_dataloader')))
+    frames = [step['sampling'] for step in steps if class_name(step) == DECODE and 'sampling' in step]
+    pixels = [step for step in steps if re.search('Resize|Crop', class_name(step))]
+    if frames != [preset.frames] or pixels != preset.pixels:
+        print_log(
+            f'{name} was published with other frames than those of the test: {preset.frames} and '
+            f'{preset.pixels}, here {frames} and {pixels}. {preset.config} has the published ones',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def class_name(cfg: dict) -> str:

@@ -15,6 +15,17 @@ KINDS = ('mmclip4clip', 'openai', 'transformers', 'reference', 'mmaction')
 HEADS = ('meanP', 'seqLSTM', 'seqTransf', 'tightTransf')
 
 
+class ListPresets(argparse.Action):
+    """Print the published weights that the package has configs for, and exit."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and exit, before SRC and DST are asked for."""
+        from mmclip4clip.apis.presets import describe_presets  # takes seconds
+
+        print(describe_presets())
+        parser.exit()
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -70,6 +81,12 @@ def parse_args() -> argparse.Namespace:
         help='model config of open_clip with heads and activation (default: '
         'open_clip_config.json in the folder of SRC)',
     )
+    parser.add_argument(
+        '--presets',
+        action=ListPresets,
+        nargs=0,
+        help='list published weights, each with its config and how to load it, and exit (default: off)',
+    )
     parser.add_argument('--force', action='store_true', help='replace DST if it exists (default: off)')
     return parser.parse_args()
 
@@ -83,8 +100,9 @@ from mmclip4clip.checkpoints.renaming import join_names
 
 
 def main(args: argparse.Namespace) -> None:
+    options = {name: value for name, value in vars(args).items() if name != 'presets'}
     try:
-        done = convert(**vars(args))
+        done = convert(**options)
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     unused = done.checkpoint.unused

@@ -80,3 +80,14 @@ def saved_reference(tmp_path):
     path = tmp_path / 'pytorch_model.bin'
     torch.save(plain.draw_reference('seqLSTM', '3d'), path)
     return path
+
+
+def test_published_weights_are_listed_without_a_source(tool, capsys):
+    with pytest.raises(SystemExit) as done:
+        tool(TOOL, '--presets')
+    out = capsys.readouterr().out
+    assert done.value.code == 0
+    assert (
+        "use      clip = 'Searchium-ai/clip4clip-webvid150k'\n" in out
+        and 'config   configs/retrieval/' in out
+    )
