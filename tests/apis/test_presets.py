@@ -30,6 +30,17 @@ from ..videos import at_rate, write_frames
 ROOT = Path(__file__).parents[2]
 NAME = 'Searchium-ai/clip4clip-webvid150k'
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+PROCESSOR = dict(
+    crop_size=224,
+    do_center_crop=True,
+    do_normalize=True,
+    do_resize=True,
+    feature_extractor_type='CLIPFeatureExtractor',
+    image_mean=MEAN,
+    image_std=STD,
+    resample=3,
+    size=224,
+)
 
 
 @pytest.fixture(params=list_presets(), ids=lambda preset: preset.name)
@@ -116,11 +127,8 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
         config[tower]['projection_dim'] = config['projection_dim']
         config[f'{tower}_dict'] = None
     (folder / 'config.json').write_text(json.dumps(dict(config, transformers_version=None)))
-    for other in (
-        'README.md',
-        'preprocessor_config.json',
-        'Notebooks/GSI_VideoRetrieval_VideoEmbedding.ipynb',
-    ):
+    (folder / 'preprocessor_config.json').write_text(json.dumps(PROCESSOR))
+    for other in ('README.md', 'Notebooks/GSI_VideoRetrieval_VideoEmbedding.ipynb'):
         (folder / other).parent.mkdir(exist_ok=True)
         (folder / other).write_text('{}')
     (folder.parents[1] / 'refs').mkdir()
