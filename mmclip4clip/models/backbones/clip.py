@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmaction.registry import MODELS
@@ -19,6 +19,7 @@ from .families import (
     vision_projection,
 )
 from .freezing import freeze_layers
+from .gradient_checkpointing import checkpoint_towers
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 from .random_encoder import build_random
@@ -57,6 +58,8 @@ class CLIPBackbone(BaseBackbone):
         embedding_std (dict, optional): Standard deviations for redrawing random embeddings: ``text`` for
             token and position embeddings, ``vision`` for position embeddings. CLIP's 0.02 is too small to
             give positions much effect in a small model that is trained from scratch.
+        gradient_checkpointing (bool | str | Sequence[str]): Towers whose blocks are computed again in the
+            backward pass, which takes less memory and more time: True for both, or ``'vision'``, ``'text'``.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE, prefix='backbone.')`` loads
             the backbone of a checkpoint of this package.
 
@@ -90,6 +93,7 @@ class CLIPBackbone(BaseBackbone):
         image_size: int | None = None,
         text_length: int | None = None,
         frame_format: dict | None = None,
+        gradient_checkpointing: bool | str | Sequence[str] = False,
     ) -> None:
         apply_patches()  # a checkpoint may be loaded into the model next
         check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg, image_size or text_length)
@@ -109,6 +113,7 @@ class CLIPBackbone(BaseBackbone):
         freeze_layers(self.clip, frozen_layers, linear_patch)
         if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
             self.clip.logit_bias.requires_grad = False
+        checkpoint_towers(self.clip, gradient_checkpointing)
 
     def _check_towers(self) -> None:
         """Check that both towers have the same width, and a pooled output.
