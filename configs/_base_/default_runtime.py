@@ -19,6 +19,7 @@ default_hooks = dict(
     input_check=dict(type='InputCheckHook'),
     preprocessing_check=dict(type='PreprocessingCheckHook'),
     report=dict(type='EvaluationReportHook'),
+    training_size=dict(type='TrainingSizeHook'),
 )
 
 env_cfg = dict(

@@ -49,6 +49,9 @@ class Checkpoint:
         settings (dict): Known settings that shapes do not determine: ``text_config`` and
             ``vision_config`` with the keys of ``NOT_IN_SHAPES``, and ``adapter``.
         notes (list[str]): Notes for the user of the converter.
+        decoder (dict[str, Tensor]): Weights of the caption decoder, which no other project supports.
+        record (dict): What this package noted in the file for its own checks, such as the tokenizers.
+        merged_lora (bool): Whether LoRA was merged into ``state_dict``.
 
     Examples:
         >>> from mmclip4clip.models import CLIPBackbone
@@ -67,6 +70,9 @@ class Checkpoint:
     unused: dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    decoder: dict[str, Tensor] = field(default_factory=dict)
+    record: dict = field(default_factory=dict)
+    merged_lora: bool = False
 
     @property
     def adapter(self) -> str:
@@ -97,6 +103,13 @@ class Checkpoint:
         for key in dropped:
             del self.state_dict[key]
         self.unused, self.settings['adapter'] = {}, {}
+        self.drop_decoder()
+
+    def drop_decoder(self) -> None:
+        """Drop the caption decoder, if any, with a note."""
+        if self.decoder:
+            self.notes.append(f'left out the caption decoder, {len(self.decoder)} tensors')
+        self.decoder = {}
 
     def sizes(self) -> dict:
         """Return the part of CLIP's config that the shapes determine.

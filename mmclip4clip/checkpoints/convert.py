@@ -178,7 +178,7 @@ def convert(
     source, checkpoint = read_checked(src, head)
     if head and source != 'reference':
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
-    if source == target == 'mmclip4clip' and not clip_only:
+    if source == target == 'mmclip4clip' and not clip_only and not checkpoint.merged_lora:
         raise ValueError(f'{src} is {KINDS["mmclip4clip"]} already')
     apply_model_config(checkpoint, source, src, model_config)
     checkpoint.set_heads(text=text_heads, vision=vision_heads)
@@ -189,6 +189,8 @@ def convert(
     found, unused = summary(checkpoint), checkpoint.unused
     if clip_only:
         checkpoint.drop_adapter()
+    if target != 'mmclip4clip':
+        checkpoint.drop_decoder()
     if unused and (clip_only or target not in ('mmclip4clip', checkpoint.origin)):
         checkpoint.notes.append(
             f'left out {len(unused)} tensors of {KINDS[checkpoint.origin]} that '

@@ -11,6 +11,7 @@ from .hooks import (
     SafeCheckpointHook,
     StopSignalHook,
     TokenizerCheckHook,
+    TrainingSizeHook,
     VideoCheckHook,
     WorkDirLockHook,
 )
@@ -35,6 +36,7 @@ __all__ = [
     'SafeCheckpointHook',
     'StopSignalHook',
     'TokenizerCheckHook',
+    'TrainingSizeHook',
     'VideoCheckHook',
     'VideoTextTestLoop',
     'VideoTextValLoop',

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from .lora_weights import is_lora
+
 # Buffers that old versions of transformers saved; with the numbers 0, 1, 2, ...
 COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.(roberta\.)?embeddings\.position_ids')
 # Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')
+LORA = ' (LoRA)'  # end of the name of a component
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class KeyDifference:
             if self.prefix
             else ''
         )
+        if any(map(is_lora, self.unexpected)):
+            hint += (
+                '\nIt has LoRA: give model.backbone.lora as in its training, or merge it into plain weights '
+                'with tools/model_converters/convert.py'
+            )
         return ', '.join(counts) + '; the first ones:\n  ' + '\n  '.join(first) + hint
 
 
@@ -98,21 +106,24 @@ def rename_layers(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
 
 
 def components(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Group keys by component: backbone, decoder, and each part of the adapter."""
+    """Group keys by component: backbone, its LoRA, decoder, and each part of the adapter."""
     parts: dict[str, list[str]] = {}
     for key in keys:
         depth = 2 if key.startswith('adapter.') else 1
-        parts.setdefault('.'.join(key.split('.')[:depth]), []).append(key)
+        name = '.'.join(key.split('.')[:depth]) + LORA * is_lora(key)
+        parts.setdefault(name, []).append(key)
     return parts
 
 
 def compare_shared(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> KeyDifference:
-    """Compare only the components that occur in both; see :func:`compare_weights`."""
+    """Compare only the components that occur in both, and LoRA; see :func:`compare_weights`.
+
+    A model may have LoRA that a checkpoint lacks, because LoRA starts without effect. The LoRA of a
+    checkpoint belongs to its other weights, so the model must have it too.
+    """
     need, have = components(expected), components(found)
-    shared, loaded = (
-        {key: tensors[key] for part in parts if part in other for key in parts[part]}
-        for tensors, parts, other in ((expected, need, have), (found, have, need))
-    )
+    shared = {key: expected[key] for part in need if part in have for key in need[part]}
+    loaded = {key: found[key] for part in have if part in need or part.endswith(LORA) for key in have[part]}
     return compare_weights(shared, loaded)
 
 

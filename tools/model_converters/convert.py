@@ -2,9 +2,10 @@
 
 Supported sources are OpenAI's CLIP (.pt), open_clip, CLIP folders of transformers, the reference's
 pytorch_model.bin, mmaction2's CLIPSimilarity, and the .pth of this package. Their keys determine the
-kind. Files of open_clip do not contain the attention heads and the activation, which come from a model
-config or from options. OpenAI's published files are TorchScript archives, which contain code: use only
-files from trusted sources. Other files are read without executing code.
+kind. A .pth that was trained with LoRA becomes one without, or any other kind, with the same outputs. Files
+of open_clip do not contain the attention heads and the activation, which come from a model config or from
+options. OpenAI's published files are TorchScript archives, which contain code: use only files from trusted
+sources. Other files are read without executing code.
 """
 
 import argparse

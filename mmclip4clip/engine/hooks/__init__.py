@@ -7,6 +7,7 @@ from .preprocessing_check_hook import PreprocessingCheckHook, TokenizerCheckHook
 from .random_state_hook import RandomStateHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .stop_signal_hook import StopSignalHook, TrainingStopped
+from .training_size_hook import TrainingSizeHook
 from .video_check_hook import VideoCheckHook
 from .work_dir_lock_hook import WorkDirLockHook
 
@@ -23,6 +24,7 @@ __all__ = [
     'SafeCheckpointHook',
     'StopSignalHook',
     'TokenizerCheckHook',
+    'TrainingSizeHook',
     'TrainingStopped',
     'VideoCheckHook',
     'WorkDirLockHook',

@@ -11,6 +11,7 @@ from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from ..backbones import CLIPBackbone
 from ..backbones.families import text_blocks, text_embeddings
+from ..lora_weights import merge_lora
 
 # In transformers 4.
 HAS_CAUSAL_MASK = 'causal_attention_mask' in inspect.signature(CLIPEncoderLayer.forward).parameters
@@ -143,7 +144,7 @@ class SequenceTransformer(BaseModule):
                 )
         self.positions.weight.copy_(source[: len(self.positions.weight)])
         for block, tower_block in zip(self.layers, tower):
-            block.load_state_dict(tower_block.state_dict())
+            block.load_state_dict(merge_lora(tower_block.state_dict()))
             block.mlp.activation_fn = copy.deepcopy(cast(Any, tower_block).mlp.activation_fn)
 
     def check_length(self, num_frames: int, others: int = 0) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...compat import apply_patches
 from ..features import Features
+from ..lora_weights import without_fresh_lora
 from ..weight_check import compare_weights
 from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
@@ -20,6 +21,7 @@ from .families import (
 )
 from .freezing import freeze_layers
 from .gradient_checkpointing import checkpoint_towers
+from .lora import add_lora
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 from .random_encoder import build_random
@@ -60,6 +62,8 @@ class CLIPBackbone(BaseBackbone):
             give positions much effect in a small model that is trained from scratch.
         gradient_checkpointing (bool | str | Sequence[str]): Towers whose blocks are computed again in the
             backward pass, which takes less memory and more time: True for both, or ``'vision'``, ``'text'``.
+        lora (dict, optional): LoRA in the blocks of one or both towers, whose other weights are then frozen,
+            see :func:`add_lora` and :class:`LoRAOptions`. Needs ``peft``.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE, prefix='backbone.')`` loads
             the backbone of a checkpoint of this package.
 
@@ -94,6 +98,7 @@ class CLIPBackbone(BaseBackbone):
         text_length: int | None = None,
         frame_format: dict | None = None,
         gradient_checkpointing: bool | str | Sequence[str] = False,
+        lora: dict | None = None,
     ) -> None:
         apply_patches()  # a checkpoint may be loaded into the model next
         check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg, image_size or text_length)
@@ -113,6 +118,7 @@ class CLIPBackbone(BaseBackbone):
         freeze_layers(self.clip, frozen_layers, linear_patch)
         if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
             self.clip.logit_bias.requires_grad = False
+        add_lora(self.clip, lora, frozen_layers)
         checkpoint_towers(self.clip, gradient_checkpointing)
 
     def _check_towers(self) -> None:
@@ -151,7 +157,7 @@ class CLIPBackbone(BaseBackbone):
             raise RuntimeError(
                 f'init_cfg of CLIPBackbone: {source}, keys that begin with {prefix!r}: {error}'
             ) from error
-        found = {key: found[key] for key in self.state_dict()}
+        found = {key: found[key] for key in without_fresh_lora(self.state_dict(), found)}
         self.load_state_dict(found)
         print_log(
             f'CLIP from {source}: all {len(found)} tensors of {prefix}*, none missing, none left over',
@@ -173,7 +179,7 @@ class CLIPBackbone(BaseBackbone):
         Raises:
             RuntimeError: If keys are missing, unexpected or of another shape; lists the first ones.
         """
-        difference = compare_weights(self.state_dict(), weights)
+        difference = compare_weights(without_fresh_lora(self.state_dict(), weights), weights)
         if difference:
             raise RuntimeError(f'the checkpoint does not contain the CLIP of this CLIPBackbone: {difference}')
 
