@@ -28,8 +28,6 @@ ADAPTERS = {
     'adapter.transformer.': 'SeqTransformerAdapter',
     'adapter.': 'an unknown adapter',
 }
-
-
 # Kinds of checkpoints whose code always builds OpenAI's CLIP, so that its settings are known.
 OPENAI_ARCHITECTURE = ('reference', 'mmaction')
 # Adapters with attention heads.
@@ -50,7 +48,7 @@ class Checkpoint:
             ``vision_config`` with the keys of ``NOT_IN_SHAPES``, and ``adapter``.
         notes (list[str]): Notes for the user of the converter.
         decoder (dict[str, Tensor]): Weights of the caption decoder, which no other project supports.
-        record (dict): What this package noted in the file for its own checks, such as the tokenizers.
+        record (dict): Notes of this package in the file for its own checks, such as the tokenizers.
         merged_lora (bool): Whether LoRA was merged into ``state_dict``.
 
     Examples:
@@ -103,13 +101,6 @@ class Checkpoint:
         for key in dropped:
             del self.state_dict[key]
         self.unused, self.settings['adapter'] = {}, {}
-        self.drop_decoder()
-
-    def drop_decoder(self) -> None:
-        """Drop the caption decoder, if any, with a note."""
-        if self.decoder:
-            self.notes.append(f'left out the caption decoder, {len(self.decoder)} tensors')
-        self.decoder = {}
 
     def sizes(self) -> dict:
         """Return the part of CLIP's config that the shapes determine.

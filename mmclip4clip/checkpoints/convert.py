@@ -189,8 +189,9 @@ def convert(
     found, unused = summary(checkpoint), checkpoint.unused
     if clip_only:
         checkpoint.drop_adapter()
-    if target != 'mmclip4clip':
-        checkpoint.drop_decoder()
+    if checkpoint.decoder and (clip_only or target != 'mmclip4clip'):
+        checkpoint.notes.append(f'left out the caption decoder, {len(checkpoint.decoder)} tensors')
+        checkpoint.decoder = {}
     if unused and (clip_only or target not in ('mmclip4clip', checkpoint.origin)):
         checkpoint.notes.append(
             f'left out {len(unused)} tensors of {KINDS[checkpoint.origin]} that '

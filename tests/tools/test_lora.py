@@ -55,18 +55,3 @@ def test_a_training_with_lora_resumes_is_tested_and_is_merged(tool, config, lora
         for name in ('epoch_2', 'merged')
     ]
     assert results[0] and results[0] == results[1]
-    with pytest.raises(RuntimeError, match='(?s)does not match.*It has LoRA: give model.backbone.lora'):
-        tool('test.py', config, whole / 'epoch_2.pth', '--work-dir', tmp_path / 'refused')
-    with pytest.raises(RuntimeError, match='(?s)does not match.*missing keys'):
-        tool('test.py', lora_config, tmp_path / 'merged.pth', '--work-dir', tmp_path / 'refused')
-    tool(
-        'train.py',
-        lora_config,
-        '--work-dir',
-        tmp_path / 'on',
-        '--cfg-options',
-        f'load_from={tmp_path}/merged.pth',
-        'train_cfg.max_epochs=1',
-    )
-    log = ''.join(capfd.readouterr())
-    assert 'keep their initial weights: backbone (LoRA) (24 tensors)' in log

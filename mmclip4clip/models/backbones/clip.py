@@ -1,6 +1,5 @@
 from collections.abc import Mapping, Sequence
 
-import torch
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -14,7 +13,6 @@ from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
 from .families import (
     image_size,
-    text_embeddings,
     text_length,
     text_projection,
     vision_projection,
@@ -24,7 +22,7 @@ from .gradient_checkpointing import checkpoint_towers
 from .lora import add_lora
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
-from .random_encoder import build_random
+from .random_encoder import build_random, redraw_embeddings
 
 
 @MODELS.register_module()
@@ -106,7 +104,7 @@ class CLIPBackbone(BaseBackbone):
         self.pretrained = None if pretrained == NOT_GIVEN else pretrained
         if self.pretrained is None:
             self.family, self.clip, format = build_random(config or {})
-            self._redraw_embeddings(**embedding_std or {})
+            redraw_embeddings(self.clip, **embedding_std or {})
         else:
             self.family, self.clip, format = load_pretrained(self.pretrained, image_size, text_length)
         self.frame_format = format._replace(**frame_format or {})
@@ -253,11 +251,3 @@ class CLIPBackbone(BaseBackbone):
     def frame_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the vision tower and its projection."""
         return [*self.clip.vision_model.parameters(), *vision_projection(self.clip).parameters()]
-
-    @torch.no_grad()
-    def _redraw_embeddings(self, text: float = 0.0, vision: float = 0.0) -> None:
-        patches = self.clip.vision_model.embeddings
-        for std, embeddings in ((text, text_embeddings(self.clip)), (vision, (patches.position_embedding,))):
-            for embedding in embeddings:
-                if std:
-                    embedding.weight.normal_(std=std)

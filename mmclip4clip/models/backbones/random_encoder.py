@@ -1,6 +1,8 @@
 from typing import Any
 
-from .families import family_of, image_size
+import torch
+
+from .families import family_of, image_size, text_embeddings
 from .frame_format import default_format
 from .pretrained import Encoder
 from .pretrained_folder import build_config
@@ -29,3 +31,19 @@ def build_random(config: dict[str, Any]) -> Encoder:
     family = family_of(values.pop('model_type', 'clip'), 'model.backbone.config')
     model = family.model_class(build_config(family, values))
     return Encoder(family, model, default_format(family, image_size(model.config)[0]))
+
+
+@torch.no_grad()
+def redraw_embeddings(model: Any, text: float = 0.0, vision: float = 0.0) -> None:
+    """Draw embeddings from normal distributions of other standard deviations than the family's.
+
+    Args:
+        model (PreTrainedModel): The dual encoder.
+        text (float): That of token and position embeddings of the text tower; 0 keeps them.
+        vision (float): That of position embeddings of the vision tower; 0 keeps them.
+    """
+    patches = model.vision_model.embeddings
+    for std, embeddings in ((text, text_embeddings(model)), (vision, (patches.position_embedding,))):
+        for embedding in embeddings:
+            if std:
+                embedding.weight.normal_(std=std)

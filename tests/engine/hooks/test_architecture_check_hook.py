@@ -125,6 +125,21 @@ def test_a_backbone_without_weights_from_anywhere_is_refused(log):
     assert 'backbone (4 tensors)' in log[-1][1]
 
 
+def test_lora_may_be_new_in_training_and_is_never_dropped(log):
+    adapted = Parts()
+    adapted.backbone.lora_A = torch.nn.Linear(1, 1, bias=False)
+    check(Parts(), weights := dict(Parts().state_dict()))
+    check(adapted, weights, training=True)
+    assert 'initial weights: backbone (LoRA) (1 tensors)' in log[-1][1] and log[-1][0] == logging.WARNING
+    with pytest.raises(RuntimeError, match=r'1 missing keys; the first ones:\n  backbone.lora_A.weight'):
+        check(adapted, weights)
+    for training in (False, True):
+        with pytest.raises(
+            RuntimeError, match=r'1 unexpected keys.*(.|\n)*It has LoRA: give model.backbone.lo'
+        ):
+            check(Parts(), dict(adapted.state_dict()), training)
+
+
 @pytest.mark.parametrize('prefix', ['_orig_mod.', 'model.', 'module._orig_mod.'])
 @pytest.mark.parametrize('training', [True, False])
 def test_keys_that_a_wrapper_has_prefixed_are_refused_with_the_cure(model, prefix, training):

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.towers import TOWERS, tower_blocks
+
+from .test_families import captions, small
 
 TOKENS = torch.tensor([[0, 5, 6, 1], [0, 7, 1, 1]])
 FRAME_MASK, TEXT_MASK = torch.tensor([[1, 1, 1], [1, 0, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -91,6 +94,20 @@ def test_a_captioner_has_the_gradients_that_it_has_without(build, batch, tiny_cl
         results.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
     assert results[0] and results[0].keys() == results[1].keys()
     assert all(torch.equal(results[1][name], gradient) for name, gradient in results[0].items())
+
+
+@pytest.mark.parametrize('kind', FAMILIES)
+def test_every_family_has_the_gradients_that_it_has_without(kind):
+    frames, (tokens, mask), gradients = torch.randn(4, 2, 3, 32, 32), captions(), []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        backbone = CLIPBackbone(config=small(kind), gradient_checkpointing=checkpointed).train()
+        torch.manual_seed(1)  # of the dropout of BERT
+        videos, text = backbone.encode_frames(frames, torch.ones(4, 2)), backbone.encode_text(tokens, mask)
+        (videos.square().sum() + text.square().sum()).backward()
+        gradients.append({n: p.grad for n, p in backbone.named_parameters() if p.grad is not None})
+    assert len(gradients[0]) > 60 and gradients[0].keys() == gradients[1].keys()
+    assert all(torch.equal(gradients[1][name], gradient) for name, gradient in gradients[0].items())
 
 
 @pytest.mark.parametrize('towers', ['frames', ('vision', 'audio'), 3])
