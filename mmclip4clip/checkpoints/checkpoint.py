@@ -28,6 +28,8 @@ ADAPTERS = {
     'adapter.transformer.': 'SeqTransformerAdapter',
     'adapter.': 'an unknown adapter',
 }
+
+
 # Kinds of checkpoints whose code always builds OpenAI's CLIP, so that its settings are known.
 OPENAI_ARCHITECTURE = ('reference', 'mmaction')
 # Adapters with attention heads.
@@ -47,9 +49,6 @@ class Checkpoint:
         settings (dict): Known settings that shapes do not determine: ``text_config`` and
             ``vision_config`` with the keys of ``NOT_IN_SHAPES``, and ``adapter``.
         notes (list[str]): Notes for the user of the converter.
-        decoder (dict[str, Tensor]): Weights of the caption decoder, which no other project supports.
-        record (dict): Notes of this package in the file for its own checks, such as the tokenizers.
-        merged_lora (bool): Whether LoRA was merged into ``state_dict``.
 
     Examples:
         >>> from mmclip4clip.models import CLIPBackbone
@@ -68,9 +67,6 @@ class Checkpoint:
     unused: dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    decoder: dict[str, Tensor] = field(default_factory=dict)
-    record: dict = field(default_factory=dict)
-    merged_lora: bool = False
 
     @property
     def adapter(self) -> str:

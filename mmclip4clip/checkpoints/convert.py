@@ -9,6 +9,7 @@ from .checkpoint import OPENAI_ARCHITECTURE, Checkpoint
 from .description import adapter_config, summary
 from .formats import KINDS, current_name, kind_from_suffix
 from .io import atomic_path, check_destination
+from .lora import read_merged
 from .reading import read_checked
 from .renaming import join_names
 from .shape_check import check_shapes
@@ -23,6 +24,7 @@ class Conversion(NamedTuple):
         target (str): Kind of the written checkpoint.
         checkpoint (Checkpoint): The written checkpoint, with notes.
         tensors (int): Number of written tensors.
+        use (str, optional): How to use it, if the checkpoint does not determine that.
 
     Examples:
         >>> done = Conversion('openai', 'ViT with 2d patches', 'mmclip4clip', Checkpoint({}), 302)
@@ -35,6 +37,7 @@ class Conversion(NamedTuple):
     target: str
     checkpoint: Checkpoint
     tensors: int
+    use: str | None = None
 
 
 def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
@@ -65,6 +68,16 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
         with partial.open('wb') as file:  # torch.save writes the name of a path into the file
             torch.save(content, file)
         return len(content.get('state_dict', content))
+
+
+def write_merged(content: dict, src: Path, dst: Path) -> Conversion:
+    """Write the output of :func:`read_merged`, atomically."""
+    weights = content['state_dict']
+    with atomic_path(dst) as partial, partial.open('wb') as file:
+        torch.save(content, file)
+    checkpoint = Checkpoint(weights, notes=[f'merged LoRA into the weights of {src}'])
+    found, use = 'trained with LoRA', 'the config of its training, without model.backbone.lora'
+    return Conversion('mmclip4clip', found, 'mmclip4clip', checkpoint, len(weights), use)
 
 
 def apply_model_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Path | None) -> None:
@@ -139,7 +152,7 @@ def convert(
 
     Args:
         src (Path): Source, a file, a folder, or a name on the Hugging Face hub. Its keys determine the kind.
-        dst (Path): Destination.
+        dst (Path): Destination. A file of this package with LoRA may become one without.
         to (str, optional): One of ``KINDS``. By default it depends on the suffix of ``dst``: ``.pth`` is
             this package's, ``.bin`` (or ``.bin.3``) the reference's, ``.pt`` OpenAI's, no suffix a folder
             of transformers.
@@ -175,10 +188,16 @@ def convert(
     check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)
     if dst.exists() and src.exists() and dst.samefile(src):
         raise ValueError(f'{src} cannot be converted into itself')
+    if target == 'mmclip4clip' and not clip_only and (content := read_merged(src)):
+        if any((head, text_heads, vision_heads, activation, adapter_heads, model_config)):
+            raise ValueError(
+                f'{src} was trained with LoRA and is merged as it is: leave out heads and activation'
+            )
+        return write_merged(content, src, dst)
     source, checkpoint = read_checked(src, head)
     if head and source != 'reference':
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
-    if source == target == 'mmclip4clip' and not clip_only and not checkpoint.merged_lora:
+    if source == target == 'mmclip4clip' and not clip_only:
         raise ValueError(f'{src} is {KINDS["mmclip4clip"]} already')
     apply_model_config(checkpoint, source, src, model_config)
     checkpoint.set_heads(text=text_heads, vision=vision_heads)
@@ -189,9 +208,6 @@ def convert(
     found, unused = summary(checkpoint), checkpoint.unused
     if clip_only:
         checkpoint.drop_adapter()
-    if checkpoint.decoder and (clip_only or target != 'mmclip4clip'):
-        checkpoint.notes.append(f'left out the caption decoder, {len(checkpoint.decoder)} tensors')
-        checkpoint.decoder = {}
     if unused and (clip_only or target not in ('mmclip4clip', checkpoint.origin)):
         checkpoint.notes.append(
             f'left out {len(unused)} tensors of {KINDS[checkpoint.origin]} that '

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from transformers import CLIPConfig
 
-from ..models.lora_weights import PARTS, merge_lora
+from ..models.lora_weights import merge_lora
 from ..safe_config import plain_assignments
 from ..version import __version__
 from .assumptions import list_assumptions
@@ -17,14 +17,14 @@ from .reference import HEADS, has_head
 from .renaming import check_keys, expand
 
 DECODER = 'decoder.'  # prefix of the decoder of CLIP4ClipCaptioner
-KEPT = ('preprocessing', 'tokenizers')  # what the checks of a loaded file compare, apart from CLIP's config
 
 
 def to_native(content: dict, name: str) -> Checkpoint:
     """Read a checkpoint of :class:`CLIP4ClipRetriever` or :class:`CLIP4ClipCaptioner`.
 
-    LoRA is merged into the weights, with a note. Settings such as attention heads are not in the weights.
-    They come from the converters' metadata, or from the config that mmengine saves in training.
+    LoRA is merged into the weights, and the decoder of a captioner is dropped, because no other project
+    supports it; notes say so. Settings such as attention heads are not in the weights. They come from the
+    converters' metadata, or from the config that mmengine saves in training.
 
     Args:
         content (dict): Content of the file: ``state_dict``, ``meta``, ``unused``.
@@ -34,20 +34,18 @@ def to_native(content: dict, name: str) -> Checkpoint:
         ValueError: If keys are missing or unknown, or the config contradicts the weights.
     """
     meta, state_dict = content.get('meta') or {}, merge_lora(content['state_dict'], name)
-    decoder = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)}
-    record = meta.get('mmclip4clip') or {}
+    decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
     checkpoint = Checkpoint(
         state_dict,
         current_name(meta.get('origin', 'mmclip4clip'), warn=False),
         meta.get('dtypes', {}),
         content.get('unused', {}),
         known_settings(meta.get('settings', {}), name),
-        decoder=decoder,
-        record={key: value for key, value in record.items() if key in KEPT},
     )
-    if merged := sum(key.endswith(PARTS[0]) for key in content['state_dict']):
-        checkpoint.merged_lora = True
-        checkpoint.notes.append(f'merged the LoRA of {merged} layers into their weights')
+    if len(state_dict) + len(decoder) < len(content['state_dict']):
+        checkpoint.notes.append('merged LoRA into the weights')
+    if decoder:
+        checkpoint.notes.append(f'left out the caption decoder, {len(decoder)} tensors')
     model = trained_model(meta)
     if not checkpoint.settings.get('adapter'):
         checkpoint.settings['adapter'] = model.get('adapter', {})
@@ -58,7 +56,7 @@ def to_native(content: dict, name: str) -> Checkpoint:
         expected += [key for key in state_dict if key.startswith('adapter.')]
     check_keys(expected, state_dict, name)
     backbone = model.get('backbone', dict(pretrained='unknown'))
-    config = record.get('clip_config')
+    config = (meta.get('mmclip4clip') or {}).get('clip_config')
     if config is None and backbone.get('pretrained') is None:
         config = backbone.get('config') or {}
     if config is not None:
@@ -100,15 +98,11 @@ def from_native(checkpoint: Checkpoint) -> dict:
         dtypes=checkpoint.dtypes,
         settings=checkpoint.settings,
     )
-    record = dict(checkpoint.record)
     if checkpoint.origin in OPENAI_ARCHITECTURE or all(
         'adapter' in item.what for item in list_assumptions(checkpoint)
     ):
-        record['clip_config'] = clip_settings(CLIPConfig(**checkpoint.clip_config()))
-    if record:
-        meta['mmclip4clip'] = record
-    state_dict = {**checkpoint.state_dict, **checkpoint.decoder}
-    return dict(meta=meta, state_dict=state_dict, unused=checkpoint.unused)
+        meta['mmclip4clip'] = dict(clip_config=clip_settings(CLIPConfig(**checkpoint.clip_config())))
+    return dict(meta=meta, state_dict=checkpoint.state_dict, unused=checkpoint.unused)
 
 
 def trained_model(meta: Mapping) -> dict:

@@ -116,7 +116,7 @@ def main(args: argparse.Namespace) -> None:
         )
     for note in done.checkpoint.notes:
         print(f'note   {note}')
-    print(f'use    {usage(done.checkpoint, done.target, args.dst)}')
+    print(f'use    {done.use or usage(done.checkpoint, done.target, args.dst)}')
 
 
 if __name__ == '__main__':

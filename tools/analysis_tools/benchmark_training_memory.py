@@ -1,0 +1,99 @@
+"""Compare peak memory and time of training steps: plain, with recomputed activations, with LoRA, and with both.
+
+Each way trains ViT-B/32 with random weights in a process of its own, one after the other, on random batches with
+AdamW. The memory is the peak resident memory of the process, with its libraries.
+"""
+
+import argparse
+import multiprocessing
+import time
+
+WAYS = {
+    'plain': {},
+    'checkpointed': dict(gradient_checkpointing=True),
+    'LoRA': dict(lora={}),
+    'LoRA, checkpointed': dict(lora={}, gradient_checkpointing=True),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS), help='default: all')
+    parser.add_argument('--batch-size', type=int, default=8, help='videos per batch (default: %(default)s)')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video (default: %(default)s)')
+    parser.add_argument('--words', type=int, default=32, help='tokens per caption (default: %(default)s)')
+    parser.add_argument('--layers', type=int, default=12, help='blocks of each tower (default: %(default)s)')
+    parser.add_argument('--steps', type=int, default=3, help='timed steps of each way (default: %(default)s)')
+    parser.add_argument('--threads', type=int, default=2, help='threads of torch (default: %(default)s)')
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace, way: str, pipe) -> None:
+    """Train for some steps, and send the numbers of parameters, bytes and seconds."""
+    import torch
+    from mmaction.registry import MODELS
+    from mmengine.registry import init_default_scope
+
+    import mmclip4clip  # noqa: F401  registers the modules
+    from mmclip4clip.engine.hooks.training_size_hook import peak_memory
+
+    init_default_scope('mmaction')
+    torch.set_num_threads(args.threads)
+    tower = dict(num_hidden_layers=args.layers)
+    backbone = dict(type='CLIPBackbone', config=dict(text_config=tower, vision_config=tower), **WAYS[way])
+    model = MODELS.build(dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=dict(type='MeanAdapter')))
+    trained = [parameter for parameter in model.train().parameters() if parameter.requires_grad]
+    optimizer, seconds = torch.optim.AdamW(trained, lr=1e-6), []
+    for _ in range(args.steps + 1):
+        batch = dict(
+            frames=torch.randn(args.batch_size, args.frames, 3, 224, 224),
+            frame_mask=torch.ones(args.batch_size, args.frames),
+            tokens=torch.randint(49000, (args.batch_size, args.words)),
+            text_mask=torch.ones(args.batch_size, args.words, dtype=torch.long),
+            video_index=torch.arange(args.batch_size),
+            video_key=torch.arange(args.batch_size),
+        )
+        start = time.perf_counter()
+        losses = model(batch, mode='loss')
+        (losses['loss_t2v'] + losses['loss_v2t']).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - start)
+    median = sorted(seconds[1:])[args.steps // 2]  # the first step warms up
+    pipe.send((sum(parameter.numel() for parameter in trained), peak_memory(), median))
+
+
+def main(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table('training', 'trained parameters', 'peak memory, GiB', 'relative', 's per step', 'relative')
+    first = None
+    for way in args.ways:
+        receive, send = multiprocessing.Pipe(duplex=False)
+        # Spawned, so that no memory is shared with this process or with another way.
+        process = multiprocessing.get_context('spawn').Process(target=measure, args=(args, way, send))
+        process.start()
+        send.close()
+        trained, memory, median = receive.recv()  # an EOFError if the process failed
+        process.join()
+        first = first or (memory, median)
+        table.add_row(
+            way,
+            f'{trained:,}',
+            f'{memory / 2**30:.2f}',
+            f'{memory / first[0]:.2f}',
+            f'{median:.2f}',
+            f'{median / first[1]:.2f}',
+        )
+    Console().print(table)
+    print(
+        f'ViT-B/32, batches of {args.batch_size} x {args.frames} frames, median of {args.steps} steps, '
+        f'{args.threads} threads'
+    )
+
+
+if __name__ == '__main__':
+    main(parse_args())
