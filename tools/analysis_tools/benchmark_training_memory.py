@@ -1,11 +1,13 @@
-"""Compare peak memory and time of training steps: plain, with recomputed activations, with LoRA, and with both.
+"""Compare memory and time of training steps: plain, with recomputed activations, with LoRA, and with both.
 
-Each way trains ViT-B/32 with random weights in a process of its own, one after the other, on random batches with
-AdamW. The memory is the peak resident memory of the process, with its libraries.
+Each way trains ViT-B/32 with random weights in a process of its own, one after the other, on random batches
+with AdamW. The memory is the peak resident memory of the process, with its libraries. Beside the time, the
+table has the time of the processor, which other work on the machine changes less.
 """
 
 import argparse
 import multiprocessing
+import statistics
 import time
 
 WAYS = {
@@ -31,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace, way: str, pipe) -> None:
-    """Train for some steps, and send the numbers of parameters, bytes and seconds."""
+    """Train for some steps, and send the number of parameters, bytes, seconds, and seconds of the CPU."""
     import torch
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
@@ -45,7 +47,7 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
     backbone = dict(type='CLIPBackbone', config=dict(text_config=tower, vision_config=tower), **WAYS[way])
     model = MODELS.build(dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=dict(type='MeanAdapter')))
     trained = [parameter for parameter in model.train().parameters() if parameter.requires_grad]
-    optimizer, seconds = torch.optim.AdamW(trained, lr=1e-6), []
+    optimizer, times = torch.optim.AdamW(trained, lr=1e-6), []
     for _ in range(args.steps + 1):
         batch = dict(
             frames=torch.randn(args.batch_size, args.frames, 3, 224, 224),
@@ -55,41 +57,39 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
             video_index=torch.arange(args.batch_size),
             video_key=torch.arange(args.batch_size),
         )
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         losses = model(batch, mode='loss')
         (losses['loss_t2v'] + losses['loss_v2t']).backward()
         optimizer.step()
         optimizer.zero_grad()
-        seconds.append(time.perf_counter() - start)
-    median = sorted(seconds[1:])[args.steps // 2]  # the first step warms up
-    pipe.send((sum(parameter.numel() for parameter in trained), peak_memory(), median))
+        times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    medians = [statistics.median(column) for column in zip(*times[1:])]  # the first step warms up
+    pipe.send((sum(parameter.numel() for parameter in trained), peak_memory(), *medians))
 
 
 def main(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table('training', 'trained parameters', 'peak memory, GiB', 'relative', 's per step', 'relative')
-    first = None
+    measured = {}
     for way in args.ways:
         receive, send = multiprocessing.Pipe(duplex=False)
         # Spawned, so that no memory is shared with this process or with another way.
         process = multiprocessing.get_context('spawn').Process(target=measure, args=(args, way, send))
         process.start()
         send.close()
-        trained, memory, median = receive.recv()  # an EOFError if the process failed
+        measured[way] = receive.recv()  # an EOFError if the process failed
         process.join()
-        first = first or (memory, median)
-        table.add_row(
-            way,
-            f'{trained:,}',
-            f'{memory / 2**30:.2f}',
-            f'{memory / first[0]:.2f}',
-            f'{median:.2f}',
-            f'{median / first[1]:.2f}',
-        )
+        print(way, *measured[way], flush=True)
+    table = Table('training', 'trained', 'GiB', 'ratio', 's', 'ratio', 'CPU s', 'ratio')
+    first = measured[args.ways[0]]
+    for way, (trained, memory, *seconds) in measured.items():
+        cells = [f'{memory / 2**30:.2f}', *(f'{value:.1f}' for value in seconds)]
+        ratios = [f'{a / b:.2f}' for a, b in zip((memory, *seconds), first[1:])]
+        table.add_row(way, f'{trained:,}', *(cell for pair in zip(cells, ratios) for cell in pair))
     Console().print(table)
     print(
+        'trained parameters, peak memory, time and CPU time of a step, and their ratios to the first row; '
         f'ViT-B/32, batches of {args.batch_size} x {args.frames} frames, median of {args.steps} steps, '
         f'{args.threads} threads'
     )
