@@ -9,8 +9,8 @@ from mmclip4clip.checkpoints import convert, read
 from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones.families import FAMILIES
 
+from ..encoders import small_encoder
 from ..extras import needs_peft
-from ..models.backbones.test_families import small
 from .conftest import identical
 
 pytestmark = needs_peft
@@ -112,14 +112,14 @@ def test_a_captioners_decoder_stays_in_this_packages_file_alone(trained, saved, 
 
 @pytest.mark.parametrize('kind', FAMILIES)
 def test_encoders_of_every_family_are_merged(saved, tmp_path, kind):
-    model = CLIPBackbone(config=small(kind), lora=LORA)
+    model = CLIPBackbone(config=small_encoder(kind), lora=LORA)
     for name, parameter in model.named_parameters():
         if 'lora_B' in name:
             torch.nn.init.normal_(parameter, std=0.3)
     weights = {f'backbone.{key}': value for key, value in model.state_dict().items()}
     convert(saved(dict(state_dict=weights), 'epoch_3.pth'), tmp_path / 'merged.pth')
     merged = torch.load(tmp_path / 'merged.pth', weights_only=True)['state_dict']
-    plain = CLIPBackbone(config=small(kind))
+    plain = CLIPBackbone(config=small_encoder(kind))
     plain.load_state_dict({key.removeprefix('backbone.'): value for key, value in merged.items()})
     frames, mask = torch.randn(1, 2, 3, 32, 32), torch.ones(1, 2)
     with torch.no_grad():

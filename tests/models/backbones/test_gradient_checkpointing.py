@@ -8,7 +8,8 @@ from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.towers import TOWERS, tower_blocks
 
-from .test_families import captions, small
+from ...encoders import small_encoder
+from .test_families import captions
 
 TOKENS = torch.tensor([[0, 5, 6, 1], [0, 7, 1, 1]])
 FRAME_MASK, TEXT_MASK = torch.tensor([[1, 1, 1], [1, 0, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -101,7 +102,7 @@ def test_every_family_has_the_gradients_that_it_has_without(kind):
     frames, (tokens, mask), gradients = torch.randn(4, 2, 3, 32, 32), captions(), []
     for checkpointed in (False, True):
         torch.manual_seed(0)
-        backbone = CLIPBackbone(config=small(kind), gradient_checkpointing=checkpointed).train()
+        backbone = CLIPBackbone(config=small_encoder(kind), gradient_checkpointing=checkpointed).train()
         torch.manual_seed(1)  # of the dropout of BERT
         videos, text = backbone.encode_frames(frames, torch.ones(4, 2)), backbone.encode_text(tokens, mask)
         (videos.square().sum() + text.square().sum()).backward()

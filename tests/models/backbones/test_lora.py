@@ -12,8 +12,9 @@ from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.towers import TOWERS, tower_blocks
 from mmclip4clip.models.lora_weights import is_lora, merge_lora
 
+from ...encoders import small_encoder
 from ...extras import needs_peft
-from .test_families import captions, small
+from .test_families import captions
 
 FRAMES, FRAME_MASK = torch.randn(2, 3, 3, 64, 64), torch.tensor([[1, 1, 1], [1, 0, 0]])
 TOKENS, TEXT_MASK = torch.tensor([[0, 5, 6, 1], [0, 7, 1, 1]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -276,9 +277,9 @@ def test_learning_rates_by_part_and_by_layer_reach_lora(tiny_clip, wrapper, rate
 @pytest.mark.parametrize('targets', [None, 'all-linear'])
 def test_every_family_takes_lora_and_checkpointing_and_merges_back(kind, targets):
     # Frozen too, because torch's own attention, by which SigLIP pools, then rounds in another way.
-    plain = CLIPBackbone(config=small(kind)).eval().requires_grad_(False)
+    plain = CLIPBackbone(config=small_encoder(kind)).eval().requires_grad_(False)
     lora = dict(target_modules=targets, r=2)
-    model = CLIPBackbone(config=small(kind), lora=lora, gradient_checkpointing=True).eval()
+    model = CLIPBackbone(config=small_encoder(kind), lora=lora, gradient_checkpointing=True).eval()
     model.load_state_dict(plain.state_dict())
     frames, (tokens, mask) = torch.randn(4, 2, 3, 32, 32), captions()
 
