@@ -190,9 +190,7 @@ def convert(
         raise ValueError(f'{src} cannot be converted into itself')
     if target == 'mmclip4clip' and not clip_only and (content := read_merged(src)):
         if any((head, text_heads, vision_heads, activation, adapter_heads, model_config)):
-            raise ValueError(
-                f'{src} was trained with LoRA and is merged as it is: leave out heads and activation'
-            )
+            raise ValueError(f'{src} was trained with LoRA, which is merged: leave out heads and activation')
         return write_merged(content, src, dst)
     source, checkpoint = read_checked(src, head)
     if head and source != 'reference':
