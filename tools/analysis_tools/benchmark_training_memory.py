@@ -22,7 +22,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS), help='default: all')
+    parser.add_argument(
+        '--ways', nargs='+', choices=WAYS, default=list(WAYS), help='ways to train (default: %(default)s)'
+    )
     parser.add_argument('--batch-size', type=int, default=8, help='videos per batch (default: %(default)s)')
     parser.add_argument('--frames', type=int, default=12, help='frames per video (default: %(default)s)')
     parser.add_argument('--words', type=int, default=32, help='tokens per caption (default: %(default)s)')
