@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -21,7 +22,8 @@ def checkpoint_towers(model: nn.Module, towers: bool | str | Sequence[str]) -> N
         ValueError: If a name is not one of a tower.
     """
     for tower in read_towers(towers, 'gradient_checkpointing'):
-        for block in tower_blocks(model, tower):
+        blocks: Any = tower_blocks(model, tower)
+        for block in blocks:
             block.gradient_checkpointing = True
             # The attribute that transformers documents for its blocks. Reentrant checkpoints would warn, and
             # lose gradients where the input of the first block has none.
