@@ -45,5 +45,5 @@ def tower_blocks(model: nn.Module, tower: str) -> nn.ModuleList:
     for module in root.modules():
         blocks = list(module) if isinstance(module, nn.ModuleList) else []
         if blocks and all(isinstance(block, GradientCheckpointingLayer) for block in blocks):
-            return module  # type: ignore[return-value]
+            return module
     raise ValueError(f'the {tower} tower, a {type(root).__name__}, has no list of transformer blocks')
