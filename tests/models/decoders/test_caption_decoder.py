@@ -98,7 +98,7 @@ def test_padding_of_words_and_frames_changes_nothing(tiny_clip):
 def test_generation_with_a_cache_gives_what_the_whole_caption_gives(tiny_clip, way, method):
     model = build(tiny_clip, **WAYS[way])
     decoder = model.decoder
-    torch.manual_seed(0)  # transformers 4 and 5 draw other numbers before
+    torch.manual_seed(12)  # transformers 4 and 5 draw other numbers before
     for parameter in (*decoder.parameters(), *embeddings(model)):
         nn.init.normal_(parameter, std=0.3)
     frames, frame_mask = torch.randn(8, 3, 32), mask(FRAMES * 2 + [3, 1])
