@@ -37,7 +37,7 @@ UPSTREAMS = (
     Upstream('>=2.0,<2.3', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '<2.0', 'they have no mmcv.transforms'),
     Upstream('>=1.1,<1.3', ('mmaction2', 'otxmmaction2'), '<1.0', 'they have no mmaction.registry'),
     Upstream(
-        '>=4.55,<5.25', ('transformers',), '<4.55', 'their GPT-2 reads the frames again for each word'
+        '>=4.55,<5.25', ('transformers',), '<4.55', 'their GPT-2 cannot write captions from cached frames'
     ),
     Upstream('>=14.2,<20', ('av',), '<14.1', 'they do not tell covers of songs from videos'),
     Upstream('>=6.0,<7', ('ftfy',)),
