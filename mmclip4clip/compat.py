@@ -250,9 +250,9 @@ def ignore_missing_operators() -> None:
 def ignore_generation_advice() -> None:
     """Suppress advice of ``generate`` that does not apply to captions.
 
-    Symptoms: transformers < 5 takes a prompt that ends with the padding token for a padded one. GPT-2's tokenizer
-    has one token for the start, the end and the padding of a caption, so each batch would log the advice to
-    pad on the left. transformers < 4.56 says that a caption which uses all positions exceeds them.
+    Symptoms: transformers < 5 takes a prompt that ends with the padding token for a padded one. GPT-2's
+    tokenizer has one token for the start, the end and the padding of a caption, so each batch would log the
+    advice to pad on the left. transformers < 4.56 says that a caption which uses all positions exceeds them.
 
     Safe because captions start from one token each, and the decoder itself checks their length.
     """

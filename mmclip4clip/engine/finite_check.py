@@ -40,7 +40,8 @@ def max_abs(tensors: Iterable[Tensor]) -> Tensor:
     floating = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
     if hasattr(torch.nn.utils, 'get_total_norm'):
         return torch.nn.utils.get_total_norm(floating, norm_type=math.inf)
-    norms = [torch.linalg.vector_norm(tensor, math.inf) for tensor in floating]  # torch < 2.6: one pass for each
+    # torch < 2.6: one pass for each tensor.
+    norms = [torch.linalg.vector_norm(tensor, math.inf) for tensor in floating]
     return torch.stack([norm.to(norms[0].device) for norm in norms]).max() if norms else torch.zeros(())
 
 
