@@ -6,6 +6,7 @@ starts.
 """
 
 import functools
+import logging
 import pickle
 import warnings
 from pathlib import Path
@@ -27,6 +28,7 @@ def apply_patches() -> None:
     repair_color_jitter()
     save_atomically()
     ignore_missing_operators()
+    ignore_generation_advice()
 
 
 @functools.cache
@@ -242,3 +244,23 @@ def ignore_missing_operators() -> None:
     Safe because building that operator still fails with an error that names mmcv.
     """
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+
+
+@functools.cache
+def ignore_generation_advice() -> None:
+    """Suppress advice of ``generate`` that does not apply to captions.
+
+    Symptoms: transformers < 5 takes a prompt that ends with the padding token for a padded one. GPT-2's
+    tokenizer has one token for the start, the end and the padding of a caption, so each batch would log the
+    advice to pad on the left. transformers < 4.56 says that a caption which uses all positions exceeds them.
+
+    Safe because captions start from one token each, and the decoder itself checks their length.
+    """
+    advice = (
+        'A decoder-only architecture is being used, but right-padding was detected!',
+        'This is a friendly reminder - the current text generation call will exceed',
+    )
+    for module in ('utils', 'stopping_criteria'):
+        logging.getLogger(f'transformers.generation.{module}').addFilter(
+            lambda record: not str(record.msg).startswith(advice)
+        )

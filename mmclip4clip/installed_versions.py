@@ -31,13 +31,13 @@ class Upstream(NamedTuple):
 
 
 UPSTREAMS = (
-    Upstream('>=2.6,<2.16', ('torch',)),
+    Upstream('>=2.2,<2.16', ('torch',)),
     Upstream('>=1.26,<2.6', ('numpy',)),
     Upstream('>=0.10,<0.11', ('mmengine', 'mmengine-lite', 'onedl-mmengine')),
     Upstream('>=2.0,<2.3', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '<2.0', 'they have no mmcv.transforms'),
     Upstream('>=1.1,<1.3', ('mmaction2', 'otxmmaction2'), '<1.0', 'they have no mmaction.registry'),
     Upstream(
-        '>=5.17,<5.25', ('transformers',), '<4.41', 'their CLIP has only one implementation of attention'
+        '>=4.55,<5.25', ('transformers',), '<4.55', 'their GPT-2 cannot write captions from cached frames'
     ),
     Upstream('>=14.2,<20', ('av',), '<14.1', 'they do not tell covers of songs from videos'),
     Upstream('>=6.0,<7', ('ftfy',)),

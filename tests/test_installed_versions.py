@@ -56,6 +56,8 @@ def test_what_is_installed_is_tested():
     [
         {},
         dict(torch='2.6.0'),
+        dict(torch='2.2.0+cu118', transformers='4.55.0'),
+        dict(transformers='4.57.6'),
         dict(mmcv_lite=None, mmcv='2.2.0'),
         dict(mmengine=None, onedl_mmengine='0.10.12', mmcv_lite=None, onedl_mmcv='2.2.0'),
         dict(mmaction2=None, otxmmaction2='1.2.0'),
@@ -75,7 +77,7 @@ def test_one_warning_names_every_untested_version(install):
     with pytest.warns(UserWarning) as caught:
         check_versions()
     assert [str(w.message) for w in caught] == [
-        'mmclip4clip was not tested with torch 3.1.0 (>=2.6,<2.16), numpy 1.24.0 (>=1.26,<2.6), av 21.0 '
+        'mmclip4clip was not tested with torch 3.1.0 (>=2.2,<2.16), numpy 1.24.0 (>=1.26,<2.6), av 21.0 '
         '(>=14.2,<20); the tested versions are in parentheses. It goes on, and may fail or give other results'
     ]
 
@@ -91,7 +93,7 @@ def test_an_unknown_python_is_named_too(install, monkeypatch):
     'changes, message',
     [
         (dict(av='13.1.0'), "av 13.1.0 does not work, because .*: pip install 'av>=14.2,<20'"),
-        (dict(transformers='4.40.0'), "transformers 4.40.0 does not work.*: pip install 'transformers>="),
+        (dict(transformers='4.54.0'), "transformers 4.54.0 does not work.*: pip install 'transformers>="),
         (dict(av=None), "av is missing: pip install 'av>=14.2,<20'"),
         (dict(mmengine=None), "mmengine is missing: pip install 'mmengine>=0.10,<0.11'"),
         (

@@ -154,7 +154,7 @@ def test_every_tool_has_the_flags_that_a_page_gives_it(page):
 @EVERY_PAGE
 def test_some_tool_has_every_flag_that_a_page_names(page):
     known = set().union(*map(flags, (ROOT / 'tools').rglob('*.py')))
-    others = {'--constraint', '--no-deps', '--strict'}  # of pip and of mkdocs
+    others = {'--constraint', '--extra-index-url', '--no-deps', '--strict'}  # of pip and of mkdocs
     found = {flag for span in code(page) for flag in re.findall(r'(?:^| )(--[a-z][\w-]*)', span)}
     assert found <= known | others
 

@@ -1,5 +1,6 @@
 """Check tensors and checkpoints for NaN and infinity."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,7 +38,11 @@ def max_abs(tensors: Iterable[Tensor]) -> Tensor:
         Tensor: The maximum, 0 without tensors, ().
     """
     floating = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    return torch.nn.utils.get_total_norm(floating, norm_type=float('inf'))
+    if hasattr(torch.nn.utils, 'get_total_norm'):
+        return torch.nn.utils.get_total_norm(floating, norm_type=math.inf)
+    # torch < 2.6: one pass for each tensor.
+    norms = [torch.linalg.vector_norm(tensor, math.inf) for tensor in floating]
+    return torch.stack([norm.to(norms[0].device) for norm in norms]).max() if norms else torch.zeros(())
 
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:

@@ -82,7 +82,10 @@ def describe_config(family: Family, config: Any) -> dict[str, Any]:
 def build_config(family: Family, values: dict[str, Any]) -> Any:
     """Build the config of a family, with fused attention where transformers has it."""
     sdpa = getattr(family.model_class, '_supports_sdpa', True)
-    return family.config_class(**{**values, 'attn_implementation': 'sdpa' if sdpa else 'eager'})
+    kind = dict(attn_implementation='sdpa' if sdpa else 'eager')
+    towers = ('text_config', 'vision_config')  # in transformers 4, each tower has a kind
+    nested = {name: {**values[name], **kind} for name in towers if isinstance(values.get(name), dict)}
+    return family.config_class(**{**values, **nested, **kind})
 
 
 def _check_kind(path: Path, content: Any) -> Family:

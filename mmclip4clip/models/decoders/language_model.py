@@ -1,7 +1,7 @@
 """Adapter of the caption decoder to the language-model interface of transformers."""
 
 from torch import Tensor, nn
-from transformers import Cache, GenerationMixin, GPT2Model, GPT2PreTrainedModel
+from transformers import Cache, GenerationConfig, GenerationMixin, GPT2Model, GPT2PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithCrossAttentions
 
 
@@ -29,6 +29,8 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
 
     def __init__(self, transformer: GPT2Model, words: Tensor) -> None:
         super().__init__(transformer.config)
+        # Otherwise transformers 4 takes use_cache=False, which is for training, from the decoder's config.
+        self.generation_config = GenerationConfig()
         self.transformer = transformer
         self.words = [words]  # in a list, so that it is not registered here
 
