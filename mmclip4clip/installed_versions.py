@@ -40,7 +40,7 @@ UPSTREAMS = (
         '>=4.55,<5.25', ('transformers',), '<4.55', 'their GPT-2 cannot write captions from cached frames'
     ),
     Upstream('>=14.2,<20', ('av',), '<14.1', 'they do not tell covers of songs from videos'),
-    Upstream('>=6.0,<7', ('ftfy',)),
+    Upstream('>=6.1.1,<7', ('ftfy',)),
 )
 PYTHON = '>=3.10,<3.14'
 

@@ -45,7 +45,7 @@ def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict:
     scores = model.get('vocab') if isinstance(model.get('vocab'), list) else []
     return dict(
         name=str(tokenizer.name_or_path),
-        kind=type(tokenizer).__name__,
+        kind=type(tokenizer).__name__.removesuffix('Fast'),  # of transformers 4
         size=len(tokenizer),
         start=tokenizer.bos_token_id,
         end=tokenizer.eos_token_id,

@@ -38,14 +38,14 @@ def test_the_same_captions_give_the_same_tokenizer(tmp_path):
 def test_says_how_to_have_one_without_a_network(tmp_path):
     with pytest.raises(OSError, match="tokenizer='no/such'.*save_pretrained"):
         load_tokenizer('no/such')
-    with pytest.raises(OSError, match='no CLIP tokenizer in that folder.*it has . tokens'):
+    with pytest.raises(OSError, match='no CLIP tokenizer in that folder.*(it has . tokens|protobuf)'):
         load_tokenizer(str(tmp_path))
 
 
 @pytest.mark.parametrize('config', [BertConfig, CLIPConfig])
 def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, config):
     config().save_pretrained(tmp_path)
-    with pytest.raises(OSError, match=r'no tokenizer .*save_pretrained.* [25] of them special .* no word'):
+    with pytest.raises(OSError, match=r'no tokenizer .*save_pretrained.* ([25] of them special .* no word|protobuf)'):
         load_decoder_tokenizer(str(tmp_path))
 
 
