@@ -143,11 +143,7 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
     try:
         # Never run code from a tokenizer folder, and do not ask about it.
         return use_clip_normalizer(load_named(load, name, complete, trust_remote_code=False))
-    except (
-        OSError,
-        ValueError,
-        ImportError,
-    ) as error:  # transformers 4 asks for protobuf without a vocabulary
+    except (OSError, ValueError, ImportError) as error:  # transformers 4 wants protobuf for an empty folder
         if saved is None:
             raise OSError(f'{advice}. Cause: {error}') from error
         print_log(

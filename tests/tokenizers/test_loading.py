@@ -45,7 +45,8 @@ def test_says_how_to_have_one_without_a_network(tmp_path):
 @pytest.mark.parametrize('config', [BertConfig, CLIPConfig])
 def test_a_models_folder_without_its_tokenizer_has_no_words_to_write(tmp_path, config):
     config().save_pretrained(tmp_path)
-    with pytest.raises(OSError, match=r'no tokenizer .*save_pretrained.* ([25] of them special .* no word|protobuf)'):
+    cause = '[25] of them special .* no word|protobuf'  # the latter from transformers 4
+    with pytest.raises(OSError, match=f'no tokenizer .*save_pretrained.* ({cause})'):
         load_decoder_tokenizer(str(tmp_path))
 
 
