@@ -134,6 +134,9 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
     if kind == 'transformers':
         without = '' if checkpoint.tokenizers else '  # the tokenizer is not in it'
         return f"backbone=dict(type='CLIPBackbone', pretrained='{path}'){without}"
+    if kind == 'open_clip':
+        folder = path.parent if path.suffix else path
+        return f"open_clip.create_model_and_transforms('local-dir:{folder}')"
     if kind == 'openai':
         return f"clip.load('{path}')"
     if kind == 'mmaction':

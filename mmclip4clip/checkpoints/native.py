@@ -24,6 +24,8 @@ from .reference import HEADS, has_head
 from .renaming import Rule, check_keys, expand
 
 DECODER = 'decoder.'  # prefix of the decoder of CLIP4ClipCaptioner
+# Settings of open_clip that are written again when a checkpoint goes back there.
+LAYOUT = dict(custom_text=bool, nonscalar_logit_scale=bool, hf_tokenizer_name=str, tokenizer_kwargs=dict)
 # In keys of encoders of other families than CLIP.
 NOT_CLIP = ('clip.logit_bias', 'clip.text_model.roberta.', 'clip.text_model.embeddings.word_embeddings.')
 
@@ -117,7 +119,7 @@ def known_settings(settings: Mapping, name: str) -> dict:
         ValueError: If they are not settings.
     """
     parts = (
-        {part: settings.get(part, {}) for part in (*NOT_IN_SHAPES, 'adapter')}
+        {part: settings.get(part, {}) for part in (*NOT_IN_SHAPES, 'open_clip', 'adapter')}
         if isinstance(settings, dict)
         else {'settings': settings}
     )
@@ -128,7 +130,11 @@ def known_settings(settings: Mapping, name: str) -> dict:
         tower: {key: parts[tower][key] for key in keys if key in parts[tower]}
         for tower, keys in NOT_IN_SHAPES.items()
     }
-    return {**{tower: values for tower, values in kept.items() if values}, 'adapter': parts['adapter']}
+    layout = {
+        key: value for key, value in parts['open_clip'].items() if isinstance(value, LAYOUT.get(key, ()))
+    }
+    found = {**kept, 'open_clip': layout}
+    return {**{part: values for part, values in found.items() if values}, 'adapter': parts['adapter']}
 
 
 def from_native(checkpoint: Checkpoint) -> dict:
