@@ -68,19 +68,7 @@ def apply_config(checkpoint: Checkpoint, path: Path) -> None:
     except Exception as error:  # odd content can fail in any way; the cause is reported
         kind = 'SigLIP' if siglip else 'CLIP'
         raise ValueError(f'{path} is not a model config of a {kind} of open_clip: {error}') from error
-    if siglip:
-        checkpoint.encoder = clip_settings(config)
-        try:
-            check_shapes(checkpoint, 'the file')
-        except ValueError as error:
-            raise ValueError(f'{path}: {error}') from error
-    else:
-        if checkpoint.sizes()['projection_dim'] != config.projection_dim:
-            raise ValueError(
-                f'{path}: the config says embed_dim={config.projection_dim}, the weights '
-                f'{checkpoint.sizes()["projection_dim"]}'
-            )
-        checkpoint.update_from_config(config, str(path))
+    _set_encoder(checkpoint, config, path)
     if metaclip:
         values = {key: value for key, value in clip_settings(config).items() if key != 'model_type'}
         checkpoint.encoder = clip_settings(FAMILIES['metaclip_2'].config_class(**values))
@@ -89,6 +77,27 @@ def apply_config(checkpoint: Checkpoint, path: Path) -> None:
     checkpoint.settings['open_clip'] = {**checkpoint.settings.get('open_clip', {}), **kept}
     checkpoint.notes.append(f'attention heads and activation are those of {path}')
     checkpoint.notes += _notes(frames, text, siglip)
+
+
+def _set_encoder(checkpoint: Checkpoint, config: CLIPConfig | SiglipConfig, path: Path) -> None:
+    """Take the settings of an encoder.
+
+    Raises:
+        ValueError: If they contradict the weights.
+    """
+    if isinstance(config, SiglipConfig):
+        checkpoint.encoder = clip_settings(config)
+        try:
+            check_shapes(checkpoint, 'the file')
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from error
+        return
+    if checkpoint.sizes()['projection_dim'] != config.projection_dim:
+        raise ValueError(
+            f'{path}: the config says embed_dim={config.projection_dim}, the weights '
+            f'{checkpoint.sizes()["projection_dim"]}'
+        )
+    checkpoint.update_from_config(config, str(path))
 
 
 def _check_supported(model: Mapping, siglip: bool) -> None:
