@@ -97,7 +97,8 @@ def locate(path: Path) -> Path:
     if not named:
         raise FileNotFoundError(f'{path} does not exist')
     try:
-        return find_folder(str(path))
+        folder = find_folder(str(path))
+        return folder if (folder / 'config.json').is_file() else open_clip.download(str(path))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f'{path} does not exist, and is not the name of a CLIP on the hub: {error}'

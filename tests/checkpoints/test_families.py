@@ -16,7 +16,8 @@ from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.pretrained import read_frame_format
 from mmclip4clip.models.backbones.pretrained_folder import read_config
-from tests.models.backbones.test_families import captions, small
+from tests.encoders import small_encoder
+from tests.models.backbones.test_families import captions
 
 from .conftest import identical
 
@@ -26,7 +27,7 @@ MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
 
 def save_encoder(kind: str, folder, dtype: torch.dtype = torch.float32):
     """Save a small encoder with weights that are not tiny, a tokenizer, and an image processor."""
-    clip = CLIPBackbone(config=small(kind)).clip
+    clip = CLIPBackbone(config=small_encoder(kind)).clip
     for parameter in clip.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     clip.to(dtype).save_pretrained(folder)
@@ -46,7 +47,7 @@ def kind(request) -> str:
 
 def trained(kind: str, path, patch: str = '2d', **adapter):
     """A checkpoint as a training saves it: the encoder's settings in the metadata."""
-    backbone = dict(type='CLIPBackbone', config=small(kind), linear_patch=patch)
+    backbone = dict(type='CLIPBackbone', config=small_encoder(kind), linear_patch=patch)
     model = MODELS.build(dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter))
     entry = dict(
         clip_config=clip_settings(model.backbone.clip.config),

@@ -1,6 +1,7 @@
 """SigLIP of open_clip both ways, against a forward pass on its tensors."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from mmclip4clip.checkpoints import convert
-from mmclip4clip.checkpoints.open_clip import timm_towers
+from mmclip4clip.checkpoints.open_clip import files, timm_towers
 from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.backbones import pretrained
 
 from . import plain, plain_siglip
 from .conftest import identical
@@ -103,6 +105,27 @@ def test_there_and_back_gives_identical_tensors_and_config(source, tmp_path, hal
     convert(tmp_path / 'native.pth', tmp_path / 'weights.bin', to='open_clip')
     assert identical(torch.load(tmp_path / 'weights.bin', weights_only=True), weights)
     assert json.loads((tmp_path / 'open_clip_config.json').read_text()) == content
+
+
+@pytest.mark.parametrize('name', ['open_clip_model.safetensors', 'open_clip_pytorch_model.bin'])
+def test_a_name_on_the_hub_is_downloaded_and_read(source, tmp_path, monkeypatch, name):
+    folder = source(plain_siglip.draw_siglip(), name)
+    asked = []
+
+    def snapshot(repository, allow_patterns, local_files_only=False):
+        asked.append(repository)
+        return str(folder)
+
+    for module in (files, pretrained):
+        monkeypatch.setattr(module, 'snapshot_download', snapshot)
+    monkeypatch.setattr('mmclip4clip.hub.hub_answers', lambda: True)
+    done = convert(Path('timm/some-SigLIP'), tmp_path / 'native.pth')
+    assert done.checkpoint.family.model_type == 'siglip' and set(asked) == {'timm/some-SigLIP'}
+    (folder / name).unlink()
+    with pytest.raises(
+        FileNotFoundError, match='has neither config.json, nor open_clip_config.json with open'
+    ):
+        convert(Path('timm/some-SigLIP'), tmp_path / 'other.pth')
 
 
 def test_heads_and_activation_are_asked_for(source, tmp_path):

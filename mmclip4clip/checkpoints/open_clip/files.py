@@ -1,11 +1,14 @@
 """Files and folders of open_clip."""
 
+import functools
 import json
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
 from safetensors.torch import save_file
 
+from ...hub import load_named
 from ..checkpoint import Checkpoint
 from ..io import atomic_path
 from ..processor_files import TOKENIZER_FILES, write_tokenizer
@@ -40,6 +43,21 @@ def find_weights(folder: Path) -> Path | None:
     if not (folder / CONFIG).is_file():
         return None
     return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def download(name: str) -> Path:
+    """Return the file of weights of a repository of open_clip on the Hugging Face hub.
+
+    Raises:
+        OSError: If it is not there, or the repository has none.
+    """
+    for weights in WEIGHTS:
+        fetch = functools.partial(snapshot_download, allow_patterns=[CONFIG, weights, *TOKENIZER_FILES])
+        folder = load_named(fetch, name, complete=lambda found: find_weights(Path(found)) is not None)
+        found = find_weights(Path(folder))
+        if found:
+            return found
+    raise OSError(f'{name!r} has neither config.json, nor {CONFIG} with {" or ".join(WEIGHTS)}')
 
 
 def write(checkpoint: Checkpoint, path: Path) -> int:
