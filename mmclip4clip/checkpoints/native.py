@@ -63,7 +63,7 @@ def to_native(content: dict, name: str) -> Checkpoint:
         checkpoint.settings['adapter'] = model.get('adapter', {})
     config = clip_of_meta(meta, model)
     family = family_of((config or {}).get('model_type', 'clip'), name)
-    if family.model_type != 'clip':
+    if config is not None and family.model_type != 'clip':
         checkpoint.encoder = clip_settings(_build(family, config))
     elif config is None and any(mark in key for key in state_dict for mark in NOT_CLIP):
         raise ValueError(
@@ -108,7 +108,7 @@ def _encoder_rules(checkpoint: Checkpoint) -> list[Rule]:
     if not checkpoint.encoder:
         return clip_rules()
     rules = encoder_rules(checkpoint.encoder)
-    checkpoint.state_dict = rename_layers({rule.native[0]: None for rule in rules}, checkpoint.state_dict)
+    checkpoint.state_dict = rename_layers({rule.native[0] for rule in rules}, checkpoint.state_dict)
     return rules
 
 

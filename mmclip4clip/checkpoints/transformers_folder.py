@@ -37,7 +37,7 @@ def to_native(folder: Path) -> Checkpoint:
     tensors = read_weights(folder)
     unused = counting_buffers(tensors)
     rules = encoder_rules(settings)
-    tensors = rename_layers({rule.source: None for rule in rules}, tensors)
+    tensors = rename_layers({rule.source for rule in rules}, tensors)
     state_dict = rename_to_native(tensors, rules, str(folder), unused)
     tokenizers, notes = read_tokenizer(folder)
     checkpoint = Checkpoint(

@@ -112,7 +112,7 @@ def unfold_siglip(tensors: Mapping[str, Tensor], nonscalar: bool) -> dict[str, T
         tensors (dict[str, Tensor]): Output of :func:`fold_siglip`.
         nonscalar (bool): Whether the logit scale and bias have one dimension.
     """
-    unfolded = {}
+    unfolded: dict[str, Tensor] = {}
     for key, value in tensors.items():
         if key.startswith(ALL):
             end = key.removeprefix(ALL)

@@ -61,7 +61,7 @@ def apply_config(checkpoint: Checkpoint, path: Path) -> None:
         content = json.loads(path.read_text(encoding='utf-8'))
         model = {**TOP, **content.get('model_cfg', content)}
         _check_supported(model, siglip)
-        config = _siglip_config(model) if siglip else _clip_config(model)
+        config: Any = _siglip_config(model) if siglip else _clip_config(model)
         frames = _frame_format(content.get('preprocess_cfg'), config.vision_config.image_size)
         text = model['text_cfg']
         metaclip = text.get('pool_type') == 'eos' and text.get('eos_id', 2) == EOS_OF_METACLIP_2
