@@ -28,7 +28,7 @@ class Assumption(NamedTuple):
 
 def list_assumptions(checkpoint: Checkpoint) -> list[Assumption]:
     """List the unknown properties of a checkpoint, with the values that are assumed."""
-    known = {tower: checkpoint.settings.get(tower, {}) for tower in NOT_IN_SHAPES}
+    known = {tower: checkpoint.known_tower(tower) for tower in NOT_IN_SHAPES}
     config, adapter = checkpoint.clip_config(), checkpoint.settings.get('adapter', {})
     assumed = []
     for tower in NOT_IN_SHAPES:

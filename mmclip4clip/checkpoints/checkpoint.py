@@ -1,24 +1,15 @@
-import math
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from torch import Tensor
 from transformers import CLIPConfig
 
+from ..models.backbones.families import FAMILIES, Family
+from .clip_shapes import NOT_IN_SHAPES, clip_sizes, openai_differences
+
 CLIP = 'backbone.clip.'
 PATCH = f'{CLIP}vision_model.embeddings.patch_embedding.weight'
 TYPES = 'adapter.types.weight'  # only TightAdapter of the paper's text has it
-# Settings of a CLIP that the shapes of its weights do not determine.
-NOT_IN_SHAPES = dict(
-    text_config=(
-        'num_attention_heads',
-        'hidden_act',
-        'layer_norm_eps',
-        'bos_token_id',
-        'eos_token_id',
-        'pad_token_id',
-    ),
-    vision_config=('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
-)
 # Adapters by the prefix of a key; the first match counts. MeanAdapter has no keys.
 ADAPTERS = {
     'adapter.lstm.': 'SeqLSTMAdapter',
@@ -49,6 +40,10 @@ class Checkpoint:
         settings (dict): Known settings that shapes do not determine: ``text_config`` and
             ``vision_config`` with the keys of ``NOT_IN_SHAPES``, and ``adapter``.
         notes (list[str]): Notes for the user of the converter.
+        encoder (dict): Output of :func:`clip_settings` for encoders of other families than CLIP. It is
+            complete, so neither shapes nor ``settings`` describe their towers.
+        frame_format (dict, optional): Fields of :class:`FrameFormat`, if the source has them.
+        tokenizers (dict[str, dict]): Output of :func:`pack_tokenizer` by role, if the source has them.
 
     Examples:
         >>> from mmclip4clip.models import CLIPBackbone
@@ -67,6 +62,14 @@ class Checkpoint:
     unused: dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    encoder: dict = field(default_factory=dict)
+    frame_format: dict | None = None
+    tokenizers: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def family(self) -> Family:
+        """Family of the encoder."""
+        return FAMILIES[self.encoder.get('model_type', 'clip')]
 
     @property
     def adapter(self) -> str:
@@ -99,47 +102,21 @@ class Checkpoint:
         self.unused, self.settings['adapter'] = {}, {}
 
     def sizes(self) -> dict:
-        """Return the part of CLIP's config that the shapes determine.
+        """Return the part of CLIP's config that the shapes determine, see :func:`clip_sizes`.
 
         Raises:
             ValueError: If the vision tower is not for square images.
         """
-        shapes = {key.removeprefix(CLIP): value.shape for key, value in self.state_dict.items()}
-        patch = shapes['vision_model.embeddings.patch_embedding.weight']
-        patches = shapes['vision_model.embeddings.position_embedding.weight'][0] - 1
-        side = math.isqrt(patches)
-        if side * side != patches:
-            raise ValueError(f'the vision tower has positions of {patches} patches, expected a square number')
-        vocabulary, width = shapes['text_model.embeddings.token_embedding.weight']
-        positions = shapes['text_model.embeddings.position_embedding.weight'][0]
-        towers = {
-            tower: dict(
-                intermediate_size=shapes[f'{tower}_model.encoder.layers.0.mlp.fc1.weight'][0],
-                num_hidden_layers=sum(
-                    key.startswith(f'{tower}_model.') and key.endswith('.mlp.fc1.weight') for key in shapes
-                ),
-            )
-            for tower in ('text', 'vision')
-        }
-        return dict(
-            text_config=dict(
-                hidden_size=width, vocab_size=vocabulary, max_position_embeddings=positions, **towers['text']
-            ),
-            vision_config=dict(
-                hidden_size=patch[0],
-                num_channels=patch[1],
-                patch_size=patch[-1],
-                image_size=patch[-1] * side,
-                **towers['vision'],
-            ),
-            projection_dim=shapes['text_projection.weight'][0],
-        )
+        return clip_sizes({key.removeprefix(CLIP): value for key, value in self.state_dict.items()})
 
     def clip_config(self) -> dict:
-        """Return the arguments of :class:`transformers.CLIPConfig` for this checkpoint.
+        """Return the argument ``config`` of :class:`CLIPBackbone` for this checkpoint.
 
-        Unknown settings are OpenAI's: one head per 64 channels, caption features at the highest token.
+        Unknown settings of a CLIP are OpenAI's: one head per 64 channels, caption features at the highest
+        token.
         """
+        if self.encoder:
+            return deepcopy(self.encoder)
         config = self.sizes()
         for tower in NOT_IN_SHAPES:
             config[tower].update(
@@ -171,6 +148,10 @@ class Checkpoint:
                 key: getattr(tower_config, key) for key in keys if hasattr(tower_config, key)
             }
 
+    def known_tower(self, tower: str) -> dict:
+        """Return the known settings of ``text_config`` or ``vision_config``, to read or to change."""
+        return self.encoder[tower] if self.encoder else self.settings.setdefault(tower, {})
+
     def set_heads(self, **heads: int | None) -> None:
         """Set the attention heads of the towers ``text`` and ``vision``; None keeps them.
 
@@ -178,10 +159,10 @@ class Checkpoint:
             ValueError: If a number contradicts the known one, or does not divide the width.
         """
         for tower, number in heads.items():
-            known = self.settings.setdefault(f'{tower}_config', {})
-            width = self.sizes()[f'{tower}_config']['hidden_size']
             if number is None:
                 continue
+            known = self.known_tower(f'{tower}_config')
+            width = self.clip_config()[f'{tower}_config']['hidden_size']
             if number < 1 or width % number or known.get('num_attention_heads', number) != number:
                 raise ValueError(
                     f'--{tower}-heads={number} does not fit: the {tower} tower has '
@@ -197,7 +178,7 @@ class Checkpoint:
             ValueError: If it contradicts the known one.
         """
         for tower in NOT_IN_SHAPES if activation else ():
-            known = self.settings.setdefault(tower, {})
+            known = self.known_tower(tower)
             if known.get('hidden_act', activation) != activation:
                 raise ValueError(
                     f'--activation={activation} does not fit: {tower}.hidden_act is {known["hidden_act"]}'
@@ -228,27 +209,14 @@ class Checkpoint:
             patches (tuple[str, ...]): The linear patches that it supports.
 
         Raises:
-            ValueError: If settings differ; lists them.
+            ValueError: If it is not a CLIP, or settings differ; lists them.
         """
-        config = self.clip_config()
-        wanted = {
-            f'{tower}.{key}': (config[tower][key], value)
-            for tower in NOT_IN_SHAPES
-            for key, value in dict(
-                num_attention_heads=config[tower]['hidden_size'] // 64,
-                hidden_act='quick_gelu',
-                layer_norm_eps=1e-5,
-                intermediate_size=4 * config[tower]['hidden_size'],
-            ).items()
-        }
-        text = config['text_config']
-        if text['eos_token_id'] != 2:  # 2 means "the highest token" in transformers
-            wanted['text_config.eos_token_id'] = text['eos_token_id'], text['vocab_size'] - 1
-        problems = [
-            f'{key} is {value}, {built_in} is built in'
-            for key, (value, built_in) in wanted.items()
-            if value != built_in
-        ]
+        if self.encoder:
+            raise ValueError(
+                f'{target} cannot represent {self.family.name} (model_type={self.family.model_type!r}), only '
+                "CLIP with OpenAI's architecture: --to transformers writes a folder of this family"
+            )
+        problems = openai_differences(self.clip_config())
         if self.linear_patch not in patches:
             problems.append('there is no 3d patch: --clip-only keeps the middle frame of it')
         if problems:

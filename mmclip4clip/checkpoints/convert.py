@@ -10,9 +10,11 @@ from .description import adapter_config, summary
 from .formats import KINDS, current_name, kind_from_suffix
 from .io import atomic_path, check_destination
 from .lora import read_merged
-from .reading import read_checked
+from .reading import locate, read_checked
 from .renaming import join_names
 from .shape_check import check_shapes
+
+OPENAI_KEYS = ('openai', 'open_clip')  # kinds whose files do not specify heads and activation
 
 
 class Conversion(NamedTuple):
@@ -58,6 +60,8 @@ def write(checkpoint: Checkpoint, kind: str, path: Path) -> int:
         ...     write(Checkpoint(weights), 'mmclip4clip', Path(folder, 'clip.pth')) == len(weights)
         True
     """
+    if kind == 'open_clip':
+        return open_clip.write(checkpoint, path)
     with atomic_path(path) as partial:
         if kind == 'transformers':
             return transformers_folder.from_native(checkpoint, partial)
@@ -80,17 +84,31 @@ def write_merged(content: dict, src: Path, dst: Path) -> Conversion:
     return Conversion('mmclip4clip', found, 'mmclip4clip', checkpoint, len(weights), use)
 
 
+def check_target(dst: Path, target: str, force: bool) -> None:
+    """Check that a destination can be written, see :func:`check_destination`."""
+    if target != 'open_clip':
+        check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)
+        return
+    folder = not open_clip.is_file_name(dst)
+    check_destination(dst, folder, open_clip.WRITTEN, force)
+    if not folder:
+        check_destination(dst.with_name(open_clip.CONFIG), False, force=force)
+
+
 def apply_model_config(checkpoint: Checkpoint, source: str, src: Path, model_config: Path | None) -> None:
     """Apply the model config of open_clip of the user or in the folder of the file, if any.
 
     Raises:
         ValueError: If it contradicts the weights, or the file is not open_clip's.
     """
-    if model_config and source != 'openai':
+    if model_config and source not in OPENAI_KEYS:
         raise ValueError(
-            f"--model-config is for files with the keys of OpenAI's CLIP; {src} is {KINDS[source]}"
+            f"--model-config is for files with the keys of OpenAI's CLIP or open_clip; {src} is "
+            f'{KINDS[source]}'
         )
-    known = source != 'openai' or checkpoint.settings.get('vision_config')
+    if checkpoint.encoder:
+        return  # a SigLIP, which was read with it
+    known = source not in OPENAI_KEYS or checkpoint.settings.get('vision_config')
     path = model_config or (None if known else open_clip.find_config(src))
     if path:
         open_clip.apply_config(checkpoint, path)
@@ -109,7 +127,7 @@ def check_assumptions(checkpoint: Checkpoint, source: str, src: Path) -> None:
         assumptions = [
             item for item in assumptions if checkpoint.origin == 'mmaction' and 'adapter' in item.what
         ]
-    if source == 'openai' and assumptions:
+    if source in OPENAI_KEYS and assumptions:
         options = ' '.join(f'{item.option} {item.argument}' for item in assumptions)
         raise ValueError(
             f"{src} has the keys of OpenAI's CLIP, which open_clip uses too. Nothing specifies "
@@ -155,7 +173,7 @@ def convert(
         dst (Path): Destination. A file of this package with LoRA may become one without.
         to (str, optional): One of ``KINDS``. By default it depends on the suffix of ``dst``: ``.pth`` is
             this package's, ``.bin`` (or ``.bin.3``) the reference's, ``.pt`` OpenAI's, no suffix a folder
-            of transformers.
+            of transformers. ``'open_clip'`` writes a folder, or for a suffix a file with its config beside.
         head (str, optional): See :func:`reference.find_adapter`.
         clip_only (bool): Drop the adapter, and keep only the middle frame of a 3d patch.
         text_heads (int, optional): Attention heads of the text tower, if the source does not specify it.
@@ -185,14 +203,15 @@ def convert(
         ('mmclip4clip', 'reference')
     """
     target = current_name(to) if to else kind_from_suffix(dst)
-    check_destination(dst, target == 'transformers', transformers_folder.WRITTEN, force)
+    check_target(dst, target, force)
     if dst.exists() and src.exists() and dst.samefile(src):
         raise ValueError(f'{src} cannot be converted into itself')
     if target == 'mmclip4clip' and not clip_only and (content := read_merged(src)):
         if any((head, text_heads, vision_heads, activation, adapter_heads, model_config)):
             raise ValueError(f'{src} was trained with LoRA, which is merged: leave out heads and activation')
         return write_merged(content, src, dst)
-    source, checkpoint = read_checked(src, head)
+    src = locate(src)
+    source, checkpoint = read_checked(src, head, model_config)
     if head and source != 'reference':
         raise ValueError(f"--head is for the reference's files; {src} is {KINDS[source]}")
     if source == target == 'mmclip4clip' and not clip_only:

@@ -6,7 +6,10 @@ from typing import Any
 from mmengine.config import Config
 from transformers import CLIPConfig
 
-from .checkpoint import NOT_IN_SHAPES, Checkpoint
+from ..models.backbones.families import image_size
+from ..models.backbones.frame_format import default_format
+from ..models.backbones.pretrained_folder import build_config
+from .checkpoint import CLIP, NOT_IN_SHAPES, Checkpoint
 
 NATIVE_POSITIONS = 'adapter.transformer.positions.weight'
 REFERENCE_HEADS = dict(
@@ -76,7 +79,25 @@ def model_config(checkpoint: Checkpoint) -> str:
             backbone=dict(type='CLIPBackbone'),
             type='CLIP4ClipRetriever')
     """
-    config, default = checkpoint.clip_config(), CLIPConfig()
+    backbone: dict[str, Any] = dict(type='CLIPBackbone')
+    config = checkpoint.encoder or _changed_from_default(checkpoint.clip_config())
+    if config:
+        backbone['config'] = config
+    if checkpoint.frame_format:
+        default = default_format(checkpoint.family, checkpoint.frame_format['size'])._asdict()
+        changed = {key: value for key, value in checkpoint.frame_format.items() if value != default[key]}
+        if changed:
+            backbone['frame_format'] = changed
+    if checkpoint.linear_patch == '3d':
+        backbone['linear_patch'] = '3d'
+    return Config(
+        dict(model=dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter_config(checkpoint)))
+    ).pretty_text
+
+
+def _changed_from_default(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of :class:`transformers.CLIPConfig` that are not its defaults."""
+    default = CLIPConfig()
     changed = {
         tower: {
             key: value
@@ -87,14 +108,7 @@ def model_config(checkpoint: Checkpoint) -> str:
     }
     if config['projection_dim'] != default.projection_dim:
         changed['projection_dim'] = config['projection_dim']
-    backbone: dict[str, Any] = dict(type='CLIPBackbone')
-    if any(changed.values()):
-        backbone['config'] = {key: value for key, value in changed.items() if value}
-    if checkpoint.linear_patch == '3d':
-        backbone['linear_patch'] = '3d'
-    return Config(
-        dict(model=dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=adapter_config(checkpoint)))
-    ).pretty_text
+    return {key: value for key, value in changed.items() if value}
 
 
 def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
@@ -118,7 +132,11 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
     if kind == 'mmclip4clip':
         return model_config(checkpoint)
     if kind == 'transformers':
-        return f"backbone=dict(type='CLIPBackbone', pretrained='{path}')  # the tokenizer is not in it"
+        without = '' if checkpoint.tokenizers else '  # the tokenizer is not in it'
+        return f"backbone=dict(type='CLIPBackbone', pretrained='{path}'){without}"
+    if kind == 'open_clip':
+        folder = path.parent if path.suffix else path
+        return f"open_clip.create_model_and_transforms('local-dir:{folder}')"
     if kind == 'openai':
         return f"clip.load('{path}')"
     if kind == 'mmaction':
@@ -141,7 +159,7 @@ def usage(checkpoint: Checkpoint, kind: str, path: Path) -> str:
 
 
 def summary(checkpoint: Checkpoint) -> str:
-    """Return the sizes of towers and adapter in one line.
+    """Return the family, the sizes of towers and the adapter in one line.
 
     Examples:
         >>> import torch
@@ -150,7 +168,7 @@ def summary(checkpoint: Checkpoint) -> str:
         ...     weights = CLIPModel(CLIPConfig()).state_dict()
         >>> text = summary(Checkpoint({f'backbone.clip.{key}': w for key, w in weights.items()}))
         >>> text.split('; ')[0]
-        'ViT with 2d patches of 32 at 224 pixels'
+        'CLIP: ViT with 2d patches of 32 at 224 pixels'
     """
     config = checkpoint.clip_config()
     text, vision = config['text_config'], config['vision_config']
@@ -159,10 +177,15 @@ def summary(checkpoint: Checkpoint) -> str:
         + f' and {c["hidden_act"]}' * (c['hidden_act'] != 'quick_gelu')
         for tower, c in (('vision', vision), ('text', text))
     ]
+    size = image_size(
+        build_config(checkpoint.family, {k: v for k, v in config.items() if k != 'model_type'})
+    )[0]
+    heads = (f'{CLIP}{key}.weight' for key in ('text_projection', 'text_model.head'))
+    width = next(len(checkpoint.state_dict[key]) for key in heads if key in checkpoint.state_dict)
     adapter = adapter_config(checkpoint)
     details = ', '.join(f'{key}={value}' for key, value in adapter.items() if key != 'type')
     return (
-        f'ViT with {checkpoint.linear_patch} patches of {vision["patch_size"]} at {vision["image_size"]} '
-        f'pixels; {"; ".join(words)}; {text["vocab_size"]} tokens; D {config["projection_dim"]}; '
+        f'{checkpoint.family.name}: ViT with {checkpoint.linear_patch} patches of {vision["patch_size"]} at '
+        f'{size} pixels; {"; ".join(words)}; {text["vocab_size"]} tokens; D {width}; '
         f'{adapter["type"]}({details})'
     )

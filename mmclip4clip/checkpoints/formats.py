@@ -7,13 +7,14 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from .open_clip import refuse_unsupported
+from .open_clip.keys import has_text_module, is_siglip, refuse_unsupported
 from .renaming import join_names
 
 KINDS = dict(
     mmclip4clip='a checkpoint of mmclip4clip',
     openai="OpenAI's CLIP",
-    transformers='a CLIP folder of transformers',
+    open_clip='a model of open_clip',
+    transformers='a folder of transformers',
     reference="the reference's pytorch_model.bin",
     mmaction="mmaction2's CLIPSimilarity",
 )
@@ -84,6 +85,8 @@ def recognize(keys: Iterable[str], wrapped: bool, name: str) -> str:
         return 'mmclip4clip'
     if some('clip.visual.'):
         return 'mmaction' if wrapped or some('adapter.', 'data_preprocessor.') else 'reference'
+    if is_siglip(keys) or (some('visual.') and has_text_module(keys)):
+        return 'open_clip'
     if some('visual.') and some('transformer.resblocks.'):
         return 'openai'
     hint = (

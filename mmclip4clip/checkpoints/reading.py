@@ -7,10 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from ..models.backbones.pretrained import find_folder
-from . import mmaction, native, openai, reference, transformers_folder
+from . import mmaction, native, open_clip, reference, transformers_folder
 from .checkpoint import Checkpoint
 from .formats import recognize
 from .io import read_file
+from .processor_files import read_tokenizer
 from .renaming import join_names, unwrap
 from .shape_check import check_shapes
 
@@ -18,12 +19,13 @@ HUB_NAME = re.compile(r'[\w-]+/[\w.-]+')
 FILES = ('.bin', '.ckpt', '.pt', '.pth', '.safetensors')  # a name with one of these is a file that is missing
 
 
-def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
+def read(path: Path, head: str | None = None, model_config: Path | None = None) -> tuple[str, Checkpoint]:
     """Read a checkpoint of any kind.
 
     Args:
-        path (Path): File, folder of transformers, or name of a CLIP on the Hugging Face hub.
+        path (Path): File, folder of transformers or open_clip, or name of an encoder on the Hugging Face hub.
         head (str, optional): See :func:`reference.find_adapter`.
+        model_config (Path, optional): Model config of a SigLIP of open_clip, if it is not beside the file.
 
     Returns:
         tuple[str, Checkpoint]: Its kind, one of ``KINDS``, and its content.
@@ -69,32 +71,43 @@ def read(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         model = native.trained_model(content.get('meta') or {}) if wrapped else {}
         checkpoint = mmaction.to_native(tensors, str(path), model.get('adapter', {}))
     else:
-        checkpoint = openai.to_native(tensors, str(path))
+        config = model_config or open_clip.find_config(path)
+        checkpoint = open_clip.to_native(tensors, str(path), config)
+        if not checkpoint.tokenizers and path.with_name(open_clip.CONFIG) == config:
+            checkpoint.tokenizers, notes = read_tokenizer(path.parent)
+            checkpoint.notes += notes
     if prefix:
         checkpoint.notes.append(f'removed the prefix {prefix!r} of a wrapper from all keys')
     return kind, checkpoint
 
 
 def locate(path: Path) -> Path:
-    """Return a path that exists, or the local folder of a CLIP on the Hugging Face hub, ``owner/name``.
+    """Return a path that exists, or the local folder of an encoder on the Hugging Face hub, ``owner/name``.
+
+    Of a folder of open_clip, it is the file of weights.
 
     Raises:
         FileNotFoundError: If there is neither; says why the hub was not asked, or what it answered.
     """
+    if path.is_dir() and not (path / 'config.json').is_file():
+        return open_clip.find_weights(path) or path
     if path.exists():
         return path
     named = HUB_NAME.fullmatch(str(path)) and path.suffix.lower() not in FILES and not path.parent.exists()
     if not named:
         raise FileNotFoundError(f'{path} does not exist')
     try:
-        return find_folder(str(path))
+        folder = find_folder(str(path))
+        return folder if (folder / 'config.json').is_file() else open_clip.download(str(path))
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f'{path} does not exist, and is not the name of a CLIP on the hub: {error}'
         ) from error
 
 
-def read_checked(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
+def read_checked(
+    path: Path, head: str | None = None, model_config: Path | None = None
+) -> tuple[str, Checkpoint]:
     """Read a checkpoint as :func:`read` does, and check its shapes.
 
     Raises:
@@ -103,7 +116,7 @@ def read_checked(path: Path, head: str | None = None) -> tuple[str, Checkpoint]:
         ValueError: If it is of an unknown kind, incomplete, or its shapes contradict each other.
     """
     try:
-        source, checkpoint = read(path, head)
+        source, checkpoint = read(path, head, model_config)
         check_shapes(checkpoint, str(path))
     except (OSError, RuntimeError, ValueError):
         raise

@@ -1,42 +1,56 @@
-"""A folder of ``transformers``' CLIPModel: config.json and the weights."""
+"""A folder of ``transformers`` with a dual encoder of any family: config.json and the weights."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from transformers import CLIPConfig
 
-from ..models.backbones.pretrained_folder import read_config, read_weights
-from .checkpoint import CLIP, NOT_IN_SHAPES, Checkpoint
-from .openai import clip_rules
-from .renaming import Rule, narrow_dtypes, rename_from_native, rename_to_native
+from ..models.backbones.families import Family
+from ..models.backbones.pretrained import read_frame_format
+from ..models.backbones.pretrained_folder import build_config, read_config, read_weights
+from ..models.weight_check import rename_layers
+from .checkpoint import Checkpoint
+from .clip_settings import TOWERS, clip_settings
+from .encoder_keys import build_without_weights, counting_buffers, encoder_rules
+from .processor_files import (
+    PROCESSOR,
+    TOKENIZER_FILES,
+    read_tokenizer,
+    write_image_processor,
+    write_tokenizer,
+)
+from .renaming import narrow_dtypes, rename_from_native, rename_to_native
 
-WRITTEN = ('config.json', 'model.safetensors')
-# Buffers that old versions saved; with the numbers 0, 1, 2, ...
-BUFFERS = ('text_model.embeddings.position_ids', 'vision_model.embeddings.position_ids')
-
-
-def key_rules() -> list[Rule]:
-    """Return the rules: the backbone has the keys of transformers with a prefix."""
-    return [Rule(key.removeprefix(CLIP), (key,)) for rule in clip_rules() for key in rule.native]
+WEIGHTS = 'model.safetensors'
+WRITTEN = ('config.json', WEIGHTS, PROCESSOR, *TOKENIZER_FILES)
 
 
 def to_native(folder: Path) -> Checkpoint:
-    """Read a folder that ``CLIPModel.save_pretrained`` wrote.
+    """Read a folder that ``save_pretrained`` of a dual encoder wrote, with its processor and tokenizer.
 
     Raises:
-        ValueError: If it is not the folder of a CLIP, keys are missing or unknown, or the config
+        ValueError: If it is not the folder of an encoder, keys are missing or unknown, or the config
             contradicts the weights.
     """
     family, config = read_config(folder)
-    if family.model_type != 'clip':
-        raise ValueError(f'{folder} is of model_type={family.model_type!r}, expected clip')
+    settings = clip_settings(config)
     tensors = read_weights(folder)
-    unused = {key: tensors[key] for key in BUFFERS if key in tensors}
+    unused = counting_buffers(tensors)
+    rules = encoder_rules(settings)
+    tensors = rename_layers({rule.source for rule in rules}, tensors)
+    state_dict = rename_to_native(tensors, rules, str(folder), unused)
+    tokenizers, notes = read_tokenizer(folder)
     checkpoint = Checkpoint(
-        rename_to_native(tensors, key_rules(), str(folder), unused), 'transformers', narrow_dtypes(tensors)
+        state_dict,
+        'transformers',
+        narrow_dtypes(tensors),
+        notes=notes,
+        encoder={} if family.model_type == 'clip' else settings,
+        frame_format=read_frame_format(folder)._asdict(),
+        tokenizers=tokenizers,
     )
-    checkpoint.update_from_config(config, str(folder))
+    if family.model_type == 'clip':
+        checkpoint.update_from_config(config, str(folder))
     if unused:
         checkpoint.notes.append('left out position_ids, which only count 0, 1, 2, ...')
     return checkpoint
@@ -45,28 +59,42 @@ def to_native(folder: Path) -> Checkpoint:
 def from_native(checkpoint: Checkpoint, folder: Path) -> int:
     """Write a folder for ``CLIPBackbone(pretrained=FOLDER)``; return the number of tensors.
 
+    The image processor and the tokenizer are written if the checkpoint has them.
+
     Raises:
-        ValueError: If the checkpoint cannot be represented as a CLIPModel.
+        ValueError: If the checkpoint cannot be represented as a model of ``transformers``.
     """
+    family = checkpoint.family
     if checkpoint.adapter != 'MeanAdapter' or checkpoint.linear_patch != '2d':
         raise ValueError(
-            f'a CLIPModel of transformers cannot represent {checkpoint.adapter} with a '
-            f'{checkpoint.linear_patch} patch, only CLIP with a 2d patch: --clip-only leaves '
+            f'a {family.name}Model of transformers cannot represent {checkpoint.adapter} with a '
+            f'{checkpoint.linear_patch} patch, only {family.name} with a 2d patch: --clip-only leaves '
             'out the rest'
         )
     back = checkpoint.origin == 'transformers'
+    settings = checkpoint.clip_config()
     tensors = rename_from_native(
-        checkpoint.state_dict, key_rules(), 'the checkpoint', checkpoint.dtypes if back else {}
+        checkpoint.state_dict, encoder_rules(settings), 'the checkpoint', checkpoint.dtypes if back else {}
     )
-    sizes = checkpoint.clip_config()
-    for tower in NOT_IN_SHAPES:  # for CLIPTextModelWithProjection and CLIPVisionModelWithProjection
-        sizes[tower]['projection_dim'] = sizes['projection_dim']
-    config = CLIPConfig(**sizes, architectures=['CLIPModel'])
-    dtypes = {value.dtype for value in tensors.values()}
-    config.dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
-    folder.mkdir()
-    config.save_pretrained(folder)
-    save_file(tensors, folder / 'model.safetensors', metadata=dict(format='pt'))
+    model = build_without_weights(settings)
+    model.config = _config(family, settings)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    model.save_pretrained(folder, max_shard_size='1000GB')
+    if len({value.dtype for value in tensors.values()}) > 1:
+        model.config.dtype = torch.float32
+        model.config.save_pretrained(folder)
     # safetensors creates files that only their owner can read.
-    (folder / 'model.safetensors').chmod((folder / 'config.json').stat().st_mode)
+    (folder / WEIGHTS).chmod((folder / 'config.json').stat().st_mode)
+    if checkpoint.frame_format:
+        write_image_processor(checkpoint.frame_format, family, model.config, folder)
+    checkpoint.notes += write_tokenizer(checkpoint.tokenizers, folder)
     return len(tensors)
+
+
+def _config(family: Family, settings: dict[str, Any]) -> Any:
+    """Return the config to save, whose towers can also be loaded alone."""
+    values = {key: value for key, value in settings.items() if key != 'model_type'}
+    for tower in TOWERS:
+        if 'projection_dim' in family.keys(tower):
+            values[tower] = dict(values[tower], projection_dim=values['projection_dim'])
+    return build_config(family, values)

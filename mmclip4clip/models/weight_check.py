@@ -1,7 +1,7 @@
 """Comparison of the tensors of a checkpoint with those that a model expects, by name and shape."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -87,11 +87,11 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     )
 
 
-def rename_layers(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_layers(expected: Collection[str], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the blocks of towers, which versions of transformers call ``layer`` or ``layers``.
 
     Args:
-        expected (Mapping[str, Tensor]): State dict of the model.
+        expected (Collection[str]): Keys of the model.
         found (Mapping[str, Tensor]): State dict from another version.
 
     Returns:

@@ -208,9 +208,9 @@ def test_what_else_the_config_tells_is_noted(saved, tmp_path, config):
 @pytest.mark.parametrize(
     'key, kind',
     [
-        ('logit_bias', 'a SigLIP'),
+        ('logit_bias', "trained with SigLIP's loss"),
         ('visual.trunk.blocks.0.norm1.weight', 'an image tower of timm'),
-        ('text.transformer.resblocks.0.ln_1.weight', 'a CustomTextCLIP'),
+        ('text.transformer.encoder.layer.0.output.dense.bias', 'text tower of transformers'),
         ('text_decoder.ln_final.bias', 'a CoCa'),
         ('visual.attn_pool.query', 'attentional pooling'),
         ('transformer.resblocks.0.ls_1.gamma', 'layer scale'),

@@ -114,9 +114,50 @@ def test_what_is_no_clip_folder_is_named(folder):
     (folder / 'model.safetensors').unlink()
     with pytest.raises(ValueError, match='neither model.safetensors nor pytorch_model.bin, but config.json'):
         read(folder)
-    (folder / 'config.json').write_text('{"model_type": "siglip"}')
-    with pytest.raises(ValueError, match="model_type='siglip', expected clip"):
+    (folder / 'config.json').write_text('{"model_type": "blip"}')
+    with pytest.raises(ValueError, match="model_type='blip', expected clip or"):
         read(folder)
     (folder / 'config.json').unlink()
     with pytest.raises(ValueError, match='source has no config.json'):
         read(folder)
+
+
+@pytest.mark.parametrize('eos', [2, 59])
+@pytest.mark.parametrize('side', [16, 24])
+@torch.no_grad()
+def test_a_clip_like_those_of_laion_and_datacomp_keeps_its_settings_and_features(tmp_path, eos, side):
+    """GELU, heads of an odd width, a size of its own; 2 means the highest token in transformers."""
+    tower = dict(num_hidden_layers=2, hidden_act='gelu')
+    text = dict(tower, hidden_size=64, intermediate_size=192, num_attention_heads=4, vocab_size=60)
+    text |= dict(max_position_embeddings=12, bos_token_id=58, eos_token_id=eos, pad_token_id=1)
+    vision = dict(tower, hidden_size=160, intermediate_size=400, num_attention_heads=2)
+    vision |= dict(image_size=side, patch_size=8)
+    source = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)).eval()
+    for parameter in source.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    source.save_pretrained(tmp_path / 'source')
+    processor = dict(crop_size=side, size=side, image_mean=[0.5] * 3, image_std=[0.25] * 3, resample=3)
+    (tmp_path / 'source/preprocessor_config.json').write_text(json.dumps(processor))
+    done = convert(tmp_path / 'source', tmp_path / 'native.pth')
+    assert f'at {side} pixels; vision 2 x 160 with 2 heads and gelu; text 2 x 64 with 4 heads' in done.found
+    convert(tmp_path / 'native.pth', tmp_path / 'back')
+    assert identical(load_file(tmp_path / 'back/model.safetensors'), source.state_dict())
+    model = CLIPModel.from_pretrained(tmp_path / 'back').eval()
+    assert model.config.text_config.eos_token_id == eos and model.config.text_config.hidden_act == 'gelu'
+    frames, tokens = torch.randn(2, 3, side, side), torch.randint(3, 50, (3, 12))
+    tokens[:, -1] = 59
+    inputs = dict(input_ids=tokens, pixel_values=frames)
+    assert torch.equal(model(**inputs).text_embeds, source(**inputs).text_embeds)
+    backbone = CLIPBackbone(pretrained=str(tmp_path / 'back')).eval()
+    assert backbone.frame_format.std == (63.75,) * 3 and backbone.frame_format.size == side
+    found = (
+        backbone.encode_text(tokens, torch.ones_like(tokens)),
+        backbone.encode_frames(frames[None], torch.ones(1, 2)),
+    )
+    expected = model(**inputs)
+    for features, embeds in zip(found, (expected.text_embeds, expected.image_embeds[None])):
+        unit = torch.nn.functional.normalize(features, dim=-1)
+        torch.testing.assert_close(unit, embeds, atol=1e-5, rtol=1e-5)
+    convert(tmp_path / 'native.pth', tmp_path / 'open_clip', to='open_clip')
+    with pytest.raises(ValueError, match='the reference cannot represent this model: .*hidden_act is gelu'):
+        convert(tmp_path / 'native.pth', tmp_path / 'x.bin')

@@ -1,6 +1,6 @@
 """Convert checkpoints of CLIP and CLIP4Clip between this package and other projects.
 
-Supported sources are OpenAI's CLIP (.pt), open_clip, CLIP folders of transformers, the reference's
+Supported sources are OpenAI's CLIP (.pt), open_clip, folders of transformers, the reference's
 pytorch_model.bin, mmaction2's CLIPSimilarity, and the .pth of this package. Their keys determine the
 kind. A .pth that was trained with LoRA becomes one without, or any other kind, with the same outputs. Files
 of open_clip do not contain the attention heads and the activation, which come from a model config or from
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 # Those of mmclip4clip.checkpoints, which takes seconds to import; a test keeps them equal.
-KINDS = ('mmclip4clip', 'openai', 'transformers', 'reference', 'mmaction')
+KINDS = ('mmclip4clip', 'openai', 'open_clip', 'transformers', 'reference', 'mmaction')
 HEADS = ('meanP', 'seqLSTM', 'seqTransf', 'tightTransf')
 
 
@@ -32,13 +32,14 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'src', type=Path, help='file, folder of transformers, or name of a CLIP on the Hugging Face hub'
+        'src', type=Path, help='file, folder of transformers or open_clip, or name on the Hugging Face hub'
     )
     parser.add_argument(
         'dst',
         type=Path,
         help='destination; its suffix determines the kind: .pth mmclip4clip, .bin the reference, '
-        '.pt OpenAI, no suffix a folder of transformers',
+        '.pt OpenAI, no suffix a folder of transformers; with --to open_clip a folder, or a file .bin or '
+        '.safetensors with its config beside it',
     )
     parser.add_argument(
         '--to',
