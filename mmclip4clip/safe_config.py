@@ -23,7 +23,8 @@ def plain_value(node: ast.expr) -> object:
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {ast.literal_eval(k): plain_value(v) for k, v in zip(node.keys, node.values) if k}
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [plain_value(item) for item in node.elts]
+        items = [plain_value(item) for item in node.elts]
+        return tuple(items) if isinstance(node, ast.Tuple) else items  # mmaction2's Resize needs a tuple
     if isinstance(node, ast.Name) and node.id in NUMBERS:
         return NUMBERS[node.id]
     return ast.literal_eval(node)

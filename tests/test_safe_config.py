@@ -16,7 +16,7 @@ def test_what_mmengine_writes_is_read_whole():
     text = Config(written).pretty_text
     values, kept, others = plain_assignments(text)
     assert kept == text and others == []
-    assert values['model'] == dict(type='A', sizes=[1, 2], layers=[dict(n=-1, rate=1e-3), None])
+    assert values['model'] == dict(type='A', sizes=(1, 2), layers=[dict(n=-1, rate=1e-3), None])
     assert values['keys'] == written['keys'] and values['bound'] == float('inf') and values['name'] == "it's"
 
 

@@ -6,6 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
 from ..video_readers import (
+    ArrayReader,
     NoVideoError,
     ReaderProcess,
     ReaderStalledError,
@@ -35,6 +36,9 @@ class DecodeVideo(BaseTransform):
 
     - filename (str)
     - start, end (float, seconds, optional)
+    - decoded_frames (np.ndarray, uint8, (T, H, W, 3), optional): All frames of the video. They are used
+      instead of the file, and removed
+    - decoded_fps (float, frames per second): Their rate
 
     Added Keys:
 
@@ -43,7 +47,7 @@ class DecodeVideo(BaseTransform):
     - total_frames (int), start_index (int), avg_fps (float), frame_inds (np.ndarray) and
       other keys that the samplers add
     - frame_times (np.ndarray, seconds, (total_frames,)): only if the frame rate varies
-    - backend (str): the backend that read the video
+    - backend (str): the backend that read the video, ``'array'`` for ``decoded_frames``
     - clamped_frames (int): sampled frames past the end of the decodable video
     - reported_frames (int): number of frames according to the container
 
@@ -123,6 +127,10 @@ class DecodeVideo(BaseTransform):
             RuntimeError: If a sampler raises another error than :class:`UnsuitableVideoError`, or draws no
                 valid frame indices.
         """
+        if 'decoded_frames' in results:
+            results = dict(results)
+            reader = ArrayReader(results.pop('decoded_frames'), results.pop('decoded_fps'), self.max_bytes)
+            return dict(self._read(reader, results), backend='array')
         errors, filename = {}, results['filename']
         for backend in self.backends:
             try:

@@ -1,5 +1,6 @@
 """Backends that read video files, with a common interface."""
 
+from .array_reader import ArrayReader
 from .backends import BACKENDS, check_backends, default_backends, installed_backends, open_reader
 from .decord_reader import DecordReader
 from .errors import NoVideoError, ReaderStalledError, VideoReadError, VideoUnavailableError
@@ -10,6 +11,7 @@ from .reader_process import ReaderProcess
 from .torchcodec_reader import TorchCodecReader
 
 __all__ = [
+    'ArrayReader',
     'BACKENDS',
     'DecordReader',
     'NoVideoError',

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
+from torch import Tensor
 
 from ...models.weight_check import KeyDifference, compare_shared, compare_weights, components
 
@@ -38,23 +39,11 @@ class ArchitectureCheckHook(Hook):
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         name, expected = runner._load_from or '', model.state_dict()
-        weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
-        if not isinstance(weights, dict):
-            raise RuntimeError(
-                f'the checkpoint {name} contains a {type(weights).__name__}, expected a dict of weights'
-            )
-        loaded = {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
+        loaded = read_weights(name, checkpoint)
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(expected) & set(loaded):
             self._start_training(model, name, expected, loaded)
             return
-        if not runner._resume:
-            loaded = self._without_decoder(name, expected, loaded)
-        self._check_decoder(name, expected, loaded)
-        _refuse(name, compare_weights(expected, loaded), loaded)
-        print_log(
-            f'the checkpoint {name} matches: all {len(expected)} tensors of the model are loaded',
-            logger='current',
-        )
+        check_weights(name, expected, loaded, with_decoder=runner._resume)
 
     def _start_training(self, model, name: str, expected: dict, loaded: dict) -> None:
         """Load whole components, and warn about those that the checkpoint lacks.
@@ -102,29 +91,69 @@ class ArchitectureCheckHook(Hook):
                 level=logging.WARNING,
             )
 
-    @staticmethod
-    def _check_decoder(name: str, expected: dict, loaded: dict) -> None:
-        """Reject a retriever's checkpoint for a captioner."""
-        need, have = (any(k.startswith(DECODER) for k in keys) for keys in (expected, loaded))
-        if need and not have and set(expected) & set(loaded):
-            raise RuntimeError(
-                f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
-                'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
-                'this config and --cfg-options load_from=CHECKPOINT'
-            )
 
-    @staticmethod
-    def _without_decoder(name: str, expected: dict, loaded: dict) -> dict:
-        """Remove the decoder of a captioner's checkpoint that is tested for retrieval, and log it."""
-        rest = {k: v for k, v in loaded.items() if not k.startswith(DECODER)}
-        if len(rest) == len(loaded) or any(k.startswith(DECODER) for k in expected):
-            return loaded
-        print_log(
-            f"the checkpoint {name} is a captioner's: the {len(loaded) - len(rest)} keys of its "
-            'decoder are not used',
-            logger='current',
+def read_weights(name: str, checkpoint: object) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name, without the prefix of distributed training.
+
+    Args:
+        name (str): The file, for the error message.
+        checkpoint (object): Content of the file.
+
+    Raises:
+        RuntimeError: If the checkpoint is not a dict of weights.
+    """
+    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else checkpoint
+    if not isinstance(weights, dict):
+        raise RuntimeError(
+            f'the checkpoint {name} contains a {type(weights).__name__}, expected a dict of weights'
         )
-        return rest
+    return {k.removeprefix('module.'): v for k, v in weights.items() if hasattr(v, 'shape')}
+
+
+def check_weights(name: str, expected: dict, loaded: dict, with_decoder: bool = False) -> None:
+    """Check that a checkpoint has all weights of a model, and no others.
+
+    Args:
+        name (str): The file, for messages.
+        expected (dict[str, Tensor]): State dict of the model.
+        loaded (dict[str, Tensor]): The weights of the checkpoint.
+        with_decoder (bool): Whether a captioner's decoder counts as well if the model has none.
+
+    Raises:
+        RuntimeError: If keys are missing, unexpected or of another shape, with the first ones.
+    """
+    if not with_decoder:
+        loaded = _without_decoder(name, expected, loaded)
+    _check_decoder(name, expected, loaded)
+    _refuse(name, compare_weights(expected, loaded), loaded)
+    print_log(
+        f'the checkpoint {name} matches: all {len(expected)} tensors of the model are loaded',
+        logger='current',
+    )
+
+
+def _check_decoder(name: str, expected: dict, loaded: dict) -> None:
+    """Reject a retriever's checkpoint for a captioner."""
+    need, have = (any(k.startswith(DECODER) for k in keys) for keys in (expected, loaded))
+    if need and not have and set(expected) & set(loaded):
+        raise RuntimeError(
+            f'the checkpoint {name} has no decoder (no key begins with {DECODER}), so it cannot write '
+            'captions: it was trained for retrieval only. Train the decoder first: tools/train.py with '
+            'this config and --cfg-options load_from=CHECKPOINT'
+        )
+
+
+def _without_decoder(name: str, expected: dict, loaded: dict) -> dict:
+    """Remove the decoder of a captioner's checkpoint that is tested for retrieval, and log it."""
+    rest = {k: v for k, v in loaded.items() if not k.startswith(DECODER)}
+    if len(rest) == len(loaded) or any(k.startswith(DECODER) for k in expected):
+        return loaded
+    print_log(
+        f"the checkpoint {name} is a captioner's: the {len(loaded) - len(rest)} keys of its "
+        'decoder are not used',
+        logger='current',
+    )
+    return rest
 
 
 def _refuse(name: str, difference: KeyDifference, loaded: dict) -> None:
