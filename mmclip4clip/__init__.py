@@ -5,7 +5,7 @@ the first lookup. Other packages are patched when a run starts, see :func:`mmcli
 """
 
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 from .installed_versions import check_versions
 
@@ -24,14 +24,17 @@ register_configs()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
 SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'tokenizers')
+FUNCTIONS = ('load', 'get_model', 'list_models')  # of apis
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a subpackage when it is first used."""
+def __getattr__(name: str) -> Any:
+    """Import a subpackage, or a function to load a model, when it is first used."""
+    if name in FUNCTIONS:
+        return getattr(import_module(f'{__name__}.apis'), name)
     if name in SUBPACKAGES:
         return import_module(f'{__name__}.{name}')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *SUBPACKAGES})
+    return sorted({*globals(), *SUBPACKAGES, *FUNCTIONS})

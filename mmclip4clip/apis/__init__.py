@@ -8,20 +8,27 @@ from .launch import (
     lock_for_training,
     set_checkpoint,
 )
+from .model_list import list_models
+from .model_loading import get_model, load
 from .presets import Preset, find_preset, list_presets
 from .runner_builder import build_runner
+from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
 __all__ = [
     'Preset',
+    'VideoTextModel',
     'add_common_arguments',
     'build_runner',
     'check_zero_shot',
     'encoder_format',
     'find_preset',
     'follow_encoder',
+    'get_model',
     'leave_processes',
     'list_presets',
+    'list_models',
+    'load',
     'load_config',
     'lock_for_training',
     'read_config',

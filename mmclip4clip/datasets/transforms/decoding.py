@@ -129,8 +129,8 @@ class DecodeVideo(BaseTransform):
         """
         if 'decoded_frames' in results:
             results = dict(results)
-            reader = ArrayReader(results.pop('decoded_frames'), results.pop('decoded_fps'), self.max_bytes)
-            return dict(self._read(reader, results), backend='array')
+            array = ArrayReader(results.pop('decoded_frames'), results.pop('decoded_fps'), self.max_bytes)
+            return dict(self._read(array, results), backend='array')
         errors, filename = {}, results['filename']
         for backend in self.backends:
             try:

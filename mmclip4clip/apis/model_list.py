@@ -1,0 +1,54 @@
+"""The configs of this package by name."""
+
+import fnmatch
+import functools
+from pathlib import Path
+
+from mmengine.fileio import load
+
+PACKAGE = Path(__file__).parents[1]
+PLACES = (PACKAGE / '.mim', PACKAGE.parent)  # of an installation, of a checkout
+INDEX = 'model-index.yml'
+
+
+def list_models(pattern: str | None = None) -> list[str]:
+    """List the names of the configs that the package has, from its metafiles.
+
+    Args:
+        pattern (str, optional): Such as ``'*msrvtt*'``; by default all are listed.
+
+    Returns:
+        list[str]: Names for :func:`get_model`, sorted.
+
+    Examples:
+        >>> list_models('clip4clip-tight*moving-shapes-rgb')
+        ['clip4clip-tight_vit-tiny-p16-res64_1xb64-f4-3e_moving-shapes-rgb']
+    """
+    return [name for name in sorted(_paths()) if pattern is None or fnmatch.fnmatch(name, pattern)]
+
+
+def config_path(name: str) -> str:
+    """Return the path of the config with a name.
+
+    Raises:
+        ValueError: If there is none; names similar ones.
+    """
+    if name not in _paths():
+        similar = list_models(f'*{name}*')[:3]
+        hint = f'similar names are {", ".join(similar)}' if similar else 'see mmclip4clip.list_models()'
+        raise ValueError(f'no config is called {name!r}: {hint}')
+    return _paths()[name]
+
+
+@functools.cache
+def _paths() -> dict[str, str]:
+    """Return the paths of all configs by name.
+
+    Raises:
+        FileNotFoundError: If the package was installed without them.
+    """
+    root = next((place for place in PLACES if (place / INDEX).is_file()), None)
+    if root is None:
+        raise FileNotFoundError(f'{INDEX} is neither in {PLACES[0]} nor in {PLACES[1]}: install again')
+    files = [load(root / file) for file in load(root / INDEX)['Import']]
+    return {entry['Name']: str(root / entry['Config']) for file in files for entry in file['Models']}
