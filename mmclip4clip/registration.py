@@ -15,6 +15,7 @@ LOCATIONS = {
     'TRANSFORMS': ['mmclip4clip.datasets'],
     'METRICS': ['mmclip4clip.evaluation', 'mmclip4clip.moving_shapes'],
     'HOOKS': ['mmclip4clip.engine'],
+    'INFERENCERS': ['mmclip4clip.apis'],
     'LOOPS': ['mmclip4clip.engine'],
     'OPTIMIZERS': ['mmclip4clip.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmclip4clip.engine'],

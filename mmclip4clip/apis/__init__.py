@@ -1,6 +1,7 @@
 from .clip_choice import use_clip
 from .config_migration import read_config
 from .encoder_frames import encoder_format, follow_encoder
+from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
 from .launch import (
     add_common_arguments,
     leave_processes,
@@ -17,6 +18,8 @@ from .zero_shot import check_zero_shot
 
 __all__ = [
     'Preset',
+    'VideoCaptionInferencer',
+    'VideoRetrievalInferencer',
     'VideoTextModel',
     'add_common_arguments',
     'build_runner',

@@ -12,7 +12,7 @@ from ..models.adapters.base import PooledAdapter
 from ..models.features import cat_features, count_features, move_features, take_features
 from .feature_arrays import Arrays, is_features, to_arrays, to_features
 from .text_inputs import read_texts
-from .video_encoder import VideoEncoder, check_size
+from .video_encoder import EncodedBatch, VideoEncoder, check_size
 from .video_inputs import read_videos
 
 
@@ -89,10 +89,21 @@ class VideoTextModel(VideoEncoder):
         """
         found = read_videos(videos)
         batches = list(self.run(found, True, False, batch_size, num_workers, show_progress))
-        encoded = [batch for batch in batches if batch.features is not None]
-        joined = cat_features([batch.features for batch in encoded if batch.features])
-        positions = torch.tensor([position for batch in encoded for position in batch.positions])
-        rows = {key: part.new_zeros(len(found), *part.shape[1:]) for key, part in joined.items()}
+        return self.join(batches, len(found))
+
+    def join(self, batches: Sequence[EncodedBatch], count: int) -> Arrays:
+        """Join the features of all batches; rows of unreadable videos are 0.
+
+        Args:
+            batches (Sequence[EncodedBatch]): Output of :meth:`run`, with a readable video at least.
+            count (int): Number of videos, unreadable ones included.
+
+        Returns:
+            np.ndarray | dict[str, np.ndarray]: See :meth:`encode_videos`.
+        """
+        joined = cat_features([batch.features for batch in batches if batch.features])
+        positions = torch.tensor([position for batch in batches for position in batch.positions])
+        rows = {key: part.new_zeros(count, *part.shape[1:]) for key, part in joined.items()}
         for key, part in joined.items():
             rows[key][positions] = part
         return to_arrays(rows, self.scores_by_cosine)

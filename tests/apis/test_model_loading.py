@@ -1,0 +1,155 @@
+"""What models are loaded from: checkpoints alone or with a config, dual encoders, names of configs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from transformers import CLIPModel
+
+import mmclip4clip
+from mmclip4clip.models import MeanAdapter
+from mmclip4clip.tokenizers import train_tokenizer
+
+from ..encoders import save_encoder
+
+ROOT = Path(__file__).parents[2]
+TINY = 'clip4clip_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb'
+
+
+def saved(tested) -> dict:
+    return torch.load(tested.path, weights_only=True)
+
+
+def test_a_checkpoint_needs_neither_its_config_nor_its_tokenizer(tested, tmp_path, monkeypatch):
+    expected = mmclip4clip.load(tested.path, device='cpu')
+    content = saved(tested)
+    folder = tested.cfg.model.tokenizer
+    content['meta']['cfg'] = content['meta']['cfg'].replace(folder, 'tokenizer')
+    for packed in content['meta']['mmclip4clip']['tokenizers'].values():
+        packed['name'] = 'tokenizer'
+    torch.save(content, tmp_path / 'alone.pth')
+    monkeypatch.chdir(tmp_path)
+    train_tokenizer(['my dog eats much food'] * 3, 'tokenizer')  # another one of this name
+    for _ in range(2):
+        model = mmclip4clip.load('alone.pth', device='cpu')
+        assert (model.encode_text('a red circle') == expected.encode_text('a red circle')).all()
+        assert model.caption(tested.files[:2]) == expected.caption(tested.files[:2])
+        shutil.rmtree('tokenizer', ignore_errors=True)
+
+
+def test_an_older_checkpoint_takes_the_config_beside_it(tested, tmp_path):
+    expected = mmclip4clip.load(tested.path, device='cpu').encode_videos(tested.files[:2])
+    torch.save(dict(state_dict=saved(tested)['state_dict']), tmp_path / 'old.pth')
+    with pytest.raises(ValueError, match='old.pth has no config.* as config=FILE'):
+        mmclip4clip.load(tmp_path / 'old.pth')
+    (tmp_path / 'old.py').write_text(
+        '\n'.join(f'{key} = {tested.cfg[key].to_dict()!r}' for key in ('model', 'test_dataloader'))
+    )
+    for config in (tmp_path / 'old.py', tested.cfg):
+        model = mmclip4clip.load(tmp_path / 'old.pth', config=config, device='cpu')
+        assert (model.encode_videos(tested.files[:2]) == expected).all()
+    with pytest.raises(RuntimeError, match='old.pth does not match the model of this config'):
+        mmclip4clip.load(tmp_path / 'old.pth', config=dict(tested.cfg.to_dict(), model=dict(
+            tested.cfg.model.to_dict(), adapter=dict(type='MeanAdapter'))))  # fmt: skip
+    with pytest.raises(ValueError, match="no config is called 'clip4clip-no'"):
+        mmclip4clip.load(tmp_path / 'old.pth', config='clip4clip-no')
+
+
+@pytest.mark.parametrize('kind', ['clip', 'siglip'])
+def test_a_dual_encoder_gives_the_mean_of_its_own_frames(kind, shapes, tested, tmp_path):
+    texts = [caption for record in tested.records for caption in record['captions']]
+    folder = save_encoder(tmp_path / kind, kind, texts)
+    model = mmclip4clip.load(folder, device='cpu')
+    assert isinstance(model.model.adapter, MeanAdapter) and model.tokenize.max_words == 32
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    videos = model.encode_videos(frames)
+    mean, std = (np.float32(value).reshape(3, 1, 1) for value in model.model.backbone.frame_format[1:3])
+    pixels = torch.from_numpy((frames.transpose(0, 3, 1, 2) - mean) / std)
+    encoder = model.model.backbone.clip
+    with torch.no_grad():
+        features = encoder.get_image_features(pixels)
+    features = getattr(features, 'pooler_output', features)
+    features = torch.nn.functional.normalize(features, dim=-1).mean(dim=0)
+    np.testing.assert_allclose(videos[0], features / features.norm(), atol=1e-5)
+    assert model.similarity(texts[:3], tested.files[:2]).shape == (3, 2)
+    if kind == 'clip':
+        assert isinstance(encoder, CLIPModel)
+
+
+def test_wrong_sources_are_named(tested, tmp_path):
+    for name in ('no.pth', 'a/b/c', './epoch'):
+        with pytest.raises(FileNotFoundError, match=f'the checkpoint {name} does not exist'):
+            mmclip4clip.load(name)
+    shutil.copy(tested.path, tmp_path / 'epoch_1.pth')
+    with pytest.raises(ValueError, match='has no config.json of a dual encoder: give .*epoch_1.pth'):
+        mmclip4clip.load(tmp_path)
+    with pytest.raises(ValueError, match=r'is a config: give its checkpoint, as load\(CHECKPOINT'):
+        mmclip4clip.load('model.py')
+    (tmp_path / 'text.pth').write_text('text')
+    with pytest.raises(RuntimeError, match='text.pth'):
+        mmclip4clip.load(tmp_path / 'text.pth')
+
+
+@pytest.mark.parametrize('where', ['model', 'pipeline'])
+def test_a_forged_config_in_a_checkpoint_calls_nothing(tested, tmp_path, where):
+    harm = dict(type='os.mkdir', path=str(tmp_path / 'harmed'))
+    cfg = Config(dict(model=tested.cfg.model, test_dataloader=tested.cfg.test_dataloader))
+    if where == 'model':
+        cfg.model.adapter = harm
+    else:
+        cfg.test_dataloader.dataset.pipeline.insert(0, harm)
+    text = f"custom_imports = dict(imports=['antigravity'])\nmodel = {cfg.model.to_dict()!r}\n"
+    text += f'test_dataloader = {cfg.test_dataloader.to_dict()!r}\n'
+    torch.save(dict(meta=dict(cfg=text), state_dict={}), tmp_path / 'forged.pth')
+    with pytest.raises(
+        ValueError, match=r"forged.pth names 'os.mkdir', which is not registered.*antigravity"
+    ):
+        mmclip4clip.load(tmp_path / 'forged.pth')
+    assert not (tmp_path / 'harmed').exists() and 'antigravity' not in sys.modules
+
+
+def test_loading_leaves_scope_and_random_numbers_as_they_were(tested):
+    scope = DefaultScope.get_current_instance()
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    mmclip4clip.load(tested.path, device='cpu')
+    assert (torch.rand(3) == expected).all()
+    assert DefaultScope.get_current_instance() is scope
+
+
+def test_models_are_listed_and_loaded_by_name(tested, shapes, monkeypatch):
+    names = mmclip4clip.list_models()
+    configs = {path.stem for path in (ROOT / 'configs').glob('[!_]*/**/*.py')}
+    assert names == sorted(names) and set(names) == configs
+    assert mmclip4clip.list_models('*tight*tiny*') == [name for name in names if 'tight_vit-tiny' in name]
+    with pytest.raises(ValueError, match="'moving-shapes': similar names are .*moving-shapes"):
+        mmclip4clip.get_model('moving-shapes')
+    monkeypatch.setenv('MOVING_SHAPES', str(shapes))
+    with pytest.raises(ValueError, match='needs a pretrained CLIP, but model.backbone is random'):
+        mmclip4clip.get_model(TINY, device='cpu')
+    cfg = Config.fromfile(ROOT / f'configs/retrieval/clip4clip/{TINY}.py')
+    torch.manual_seed(3)
+    built = MODELS.build(cfg.model)
+    checkpoint = tested.path.with_name('tiny.pth')
+    torch.save(dict(state_dict=built.state_dict()), checkpoint)
+    model = mmclip4clip.get_model(TINY, checkpoint, 'cpu')
+    assert model.encode_videos(tested.files[:2]).shape == (2, built.backbone.width)
+
+
+def test_an_import_alone_loads_no_models(tmp_path):
+    code = (
+        'import sys, mmclip4clip; loaded = set(sys.modules); assert not any(m.startswith("mmclip4clip.apis") '
+        'for m in loaded), loaded; assert {"load", "get_model", "list_models"} <= set(dir(mmclip4clip))'
+    )
+    subprocess.run(
+        [sys.executable, '-c', code], check=True, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT))
+    )
