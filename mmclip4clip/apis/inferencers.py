@@ -1,6 +1,7 @@
 """Inferencers in the form of mmengine's, for users of other packages of OpenMMLab."""
 
 import json
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ class _VideoInferencer(BaseInferencer):
         self.model, self.pipeline = self.video_text_model.model, self.video_text_model.prepare
         self.collate_fn, self.visualizer = pseudo_collate, None
         self.scope, self.show_progress = scope, show_progress
+
+    def _init_pipeline(self, cfg: Any) -> Callable:
+        """Return the pipeline of the model; a config has none for videos without captions."""
+        return self.pipeline
 
     def _inputs_to_list(self, inputs: Any) -> list[VideoInput]:
         """Return the videos; those of folders by the endings of their names, sorted."""
@@ -225,9 +230,9 @@ class VideoCaptionInferencer(_VideoInferencer):
             out_dir (str | Path): Folder for ``captions.json``; '' writes nothing.
 
         Returns:
-            dict: ``predictions``, one per video: ``video``, ``caption``, ``score`` (see :class:`GenerationOptions`),
-            and ``start`` and ``end`` of a part of a file. A video that could not be read has the reason as
-            ``unreadable`` and no caption. ``visualization``: empty.
+            dict: ``predictions``, one per video: ``video``, ``caption``, its ``score``, see
+            :class:`GenerationOptions`, and ``start`` and ``end`` of a part of a file. A video that could not
+            be read has the reason as ``unreadable`` and no caption. ``visualization``: empty.
         """
         videos, batches = self._run(inputs, batch_size, captions=True)
         predictions = self._describe(videos)

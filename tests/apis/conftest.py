@@ -18,7 +18,7 @@ HEADS = dict(
     Seq=dict(type='SeqTransformerAdapter', width=32, num_layers=1, num_heads=2, max_frames=8, start='random'),
     LSTM=dict(type='SeqLSTMAdapter', width=32),
     Tight=dict(type='TightAdapter', width=32, num_layers=1, num_heads=2, max_frames=8, start='random'),
-    WTI=dict(type='WTIAdapter', width=32),
+    WTI=dict(type='WTIAdapter', width=32, num_layers=1, num_heads=2, max_frames=8, start='random'),
     XPool=dict(type='XPoolAdapter', width=32),
 )
 

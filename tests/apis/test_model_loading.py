@@ -1,6 +1,7 @@
 """What models are loaded from: checkpoints alone or with a config, dual encoders, names of configs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, init_default_scope
 from transformers import CLIPModel
 
 import mmclip4clip
@@ -101,7 +102,7 @@ def test_wrong_sources_are_named(tested, tmp_path):
 @pytest.mark.parametrize('where', ['model', 'pipeline'])
 def test_a_forged_config_in_a_checkpoint_calls_nothing(tested, tmp_path, where):
     harm = dict(type='os.mkdir', path=str(tmp_path / 'harmed'))
-    cfg = Config(dict(model=tested.cfg.model, test_dataloader=tested.cfg.test_dataloader))
+    cfg = Config(tested.cfg.to_dict())
     if where == 'model':
         cfg.model.adapter = harm
     else:
@@ -117,13 +118,14 @@ def test_a_forged_config_in_a_checkpoint_calls_nothing(tested, tmp_path, where):
 
 
 def test_loading_leaves_scope_and_random_numbers_as_they_were(tested):
-    scope = DefaultScope.get_current_instance()
+    init_default_scope('mmengine')
+    scope = DefaultScope.get_current_instance().scope_name
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
     mmclip4clip.load(tested.path, device='cpu')
     assert (torch.rand(3) == expected).all()
-    assert DefaultScope.get_current_instance() is scope
+    assert DefaultScope.get_current_instance().scope_name == scope == 'mmengine'
 
 
 def test_models_are_listed_and_loaded_by_name(tested, shapes, monkeypatch):
@@ -153,3 +155,24 @@ def test_an_import_alone_loads_no_models(tmp_path):
     subprocess.run(
         [sys.executable, '-c', code], check=True, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT))
     )
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/python-api.md'])
+def test_the_python_of_the_pages_runs(tested, tmp_path, monkeypatch, page):
+    monkeypatch.chdir(tmp_path)
+    for name in ('epoch_5.pth', 'captioner.pth', 'work_dirs/mine/epoch_5.pth'):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tested.path, name)
+    Path('videos').mkdir()
+    for name in ('dog.mp4', 'beach.mp4', 'videos/dog.mp4'):
+        shutil.copy(tested.files[0], name)
+    Path('broken.mp4').write_text('no video')
+    blocks = re.findall(r'^```python\n(.*?)^```', (ROOT / page).read_text(), re.S | re.M)
+    assert blocks[0].startswith('import mmclip4clip\n') and len(blocks[0].strip().splitlines()) <= 6
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert names['scores'].shape in ((1, 2), (2, 2))
+    if page.startswith('docs'):
+        assert list(names['model'].unreadable) == [1] and Path('results/captions.json').exists()
+        assert len(names['best'][0]['videos']) == 1 == len(names['captions'])
