@@ -72,7 +72,7 @@ class _VideoInferencer(BaseInferencer):
                 file
                 for video in inputs
                 for file in (
-                    files_in(video)
+                    files_in(str(video))
                     if isinstance(video, (str, PathLike)) and Path(video).is_dir()
                     else [video]
                 )
@@ -141,7 +141,7 @@ class VideoRetrievalInferencer(_VideoInferencer):
 
     out_file = 'retrieval.json'
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         inputs: Any,
         return_datasamples: bool = False,
@@ -185,7 +185,7 @@ class VideoRetrievalInferencer(_VideoInferencer):
                 predictions.append(dict(text=query, videos=ranked))
         results = self.postprocess(predictions, [], return_datasamples, out_dir)
         if out_dir:
-            parts = features if isinstance(features, dict) else dict(video=features)
+            parts: dict[str, Any] = features if isinstance(features, dict) else dict(video=features)
             with atomic_file(Path(out_dir, 'features.npz')) as file:
                 np.savez(file, **parts)
         return dict(results, videos=described, features=features)
@@ -213,7 +213,7 @@ class VideoCaptionInferencer(_VideoInferencer):
         super().__init__(*args, **kwargs)
         self.video_text_model.check_captioner()
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         inputs: Any,
         return_datasamples: bool = False,

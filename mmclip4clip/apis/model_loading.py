@@ -197,7 +197,7 @@ def _offer_by_alias(saved: Any, checkpoint: str) -> dict[str, str]:
     """
     if not isinstance(saved, dict):
         return {}
-    names = {role: f'{checkpoint}:{role}' for role in saved}
+    names = {role: f'{checkpoint}:{role}' for role in saved if isinstance(saved[role], dict)}
     offer_tokenizers({role: dict(saved[role], name=name) for role, name in names.items()})
     return names
 

@@ -22,6 +22,7 @@ from mmclip4clip.tokenizers import train_tokenizer
 from ..encoders import save_encoder
 
 ROOT = Path(__file__).parents[2]
+MSRVTT = 'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb'
 TINY = 'clip4clip_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb'
 
 
@@ -83,6 +84,8 @@ def test_a_dual_encoder_gives_the_mean_of_its_own_frames(kind, shapes, tested, t
     assert model.similarity(texts[:3], tested.files[:2]).shape == (3, 2)
     if kind == 'clip':
         assert isinstance(encoder, CLIPModel)
+        recipe = mmclip4clip.load(folder, config=MSRVTT, device='cpu')  # with the steps of mmaction2
+        assert recipe.encode_videos(tested.files[:2]).shape == (2, videos.shape[1])
 
 
 def test_wrong_sources_are_named(tested, tmp_path):
