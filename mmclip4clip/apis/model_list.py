@@ -2,13 +2,10 @@
 
 import fnmatch
 import functools
-from pathlib import Path
 
 from mmengine.fileio import load
 
-PACKAGE = Path(__file__).parents[1]
-PLACES = (PACKAGE / '.mim', PACKAGE.parent)  # of an installation, of a checkout
-INDEX = 'model-index.yml'
+from .presets import INDEX, ROOTS
 
 
 def list_models(pattern: str | None = None) -> list[str]:
@@ -47,8 +44,9 @@ def _paths() -> dict[str, str]:
     Raises:
         FileNotFoundError: If the package was installed without them.
     """
-    root = next((place for place in PLACES if (place / INDEX).is_file()), None)
+    root = next((place for place in ROOTS if (place / INDEX).is_file()), None)
     if root is None:
-        raise FileNotFoundError(f'{INDEX} is neither in {PLACES[0]} nor in {PLACES[1]}: install again')
+        raise FileNotFoundError(f'{INDEX} is neither in {ROOTS[0]} nor in {ROOTS[1]}: install again')
     files = [load(root / file) for file in load(root / INDEX)['Import']]
-    return {entry['Name']: str(root / entry['Config']) for file in files for entry in file['Models']}
+    models = [entry for file in files for entry in file['Models']]
+    return {entry['Name']: str(root / entry['Config']) for entry in models if 'Weights' not in entry}

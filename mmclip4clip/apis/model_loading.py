@@ -28,6 +28,7 @@ from .encoder_frames import follow_encoder
 from .frame_pipeline import FramePipeline, build_tokenizer, find_pipeline
 from .model_list import list_models
 from .model_sources import AnyConfig, find_checkpoint, read_any_config
+from .presets import find_preset
 from .runner_builder import use_checkpoint_settings
 from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
@@ -46,7 +47,8 @@ def load(source: str | Path, config: AnyConfig | None = None, device: str | None
     Args:
         source (str | Path): A checkpoint of a training. Or a folder, or a name on the Hugging Face hub, of a
             dual encoder such as CLIP or SigLIP: it is used without training, with the mean of the frames
-            (zero-shot). Or the name of a config, see :func:`list_models`, whose pretrained encoder is used
+            (zero-shot). Or the name of published weights, see :func:`list_presets`, which are used with their
+            config. Or the name of a config, see :func:`list_models`, whose pretrained encoder is used
             without training.
         config (str | Path | Config | dict, optional): The config of the model, or its name; needed for
             checkpoints without one, of earlier versions and of converters. It is run as Python code.
@@ -140,6 +142,11 @@ def _load_pretrained(name: str, config: Any, device: str | None) -> VideoTextMod
     """Load a dual encoder, or the pretrained encoder of a config, without training."""
     if config is None and name in list_models():
         return _build_zero_shot(read_any_config(name), name, device)
+    preset = find_preset(name) if config is None else None
+    if preset is not None:
+        if preset.format != 'transformers':
+            raise ValueError(f'{name} needs to be converted first: {preset.usage()}')
+        config = Path(preset.config).stem
     if config is not None:
         cfg = read_any_config(config)
         cfg.clip = name

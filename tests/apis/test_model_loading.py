@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from transformers import CLIPModel
 
 import mmclip4clip
+from mmclip4clip.apis import find_preset, list_presets
 from mmclip4clip.models import MeanAdapter
 from mmclip4clip.tokenizers import train_tokenizer
 
@@ -135,7 +136,9 @@ def test_models_are_listed_and_loaded_by_name(tested, shapes, monkeypatch):
     names = mmclip4clip.list_models()
     configs = {path.stem for path in (ROOT / 'configs').glob('[!_]*/**/*.py')}
     assert names == sorted(names) and set(names) == configs
-    assert mmclip4clip.list_models('*tight*tiny*') == [name for name in names if 'tight_vit-tiny' in name]
+    assert mmclip4clip.list_models('*tight*tiny*') == [
+        name for name in names if 'tight' in name and 'tiny' in name
+    ]
     with pytest.raises(ValueError, match="'moving-shapes': similar names are .*moving-shapes"):
         mmclip4clip.get_model('moving-shapes')
     monkeypatch.setenv('MOVING_SHAPES', str(shapes))
@@ -148,6 +151,19 @@ def test_models_are_listed_and_loaded_by_name(tested, shapes, monkeypatch):
     torch.save(dict(state_dict=built.state_dict()), checkpoint)
     model = mmclip4clip.get_model(TINY, checkpoint, 'cpu')
     assert model.encode_videos(tested.files[:2]).shape == (2, built.backbone.width)
+
+
+def test_published_weights_come_with_their_config(tested, tmp_path, monkeypatch):
+    name = 'Searchium-ai/clip4clip-webvid150k'
+    save_encoder(tmp_path / name, 'clip', ['a red circle'])
+    monkeypatch.chdir(tmp_path)
+    model = mmclip4clip.load(name, device='cpu')
+    preset = find_preset(name)
+    sampling = model.prepare.transforms.transforms[0].sampling.transforms[-1]
+    assert all(getattr(sampling, key) == value for key, value in preset.frames.items() if key != 'type')
+    (other,) = [preset.name for preset in list_presets() if preset.format != 'transformers']
+    with pytest.raises(ValueError, match='needs to be converted first: python tools/model_converters'):
+        mmclip4clip.load(other)
 
 
 def test_an_import_alone_loads_no_models(tmp_path):
