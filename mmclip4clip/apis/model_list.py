@@ -18,8 +18,8 @@ def list_models(pattern: str | None = None) -> list[str]:
         list[str]: Names for :func:`get_model`, sorted.
 
     Examples:
-        >>> list_models('clip4clip-tight*moving-shapes-rgb')
-        ['clip4clip-tight_vit-tiny-p16-res64_1xb64-f4-3e_moving-shapes-rgb']
+        >>> list_models('clip4clip-xpool*moving-shapes-rgb')
+        ['clip4clip-xpool_vit-tiny-p16-res64_1xb64-f4-8e_moving-shapes-rgb']
     """
     return [name for name in sorted(_paths()) if pattern is None or fnmatch.fnmatch(name, pattern)]
 

@@ -36,6 +36,8 @@ def test_a_checkpoint_needs_neither_its_config_nor_its_tokenizer(tested, tmp_pat
     content = saved(tested)
     folder = tested.cfg.model.tokenizer
     content['meta']['cfg'] = content['meta']['cfg'].replace(folder, 'tokenizer')
+    model = dict(tested.cfg.model.to_dict(), backbone=dict(type='CLIPBackbone', pretrained='gone'))
+    content['meta']['cfg'] += f'\nmodel = {dict(model, tokenizer="tokenizer")!r}\n'
     for packed in content['meta']['mmclip4clip']['tokenizers'].values():
         packed['name'] = 'tokenizer'
     torch.save(content, tmp_path / 'alone.pth')
