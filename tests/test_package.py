@@ -157,7 +157,7 @@ def declared(*extras: str) -> set:
 @pytest.mark.parametrize(
     'folder, extras',
     [
-        ('mmclip4clip', ['caption', 'decord', 'openmmlab']),
+        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab']),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
     ],

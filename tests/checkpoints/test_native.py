@@ -246,4 +246,4 @@ def test_the_config_in_a_file_is_read_and_never_run(tmp_path, monkeypatch):
         assert trained_model(dict(cfg=cfg)) == {}
     assert not (tmp_path / 'harmed').exists()
     cfg = "model = dict(type='X')\nmodel = dict(a=[dict(b=(1, -2.5))], c=dict(d=None, e='f'))"
-    assert trained_model(dict(cfg=cfg)) == dict(a=[dict(b=[1, -2.5])], c=dict(d=None, e='f'))
+    assert trained_model(dict(cfg=cfg)) == dict(a=[dict(b=(1, -2.5))], c=dict(d=None, e='f'))
