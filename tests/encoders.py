@@ -10,8 +10,11 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.tokenizers import train_tokenizer
 
+# The families that the installed transformers has.
+KINDS = [kind for kind, family in FAMILIES.items() if hasattr(transformers, f'{family.name}Model')]
 TOWER = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
 
 

@@ -7,9 +7,8 @@ from mmengine.config import Config
 from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip.apis import encoder_format, follow_encoder
-from mmclip4clip.models.backbones.families import FAMILIES
 
-from ..encoders import save_encoder, small_encoder
+from ..encoders import KINDS, save_encoder, small_encoder
 
 ROOT = Path(__file__).parents[2]
 CLIP4CLIP = ROOT / 'configs/retrieval/clip4clip'
@@ -32,7 +31,7 @@ def steps_of(cfg: Config, kind: str) -> list:
     ]
 
 
-@pytest.mark.parametrize('kind', FAMILIES)
+@pytest.mark.parametrize('kind', KINDS)
 def test_the_papers_frames_become_those_of_the_encoder(kind):
     cfg = config_for(PAPER, config=small_encoder(kind, side=64))
     follow_encoder(cfg)

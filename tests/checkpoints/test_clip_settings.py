@@ -6,9 +6,8 @@ from transformers import CLIPConfig
 
 from mmclip4clip.checkpoints.clip_settings import clip_differences, clip_settings, known_settings
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.families import FAMILIES
 
-from ..encoders import small_encoder
+from ..encoders import KINDS, small_encoder
 
 
 def test_the_settings_make_the_same_clip_again(tiny_clip):
@@ -48,7 +47,7 @@ def test_a_file_cannot_ask_for_more(tiny_clip):
     assert known_settings(more, 'c.pth') == settings
 
 
-@pytest.mark.parametrize('kind', FAMILIES)
+@pytest.mark.parametrize('kind', KINDS)
 def test_the_settings_of_each_family_make_the_same_encoder_again(kind):
     config = small_encoder(kind)
     clip = CLIPBackbone(config=config).clip

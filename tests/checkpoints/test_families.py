@@ -16,12 +16,12 @@ from mmclip4clip.models import CLIPBackbone
 from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.pretrained import read_frame_format
 from mmclip4clip.models.backbones.pretrained_folder import read_config
-from tests.encoders import small_encoder
+from tests.encoders import KINDS, small_encoder
 from tests.models.backbones.test_families import captions
 
 from .conftest import identical
 
-OTHERS = [kind for kind in FAMILIES if kind != 'clip']
+OTHERS = [kind for kind in KINDS if kind != 'clip']
 MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
 
 
@@ -40,7 +40,7 @@ def save_encoder(kind: str, folder, dtype: torch.dtype = torch.float32):
     return folder
 
 
-@pytest.fixture(params=FAMILIES)
+@pytest.fixture(params=KINDS)
 def kind(request) -> str:
     return request.param
 

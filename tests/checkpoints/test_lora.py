@@ -7,9 +7,8 @@ from mmengine.config import Config
 
 from mmclip4clip.checkpoints import convert, read
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.families import FAMILIES
 
-from ..encoders import small_encoder
+from ..encoders import KINDS, small_encoder
 from ..extras import needs_peft
 from .conftest import identical
 
@@ -110,7 +109,7 @@ def test_a_captioners_decoder_stays_in_this_packages_file_alone(trained, saved, 
     assert identical({key: written[key] for key in written if key.startswith('decoder.')}, decoder)
 
 
-@pytest.mark.parametrize('kind', FAMILIES)
+@pytest.mark.parametrize('kind', KINDS)
 def test_encoders_of_every_family_are_merged(saved, tmp_path, kind):
     model = CLIPBackbone(config=small_encoder(kind), lora=LORA)
     for name, parameter in model.named_parameters():

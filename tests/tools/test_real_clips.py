@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from ..encoders import save_encoder
+from ..encoders import KINDS, save_encoder
 from .conftest import ROOT
 
 MSRVTT = 'configs/retrieval/clip4clip/clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb.py'
@@ -144,10 +144,7 @@ for loader in (train_dataloader, val_dataloader):
 
 @pytest.mark.parametrize(
     'kind',
-    [
-        kind if kind == 'siglip' else pytest.param(kind, marks=pytest.mark.long)
-        for kind in ('clip', 'siglip', 'siglip2', 'metaclip_2', 'chinese_clip', 'altclip')
-    ],
+    [kind if kind == 'siglip' else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
 )
 def test_each_family_overfits_the_real_clips_as_clip_does(clips, tool, tmp_path, kind):
     config, _, annotations = clips(6, FAMILY)

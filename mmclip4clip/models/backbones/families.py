@@ -101,10 +101,11 @@ class Family:
     def encode_images(self, model: Any, images: Tensor) -> Tensor:
         """Encode normalized images (B, 3, H, W) into projected features (B, D)."""
         if self.model_type == 'siglip2':
-            inputs = patchify(images, model.config.vision_config.patch_size)
+            patches = patchify(images, model.config.vision_config.patch_size)
+            pooled = model.vision_model(*patches.values()).pooler_output  # transformers 4 has other names
         else:
-            inputs = dict(pixel_values=images)
-        return vision_projection(model)(model.vision_model(**inputs).pooler_output)
+            pooled = model.vision_model(pixel_values=images).pooler_output
+        return vision_projection(model)(pooled)
 
     def encode_text(
         self, model: Any, tokens: Tensor, text_mask: Tensor, per_token: bool

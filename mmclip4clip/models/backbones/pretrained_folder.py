@@ -32,6 +32,7 @@ REQUESTS = (
     'transformers_weights',
     'custom_pipelines',
 )
+DEFAULTS = dict(vision_use_head=(True,))  # transformers 4 has it only if the folder has it
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -73,7 +74,9 @@ def read_config(folder: Path) -> tuple[Family, Any]:
 def describe_config(family: Family, config: Any) -> dict[str, Any]:
     """Return the values of a config that describe an encoder of this family, as plain data."""
     towers = {
-        tower: {key: getattr(getattr(config, tower), key) for key in family.keys(tower)}
+        tower: {
+            key: getattr(getattr(config, tower), key, *DEFAULTS.get(key, ())) for key in family.keys(tower)
+        }
         for tower in ('text_config', 'vision_config')
     }
     return {**towers, **{key: getattr(config, key) for key in family.both}}

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.towers import TOWERS, tower_blocks
 
-from ...encoders import small_encoder
+from ...encoders import KINDS, small_encoder
 from .test_families import captions
 
 TOKENS = torch.tensor([[0, 5, 6, 1], [0, 7, 1, 1]])
@@ -97,7 +96,7 @@ def test_a_captioner_has_the_gradients_that_it_has_without(build, batch, tiny_cl
     assert all(torch.equal(results[1][name], gradient) for name, gradient in results[0].items())
 
 
-@pytest.mark.parametrize('kind', FAMILIES)
+@pytest.mark.parametrize('kind', KINDS)
 def test_every_family_has_the_gradients_that_it_has_without(kind):
     frames, (tokens, mask), gradients = torch.randn(4, 2, 3, 32, 32), captions(), []
     for checkpointed in (False, True):

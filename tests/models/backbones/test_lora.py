@@ -8,11 +8,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner.checkpoint import get_state_dict, load_state_dict
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.towers import TOWERS, tower_blocks
 from mmclip4clip.models.lora_weights import is_lora, merge_lora
 
-from ...encoders import small_encoder
+from ...encoders import KINDS, small_encoder
 from ...extras import needs_peft
 from .test_families import captions
 
@@ -273,7 +272,7 @@ def test_learning_rates_by_part_and_by_layer_reach_lora(tiny_clip, wrapper, rate
 
 
 @needs_peft
-@pytest.mark.parametrize('kind', FAMILIES)
+@pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('targets', [None, 'all-linear'])
 def test_every_family_takes_lora_and_checkpointing_and_merges_back(kind, targets):
     # Frozen too, because torch's own attention, by which SigLIP pools, then rounds in another way.
