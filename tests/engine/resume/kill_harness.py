@@ -21,8 +21,12 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmclip4clip.compat import apply_patches
+
 from ...forks import fork_tool, wait_for
 from ...tools.conftest import ROOT, free_port
+
+apply_patches()  # so that checkpoints with the states of mmengine load as plain data
 
 
 @dataclass
