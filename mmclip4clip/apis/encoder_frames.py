@@ -1,12 +1,13 @@
 """Frames of pipelines that follow from the encoder of the model."""
 
+import logging
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..models.backbones.families import family_of, image_size
-from ..models.backbones.frame_format import FrameFormat, default_format
+from ..models.backbones.frame_format import FrameFormat, default_format, with_fields
 from ..models.backbones.pretrained import find_folder, read_frame_format
 from ..models.backbones.pretrained_folder import build_config
 from .clip_choice import class_name, typed_dicts
@@ -42,7 +43,7 @@ def follow_encoder(cfg: Config) -> None:
         return
     found = dict(size=format.size, interpolation=format.interpolation, keep_ratio=format.keep_ratio)
     changed = 0
-    for loader in (cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')):
+    for loader in _loaders(cfg):
         for step in typed_dicts(loader):
             if class_name(step) == 'ResizeCenterCrop' and step.get('size') in (None, CLIP_SIZE):
                 new = {key: value for key, value in found.items() if key == 'size' or step.get(key) is None}
@@ -51,6 +52,13 @@ def follow_encoder(cfg: Config) -> None:
                     changed += 1
             for steps in (value for value in step.values() if isinstance(value, list)):
                 changed += _scale_crops(steps, format.size) if format.size != CLIP_SIZE else 0
+    if not format.keep_ratio and any(class_name(step) == 'CenterCrop' for step in typed_dicts(_loaders(cfg))):
+        print_log(
+            'pipelines crop the center of frames, but the encoder of model.backbone was trained with '
+            "squeezed frames: replace Resize and CenterCrop by dict(type='ResizeCenterCrop')",
+            logger='current',
+            level=logging.WARNING,
+        )
     if changed:
         print_log(
             f'{changed} pipelines were changed to frames of model.backbone: {format.size} x {format.size} '
@@ -70,7 +78,7 @@ def encoder_format(backbone: Any) -> FrameFormat | None:
     """
     if not isinstance(backbone, dict) or class_name(backbone) != 'CLIPBackbone':
         return None
-    name, own = backbone.get('pretrained'), backbone.get('frame_format') or {}
+    name = backbone.get('pretrained')
     try:
         if name is not None:
             format = read_frame_format(find_folder(name))
@@ -80,9 +88,12 @@ def encoder_format(backbone: Any) -> FrameFormat | None:
             format = default_format(family, image_size(build_config(family, values))[0])
     except (OSError, ValueError, TypeError):
         return None
-    if backbone.get('image_size'):
-        own = dict(own, size=backbone['image_size'])
-    return format._replace(**own)
+    format = format._replace(size=backbone.get('image_size') or format.size)
+    return with_fields(format, backbone.get('frame_format'))
+
+
+def _loaders(cfg: Config) -> list:
+    return [cfg.get(f'{split}_dataloader') for split in ('train', 'val', 'test')]
 
 
 def _scale_crops(steps: list, size: int) -> int:

@@ -20,6 +20,7 @@ from ..engine.hooks.architecture_check_hook import check_weights, read_weights
 from ..engine.preprocessing_description import contradictions
 from ..models import CLIP4ClipRetriever
 from ..models.backbones.families import text_length
+from ..models.lora_weights import is_lora
 from ..random_states import preserve_random_states
 from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER, offer_tokenizers
 from .checkpoint_config import config_of
@@ -120,8 +121,16 @@ def _load_trained(path: Path, config: Any, device: str | None) -> VideoTextModel
     meta = content.get('meta') if isinstance(content, dict) else None
     entry = meta.get(ENTRY) if isinstance(meta, dict) else None
     entry = entry if isinstance(entry, dict) else {}
+    backbone = cfg.model.get('backbone') or {}
+    if 'lora' in backbone and not any(is_lora(key) for key in read_weights(str(path), content)):
+        del backbone['lora']  # the converter merged it
+    pretrained = backbone.get('pretrained')
+    if config is None and pretrained is not None and entry.get('clip_config'):
+        backbone['pretrained'] = f'{pretrained} (as in training)'  # not a folder that has this name now
     try:
         note = use_checkpoint_settings(cfg, training=False)
+        if not note and pretrained is not None:
+            backbone['pretrained'] = pretrained
         names = _offer_by_alias(entry.get('tokenizers'), str(path))
         if DECODER in names and 'tokenizer' in cfg.model:
             cfg.model.tokenizer = names[DECODER]

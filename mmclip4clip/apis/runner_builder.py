@@ -12,9 +12,11 @@ from mmengine.runner import Runner
 from ..checkpoint_reading import map_checkpoint
 from ..checkpoints.clip_settings import TOWERS, clip_differences, clip_settings, known_settings
 from ..compat import apply_patches
-from ..models.backbones.families import FAMILIES
+from ..models.adapters.adapter_sizes import adapter_with_sizes
+from ..models.backbones.families import FAMILIES, image_size
 from ..models.backbones.frame_format import known_format
 from ..models.backbones.pretrained import set_sizes
+from ..models.backbones.pretrained_folder import build_config
 from ..models.backbones.random_encoder import build_random
 from ..models.weight_check import rename_layers
 from ..tokenizers.saved_tokenizer import offer_tokenizers
@@ -88,7 +90,8 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
     name, resume = backbone.pretrained, bool(cfg.get('resume'))
     settings = known_settings(settings, f'the checkpoint {cfg.load_from}')
     _check_folder(Path(name), settings, cfg.load_from, backbone)
-    if not _has_clip(settings, keys) or (training and not resume and not _has_adapter(cfg, keys)):
+    _check_sizes(settings, cfg.load_from, backbone)
+    if not _has_clip(settings, keys) or (training and not resume and not _has_adapter(cfg, keys, settings)):
         return ''
     for key in ('pretrained', 'image_size', 'text_length'):
         backbone.pop(key, None)
@@ -134,7 +137,12 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str, backbone: dict)
     path = folder / 'config.json'
     if not path.is_file():
         return
-    content = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if not isinstance(content, dict):
+            raise ValueError('it is no object')
+    except (OSError, ValueError) as error:
+        raise ValueError(f'model.backbone.pretrained: {path} cannot be read: {error}') from error
     kind = settings.get('model_type', 'clip')
     if content.get('model_type') != kind:
         raise ValueError(
@@ -151,6 +159,21 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str, backbone: dict)
         )
 
 
+def _check_sizes(settings: dict, checkpoint: str, backbone: dict) -> None:
+    """Check that the checkpoint has the sizes that the config asks for, which change only ``pretrained``."""
+    kind = settings.get('model_type', 'clip')
+    config = build_config(
+        FAMILIES[kind], {key: value for key, value in settings.items() if key != 'model_type'}
+    )
+    sizes = dict(image_size=image_size(config)[0], text_length=config.text_config.max_position_embeddings)
+    for key, size in sizes.items():
+        if backbone.get(key) not in (None, size):
+            raise ValueError(
+                f'model.backbone.{key}={backbone[key]} changes pretrained={backbone["pretrained"]!r}, but '
+                f'the encoder comes from the checkpoint {checkpoint}, which was trained with {size}'
+            )
+
+
 def _has_clip(settings: dict, keys: list[str]) -> bool:
     """Return whether these keys include all weights of CLIP."""
     if max(settings[tower]['num_hidden_layers'] for tower in TOWERS) > len(keys):
@@ -161,9 +184,12 @@ def _has_clip(settings: dict, keys: list[str]) -> bool:
     return set(expected) <= set(rename_layers(expected, found))
 
 
-def _has_adapter(cfg: ConfigDict, keys: list[str]) -> bool:
+def _has_adapter(cfg: ConfigDict, keys: list[str], settings: dict) -> bool:
     """Return whether these keys include all weights of the adapter, which otherwise starts from CLIP's."""
     init_default_scope('mmaction')
+    if not cfg.model.get('adapter'):
+        return True
     with torch.device('meta'):
-        adapter = MODELS.build(cfg.model.adapter) if cfg.model.get('adapter') else None
-    return adapter is None or {f'adapter.{key}' for key in adapter.state_dict()} <= set(keys)
+        backbone = MODELS.build(dict(type='CLIPBackbone', config=settings))
+        adapter = MODELS.build(adapter_with_sizes(cfg.model.adapter, backbone))
+    return {f'adapter.{key}' for key in adapter.state_dict()} <= set(keys)

@@ -115,9 +115,8 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int
 def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
     """Return up to ``2 * max_tokens`` token ids of each caption."""
     cleaned = [clean_caption(caption) for caption in captions]
-    if isinstance(
-        tokenizer, CLIPTokenizer
-    ):  # before tokenization, so that <|ENDOFTEXT|> is one token, as in CLIP
+    # Before tokenization, so that <|ENDOFTEXT|> is one token, as in CLIP. SigLIP 2 was trained so, too.
+    if isinstance(tokenizer, CLIPTokenizer) or getattr(tokenizer, 'reads_lowercase', False):
         cleaned = [caption.lower() for caption in cleaned]
     return tokenizer(
         cleaned, add_special_tokens=False, truncation=True, max_length=2 * max_tokens, verbose=False

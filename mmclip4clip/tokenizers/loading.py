@@ -62,6 +62,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     tokenizer = _load(_from_pretrained, name, complete, CAPTIONS, advice)
     if not complete(tokenizer):
         raise OSError(f'{advice}. Cause: it has {len(tokenizer)} tokens')
+    if type(tokenizer).__name__.startswith(('Gemma', 'Siglip2')):  # not every published file says it
+        tokenizer.reads_lowercase = True
     return tokenizer
 
 

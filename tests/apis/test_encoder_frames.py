@@ -88,6 +88,9 @@ def test_another_backbone_or_a_missing_folder_changes_nothing(tmp_path):
         (dict(rescale_factor=1.0), 'rescale_factor=1.0'),
         (dict(crop_size=dict(height=48, width=48)), 'images of 48 pixels, but config.json says 64'),
         (dict(crop_size=dict(height=48, width=64)), 'expected squares'),
+        (dict(size=dict(shortest_edge=80)), 'images of 80 pixels, but config.json says 64'),
+        (dict(size=80), 'images of 80 pixels'),
+        (dict(do_center_crop=False), 'nothing is cropped'),
         (dict(resample=0), 'resample=0'),
         (dict(image_std=[0, 1, 1]), 'expected three numbers'),
         (dict(image_mean=[0.5]), 'expected three numbers'),
@@ -117,3 +120,21 @@ def test_forms_of_old_and_new_image_processors_are_read(tmp_path, tiny_clip):
     squeezed = dict(image_processor=dict(size=dict(height=64, width=64), do_center_crop=False))
     (tmp_path / 'processor_config.json').write_text(json.dumps(squeezed))
     assert encoder_format(backbone) == plain._replace(keep_ratio=False)
+
+
+def test_a_processor_that_squeezes_before_its_crop_squeezes(tmp_path):
+    save_encoder(tmp_path, 'clip', ['a dog'])
+    path = tmp_path / 'preprocessor_config.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | dict(size=dict(height=64, width=64))))
+    assert encoder_format(dict(type='CLIPBackbone', pretrained=str(tmp_path))).keep_ratio is False
+
+
+@pytest.mark.parametrize(
+    'fields, message',
+    [(dict(crop=1), 'describes no frames'), (dict(size=96), 'has size=96, but the encoder reads 64')],
+)
+def test_fields_that_do_not_fit_are_refused(fields, message):
+    from mmclip4clip.models import CLIPBackbone
+
+    with pytest.raises(ValueError, match=message):
+        CLIPBackbone(config=small_encoder('clip', side=64), frame_format=fields)

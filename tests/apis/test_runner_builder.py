@@ -6,7 +6,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from mmclip4clip.apis.runner_builder import read_entry, use_checkpoint_settings
 from mmclip4clip.checkpoints.clip_settings import clip_settings
-from mmclip4clip.models import CLIPBackbone
+from mmclip4clip.models import CLIPBackbone, MeanAdapter
 from mmclip4clip.models.backbones.families import FAMILIES
 from mmclip4clip.models.backbones.frame_format import default_format
 from mmclip4clip.tokenizers.loading import load_tokenizer
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_left_to_whoever_loads_it(tmp_path, conten
 def test_the_frames_of_the_checkpoint_stand_in_for_those_of_the_folder(save):
     format = default_format(FAMILIES['siglip'], 32)._asdict()
     settings = save(frame_format=format)
-    backbone, _ = use(image_size=96, text_length=30)
+    backbone, _ = use(image_size=64, text_length=24)
     assert backbone == dict(type='CLIPBackbone', config=settings, frame_format=format)
     own = dict(mean=(1.0, 2.0, 3.0))
     assert use(frame_format=own)[0]['frame_format'] == own
@@ -145,3 +145,33 @@ def test_a_folder_of_another_family_is_named(save, tmp_path):
     CLIPBackbone(config=small_encoder('siglip')).clip.save_pretrained(tmp_path / 'siglip')
     with pytest.raises(ValueError, match="model_type='siglip', but the checkpoint c.pth has clip"):
         use(pretrained='siglip')
+
+
+@pytest.mark.parametrize('size', [dict(image_size=128), dict(text_length=48)])
+@pytest.mark.parametrize('training, resume', [(False, False), (True, True), (True, False)])
+def test_sizes_that_the_checkpoint_does_not_have_are_refused(save, size, training, resume):
+    save()
+    with pytest.raises(ValueError, match='encoder comes from the checkpoint c.pth, which was trained with'):
+        use(training, resume, **size)
+
+
+def test_an_adapter_without_a_width_has_the_encoders(save):
+    class Narrow(MeanAdapter):
+        def __init__(self, width):
+            super().__init__()
+            self.layer = torch.nn.Linear(width, width)
+
+    MODELS.register_module(name='Narrow', module=Narrow, force=True)
+    try:
+        save(adapter=dict(type='Narrow'))
+        assert 'config' in use(True, adapter=dict(type='Narrow'))[0]
+    finally:
+        MODELS.module_dict.pop('Narrow')
+
+
+def test_a_folder_that_cannot_be_read_is_named(save, tmp_path):
+    save()
+    (tmp_path / 'clip').mkdir()
+    (tmp_path / 'clip/config.json').write_text('{')
+    with pytest.raises(ValueError, match='clip/config.json cannot be read'):
+        use(pretrained='clip')

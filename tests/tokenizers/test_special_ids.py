@@ -1,4 +1,6 @@
 import pytest
+import transformers
+from tokenizers import normalizers
 
 from mmclip4clip.datasets import TokenizeCaptions
 from mmclip4clip.tokenizers import load_tokenizer
@@ -28,3 +30,14 @@ def test_a_folder_without_words_is_refused(tmp_path):
     word_tokenizer([], 'siglip').save_pretrained(tmp_path)
     with pytest.raises(OSError, match='no CLIP tokenizer in that folder'):
         TokenizeCaptions(str(tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(transformers, 'Siglip2Tokenizer'), reason='transformers 4 lacks the class')
+def test_siglip_2_reads_lowercase_whatever_its_files_say(tmp_path):
+    tokenizer = transformers.Siglip2Tokenizer().train_new_from_iterator(CAPTIONS, 300)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace(' ', '▁')
+    tokenizer.save_pretrained(tmp_path)
+    tokenize = TokenizeCaptions(str(tmp_path))
+    texts = ('A RED CIRCLE', 'a red circle')
+    loud, quiet = (tokenize(dict(captions=[text]))['tokens'].tolist() for text in texts)
+    assert loud == quiet

@@ -17,6 +17,7 @@ from .families import (
     text_projection,
     vision_projection,
 )
+from .frame_format import with_fields
 from .freezing import freeze_layers
 from .gradient_checkpointing import checkpoint_towers
 from .lora import add_lora
@@ -107,7 +108,7 @@ class CLIPBackbone(BaseBackbone):
             redraw_embeddings(self.clip, **embedding_std or {})
         else:
             self.family, self.clip, format = load_pretrained(self.pretrained, image_size, text_length)
-        self.frame_format = format._replace(**frame_format or {})
+        self.frame_format = with_fields(format, frame_format)
         self._check_towers()
         self.linear_patch, self.frozen_layers = linear_patch, frozen_layers
         if linear_patch == '3d':

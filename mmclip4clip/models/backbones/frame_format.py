@@ -72,6 +72,25 @@ def known_format(values: Any, name: str) -> dict[str, Any]:
         raise ValueError(f'{name} has a frame_format that describes no frames: {error!r}') from error
 
 
+def with_fields(format: FrameFormat, fields: Mapping[str, Any] | None) -> FrameFormat:
+    """Replace fields of a format by those of a config.
+
+    Args:
+        format (FrameFormat): The encoder's format.
+        fields (dict, optional): ``frame_format`` of a backbone.
+
+    Raises:
+        ValueError: If a field is unknown or invalid, or the size is another one.
+    """
+    values = known_format({**format._asdict(), **(fields or {})}, 'model.backbone.frame_format')
+    if values['size'] != format.size:
+        raise ValueError(
+            f'model.backbone.frame_format has size={values["size"]}, but the encoder reads '
+            f'{format.size} pixels'
+        )
+    return FrameFormat(**values)
+
+
 def read_format(folder: Path, family: Family, size: int) -> FrameFormat:
     """Read the image processor of a folder; what it does not say is the family's default.
 
@@ -111,9 +130,12 @@ def _format(content: Mapping[str, Any], default: FrameFormat) -> FrameFormat:
         raise ValueError(f'resample={resample!r}, expected one of {INTERPOLATIONS}')
     squeezed = isinstance(content.get('size'), dict) and 'height' in content['size']
     cropped = bool(content.get('do_center_crop', default.keep_ratio and not squeezed))
-    size = _side(content.get('crop_size') if cropped else content.get('size'))
-    if size not in (None, default.size):
-        raise ValueError(f'images of {size} pixels, but config.json says {default.size}')
+    sides = [_side(content.get('size')), *([_side(content.get('crop_size'))] if cropped else [])]
+    for size in sides:
+        if size not in (None, default.size):
+            raise ValueError(f'images of {size} pixels, but config.json says {default.size}')
+    if not cropped and not squeezed and default.keep_ratio:
+        raise ValueError('the short side is resized and nothing is cropped, expected squares')
     mean, std = (
         tuple(255 * float(x) for x in content[key]) if content.get(key) else values
         for key, values in (('image_mean', default.mean), ('image_std', default.std))
@@ -128,7 +150,7 @@ def _format(content: Mapping[str, Any], default: FrameFormat) -> FrameFormat:
         mean,
         std,
         default.interpolation if resample is None else INTERPOLATIONS[resample],
-        cropped or (default.keep_ratio and not squeezed),
+        cropped and not squeezed,
     )
 
 

@@ -62,9 +62,9 @@ def load_pretrained(name: str, size: int | None = None, text_length: int | None 
             f'for random weights leave pretrained out. Cause: {error}'
         ) from error
     _set_padding(folder, family, config)
-    resize(family, config, tensors, size, text_length)
     # Converted here, because the argument for it has other names in transformers 4.
     weights = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+    resize(family, config, weights, size, text_length)
     model = family.model_class.from_pretrained(None, config=config, state_dict=weights)
     dtypes = {value.dtype for value in tensors.values() if value.is_floating_point()}
     precisions = sorted(str(dtype).removeprefix('torch.') for dtype in dtypes)

@@ -277,3 +277,14 @@ def test_a_family_that_transformers_lacks_is_named(monkeypatch):
     monkeypatch.setitem(FAMILIES, 'siglip', replace(FAMILIES['siglip'], name='Newer'))
     with pytest.raises(ImportError, match="no Newer(Config|Model) for an encoder with model_type='siglip'"):
         CLIPBackbone(config=dict(model_type='siglip'))
+
+
+def test_positions_of_a_half_precision_folder_are_interpolated_in_single_precision(tmp_path):
+    clip = CLIPBackbone(config=small_encoder('clip')).clip
+    clip.half().save_pretrained(tmp_path / 'half')
+    clip.float().save_pretrained(tmp_path / 'single')
+    half, single = (
+        CLIPBackbone(pretrained=str(tmp_path / name), image_size=64, text_length=36).clip.state_dict()
+        for name in ('half', 'single')
+    )
+    assert all(torch.equal(half[key], single[key]) for key in single)
