@@ -6,10 +6,10 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..models.backbones.families import family_of, image_size
+from ..models.backbones.families import image_size
 from ..models.backbones.frame_format import FrameFormat, default_format, with_fields
 from ..models.backbones.pretrained import find_folder, read_frame_format
-from ..models.backbones.pretrained_folder import build_config
+from ..models.backbones.pretrained_folder import settings_config
 from .clip_choice import class_name, typed_dicts
 
 CLIP_SIZE = 224  # frames of the configs; most encoders read them
@@ -83,9 +83,8 @@ def encoder_format(backbone: Any) -> FrameFormat | None:
         if name is not None:
             format = read_frame_format(find_folder(name))
         else:
-            values = dict(backbone.get('config') or {})
-            family = family_of(values.pop('model_type', 'clip'), 'model.backbone.config')
-            format = default_format(family, image_size(build_config(family, values))[0])
+            family, config = settings_config(backbone.get('config') or {})
+            format = default_format(family, image_size(config)[0])
     except (OSError, ValueError, TypeError):
         return None
     format = format._replace(size=backbone.get('image_size') or format.size)

@@ -1,11 +1,8 @@
 """The configs of this package by name."""
 
 import fnmatch
-import functools
 
-from mmengine.fileio import load
-
-from .presets import INDEX, ROOTS
+from .presets import INDEX, ROOTS, index_entries
 
 
 def list_models(pattern: str | None = None) -> list[str]:
@@ -30,23 +27,21 @@ def config_path(name: str) -> str:
     Raises:
         ValueError: If there is none; names similar ones.
     """
-    if name not in _paths():
+    paths = _paths()
+    if name not in paths:
         similar = list_models(f'*{name}*')[:3]
         hint = f'similar names are {", ".join(similar)}' if similar else 'see mmclip4clip.list_models()'
         raise ValueError(f'no config is called {name!r}: {hint}')
-    return _paths()[name]
+    return paths[name]
 
 
-@functools.cache
 def _paths() -> dict[str, str]:
     """Return the paths of all configs by name.
 
     Raises:
         FileNotFoundError: If the package was installed without them.
     """
-    root = next((place for place in ROOTS if (place / INDEX).is_file()), None)
+    root, entries = index_entries()
     if root is None:
         raise FileNotFoundError(f'{INDEX} is neither in {ROOTS[0]} nor in {ROOTS[1]}: install again')
-    files = [load(root / file) for file in load(root / INDEX)['Import']]
-    models = [entry for file in files for entry in file['Models']]
-    return {entry['Name']: str(root / entry['Config']) for entry in models if 'Weights' not in entry}
+    return {entry['Name']: str(root / entry['Config']) for entry in entries if 'Weights' not in entry}

@@ -1,8 +1,6 @@
 """Load a model with all that it needs from a checkpoint, or a pretrained dual encoder."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,11 +28,11 @@ from .frame_pipeline import FramePipeline, build_tokenizer, find_pipeline
 from .model_list import list_models
 from .model_sources import AnyConfig, find_checkpoint, read_any_config
 from .presets import find_preset
-from .runner_builder import use_checkpoint_settings
+from .runner_builder import read_entry, use_checkpoint_settings
 from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
-ENTRY = 'mmclip4clip'  # of a checkpoint's meta
+SCOPE = 'mmaction'  # models are built in it, whatever the current one is
 # The settings of the paper for videos, as in configs/_base_/datasets/video-captions.py.
 ZERO_SHOT_FRAMES = dict(type='SampleAtRate', fps=1, max_frames=12, cut='uniform')
 
@@ -76,7 +74,7 @@ def load(source: str | Path, config: AnyConfig | None = None, device: str | None
         FileNotFoundError: the checkpoint no-such.pth does not exist
     """
     apply_patches()
-    with _quiet_scope():
+    with DefaultScope.overwrite_default_scope(SCOPE):
         path = find_checkpoint(source)
         if path is not None:
             return _load_trained(path, config, device)
@@ -106,7 +104,7 @@ def get_model(
     if checkpoint is not None:
         return load(checkpoint, name, device)
     apply_patches()
-    with _quiet_scope():
+    with DefaultScope.overwrite_default_scope(SCOPE):
         cfg = read_any_config(name)
         label = str(name) if isinstance(name, (str, Path)) else 'the model of the config'
         return _build_zero_shot(cfg, label, device)
@@ -118,25 +116,18 @@ def _load_trained(path: Path, config: Any, device: str | None) -> VideoTextModel
     if config is not None:
         use_clip(cfg)
     cfg.load_from, cfg.resume = str(path), False
-    meta = content.get('meta') if isinstance(content, dict) else None
-    entry = meta.get(ENTRY) if isinstance(meta, dict) else None
-    entry = entry if isinstance(entry, dict) else {}
-    backbone = cfg.model.get('backbone') or {}
-    if 'lora' in backbone and not any(is_lora(key) for key in read_weights(str(path), content)):
-        del backbone['lora']  # the converter merged it
-    pretrained = backbone.get('pretrained')
-    if config is None and pretrained is not None and entry.get('clip_config'):
-        backbone['pretrained'] = f'{pretrained} (as in training)'  # not a folder that has this name now
+    entry, _ = read_entry(path)
+    loaded = read_weights(str(path), content)
+    if not any(map(is_lora, loaded)):
+        (cfg.model.get('backbone') or {}).pop('lora', None)  # the converter merged it
     try:
-        note = use_checkpoint_settings(cfg, training=False)
-        if not note and pretrained is not None:
-            backbone['pretrained'] = pretrained
+        note = use_checkpoint_settings(cfg, training=False, compare_folder=config is not None)
         names = _offer_by_alias(entry.get('tokenizers'), str(path))
         if DECODER in names and 'tokenizer' in cfg.model:
             cfg.model.tokenizer = names[DECODER]
         follow_encoder(cfg)
         model = _build_model(cfg)
-        expected, loaded = model.state_dict(), read_weights(str(path), content)
+        expected = model.state_dict()
         check_weights(str(path), expected, loaded)
         model.load_state_dict({key: loaded[key] for key in expected if key in loaded}, strict=False)
         _check_normalization(entry.get('preprocessing'), model, str(path))
@@ -232,10 +223,3 @@ def _check_normalization(saved: Any, model: CLIP4ClipRetriever, checkpoint: str)
             f'the checkpoint {checkpoint} was trained with another normalization than this config has '
             '(checkpoint -> config):\n  ' + '\n  '.join(lines)
         )
-
-
-@contextmanager
-def _quiet_scope() -> Iterator[None]:
-    """Build in the scope of mmaction2, whatever the current one is, and restore it."""
-    with DefaultScope.overwrite_default_scope('mmaction'):
-        yield

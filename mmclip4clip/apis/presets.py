@@ -57,11 +57,20 @@ def list_presets() -> list[Preset]:
         >>> [preset.format for preset in list_presets()]
         ['transformers', 'mmaction']
     """
+    return [_read(entry) for entry in index_entries()[1] if 'Weights' in entry]
+
+
+def index_entries() -> tuple[Path | None, list[dict[str, Any]]]:
+    """Return the folder of ``model-index.yml`` and its entries: configs, and published weights.
+
+    Returns:
+        tuple[Path | None, list[dict]]: None and no entries if the package was copied without it.
+    """
     root = next((folder for folder in ROOTS if (folder / INDEX).is_file()), None)
     if root is None:
-        return []
+        return None, []
     files = [load(root / path) for path in load(root / INDEX)['Import']]
-    return [_read(model) for file in files for model in file['Models'] if 'Weights' in model]
+    return root, [entry for file in files for entry in file['Models']]
 
 
 def find_preset(name: str) -> Preset | None:

@@ -11,13 +11,13 @@ from mmengine.runner import Runner
 
 from ..checkpoint_reading import map_checkpoint
 from ..checkpoints.clip_settings import TOWERS, clip_differences, clip_settings, known_settings
+from ..checkpoints.encoder_keys import build_without_weights
 from ..compat import apply_patches
 from ..models.adapters.adapter_sizes import adapter_with_sizes
 from ..models.backbones.families import FAMILIES, image_size
 from ..models.backbones.frame_format import known_format
 from ..models.backbones.pretrained import set_sizes
-from ..models.backbones.pretrained_folder import build_config
-from ..models.backbones.random_encoder import build_random
+from ..models.backbones.pretrained_folder import settings_config
 from ..models.weight_check import rename_layers
 from ..tokenizers.saved_tokenizer import offer_tokenizers
 from .encoder_frames import follow_encoder
@@ -65,7 +65,7 @@ def build_runner(cfg: Config, training: bool) -> Runner:
     return runner
 
 
-def use_checkpoint_settings(cfg: Config, training: bool) -> str:
+def use_checkpoint_settings(cfg: Config, training: bool, compare_folder: bool = True) -> str:
     """Build CLIP with the config in the checkpoint, instead of loading a pretrained CLIP that it replaces.
 
     The tokenizers of the checkpoint are used for transforms whose tokenizer cannot be loaded, see
@@ -74,6 +74,8 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
     Args:
         cfg (Config): Config with ``load_from``; ``model.backbone`` is changed in place.
         training (bool): Whether the run trains.
+        compare_folder (bool): Whether a folder of the name ``model.backbone.pretrained`` must be that of the
+            checkpoint's encoder.
 
     Returns:
         str: Message to log, '' if nothing was changed.
@@ -89,7 +91,8 @@ def use_checkpoint_settings(cfg: Config, training: bool) -> str:
         return ''
     name, resume = backbone.pretrained, bool(cfg.get('resume'))
     settings = known_settings(settings, f'the checkpoint {cfg.load_from}')
-    _check_folder(Path(name), settings, cfg.load_from, backbone)
+    if compare_folder:
+        _check_folder(Path(name), settings, cfg.load_from, backbone)
     _check_sizes(settings, cfg.load_from, backbone)
     if not _has_clip(settings, keys) or (training and not resume and not _has_adapter(cfg, keys, settings)):
         return ''
@@ -161,10 +164,7 @@ def _check_folder(folder: Path, settings: dict, checkpoint: str, backbone: dict)
 
 def _check_sizes(settings: dict, checkpoint: str, backbone: dict) -> None:
     """Check that the checkpoint has the sizes that the config asks for, which change only ``pretrained``."""
-    kind = settings.get('model_type', 'clip')
-    config = build_config(
-        FAMILIES[kind], {key: value for key, value in settings.items() if key != 'model_type'}
-    )
+    _, config = settings_config(settings)
     sizes = dict(image_size=image_size(config)[0], text_length=config.text_config.max_position_embeddings)
     for key, size in sizes.items():
         if backbone.get(key) not in (None, size):
@@ -178,8 +178,7 @@ def _has_clip(settings: dict, keys: list[str]) -> bool:
     """Return whether these keys include all weights of CLIP."""
     if max(settings[tower]['num_hidden_layers'] for tower in TOWERS) > len(keys):
         return False
-    with torch.device('meta'):  # only names, without memory or random numbers
-        expected = build_random(settings).model.state_dict()
+    expected = build_without_weights(settings).state_dict()
     found = {key.removeprefix(CLIP): torch.empty(0) for key in keys if key.startswith(CLIP)}
     return set(expected) <= set(rename_layers(expected, found))
 

@@ -4,11 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from ..models.backbones.families import Family
 from ..models.backbones.frame_format import INTERPOLATIONS, FrameFormat, known_format
-from ..models.backbones.pretrained import VOCABULARIES
+from ..tokenizers.loading import folder_tokenizer
 from ..tokenizers.saved_tokenizer import CAPTIONS, pack_tokenizer, unpack_tokenizer
 
 PROCESSOR = 'preprocessor_config.json'
@@ -34,13 +32,11 @@ def read_tokenizer(folder: Path) -> tuple[dict[str, dict], list[str]]:
         tuple[dict[str, dict], list[str]]: Output of :func:`pack_tokenizer` by role, empty if there is none,
         and notes for the user.
     """
-    if not any(list(folder.glob(pattern)) for pattern in VOCABULARIES):
-        return {}, []
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        return {CAPTIONS: pack_tokenizer(tokenizer)}, []
-    except Exception as error:  # tokenizers fail in many ways; the cause is reported
-        return {}, [f'left out the tokenizer in {folder}, which cannot be loaded: {error!r}']
+        tokenizer = folder_tokenizer(folder)
+        return {} if tokenizer is None else {CAPTIONS: pack_tokenizer(tokenizer)}, []
+    except OSError as error:
+        return {}, [f'left out the tokenizer: {error}']
 
 
 def known_tokenizers(saved: Any) -> dict[str, dict]:
@@ -72,7 +68,7 @@ def write_image_processor(format: dict[str, Any], family: Family, config: Any, f
     """
     frames = FrameFormat(**known_format(format, 'the checkpoint'))
     square = dict(height=frames.size, width=frames.size)
-    if family.model_type == 'siglip2':
+    if family.naflex:
         vision = config.vision_config
         name, size = 'Siglip2', dict(patch_size=vision.patch_size, max_num_patches=vision.num_patches)
     elif not frames.keep_ratio:

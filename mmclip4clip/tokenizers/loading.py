@@ -15,6 +15,7 @@ from .clip_tokenizer import CLIPTokenizer, create_tokenizer
 from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokenizer
 
 EMPTY = {'<|startoftext|>': 0, '<|endoftext|>': 1}  # a vocabulary to start training from
+VOCABULARIES = ('tokenizer.json', 'vocab.json', 'vocab.txt', '*.model')
 # Superfluous spaces of tokenizers that split at punctuation, such as CLIP's, and their replacements.
 SPACES = (
     (r'(?<=\d) +(?=\d)', ''),  # 1 0
@@ -65,6 +66,27 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     if type(tokenizer).__name__.startswith(('Gemma', 'Siglip2')):  # not every published file says it
         tokenizer.reads_lowercase = True
     return tokenizer
+
+
+def folder_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
+    """Load the tokenizer beside a model, without running code from its folder.
+
+    Args:
+        folder (Path): A folder of ``transformers``.
+
+    Returns:
+        PreTrainedTokenizerBase | None: None if there is no vocabulary, of which an empty tokenizer would be
+        made.
+
+    Raises:
+        OSError: If it cannot be loaded.
+    """
+    if not any(list(folder.glob(pattern)) for pattern in VOCABULARIES):
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # tokenizers fail in many ways; the cause is reported
+        raise OSError(f'the tokenizer in {folder} cannot be loaded: {error!r}') from error
 
 
 def load_decoder_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, int, int]:

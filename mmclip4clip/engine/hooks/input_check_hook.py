@@ -10,7 +10,8 @@ from ...datasets.frame_shape import find_frame_shape, find_step
 from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
-from ...models.backbones.families import FAMILIES, image_size, text_embeddings, text_length
+from ...models.backbones.families import FAMILIES, image_size, text_length
+from ...models.backbones.towers import text_embeddings
 from ..runner_access import built_loops, captioner_of, clip_of, loaded_datasets, steps_of, unwrapped_model
 
 

@@ -4,7 +4,7 @@ from typing import Any
 from mmaction.registry import MODELS
 from torch import nn
 
-from ..backbones.families import text_blocks, text_embeddings
+from ..backbones.towers import text_embeddings, tower_blocks
 from .sequence_transformer import fits
 
 CLIP_POSITIONS = 77  # text positions of CLIP, which default numbers of frames leave room in
@@ -54,9 +54,11 @@ def _given(adapter: dict) -> dict:
 def _tower_sizes(width: Any, known: Any, backbone: nn.Module) -> dict[str, int]:
     """Return the sizes of the text tower's blocks, if they fit an adapter of this width."""
     clip: Any = getattr(backbone, 'clip', None)
-    if clip is None or not fits(text_blocks(clip)[0]) or clip.config.text_config.hidden_size != width:
+    if clip is None:
         return {}
     text, most = clip.config.text_config, known['max_frames'].default
+    if text.hidden_size != width or not fits(tower_blocks(clip, 'text')[0]):
+        return {}
     free = len(text_embeddings(clip)[1].weight) - (CLIP_POSITIONS - most)
     return dict(
         num_heads=text.num_attention_heads,

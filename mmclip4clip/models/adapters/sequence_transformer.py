@@ -10,7 +10,7 @@ from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from ..backbones import CLIPBackbone
-from ..backbones.families import text_blocks, text_embeddings
+from ..backbones.towers import text_embeddings, tower_blocks
 from ..lora_weights import merge_lora
 
 # In transformers 4.
@@ -117,7 +117,7 @@ class SequenceTransformer(BaseModule):
                 "an adapter with start='clip_text' starts from CLIP's text tower, and "
                 f"{type(backbone).__name__} has none (an attribute clip): give start='random'"
             )
-        config, tower = backbone.clip.config.text_config, text_blocks(backbone.clip)
+        config, tower = backbone.clip.config.text_config, tower_blocks(backbone.clip, 'text')
         source = text_embeddings(backbone.clip)[1].weight
         if not fits(tower[0]):
             raise ValueError(

@@ -11,12 +11,7 @@ from ..lora_weights import without_fresh_lora
 from ..weight_check import compare_weights
 from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
-from .families import (
-    image_size,
-    text_length,
-    text_projection,
-    vision_projection,
-)
+from .families import image_size, text_length
 from .frame_format import with_fields
 from .freezing import freeze_layers
 from .gradient_checkpointing import checkpoint_towers
@@ -24,6 +19,7 @@ from .lora import add_lora
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 from .random_encoder import build_random, redraw_embeddings
+from .towers import check_features, text_projection, vision_projection
 
 
 @MODELS.register_module()
@@ -109,7 +105,7 @@ class CLIPBackbone(BaseBackbone):
         else:
             self.family, self.clip, format = load_pretrained(self.pretrained, image_size, text_length)
         self.frame_format = with_fields(format, frame_format)
-        self._check_towers()
+        check_features(self.clip)
         self.linear_patch, self.frozen_layers = linear_patch, frozen_layers
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
@@ -119,22 +115,6 @@ class CLIPBackbone(BaseBackbone):
             self.clip.logit_bias.requires_grad = False
         add_lora(self.clip, lora, frozen_layers)
         checkpoint_towers(self.clip, gradient_checkpointing)
-
-    def _check_towers(self) -> None:
-        """Check that both towers have the same width, and a pooled output.
-
-        Raises:
-            ValueError: If not.
-        """
-        if not getattr(self.clip.config.vision_config, 'vision_use_head', True):
-            raise ValueError(f'{self.family.name} has vision_use_head=False, so no feature of a frame')
-        size = self.clip.config.vision_config.hidden_size
-        frames = getattr(vision_projection(self.clip), 'out_features', size)
-        if frames != self.width:
-            raise ValueError(
-                f'the towers of {self.family.name} have features of width {frames} for frames and '
-                f'{self.width} for captions, expected the same'
-            )
 
     def init_weights(self) -> None:
         """Load the checkpoint of ``init_cfg``, if any; otherwise keep the weights from ``__init__``.

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..features import Features
+from .towers import text_projection, vision_projection
 
 CLIP_NORMALIZATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SYMMETRIC_NORMALIZATION = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -52,6 +53,7 @@ class Family:
         keep_ratio (bool): Whether frames are cropped to a square, or else squeezed.
         interpolation (str): How frames are resized, ``'bicubic'`` or ``'bilinear'``.
         max_logit_scale (float, optional): Bound of the factor between similarity and logits in training.
+        naflex (bool): Whether the vision tower reads patches, cut in advance from frames of any shape.
 
     Examples:
         >>> FAMILIES['siglip'].pooling
@@ -70,6 +72,7 @@ class Family:
     keep_ratio: bool = True
     interpolation: str = 'bicubic'
     max_logit_scale: float | None = 100.0
+    naflex: bool = False
 
     @property
     def model_class(self) -> Any:
@@ -100,7 +103,7 @@ class Family:
 
     def encode_images(self, model: Any, images: Tensor) -> Tensor:
         """Encode normalized images (B, 3, H, W) into projected features (B, D)."""
-        if self.model_type == 'siglip2':
+        if self.naflex:
             patches = patchify(images, model.config.vision_config.patch_size)
             pooled = model.vision_model(*patches.values()).pooler_output  # transformers 4 has other names
         else:
@@ -154,18 +157,14 @@ FAMILIES = {
         Family('clip', 'CLIP'),
         Family('metaclip_2', 'MetaClip2'),
         Family('chinese_clip', 'ChineseCLIP', text=(*BERT_TOWER, *TOKENS), pooling='first'),
-        Family(
-            'altclip',
-            'AltCLIP',
-            text=(*BERT_TOWER, *TOKENS, 'project_dim'),
-            pooling='first',
-        ),
+        Family('altclip', 'AltCLIP', text=(*BERT_TOWER, *TOKENS, 'project_dim'), pooling='first'),
         Family('siglip', 'Siglip', vision=(*SIGLIP_TOWER, *IMAGES, 'vision_use_head'), **SIGLIP),
         Family(
             'siglip2',
             'Siglip2',
             vision=(*SIGLIP_TOWER, 'num_channels', 'num_patches', 'patch_size', 'vision_use_head'),
             interpolation='bilinear',
+            naflex=True,
             **SIGLIP,
         ),
     )
@@ -185,34 +184,6 @@ def family_of(model_type: object, source: str) -> Family:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise ValueError(f'{source} is of model_type={model_type!r}, expected {" or ".join(FAMILIES)}')
     return FAMILIES[model_type]
-
-
-def vision_projection(model: Any) -> nn.Module:
-    """Return the projection of pooled images; the identity where the tower itself projects."""
-    return getattr(model, 'visual_projection', None) or nn.Identity()
-
-
-def text_projection(model: Any) -> nn.Linear:
-    """Return the projection of hidden states of tokens."""
-    return getattr(model, 'text_projection', None) or model.text_model.head
-
-
-def text_tower(model: Any) -> Any:
-    """Return the module with the ``embeddings`` and the ``encoder`` of the text tower."""
-    return getattr(model.text_model, 'roberta', model.text_model)
-
-
-def text_blocks(model: Any) -> list[nn.Module]:
-    """Return the blocks of the text tower, from the lowest to the highest."""
-    encoder = text_tower(model).encoder
-    return list(getattr(encoder, 'layers', None) or encoder.layer)
-
-
-def text_embeddings(model: Any) -> tuple[nn.Embedding, nn.Embedding]:
-    """Return the embeddings of tokens and of positions of the text tower."""
-    embeddings = text_tower(model).embeddings
-    words = getattr(embeddings, 'token_embedding', None) or embeddings.word_embeddings
-    return words, getattr(embeddings, 'position_embedding', None) or embeddings.position_embeddings
 
 
 def text_length(config: Any) -> int:

@@ -8,16 +8,15 @@ import torch
 from huggingface_hub import snapshot_download
 from mmengine.logging import print_log
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from ...hub import load_named
+from ...tokenizers.loading import VOCABULARIES, folder_tokenizer
 from ..weight_check import compare_weights, rename_layers
 from .families import Family, image_size
 from .frame_format import FILES, FrameFormat, read_format
 from .positions import resize_vision_positions, stretch_text_positions
 from .pretrained_folder import WEIGHTS, FolderError, has_weights, read_config, read_weights
 
-VOCABULARIES = ('tokenizer.json', 'vocab.json', 'vocab.txt', '*.model')
 TOKENIZER_FILES = (*VOCABULARIES, 'tokenizer_config.json', 'special_tokens_map.json', 'merges.txt')
 VISION_POSITIONS = 'vision_model.embeddings.position_embedding.weight'
 TEXT_POSITIONS = 'text_model.embeddings.position_embedding.weight'
@@ -130,18 +129,15 @@ def _set_padding(folder: Path, family: Family, config: Any) -> None:
     """
     if family.pooling == 'last':
         return
-    if not any(list(folder.glob(pattern)) for pattern in VOCABULARIES):
-        return  # transformers would make an empty tokenizer
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # tokenizers fail in many ways; the cause is reported
+        tokenizer = folder_tokenizer(folder)
+    except OSError as error:
         print_log(
-            f'{folder} has no tokenizer that can be loaded, so captions are padded with '
-            f'text_config.pad_token_id={config.text_config.pad_token_id}. Cause: {error!r}',
+            f'captions are padded with text_config.pad_token_id={config.text_config.pad_token_id}: {error}',
             logger='current',
         )
         return
-    if tokenizer.pad_token_id is not None:
+    if tokenizer is not None and tokenizer.pad_token_id is not None:
         config.text_config.pad_token_id = tokenizer.pad_token_id
 
 
@@ -166,7 +162,7 @@ def resize(
     if size is not None and size != old_size:
         num_patches, antialias = (
             (size // config.vision_config.patch_size) ** 2,
-            family.model_type == 'siglip2',
+            family.naflex,
         )
         tensors[VISION_POSITIONS] = resize_vision_positions(tensors[VISION_POSITIONS], num_patches, antialias)
     if text_length is not None and text_length != old_length:
@@ -179,7 +175,7 @@ def set_sizes(family: Family, config: Any, size: int | None, text_length: int | 
         patch = config.vision_config.patch_size
         if size < patch or size % patch:
             raise ValueError(f'image_size={size} is not a multiple of the patches of {patch} pixels')
-        patches = family.model_type == 'siglip2'
+        patches = family.naflex
         key, value = ('num_patches', (size // patch) ** 2) if patches else ('image_size', size)
         setattr(config.vision_config, key, value)
     positions = config.text_config.max_position_embeddings

@@ -91,6 +91,21 @@ def build_config(family: Family, values: dict[str, Any]) -> Any:
     return family.config_class(**{**values, **nested, **kind})
 
 
+def settings_config(settings: dict[str, Any]) -> tuple[Family, Any]:
+    """Build the config of the family that settings name.
+
+    Args:
+        settings (dict): Argument ``config`` of :class:`CLIPBackbone`: arguments of the config class of a
+            family, and ``model_type``, ``'clip'`` by default.
+
+    Raises:
+        ValueError: If the family is unknown.
+    """
+    values = dict(settings)
+    family = family_of(values.pop('model_type', 'clip'), 'model.backbone.config')
+    return family, build_config(family, values)
+
+
 def _check_kind(path: Path, content: Any) -> Family:
     """Refuse the config of another model or of partial weights, and log what an encoder asks for in vain."""
     try:

@@ -2,10 +2,11 @@ from typing import Any
 
 import torch
 
-from .families import family_of, image_size, text_embeddings
+from .families import image_size
 from .frame_format import default_format
 from .pretrained import Encoder
-from .pretrained_folder import build_config
+from .pretrained_folder import settings_config
+from .towers import text_embeddings
 
 
 def build_random(config: dict[str, Any]) -> Encoder:
@@ -27,9 +28,8 @@ def build_random(config: dict[str, Any]) -> Encoder:
         >>> encoder.frame_format.size, encoder.frame_format.keep_ratio
         (32, False)
     """
-    values = dict(config)
-    family = family_of(values.pop('model_type', 'clip'), 'model.backbone.config')
-    model = family.model_class(build_config(family, values))
+    family, built = settings_config(config)
+    model = family.model_class(built)
     return Encoder(family, model, default_format(family, image_size(model.config)[0]))
 
 

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from ..backbones import BaseBackbone, families
+from ..backbones import BaseBackbone, towers
 from .generation import Generated, generate
 from .generation_options import GenerationOptions, check_integer
 from .language_model import CaptionLanguageModel
@@ -186,7 +186,7 @@ def text_embeddings(backbone: BaseBackbone, needed: bool) -> tuple[Any, dict[str
         ValueError: If they are needed, and the backbone is not CLIP.
     """
     if hasattr(backbone, 'clip'):
-        embeddings = families.text_embeddings(backbone.clip)
+        embeddings = towers.text_embeddings(backbone.clip)
         rows, width = embeddings[0].weight.shape
         return embeddings, dict(vocab_size=rows, max_positions=len(embeddings[1].weight), width=width)
     if needed:

@@ -2,7 +2,8 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from mmclip4clip.models.backbones.families import FAMILIES, text_blocks, text_embeddings
+from mmclip4clip.models.backbones.families import FAMILIES
+from mmclip4clip.models.backbones.towers import text_embeddings, tower_blocks
 
 from ...encoders import KINDS, small_encoder
 
@@ -47,7 +48,7 @@ def test_each_head_scores_features_of_each_family(kind, adapter):
 def test_blocks_start_from_the_text_tower_with_its_sizes_and_activation(kind, adapter):
     model = retriever(kind, adapter, num_layers=2)
     clip, transformer = model.backbone.clip, model.adapter.transformer
-    for own, block in zip(transformer.blocks, text_blocks(clip)):
+    for own, block in zip(transformer.blocks, tower_blocks(clip, 'text')):
         hidden = torch.randn(2, 5, 32)
         expected = block.mlp(block.layer_norm2(hidden))
         torch.testing.assert_close(own.mlp(own.layer_norm2(hidden)), expected, atol=1e-5, rtol=1e-4)

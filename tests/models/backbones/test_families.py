@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.families import FAMILIES, text_blocks, text_embeddings
+from mmclip4clip.models.backbones.families import FAMILIES
+from mmclip4clip.models.backbones.towers import text_embeddings, tower_blocks
 from mmclip4clip.models.weight_check import rename_layers
 
 from ...encoders import KINDS, small_encoder
@@ -151,7 +152,7 @@ def test_the_folder_of_another_family_is_refused(kind, folder):
 @pytest.mark.parametrize('frozen', [0, 1, 2])
 def test_the_lowest_layers_are_frozen(kind, frozen):
     backbone = CLIPBackbone(config=small_encoder(kind), frozen_layers=frozen)
-    towers = text_blocks(backbone.clip), backbone.clip.vision_model.encoder.layers
+    towers = tower_blocks(backbone.clip, 'text'), backbone.clip.vision_model.encoder.layers
     for blocks in towers:
         for i, block in enumerate(blocks):
             assert {p.requires_grad for p in block.parameters()} == {i >= frozen}
