@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from transformers import CLIPConfig, CLIPModel
 
-from mmclip4clip.apis import encoder_format, follow_encoder
+from mmclip4clip.apis import encoder_format, encoder_frames, follow_encoder
 
 from ..encoders import KINDS, save_encoder, small_encoder
 
@@ -138,3 +138,12 @@ def test_fields_that_do_not_fit_are_refused(fields, message):
 
     with pytest.raises(ValueError, match=message):
         CLIPBackbone(config=small_encoder('clip', side=64), frame_format=fields)
+
+
+@pytest.mark.parametrize('kind, warns', [('siglip', True), ('clip', False)])
+@pytest.mark.parametrize('side', [64, 224])
+def test_a_crop_for_an_encoder_that_squeezes_is_warned_about(monkeypatch, kind, warns, side):
+    logged = []
+    monkeypatch.setattr(encoder_frames, 'print_log', lambda text, **kwargs: logged.append(text))
+    follow_encoder(config_for(MSRVTT, config=small_encoder(kind, side=side)))
+    assert any('squeezed frames: replace Resize and CenterCrop' in text for text in logged) is warns

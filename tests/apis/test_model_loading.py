@@ -17,10 +17,12 @@ from transformers import CLIPModel
 
 import mmclip4clip
 from mmclip4clip.apis import find_preset, list_presets
+from mmclip4clip.checkpoints import convert
 from mmclip4clip.models import MeanAdapter
 from mmclip4clip.tokenizers import train_tokenizer
 
 from ..encoders import save_encoder
+from ..extras import needs_peft
 
 ROOT = Path(__file__).parents[2]
 MSRVTT = 'clip4clip_vit-base-p32-res224-clip-pre_8xb16-u12-5e_msrvtt-9k-rgb'
@@ -48,6 +50,38 @@ def test_a_checkpoint_needs_neither_its_config_nor_its_tokenizer(tested, tmp_pat
         assert (model.encode_text('a red circle') == expected.encode_text('a red circle')).all()
         assert model.caption(tested.files[:2]) == expected.caption(tested.files[:2])
         shutil.rmtree('tokenizer', ignore_errors=True)
+
+
+def test_a_folder_that_now_has_the_name_of_the_encoder_is_not_looked_at(tested, tmp_path, monkeypatch):
+    content = saved(tested)
+    model = dict(tested.cfg.model.to_dict(), backbone=dict(type='CLIPBackbone', pretrained='encoder'))
+    content['meta']['cfg'] += f'\nmodel = {model!r}\n'
+    torch.save(content, tmp_path / 'alone.pth')
+    monkeypatch.chdir(tmp_path)
+    save_encoder(tmp_path / 'encoder', 'siglip', ['a dog'])
+    expected = mmclip4clip.load(tested.path, device='cpu').encode_videos(tested.files[:1])
+    assert np.array_equal(
+        mmclip4clip.load('alone.pth', device='cpu').encode_videos(tested.files[:1]), expected
+    )
+    with pytest.raises(ValueError, match="model_type='siglip', but the checkpoint"):  # if the config is given
+        mmclip4clip.load('alone.pth', dict(tested.cfg.to_dict(), model=model), device='cpu')
+
+
+@needs_peft
+def test_a_merged_checkpoint_is_loaded_alone(tested, tmp_path):
+    """Its config is that of the training, with LoRA."""
+    content = saved(tested)
+    model = tested.cfg.model.to_dict()
+    model['backbone'] = dict(model['backbone'], lora=dict(r=2))
+    weights = MODELS.build(model).state_dict()
+    weights.update({key: torch.rand_like(value) for key, value in weights.items() if 'lora_B' in key})
+    content['meta']['cfg'] += f'\nmodel = {model!r}\n'
+    torch.save(dict(content, state_dict=weights), tmp_path / 'lora.pth')
+    convert(tmp_path / 'lora.pth', tmp_path / 'merged.pth')
+    adapted, merged = (mmclip4clip.load(tmp_path / name, device='cpu') for name in ('lora.pth', 'merged.pth'))
+    assert not any('lora' in key for key in merged.model.state_dict())
+    found, expected = (model.encode_videos(tested.files[:2]) for model in (merged, adapted))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_older_checkpoint_takes_the_config_beside_it(tested, tmp_path):
