@@ -6,9 +6,9 @@ from typing import Any
 
 from transformers import CLIPConfig
 
-from ..models.backbones.families import Family, family_of
+from ..models.backbones.families import family_of
 from ..models.backbones.frame_format import known_format
-from ..models.backbones.pretrained_folder import build_config
+from ..models.backbones.pretrained_folder import settings_config
 from ..models.lora_weights import merge_lora
 from ..models.weight_check import rename_layers
 from ..safe_config import plain_assignments
@@ -64,7 +64,7 @@ def to_native(content: dict, name: str) -> Checkpoint:
     config = clip_of_meta(meta, model)
     family = family_of((config or {}).get('model_type', 'clip'), name)
     if config is not None and family.model_type != 'clip':
-        checkpoint.encoder = clip_settings(_build(family, config))
+        checkpoint.encoder = clip_settings(settings_config(config)[1])
     elif config is None and any(mark in key for key in state_dict for mark in NOT_CLIP):
         raise ValueError(
             f'{name} has an encoder that is not CLIP, but not its settings: expected them in '
@@ -79,7 +79,7 @@ def to_native(content: dict, name: str) -> Checkpoint:
     if checkpoint.encoder:
         return checkpoint
     if config is not None:
-        checkpoint.update_from_config(_build(family, config), name)
+        checkpoint.update_from_config(settings_config(config)[1], name)
     elif re.fullmatch(r'openai/clip-vit-[\w-]+', str(model.get('backbone', {}).get('pretrained'))):
         checkpoint.settings.update(openai_settings(checkpoint))
     return checkpoint
@@ -97,10 +97,6 @@ def clip_of_meta(meta: Mapping, model: Mapping) -> dict[str, Any] | None:
     if config is None and backbone.get('pretrained') is None:
         config = backbone.get('config') or {}
     return config
-
-
-def _build(family: Family, config: Mapping[str, Any]) -> Any:
-    return build_config(family, {key: value for key, value in config.items() if key != 'model_type'})
 
 
 def _encoder_rules(checkpoint: Checkpoint) -> list[Rule]:

@@ -7,7 +7,7 @@ import torch
 
 from ..models.backbones.families import Family
 from ..models.backbones.pretrained import read_frame_format
-from ..models.backbones.pretrained_folder import build_config, read_config, read_weights
+from ..models.backbones.pretrained_folder import read_config, read_weights, settings_config
 from ..models.weight_check import rename_layers
 from .checkpoint import Checkpoint
 from .clip_settings import TOWERS, clip_settings
@@ -93,8 +93,8 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
 
 def _config(family: Family, settings: dict[str, Any]) -> Any:
     """Return the config to save, whose towers can also be loaded alone."""
-    values = {key: value for key, value in settings.items() if key != 'model_type'}
+    values = dict(settings)
     for tower in TOWERS:
         if 'projection_dim' in family.keys(tower):
             values[tower] = dict(values[tower], projection_dim=values['projection_dim'])
-    return build_config(family, values)
+    return settings_config(values)[1]
