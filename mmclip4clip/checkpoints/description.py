@@ -8,7 +8,7 @@ from transformers import CLIPConfig
 
 from ..models.backbones.families import image_size
 from ..models.backbones.frame_format import default_format
-from ..models.backbones.pretrained_folder import build_config
+from ..models.backbones.pretrained_folder import settings_config
 from .checkpoint import CLIP, NOT_IN_SHAPES, Checkpoint
 
 NATIVE_POSITIONS = 'adapter.transformer.positions.weight'
@@ -177,9 +177,7 @@ def summary(checkpoint: Checkpoint) -> str:
         + f' and {c["hidden_act"]}' * (c['hidden_act'] != 'quick_gelu')
         for tower, c in (('vision', vision), ('text', text))
     ]
-    size = image_size(
-        build_config(checkpoint.family, {k: v for k, v in config.items() if k != 'model_type'})
-    )[0]
+    size = image_size(settings_config(config)[1])[0]
     heads = (f'{CLIP}{key}.weight' for key in ('text_projection', 'text_model.head'))
     width = next(len(checkpoint.state_dict[key]) for key in heads if key in checkpoint.state_dict)
     adapter = adapter_config(checkpoint)

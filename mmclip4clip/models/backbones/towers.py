@@ -78,7 +78,7 @@ def check_features(model: Any) -> None:
     Raises:
         ValueError: If not.
     """
-    name, vision = type(model).__name__, model.config.vision_config
+    name, vision = type(model).__name__.removesuffix('Model'), model.config.vision_config
     if not getattr(vision, 'vision_use_head', True):
         raise ValueError(f'{name} has vision_use_head=False, so no feature of a frame')
     frames = getattr(vision_projection(model), 'out_features', vision.hidden_size)
