@@ -4,6 +4,7 @@ from .packing import PackVideoCaptions
 from .random_shift import RandomShift
 from .resizing import ResizeCenterCrop
 from .sampling import SampleAtRate, SampleEvenly
+from .segment_decoding import SegmentDecoder, SegmentFrames
 from .time_window import TimeWindow
 from .tokenization import TokenizeCaptions, TokenizeTargets
 
@@ -15,6 +16,8 @@ __all__ = [
     'ResizeCenterCrop',
     'SampleAtRate',
     'SampleEvenly',
+    'SegmentDecoder',
+    'SegmentFrames',
     'TimeWindow',
     'TokenizeCaptions',
     'TokenizeTargets',

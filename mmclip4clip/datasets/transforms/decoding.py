@@ -134,7 +134,7 @@ class DecodeVideo(BaseTransform):
         errors, filename = {}, results['filename']
         for backend in self.backends:
             try:
-                with self._open(backend, filename) as reader:
+                with self.open(backend, filename) as reader:
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
                 errors[backend] = error
@@ -143,20 +143,40 @@ class DecodeVideo(BaseTransform):
         reasons = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
         raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {reasons}')
 
-    def _open(self, backend: str, filename: str) -> VideoReader:
+    def open(self, backend: str, filename: str) -> VideoReader:
+        """Open a video with a backend, within the limits of time and memory."""
         if self._process is None or self.time_limit is None:
             return open_reader(backend, filename, self.max_bytes)
         return self._process.open(backend, filename, self.time_limit, self.time_limit / len(self.backends))
 
-    def _read(self, reader: VideoReader, results: dict) -> dict:
+    def describe_video(self, reader: VideoReader, results: dict) -> dict:
+        """Add the number and times of the frames of an open video, which samplers need.
+
+        Raises:
+            VideoReadError: If it has fewer than ``min_frames``.
+        """
         if reader.num_frames < self.min_frames:
             raise VideoReadError(f'it has {reader.num_frames} frames, min_frames={self.min_frames}')
-        results.update(
-            total_frames=reader.num_frames, avg_fps=reader.fps, reported_frames=reader.reported_frames
-        )
+        results = dict(results, total_frames=reader.num_frames, avg_fps=reader.fps)
+        results['reported_frames'] = reader.reported_frames
         if reader.times is not None:
             results['frame_times'] = reader.times
         results.setdefault('start_index', 0)
+        return results
+
+    def sample_frames(self, results: dict) -> tuple[dict, np.ndarray]:
+        """Draw the frames of a described video, or of its window.
+
+        Args:
+            results (dict): Output of :meth:`describe_video`.
+
+        Returns:
+            tuple[dict, np.ndarray]: What the samplers returned, and the frame indices, (T,).
+
+        Raises:
+            VideoReadError: If a sampler cannot use the video.
+            RuntimeError: If a sampler fails otherwise.
+        """
         try:
             results = self.sampling(results)
         except UnsuitableVideoError as error:
@@ -165,7 +185,10 @@ class DecodeVideo(BaseTransform):
             raise RuntimeError(
                 f'sampling the frames of {results["filename"]} failed; {describe(error)}'
             ) from error
-        sampled = check_indices(results)
+        return results, check_indices(results)
+
+    def _read(self, reader: VideoReader, results: dict) -> dict:
+        results, sampled = self.sample_frames(self.describe_video(reader, results))
         wanted, places = np.unique(np.minimum(sampled, reader.num_frames - 1), return_inverse=True)
         frames = reader.read(wanted.tolist())
         check_sides(*frames[0].shape[1::-1])

@@ -76,6 +76,9 @@ class VideoReader:
         """Return the frames of increasing indices; at an early end, fix ``num_frames`` and add the last."""
         raise NotImplementedError
 
+    def restart_time_limit(self) -> None:
+        """Start the time limit anew, before another part of a long video; does nothing without a limit."""
+
     def close(self) -> None:
         """Close the file."""
 

@@ -87,8 +87,14 @@ class ReaderProcess:
         if pid is None or self._opened >= RENEW_AFTER:
             pid = self._start()
         self._opened += 1
-        self._limit = TimeLimit(pid, seconds, seconds if idle_seconds is None else idle_seconds)
+        self._seconds = (seconds, seconds if idle_seconds is None else idle_seconds)
+        self._limit = TimeLimit(pid, *self._seconds)
         return RemoteReader(self, *self.ask('open', backend, filename, self.max_bytes))
+
+    def restart_limit(self) -> None:
+        """Start the time limits of the open video anew."""
+        if self._pid is not None:
+            self._limit = TimeLimit(self._pid, *self._seconds)
 
     def ask(self, *request: Any) -> Any:
         """Send a request and wait for its answer, within the time limits of the video."""
@@ -214,3 +220,7 @@ class RemoteReader(VideoReader):
         self.num_frames, places = self._process.ask('read', [int(i) for i in indices])
         frames = {offset: self._process.fetch(shape, offset) for shape, offset in set(places)}
         return [frames[offset] for _, offset in places]
+
+    def restart_time_limit(self) -> None:
+        """Start the time limits of the process anew."""
+        self._process.restart_limit()

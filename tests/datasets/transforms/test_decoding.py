@@ -258,7 +258,7 @@ def test_half_a_file_that_the_storage_gives_is_not_taken_for_the_whole_by_anothe
             raise VideoUnavailableError('OSError: Input/output error')
         return pytest.fail('it sees half of the file')
 
-    monkeypatch.setattr(DecodeVideo, '_open', half)
+    monkeypatch.setattr(DecodeVideo, 'open', half)
     with pytest.raises(VideoUnavailableError, match='mp4 cannot be read; pyav: OSError: Input/output error'):
         decode(files['mp4'])
 
