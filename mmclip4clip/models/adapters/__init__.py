@@ -1,5 +1,6 @@
-from .base import BaseAdapter, RerankableAdapter
+from .base import BaseAdapter
 from .mean import MeanAdapter
+from .rerankable import RerankableAdapter
 from .seq_lstm import SeqLSTMAdapter
 from .seq_transformer import SeqTransformerAdapter
 from .tight import TightAdapter

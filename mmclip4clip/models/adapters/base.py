@@ -112,49 +112,6 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
         """
 
 
-class RerankableAdapter(BaseAdapter):
-    """An adapter with an expensive pair score and a cheap score that selects candidates for it.
-
-    ``rerank_top`` of the loops needs such an adapter. For each caption and each video,
-    :meth:`cheap_similarity` selects the best pairs, and :meth:`pair_similarity` scores them.
-
-    Examples:
-        >>> import torch
-        >>> from mmclip4clip.models import TightAdapter
-        >>> adapter = TightAdapter(width=64, num_layers=1, max_frames=3, start='random')
-        >>> videos = adapter.encode(torch.rand(2, 3, 64), torch.ones(2, 3))
-        >>> text = dict(text=torch.rand(5, 64))
-        >>> best = adapter.cheap_similarity(text, videos).argmax(dim=1)  # the best video of each caption
-        >>> adapter.pair_similarity(text, videos, torch.arange(5) * 2 + best).shape
-        torch.Size([5])
-    """
-
-    @abstractmethod
-    def cheap_similarity(self, text: Any, videos: Any) -> Tensor:
-        """Score every caption with every video approximately, to select candidates.
-
-        Args:
-            text (dict[str, Tensor]): See :meth:`similarity`.
-            videos (dict[str, Tensor]): See :meth:`similarity`.
-
-        Returns:
-            Tensor: Scores in [-1, 1], (N, V).
-        """
-
-    @abstractmethod
-    def pair_similarity(self, text: Any, videos: Any, pairs: Tensor) -> Tensor:
-        """Compute the score of :meth:`similarity` for selected pairs.
-
-        Args:
-            text (dict[str, Tensor]): See :meth:`similarity`.
-            videos (dict[str, Tensor]): See :meth:`similarity`.
-            pairs (Tensor): The pairs, as indices n * V + v, (P,).
-
-        Returns:
-            Tensor: Similarity of each pair, (P,).
-        """
-
-
 class PooledAdapter(BaseAdapter):
     """Base class of adapters that keep one unit-length vector per video and score pairs by the cosine.
 
@@ -189,5 +146,10 @@ def mean_of_frames(frames: Tensor, frame_mask: Tensor) -> Tensor:
 def cosine(text: Tensor, videos: Tensor) -> Tensor:
     """Return the cosine of captions (N, D) with unit-length videos (V, D), (N, V)."""
     with torch.autocast(text.device.type, enabled=False):  # half precision would tie scores
-        precise = torch.promote_types(text.dtype, torch.float32)
-        return F.normalize(text.to(precise), dim=-1) @ videos.to(precise).T
+        captions = unit_vectors(text)
+        return captions @ videos.to(captions.dtype).T
+
+
+def unit_vectors(features: Tensor) -> Tensor:
+    """Normalize vectors (..., D) to unit length, in single precision at least."""
+    return F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=-1)

@@ -1,12 +1,12 @@
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
 from ..features import Features, vectors
-from .base import RerankableAdapter, cosine, mean_of_frames
+from .base import mean_of_frames, unit_vectors
 from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
+from .rerankable import RerankableAdapter, score_chunks
 from .sequence_transformer import SequenceTransformer
 
 
@@ -105,9 +105,13 @@ class TightAdapter(RerankableAdapter):
         self.transformer.check_length(frames.shape[1], others=1)
         return dict(frames=frames, frame_mask=frame_mask)
 
-    def cheap_similarity(self, text: Features, videos: Features) -> Tensor:
-        """Return the cosine of each caption with the mean of the frames, (N, V)."""
-        return cosine(vectors(text), mean_of_frames(**videos))
+    def cheap_text(self, text: Features) -> Tensor:
+        """Return each caption's vector, ``text`` (N, D), with unit length."""
+        return unit_vectors(vectors(text))
+
+    def cheap_video(self, videos: Features) -> Tensor:
+        """Return the mean of the frames of each video, ``frames`` (V, T, D), with unit length, (V, D)."""
+        return mean_of_frames(**videos)
 
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption, ``text`` (N, D), with every video, ``frames`` (V, T, D), (N, V)."""
@@ -130,17 +134,12 @@ class TightAdapter(RerankableAdapter):
         added = self._embeddings(1 + frames.shape[1])
         captions = prepare_captions(block, self.dropout(vectors(text) + added[0]))
         clips = prepare_videos(block, self.dropout(frames + added[1:]), videos['frame_mask'])
-        parts = pairs.split(self.pairs_at_once)
-        recompute = torch.is_grad_enabled() and len(parts) > 1
-        return torch.cat(
+        return score_chunks(
+            self._score,
             [
-                checkpoint(
-                    self._score, captions, clips, part // num_videos, part % num_videos, use_reentrant=False
-                )
-                if recompute
-                else self._score(captions, clips, part // num_videos, part % num_videos)
-                for part in parts
-            ]
+                (captions, clips, part // num_videos, part % num_videos)
+                for part in pairs.split(self.pairs_at_once)
+            ],
         )
 
     def _embeddings(self, length: int) -> Tensor:

@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ..backbones import CLIPBackbone
-from ..features import Features
-from .base import BaseAdapter
+from ..features import Features, take_features
+from .base import unit_vectors
+from .rerankable import RerankableAdapter, score_chunks
 from .sequence_transformer import SequenceTransformer
 
 
 @MODELS.register_module()
-class WTIAdapter(BaseAdapter):
+class WTIAdapter(RerankableAdapter):
     """Match every token of a caption with every frame, and average the best matches with learned weights.
 
     The weighted token-wise interaction of Disentangled Representation Learning
@@ -96,16 +96,45 @@ class WTIAdapter(BaseAdapter):
         weights = _weigh(self.frame_weight, frames, frame_mask)
         return dict(frames=F.normalize(frames, dim=-1), weights=weights, frame_mask=frame_mask)
 
+    def cheap_text(self, text: Features) -> Tensor:
+        """Return the weighted sum of the unit-length tokens of each caption, with unit length, (N, D)."""
+        tokens, weights, _ = self._weigh_tokens(text)
+        return _weighted_sum(tokens, weights)
+
+    def cheap_video(self, videos: Features) -> Tensor:
+        """Return the weighted sum of the frames of each video, with unit length, (V, D).
+
+        With :meth:`cheap_text`, the score is that of :meth:`similarity` with means in place of maxima.
+        """
+        return _weighted_sum(videos['frames'], videos['weights'])
+
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption, ``tokens`` (N, L, D) and ``text_mask`` (N, L), with every video, (N, V)."""
-        tokens, mask = text['tokens'], text['text_mask']
-        weights = _weigh(self.token_weight, tokens, mask)
+        tokens, weights, mask = self._weigh_tokens(text)
         captions = max(1, self.pairs_at_once // len(videos['frames']))
-        split = [x.split(captions) for x in (F.normalize(tokens, dim=-1), weights, mask.bool())]
-        parts = list(zip(split[0], split[1], split[2]))
-        if torch.is_grad_enabled() and len(parts) > 1:
-            return torch.cat([checkpoint(_interact, *part, videos, use_reentrant=False) for part in parts])
-        return torch.cat([_interact(*part, videos) for part in parts])
+        split = [x.split(captions) for x in (tokens, weights, mask)]
+        return score_chunks(_match_all, [(*part, videos) for part in zip(*split)])
+
+    def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
+        """Score selected pairs, n * V + v, (P,).
+
+        A chunk of pairs copies their tokens and frames, so it has fewer pairs than one of :meth:`similarity`.
+        """
+        captions, num_videos = self._weigh_tokens(text), len(videos['frames'])
+        length, num_frames = text['tokens'].shape[1], videos['frames'].shape[1]
+        copied = (length + num_frames) * text['tokens'].shape[2]
+        at_once = max(1, self.pairs_at_once * length * num_frames // copied)
+
+        def score(chunk: Tensor) -> Tensor:
+            rows, columns = chunk // num_videos, chunk % num_videos
+            return _match_pairs(*(part[rows] for part in captions), take_features(videos, columns))
+
+        return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
+
+    def _weigh_tokens(self, text: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Return unit-length tokens (N, L, D), their weights (N, L) and their mask (N, L), boolean."""
+        tokens, mask = text['tokens'], text['text_mask']
+        return F.normalize(tokens, dim=-1), _weigh(self.token_weight, tokens, mask), mask.bool()
 
 
 def _weigh(network: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
@@ -115,15 +144,43 @@ def _weigh(network: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask.bool(), float('-inf')).softmax(dim=-1)
 
 
-def _interact(tokens: Tensor, weights: Tensor, mask: Tensor, videos: dict[str, Tensor]) -> Tensor:
+def _weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
+    """Add up features (B, L, D) with weights (B, L) that are 0 for padding, with unit length, (B, D)."""
+    with torch.autocast(features.device.type, enabled=False):
+        return unit_vectors(torch.einsum('bl,bld->bd', weights, features.to(weights.dtype)))
+
+
+def _match_all(tokens: Tensor, weights: Tensor, mask: Tensor, videos: Features) -> Tensor:
     """Match unit-length tokens (n, L, D) with the unit-length frames of every video, (n, V)."""
     with torch.autocast(tokens.device.type, enabled=False):  # half precision would give ties
         precise = torch.promote_types(tokens.dtype, torch.float32)
-        tokens, frames = tokens.to(precise), videos['frames'].to(precise)
-        cosines = torch.einsum('nld,vtd->nvlt', tokens, frames)
-        frame_mask = videos['frame_mask'].bool()[None, :, None, :]
-        best_frame = cosines.masked_fill(~frame_mask, float('-inf')).amax(dim=-1)  # (n, V, L)
-        best_token = cosines.masked_fill(~mask[:, None, :, None], float('-inf')).amax(dim=-2)  # (n, V, T)
-        to_video = torch.einsum('nvl,nl->nv', best_frame, weights.to(precise))
-        to_text = torch.einsum('nvt,vt->nv', best_token, videos['weights'].to(precise))
-        return (to_video + to_text) / 2
+        cosines = torch.einsum('nld,vtd->nvlt', tokens.to(precise), videos['frames'].to(precise))
+        return _average_best(cosines, weights[:, None], mask[:, None], videos)
+
+
+def _match_pairs(tokens: Tensor, weights: Tensor, mask: Tensor, videos: Features) -> Tensor:
+    """Match the tokens of each pair (P, L, D) with its frames (P, T, D), (P,)."""
+    with torch.autocast(tokens.device.type, enabled=False):
+        precise = torch.promote_types(tokens.dtype, torch.float32)
+        cosines = tokens.to(precise) @ videos['frames'].to(precise).mT
+        return _average_best(cosines, weights, mask, videos)
+
+
+def _average_best(cosines: Tensor, weights: Tensor, mask: Tensor, videos: Features) -> Tensor:
+    """Average the best cosine of each token and of each frame.
+
+    Args:
+        cosines (Tensor): Cosines of tokens and frames, (..., L, T).
+        weights (Tensor): Weights of tokens, (..., L).
+        mask (Tensor): False for tokens that are padding, (..., L).
+        videos (dict[str, Tensor]): ``weights`` and ``frame_mask``, (..., T).
+
+    Returns:
+        Tensor: Similarity, (...).
+    """
+    frame_mask = videos['frame_mask'].bool()
+    best_frame = cosines.masked_fill(~frame_mask[..., None, :], float('-inf')).amax(dim=-1)  # (..., L)
+    best_token = cosines.masked_fill(~mask[..., None], float('-inf')).amax(dim=-2)  # (..., T)
+    to_video = (best_frame * weights.to(cosines.dtype)).sum(dim=-1)
+    to_text = (best_token * videos['weights'].to(cosines.dtype)).sum(dim=-1)
+    return (to_video + to_text) / 2

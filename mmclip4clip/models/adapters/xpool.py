@@ -2,14 +2,14 @@ import torch
 import torch.nn.functional as F
 from mmaction.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from ..features import Features, vectors
-from .base import BaseAdapter
+from ..features import Features, take_features, vectors
+from .base import unit_vectors
+from .rerankable import RerankableAdapter, score_chunks
 
 
 @MODELS.register_module()
-class XPoolAdapter(BaseAdapter):
+class XPoolAdapter(RerankableAdapter):
     """Pool the frames of a video by attention from the caption.
 
     X-Pool (arXiv:2203.15086): the caption attends to the frames, and the output of the attention is the
@@ -58,26 +58,70 @@ class XPoolAdapter(BaseAdapter):
         normed = self.input_norm(frames)
         return dict(keys=self.k_proj(normed), values=self.v_proj(normed), frame_mask=frame_mask)
 
+    def cheap_text(self, text: Features) -> Tensor:
+        """Return each caption's vector, ``text`` (N, D), with unit length."""
+        return unit_vectors(vectors(text))
+
+    def cheap_video(self, videos: Features) -> Tensor:
+        """Pool the frames of each video with equal weights instead of attention, with unit length, (V, D)."""
+        weights = videos['frame_mask'] / videos['frame_mask'].sum(dim=1, keepdim=True)
+        values = videos['values']
+        return unit_vectors(self._project(torch.einsum('vt,vtd->vd', weights.to(values.dtype), values)))
+
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Score every caption, ``text`` (N, D), with every video by the cosine, (N, V)."""
         captions = vectors(text)
-        query = self.q_proj(self.input_norm(captions))
         at_once = max(1, self.pairs_at_once // len(videos['keys']))
-        parts = list(zip(captions.split(at_once), query.split(at_once)))
-        if torch.is_grad_enabled() and len(parts) > 1:
-            return torch.cat([checkpoint(self._score, *part, videos, use_reentrant=False) for part in parts])
-        return torch.cat([self._score(*part, videos) for part in parts])
+        split = (captions.split(at_once), self._queries(captions).split(at_once))
+        heads = self._split_heads(videos)
 
-    def _score(self, text: Tensor, query: Tensor, videos: dict[str, Tensor]) -> Tensor:
-        """Score a chunk of captions (n, D), given their queries (n, D), with every video, (n, V)."""
-        split = dict(sizes=(self.num_heads, -1), dim=-1)
-        keys, values = (videos[key].unflatten(**split) for key in ('keys', 'values'))
-        query = query.unflatten(**split)
-        scores = torch.einsum('nhc,vthc->nvth', query, keys) / query.shape[-1] ** 0.5
-        scores = scores.masked_fill(~videos['frame_mask'].bool()[:, :, None], float('-inf'))
-        attended = torch.einsum('nvth,vthc->nvhc', scores.softmax(dim=2), values).flatten(2)
+        def score(part: Tensor, query: Tensor) -> Tensor:
+            scores = torch.einsum('nhc,vthc->nvth', query, heads['keys'])
+            weights = _attend(scores, videos['frame_mask'])
+            return self._compare(part[:, None], torch.einsum('nvth,vthc->nvhc', weights, heads['values']))
+
+        return score_chunks(score, list(zip(*split)))
+
+    def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
+        """Score selected pairs, n * V + v, (P,).
+
+        A chunk of pairs copies their keys and values, so it has fewer pairs than one of :meth:`similarity`.
+        """
+        captions, (num_videos, num_frames, _) = vectors(text), videos['keys'].shape
+        queries, heads = self._queries(captions), self._split_heads(videos)
+
+        def score(chunk: Tensor) -> Tensor:
+            rows, columns = chunk // num_videos, chunk % num_videos
+            clips = take_features(heads, columns)
+            scores = torch.einsum('phc,pthc->pth', queries[rows], clips['keys'])
+            weights = _attend(scores, videos['frame_mask'][columns])
+            return self._compare(captions[rows], torch.einsum('pth,pthc->phc', weights, clips['values']))
+
+        at_once = max(1, self.pairs_at_once // (2 * num_frames))
+        return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
+
+    def _queries(self, captions: Tensor) -> Tensor:
+        """Project captions (N, D) to queries (N, H, C), scaled by 1 / sqrt(C)."""
+        query = self.q_proj(self.input_norm(captions)).unflatten(-1, (self.num_heads, -1))
+        return query / query.shape[-1] ** 0.5
+
+    def _split_heads(self, videos: Features) -> Features:
+        """Split keys and values (V, T, D) into heads, (V, T, H, C)."""
+        return {key: videos[key].unflatten(-1, (self.num_heads, -1)) for key in ('keys', 'values')}
+
+    def _compare(self, captions: Tensor, attended: Tensor) -> Tensor:
+        """Return the cosine of captions (..., D) with what they attended to (..., H, C), (...)."""
+        pooled = self._project(attended.flatten(-2))
+        with torch.autocast(captions.device.type, enabled=False):  # half precision would give ties
+            precise = torch.promote_types(captions.dtype, torch.float32)
+            return F.cosine_similarity(captions.to(precise), pooled.to(precise), dim=-1)
+
+    def _project(self, attended: Tensor) -> Tensor:
+        """Turn the output of the attention (..., D) into vectors of videos (..., D)."""
         attended = self.attended_norm(self.out_proj(attended))
-        pooled = self.output_norm(attended + self.dropout(self.linear_proj(attended)))  # (n, V, D)
-        with torch.autocast(text.device.type, enabled=False):  # half precision would give ties
-            precise = torch.promote_types(text.dtype, torch.float32)
-            return F.cosine_similarity(text.to(precise)[:, None], pooled.to(precise), dim=-1)
+        return self.output_norm(attended + self.dropout(self.linear_proj(attended)))
+
+
+def _attend(scores: Tensor, frame_mask: Tensor) -> Tensor:
+    """Turn scores (..., T, H) into attention over the frames of frame_mask (..., T)."""
+    return scores.masked_fill(~frame_mask.bool()[..., None], float('-inf')).softmax(dim=-2)
