@@ -24,7 +24,7 @@ register_configs()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
 SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'tokenizers')
-FUNCTIONS = ('load', 'get_model', 'list_models')  # of apis
+FUNCTIONS = ('load', 'get_model', 'list_models', 'create_index', 'open_index')  # of apis
 
 
 def __getattr__(name: str) -> Any:

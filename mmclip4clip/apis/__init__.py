@@ -13,6 +13,7 @@ from .model_list import list_models
 from .model_loading import get_model, load
 from .presets import Preset, find_preset, list_presets
 from .runner_builder import build_runner
+from .video_index import create_index, default_index, open_index
 from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
@@ -24,6 +25,8 @@ __all__ = [
     'add_common_arguments',
     'build_runner',
     'check_zero_shot',
+    'create_index',
+    'default_index',
     'encoder_format',
     'find_preset',
     'follow_encoder',
@@ -34,6 +37,7 @@ __all__ = [
     'load',
     'load_config',
     'lock_for_training',
+    'open_index',
     'read_config',
     'set_checkpoint',
     'use_clip',

@@ -1,15 +1,15 @@
 """The pipeline of a config for videos without captions."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from ..datasets import DecodeVideo, PackVideoCaptions, TokenizeCaptions
+from ..datasets import DecodeVideo, PackVideoCaptions, SegmentDecoder, TokenizeCaptions
 from ..datasets.frame_shape import find_frame_shape
 from ..datasets.video_caption_dataset import all_steps
 from ..datasets.video_readers.backends import default_backends
@@ -53,6 +53,26 @@ def build_tokenizer(pipeline: Sequence[dict], name: str | None = None) -> Tokeni
     raise ValueError(f'the pipeline has no {TOKENIZE}: {[class_name(step) for step in pipeline]}')
 
 
+class PreparedSegments(NamedTuple):
+    """Some segments of a video, prepared for the model.
+
+    Args:
+        packed (dict): Output of the pipeline, with U frames, each once.
+        segments (list[tuple]): Start and end of each segment in seconds.
+        positions (list[np.ndarray]): Positions of the frames of each segment, (T,).
+        duration (float): Of the whole video in seconds.
+
+    Examples:
+        >>> PreparedSegments({}, [(None, None)], [np.arange(2)], 2.0).segments
+        [(None, None)]
+    """
+
+    packed: dict
+    segments: list[tuple[float | None, float | None]]
+    positions: list[np.ndarray]
+    duration: float
+
+
 class FramePipeline:
     """The steps of a pipeline that prepare the frames of a video, without its captions.
 
@@ -89,6 +109,24 @@ class FramePipeline:
         self.transforms = Compose([*transforms, PackVideoCaptions(['video_id', 'filename', 'start', 'end'])])
         rates = [getattr(step, 'fps', None) for step in all_steps(decoders[0].sampling.transforms)]
         self.sampled_fps = float(next((rate for rate in rates if rate), 1.0))
+
+    def prepare_segments(self, item: dict, plan: Callable) -> Iterator[PreparedSegments]:
+        """Decode the segments of one video, each frame once, and pack them in chunks.
+
+        Args:
+            item (dict): As for one video, with ``filename``.
+            plan (Callable): See :class:`SegmentDecoder`.
+
+        Raises:
+            VideoReadError: If it cannot be read.
+            ValueError: If a step does not keep the number of frames, such as ``ThreeCrop``.
+        """
+        steps = self.transforms.transforms
+        place = next(number for number, step in enumerate(steps) if isinstance(step, DecodeVideo))
+        item = Compose(steps[:place])(dict(item, tokens=NO_CAPTIONS, text_mask=NO_CAPTIONS))
+        for chunk in SegmentDecoder(steps[place])(item, plan):
+            packed = Compose(steps[place + 1 :])(chunk.results)
+            yield PreparedSegments(packed, chunk.segments, chunk.positions, chunk.duration)
 
     def __call__(self, item: dict) -> dict:
         """Decode and pack one video.

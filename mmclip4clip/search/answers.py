@@ -1,19 +1,21 @@
+"""What a search returns, and what limits it."""
+
 from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """A video that a query found, with its best moment.
+    """A video that a search found, and its best moment.
 
     Args:
-        score (float): Similarity to the query, higher is better.
-        filename (str): Absolute path of the file.
-        start (float | None): Start of the moment in seconds; None for a whole video.
-        end (float | None): End of the moment in seconds; None for a whole video.
-        duration (float): Duration of the file in seconds.
+        score (float): Higher is better.
+        filename (str): Absolute path.
+        start (float, optional): Start of the moment in seconds; None for a whole video.
+        end (float, optional): End of the moment in seconds.
+        duration (float): Of the file in seconds.
 
     Examples:
-        >>> Answer(0.31, '/videos/dog.mp4', 10.0, 20.0, 93.5).end
-        20.0
+        >>> Answer(0.31, '/videos/a.mp4', 5.0, 15.0, 60.0).end
+        15.0
     """
 
     score: float
@@ -24,18 +26,29 @@ class Answer(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Conditions on the files that may be answers; None is no condition.
+    """Videos to search.
 
     Args:
-        folder (str | None): Absolute path of a folder; files in it and in its subfolders.
-        min_duration (float | None): Shortest duration of the file in seconds.
-        max_duration (float | None): Longest duration of the file in seconds.
+        folder (str, optional): Absolute path; only files in it and below.
+        min_duration (float, optional): In seconds, of the file.
+        max_duration (float, optional): In seconds, of the file.
 
     Examples:
-        >>> Filter(min_duration=60).folder is None
-        True
+        >>> [Filter(folder).accepts('/videos/new/a.mp4', 60.0) for folder in ('/videos', '/vid')]
+        [True, False]
     """
 
     folder: str | None = None
     min_duration: float | None = None
     max_duration: float | None = None
+
+    def accepts(self, filename: str, duration: float) -> bool:
+        """Return whether a file passes."""
+        return (
+            (self.folder is None or filename.startswith(self.folder.rstrip('/') + '/'))
+            and (self.min_duration is None or duration >= self.min_duration)
+            and (self.max_duration is None or duration <= self.max_duration)
+        )
+
+
+EVERYTHING = Filter()

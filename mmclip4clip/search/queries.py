@@ -54,6 +54,9 @@ class Term(NamedTuple):
     end: float | None = None
 
 
+Query = Sequence[Term]
+
+
 def parse_query(query: Sequence[str] | str) -> list[Term]:
     """Parse the words of a query.
 

@@ -14,7 +14,9 @@ class BaseBackbone(BaseModule, metaclass=ABCMeta):
     Adapters and decoders that start from CLIP's text tower also need the attribute ``clip``, a dual encoder
     of ``transformers``; others do not, see ``start`` and ``tie_embeddings``. With ``frame_format``, a
     :class:`FrameFormat`, frames are normalized as it says. ``max_logit_scale`` is the bound of the factor
-    between similarity and logits in training, 100 by default, and None for no bound.
+    between similarity and logits in training, 100 by default, and None for no bound. With
+    ``frames_are_independent``, the features of a frame do not depend on the other frames, so that segments
+    of a video that share frames can share their features.
 
     Examples:
         >>> import torch

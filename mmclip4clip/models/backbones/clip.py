@@ -163,6 +163,11 @@ class CLIPBackbone(BaseBackbone):
             raise RuntimeError(f'the checkpoint does not contain the CLIP of this CLIPBackbone: {difference}')
 
     @property
+    def frames_are_independent(self) -> bool:
+        """Whether the features of a frame do not depend on the other frames."""
+        return self.linear_patch == '2d'
+
+    @property
     def width(self) -> int:
         """Width D of the joint embedding space of frames and captions."""
         return text_projection(self.clip).out_features

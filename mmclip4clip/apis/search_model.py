@@ -1,0 +1,170 @@
+"""A model as an index uses it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+
+from ..datasets.pipeline_description import describe_pipeline
+from ..datasets.video_readers import VideoReadError
+from ..models.features import Features, move_features
+from ..search import FeatureLayout, Term, pack_features, score_stored, text_vectors, video_vectors
+from ..search.changes import stamp_of
+from ..search.index_model import IndexedFile
+from ..search.index_settings import ModelIdentity
+from ..search.queries import Query
+from ..search.segments import Segmenter
+from .feature_arrays import to_features
+from .frame_pipeline import FramePipeline
+from .segment_encoder import EncodedFile, SegmentParts, encode_parts
+from .video_text_model import VideoTextModel
+
+
+class SearchModel:
+    """Encodes the files and queries of an index with a :class:`VideoTextModel`.
+
+    Args:
+        model (VideoTextModel): The model.
+        fingerprint (str, optional): Digest of the weights, if it is known.
+
+    Raises:
+        TypeError: If its adapter has no vector per video, not even a cheap one.
+
+    Examples:
+        >>> import mmclip4clip
+        >>> model = SearchModel(mmclip4clip.load('epoch_5.pth'))  # doctest: +SKIP
+        >>> model.identity.adapter  # doctest: +SKIP
+        'MeanAdapter'
+    """
+
+    def __init__(self, model: VideoTextModel, fingerprint: str | None = None) -> None:
+        self.model, self.pipeline = model, cast(FramePipeline, model.prepare)
+        self._fingerprint = fingerprint
+        self.adapter = model.model.adapter
+        self.layout = None if model.scores_by_cosine else FeatureLayout.of_model(model.model)
+        self.query_vector([Term(1.0, 'text', 'a video')])  # an adapter without vectors is refused here
+
+    @property
+    def features(self) -> dict[str, Any] | None:
+        """Layout of the features that the head compares, as plain data; None if the cosine is its score."""
+        return None if self.layout is None else self.layout.as_json()
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        """What determines the vectors."""
+        transforms = list(self.pipeline.transforms.transforms)
+        described = describe_pipeline(None, transforms)
+        processor = self.model.model.data_preprocessor
+        frames = {key: described[key] for key in ('sampling', 'frames', 'size')}
+        for key in ('mean', 'std'):
+            frames[key] = [round(value, 4) for value in getattr(processor, key).flatten().tolist()]
+        width = self.model.model.backbone.width
+        name = type(self.adapter).__name__
+        weights = self._fingerprint or digest_weights(self.model.model)
+        source = str(self._path.resolve()) if self._path.exists() else self.model.name
+        return ModelIdentity(source, name, width, weights, json.dumps(frames, sort_keys=True))
+
+    @property
+    def file_stamp(self) -> list[int] | None:
+        """Size and times of the checkpoint file; None if the model is no file."""
+        return list(stamp_of(str(self._path.resolve()))) if self._path.is_file() else None
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.model.name)
+
+    def encode_files(
+        self, files: Sequence[str], plan: Segmenter, digest: Callable[[str], str], num_workers: int
+    ) -> Iterator[IndexedFile]:
+        """Encode the segments of files; those that cannot be read have a reason."""
+        parts = SegmentParts(files, self.pipeline, plan, digest)
+        for file in encode_parts(self.model.model, parts, num_workers, self.model.fp16):
+            yield self._index_file(file)
+
+    def query_vector(self, query: Query) -> np.ndarray:
+        """Return the normalized weighted sum of the vectors of the terms, (D,).
+
+        Raises:
+            VideoReadError: If an image or a video cannot be read.
+            ValueError: If the terms cancel each other.
+        """
+        total = np.sum([term.weight * self._term_vector(term) for term in query], axis=0)
+        length = float(np.linalg.norm(total))
+        if length < 1e-6:
+            raise ValueError('the terms of the query cancel each other: there is nothing to search for')
+        return (total / length).astype(np.float32)
+
+    def rerank(self, query: Query, features: Sequence[bytes]) -> np.ndarray | None:
+        """Return the weighted sum of the head's scores of the texts with stored features, (S,).
+
+        Images and videos are compared by their vectors only: None if the query has one.
+        """
+        if self.layout is None or any(term.kind != 'text' for term in query):
+            return None
+        texts = self._encode_texts([term.value for term in query])
+        return score_stored(self.model.model, texts, self.layout, features, [term.weight for term in query])
+
+    def _index_file(self, file: EncodedFile) -> IndexedFile:
+        """Turn features into vectors, and bytes for the head."""
+        if file.features is None:
+            vectors = np.zeros((0, self.identity.width), np.float32)
+            return IndexedFile(
+                file.filename, 0.0, [], vectors, [], file.note or '', file.unreadable, file.retry
+            )
+        vectors = self._video_vectors(file.features)
+        stored = [] if self.layout is None else pack_features(self.layout, file.features)
+        return IndexedFile(file.filename, file.duration, file.segments, vectors, stored, file.note)
+
+    def _term_vector(self, term: Term) -> np.ndarray:
+        if term.kind == 'text':
+            with torch.no_grad():
+                return text_vectors(self.adapter, self._encode_texts([term.value]))[0].float().cpu().numpy()
+        if term.kind == 'image':
+            features = self.model.encode_videos(read_image(term.value)[None])
+        else:
+            features = self.model.encode_videos([(term.value, term.start, term.end)])
+        return self._video_vectors(to_features(features, 'video', self.model.scores_by_cosine))[0]
+
+    @torch.no_grad()
+    def _video_vectors(self, features: Features) -> np.ndarray:
+        return video_vectors(self.adapter, move_features(features, self.model.device)).float().cpu().numpy()
+
+    def _encode_texts(self, texts: list[str]) -> Features:
+        features = self.model.encode_text(texts)
+        return move_features(to_features(features, 'text', not self.adapter.uses_tokens), self.model.device)
+
+
+def read_image(path: str) -> np.ndarray:
+    """Read an image file as RGB, (H, W, 3) uint8, upright as its EXIF data says.
+
+    Raises:
+        VideoReadError: If it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise VideoReadError(f'the query image {path} cannot be read: {error}') from error
+
+
+@torch.no_grad()
+def digest_weights(model: nn.Module) -> str:
+    """Digest the names and values of all weights, BLAKE2b of 16 bytes in hex.
+
+    Examples:
+        >>> one, other = nn.Linear(1, 1), nn.Linear(1, 1)
+        >>> digest_weights(one) == digest_weights(other)
+        False
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f'{name} {tuple(value.shape)} {value.dtype}'.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

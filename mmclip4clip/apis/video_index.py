@@ -1,0 +1,107 @@
+"""Open the index of a folder of videos together with its model."""
+
+import os
+from pathlib import Path
+
+from ..search.changes import stamp_of
+from ..search.index import VideoIndex
+from ..search.index_settings import IndexSettings, read_settings
+from ..search.segments import Segmenter
+from .model_loading import load
+from .search_model import SearchModel
+from .video_text_model import VideoTextModel
+
+VARIABLE = 'MMCLIP4CLIP_INDEX'
+
+
+def default_index() -> Path:
+    """Return the folder of the index if none is given.
+
+    ``$MMCLIP4CLIP_INDEX``, or ``mmclip4clip/index`` in ``$XDG_DATA_HOME``, by default ``~/.local/share``.
+    """
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
+    data = os.environ.get('XDG_DATA_HOME') or Path.home() / '.local/share'
+    return Path(data) / 'mmclip4clip' / 'index'
+
+
+def open_index(
+    folder: str | Path | None = None,
+    model: str | Path | VideoTextModel | None = None,
+    device: str | None = None,
+) -> VideoIndex:
+    """Open an index, to search it or to update it.
+
+    Args:
+        folder (str | Path, optional): The folder of the index, by default :func:`default_index`.
+        model (str | Path | VideoTextModel, optional): The model, or what :func:`load` reads it from. By
+            default the one that made the index.
+        device (str, optional): See :func:`load`.
+
+    Raises:
+        FileNotFoundError: If there is no index, or its model is not there any more.
+        IndexMismatchError: If another model made the index.
+        ValueError: If the index is damaged or incomplete; see also :func:`load`.
+
+    Examples:
+        >>> import mmclip4clip
+        >>> index = mmclip4clip.open_index('index')  # doctest: +SKIP
+        >>> index.search('a dog on a skateboard')[0].filename  # doctest: +SKIP
+        '/videos/dog.mp4'
+    """
+    folder = default_index() if folder is None else Path(folder)
+    settings = read_settings(folder)
+    if model is None:
+        name = settings.model.name
+        try:
+            model = load(name, device=device)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'the index {folder} was made by {name}, which is not there any more: give its present path '
+                f'as model, with --model ({error})'
+            ) from error
+    return VideoIndex.open(folder, _search_model(model, device, settings))
+
+
+def create_index(
+    folder: str | Path | None,
+    model: str | Path | VideoTextModel,
+    segments: Segmenter | None = None,
+    store: str | None = None,
+    device: str | None = None,
+) -> VideoIndex:
+    """Create an empty index.
+
+    Args:
+        folder (str | Path, optional): New or empty folder, by default :func:`default_index`.
+        model (str | Path | VideoTextModel): The model, or what :func:`load` reads it from.
+        segments (Segmenter, optional): How videos are divided: :class:`FixedWindows` of 10 s every 5 s by
+            default, :class:`Shots` or :class:`WholeVideos`.
+        store (str, optional): Address of a store, see :func:`open_store`; by default it is in the folder.
+        device (str, optional): See :func:`load`.
+
+    Raises:
+        FileExistsError: If the folder is not empty.
+        TypeError: If the adapter of the model has no vector per video.
+
+    Examples:
+        >>> import mmclip4clip
+        >>> index = mmclip4clip.create_index('index', 'epoch_5.pth')  # doctest: +SKIP
+        >>> index.update(['videos/']).added  # doctest: +SKIP
+        ['/videos/dog.mp4']
+    """
+    folder = default_index() if folder is None else Path(folder)
+    return VideoIndex.create(folder, _search_model(model, device), segments, store)
+
+
+def _search_model(
+    model: str | Path | VideoTextModel, device: str | None, settings: IndexSettings | None = None
+) -> SearchModel:
+    """Load a model for an index; the weights of a file that has not changed are not digested again."""
+    if not isinstance(model, VideoTextModel):
+        model = load(model, device=device)
+    path = Path(model.name)
+    if settings is not None and settings.file_stamp and path.is_file():
+        if list(stamp_of(str(path.resolve()))) == settings.file_stamp:
+            return SearchModel(model, settings.model.fingerprint)
+    return SearchModel(model)

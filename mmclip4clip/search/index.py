@@ -1,0 +1,236 @@
+"""The index of folders of videos."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .answers import EVERYTHING, Answer, Filter
+from .catalog import Catalog
+from .index_model import IndexModel
+from .index_settings import IndexMismatchError, IndexSettings, read_settings
+from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
+from .queries import Query, parse_query
+from .segments import FixedWindows, Segmenter, build_segments, describe_segments
+from .stores import Hit, SegmentStore, open_store
+
+CATALOG = 'catalog.sqlite'
+SHORTLIST = 50  # segments that a head compares exactly, at least
+
+
+class VideoIndex:
+    """Finds moments of the videos of some folders.
+
+    The folder of an index has its settings, a catalog of files, and the store of vectors unless that has an
+    address of its own. :func:`mmclip4clip.open_index` opens one together with its model.
+
+    Args:
+        folder (Path): The folder of the index.
+        settings (IndexSettings): What made it.
+        model (IndexModel, optional): Encodes videos and queries; checked by :meth:`use`.
+
+    Examples:
+        >>> import mmclip4clip
+        >>> index = mmclip4clip.open_index('index', model='epoch_5.pth')  # doctest: +SKIP
+        >>> index.update(['videos/']).added  # doctest: +SKIP
+        ['/videos/a.mp4']
+        >>> index.search('a dog on a skateboard')[0].start  # doctest: +SKIP
+        5.0
+    """
+
+    def __init__(self, folder: Path, settings: IndexSettings, model: IndexModel | None = None) -> None:
+        if not (folder / CATALOG).is_file():
+            raise ValueError(f'the index {folder} is incomplete: it has no {CATALOG}')
+        self.folder, self.settings, self.catalog = folder, settings, Catalog(folder / CATALOG)
+        self._model: IndexModel | None = None
+        self._store: SegmentStore | None = None
+        if model is not None:
+            self.use(model)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        model: IndexModel,
+        segments: Segmenter | None = None,
+        store: str | None = None,
+    ) -> 'VideoIndex':
+        """Create an empty index.
+
+        Args:
+            folder (str | Path): New or empty folder.
+            model (IndexModel): The model.
+            segments (Segmenter, optional): How videos are divided, by default :class:`FixedWindows`.
+            store (str, optional): Address of the store, see :func:`open_store`; by default the store is in
+                the folder.
+
+        Raises:
+            FileExistsError: If there is an index, or another file.
+            PermissionError: If the folder cannot be written.
+        """
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {CATALOG}):
+            raise FileExistsError(
+                f'{folder} exists and is not an empty folder: choose another one for the index'
+            )
+        settings = IndexSettings(
+            model.identity,
+            describe_segments(segments or FixedWindows()),
+            store,
+            model.features,
+            model.file_stamp,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        Catalog(folder / CATALOG).close()
+        settings.write(folder)  # last: a folder without it is no index
+        return cls(folder, settings, model)
+
+    @classmethod
+    def open(cls, folder: str | Path, model: IndexModel | None = None) -> 'VideoIndex':
+        """Open an index.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If it is damaged or incomplete.
+            IndexMismatchError: If another model made it.
+        """
+        return cls(Path(folder), read_settings(Path(folder)), model)
+
+    def use(self, model: IndexModel) -> None:
+        """Use a model for queries and updates.
+
+        Raises:
+            IndexMismatchError: If another model made the index.
+        """
+        found = self.settings.model.differences(model.identity)
+        if found:
+            raise IndexMismatchError(
+                f'the index {self.folder} was made by {self.settings.model.name}, not by '
+                f'{model.identity.name} (index -> model: {"; ".join(found)}). Use the former, or another '
+                'folder for an index of the latter'
+            )
+        self._model = model
+
+    @property
+    def model(self) -> IndexModel:
+        """The model.
+
+        Raises:
+            RuntimeError: If none was given.
+        """
+        if self._model is None:
+            raise RuntimeError(
+                f'the index {self.folder} needs its model, {self.settings.model.name}: open it with '
+                'mmclip4clip.open_index'
+            )
+        return self._model
+
+    @property
+    def store(self) -> SegmentStore:
+        """The store, which is opened when it is first used."""
+        if self._store is None:
+            self._store = open_store(self.settings.store, self.folder, self.settings.model.width)
+        return self._store
+
+    def __len__(self) -> int:
+        return len(self.catalog)
+
+    def unreadable(self) -> dict[str, str]:
+        """Return the files that cannot be read, with the reasons."""
+        return {file.path: file.reason for file in self.catalog.files() if file.reason is not None}
+
+    def update(
+        self, folders: Iterable[str | Path], num_workers: int = 2, track: Track | None = None
+    ) -> UpdateReport:
+        """Index the new and changed files of folders, and remove files that are gone.
+
+        An update that is interrupted goes on with the next one.
+
+        Args:
+            folders (Iterable[str | Path]): Folders, and single video files.
+            num_workers (int): Processes that decode ahead of the model; 0 decodes in this one.
+            track (Callable, optional): Given the encoded files as they come, and their number, returns
+                them, and may show the progress.
+
+        Raises:
+            FileNotFoundError: If a folder does not exist.
+            ValueError: If a folder has no videos.
+            IndexInUseError: If another process updates the index.
+            StoreError: If the store fails; the update can be repeated.
+        """
+        with lock_index(self.folder):
+            return update_index(
+                self.catalog, self.store, self.model, self.segments, folders, num_workers, track
+            )
+
+    @property
+    def segments(self) -> Segmenter:
+        """How videos are divided."""
+        return build_segments(self.settings.segments)
+
+    def remove(self, folder: str | Path) -> list[str]:
+        """Remove the files of a folder from the index, whether they exist or not, and return their paths."""
+        with lock_index(self.folder):
+            return remove_folder(self.catalog, self.store, folder)
+
+    def search(
+        self,
+        query: Query | str,
+        top: int = 10,
+        where: Filter = EVERYTHING,
+        whole: bool = False,
+        all_moments: bool = False,
+    ) -> list[Answer]:
+        """Find videos, each with its best moment.
+
+        Args:
+            query (Sequence[Term] | str): See :func:`parse_query`, which reads a string.
+            top (int): Number of answers.
+            where (Filter): Limits the files.
+            whole (bool): Whether to compare whole videos instead of moments.
+            all_moments (bool): Whether to return moments of one video separately.
+
+        Returns:
+            list[Answer]: Best first; fewer than ``top`` only if there are fewer.
+
+        Raises:
+            ValueError: If the query or ``top`` is invalid.
+            VideoReadError: If a video or image of the query cannot be read.
+            StoreError: If the store fails.
+        """
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise ValueError(f'top must be a positive whole number, got {top!r}')
+        terms = parse_query([query]) if isinstance(query, str) else query
+        vector = self.model.query_vector(terms)
+        wanted = top if self.settings.features is None else max(SHORTLIST, top)
+        while True:
+            hits = self.store.search(vector, wanted, whole, where)
+            answers = self._answers(self._rerank(terms, hits), whole, all_moments)
+            if len(answers) >= top or len(hits) < wanted:
+                return answers[:top]
+            wanted *= 4
+
+    def _rerank(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        if self.settings.features is None or not hits:
+            return hits
+        scores = self.model.rerank(query, [hit.row.features for hit in hits])
+        if scores is None:
+            return hits
+        order = np.argsort(-scores, kind='stable')
+        return [Hit(float(scores[place]), hits[place].row) for place in order]
+
+    def _answers(self, hits: list[Hit], whole: bool, all_moments: bool) -> list[Answer]:
+        seen: set[str] = set()
+        answers = []
+        for score, row in hits:
+            if all_moments or row.filename not in seen:
+                seen.add(row.filename)
+                start, end = (None, None) if whole else (row.start, row.end)
+                answers.append(Answer(score, row.filename, start, end, row.duration))
+        return answers
+
+    def close(self) -> None:
+        """Close the catalog and the store."""
+        self.catalog.close()
+        if self._store is not None:
+            self._store.close()

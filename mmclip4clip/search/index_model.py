@@ -1,0 +1,65 @@
+"""What an index needs of a model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .index_settings import ModelIdentity
+from .queries import Query
+from .segments import Segmenter
+
+
+class IndexedFile(NamedTuple):
+    """A file as a model encoded it for an index.
+
+    Args:
+        filename (str): Absolute path.
+        duration (float): In seconds.
+        segments (list[tuple]): Start and end of each segment in seconds; (None, None) is the whole video.
+        vectors (np.ndarray): Of unit length, one per segment, (S, D).
+        features (list[bytes]): What the head compares exactly, one per segment; empty without such.
+        content (str): Digest of the file, '' if it cannot be read.
+        unreadable (str, optional): Why it cannot be read.
+        retry (bool): Whether that may pass by itself.
+
+    Examples:
+        >>> IndexedFile('/v.mp4', 0.0, [], np.zeros((0, 4)), [], '', 'it is a text').unreadable
+        'it is a text'
+    """
+
+    filename: str
+    duration: float
+    segments: list[tuple[float | None, float | None]]
+    vectors: np.ndarray
+    features: list[bytes]
+    content: str
+    unreadable: str | None = None
+    retry: bool = False
+
+
+class IndexModel(Protocol):
+    """What an index needs of a model."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What determines the vectors."""
+
+    @property
+    def features(self) -> dict[str, Any] | None:
+        """Layout of the features that the head compares; None if the cosine is its score."""
+
+    @property
+    def file_stamp(self) -> list[int] | None:
+        """Size and times of the checkpoint file; None if the model is no file."""
+
+    def encode_files(
+        self, files: Sequence[str], plan: Segmenter, digest: Callable[[str], str], num_workers: int
+    ) -> Iterator[IndexedFile]:
+        """Encode the segments of files; those that cannot be read have a reason."""
+
+    def query_vector(self, query: Query) -> np.ndarray:
+        """Return the vector of a query, of unit length, (D,)."""
+
+    def rerank(self, query: Query, features: Sequence[bytes]) -> np.ndarray | None:
+        """Return the head's score of the query with stored features; None if the cosine is the score."""
