@@ -101,7 +101,6 @@ def _search_model(
     if not isinstance(model, VideoTextModel):
         model = load(model, device=device)
     path = Path(model.name)
-    if settings is not None and settings.file_stamp and path.is_file():
-        if list(stamp_of(str(path.resolve()))) == settings.file_stamp:
-            return SearchModel(model, settings.model.fingerprint)
-    return SearchModel(model)
+    known = None if settings is None else settings.file_stamp
+    is_same = known is not None and path.is_file() and list(stamp_of(str(path.resolve()))) == known
+    return SearchModel(model, settings.model.fingerprint if settings is not None and is_same else None)

@@ -1,4 +1,5 @@
 import os
+from functools import partial
 
 import av
 import numpy as np
@@ -48,7 +49,9 @@ class DecordReader(VideoReader):
             check_compatible('decord', container, stream)
             packets = PacketIndex(container, stream)
             _check_claim(container, stream, packets.num_frames)
-        self._reader = decord.VideoReader(os.path.abspath(filename), num_threads=1)
+        self._open = partial(decord.VideoReader, os.path.abspath(filename), num_threads=1)
+        self._reader = self._open()
+        self._is_at_start = True
         self.num_frames = min(len(self._reader), packets.num_frames)
         self.fps, self.times = packets.fps, packets.times
         self.reported_frames = max(packets.reported_frames, self.num_frames)
@@ -59,9 +62,12 @@ class DecordReader(VideoReader):
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         # A seek costs about as much as decoding three frames.
+        was_at_start, self._is_at_start = self._is_at_start, False
         if self._can_seek and indices[-1] >= 3 * len(indices):
             self._count(*self._shape, len(indices))
             return dict(zip(indices, self._reader.get_batch(indices).asnumpy()))
+        if not was_at_start:  # a seek back would be unreliable
+            self._reader = self._open()
         frames: dict[int, np.ndarray] = {}
         wanted, frame = set(indices), None
         for i in range(indices[-1] + 1):

@@ -1,7 +1,5 @@
 from .base import Hit, SegmentRow, SegmentStore, StoreError
+from .open import open_store
+from .sqlite_store import SQLiteStore
 
-__all__ = ['Hit', 'SegmentRow', 'SegmentStore', 'StoreError', 'open_store']
-
-
-def open_store(url, folder, width):
-    raise NotImplementedError
+__all__ = ['Hit', 'SQLiteStore', 'SegmentRow', 'SegmentStore', 'StoreError', 'open_store']

@@ -119,3 +119,15 @@ def segment_id(filename: str, number: int) -> str:
         '0003'
     """
     return f'{hashlib.blake2b(filename.encode(), digest_size=14).hexdigest()}{number:08d}'
+
+
+def check_vector(row: SegmentRow, width: int) -> None:
+    """Check the vector of a segment.
+
+    Raises:
+        ValueError: If it has another width, or numbers that are not finite.
+    """
+    if row.vector.shape != (width,) or not np.isfinite(row.vector).all():
+        raise ValueError(
+            f'{row.filename}: expected a vector of {width} finite numbers, got shape {row.vector.shape}'
+        )

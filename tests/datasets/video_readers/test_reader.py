@@ -43,10 +43,11 @@ def test_every_frame_is_the_one_that_decoding_in_order_gives(files, backend, nam
 
 
 @every_backend
-def test_a_reader_can_be_read_from_again(files, backend):
-    expected = decode_in_order(files['avi'])
-    with open_reader('pyav' if backend == 'decord' else backend, str(files['avi'])) as reader:
-        for indices in ([40, 50], [3], [59]):
+@pytest.mark.parametrize('name', ['mp4', 'avi', 'open_groups'])
+def test_a_reader_can_be_read_from_again(files, backend, name):
+    expected = decode_in_order(files[name])
+    with open_reader(backend, str(files[name])) as reader:
+        for indices in ([0], [1, 2, 3], [4, 5], [40, 50], [3], [59]):
             assert same(reader.read(indices), [expected[i] for i in indices])
 
 

@@ -1,0 +1,160 @@
+"""The vectors of an index, compared with those that the model gives for the same videos one by one."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mmclip4clip
+from mmclip4clip.apis.search_model import SearchModel, digest_weights, read_image
+from mmclip4clip.apis.segment_encoder import encode_segments
+from mmclip4clip.datasets.video_readers import VideoReadError
+from mmclip4clip.search import FixedWindows, Term, parse_query
+from mmclip4clip.search.changes import digest_file
+from mmclip4clip.search.index_settings import ModelIdentity
+
+from .conftest import HEADS
+
+WINDOWS = FixedWindows(1.0, 0.5)
+
+
+@pytest.fixture(scope='module', params=HEADS)
+def head(request, checkpoint_of):
+    return SearchModel(mmclip4clip.load(checkpoint_of(request.param)[0], device='cpu'))
+
+
+@pytest.fixture(scope='module')
+def mean(checkpoint_of):
+    return SearchModel(mmclip4clip.load(checkpoint_of('Mean')[0], device='cpu'))
+
+
+def encode(model, files, num_workers=0) -> dict:
+    return {file.filename: file for file in model.encode_files(files, WINDOWS, digest_file, num_workers)}
+
+
+def test_segments_have_the_features_of_the_same_part_of_the_video_alone(head, tested):
+    files = tested.files[:3]
+    encoded = encode(head, files)
+    for name in files:
+        file = encoded[name]
+        assert file.unreadable is None and file.content == digest_file(name)
+        assert file.segments == WINDOWS(name, file.duration) and len(file.segments) > 2
+        alone = head.model.encode_videos([name, *((name, *segment) for segment in file.segments[1:])])
+        if head.layout is None:
+            np.testing.assert_allclose(file.vectors, alone, atol=1e-6)
+            assert file.features == []
+            continue
+        np.testing.assert_allclose(np.linalg.norm(file.vectors, axis=1), 1, rtol=1e-5)
+        query = parse_query('a red circle')
+        expected = head.model.similarity(['a red circle'], alone)[0]
+        found = head.rerank(query, file.features)
+        np.testing.assert_allclose(found, expected, atol=2e-3)  # stored in half precision
+
+
+def test_processes_that_decode_ahead_change_nothing(mean, tested, tmp_path):
+    (tmp_path / 'text.mp4').write_text('no video')
+    files = [*tested.files[:5], str(tmp_path / 'text.mp4'), str(tmp_path / 'none.mp4')]
+    one, two = encode(mean, files), encode(mean, files, num_workers=2)
+    assert set(one) == set(two) == set(files)
+    for name in files[:5]:
+        assert (one[name].vectors == two[name].vectors).all() and one[name].segments == two[name].segments
+    for encoded in (one, two):
+        assert 'text.mp4 cannot be read' in encoded[files[5]].unreadable and not encoded[files[5]].retry
+        assert 'No such file' in encoded[files[6]].unreadable and encoded[files[6]].retry
+
+
+def test_frames_pass_a_backbone_that_relates_them_segment_by_segment(mean, tested, monkeypatch):
+    (shared,) = [*encode(mean, tested.files[:1]).values()]
+    monkeypatch.setattr(type(mean.model.model.backbone), 'frames_are_independent', False)
+    (apart,) = [*encode(mean, tested.files[:1]).values()]
+    np.testing.assert_allclose(shared.vectors, apart.vectors, atol=1e-6)
+
+
+def test_shared_frames_pass_the_backbone_once(mean, tested, monkeypatch):
+    seen = []
+    backbone = mean.model.model.backbone
+    original = backbone.encode_frames
+    monkeypatch.setattr(
+        backbone,
+        'encode_frames',
+        lambda frames, mask: seen.append(mask.sum().item()) or original(frames, mask),
+    )
+    item = dict(filename=tested.files[0], video_id='v', video_key='v')
+    (prepared,) = mean.pipeline.prepare_segments(item, WINDOWS)
+    encode_segments(mean.model.model, prepared)
+    assert seen == [len(prepared.packed['inputs']['imgs'])] < [sum(map(len, prepared.positions))]
+
+
+def test_the_vector_of_a_query_is_the_weighted_sum_of_its_terms(mean, tested, tmp_path):
+    video = tested.files[0]
+    picture = tmp_path / 'picture.png'
+    frames = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    Image.fromarray(frames).save(picture)
+    terms = [
+        Term(1.0, 'text', 'a red circle'),
+        Term(-0.5, 'video', video, 0.5, 1.0),
+        Term(2.0, 'image', str(picture)),
+    ]
+    model = mean.model
+    expected = (
+        model.encode_text(['a red circle'])[0]
+        - 0.5 * model.encode_videos([(video, 0.5, 1.0)])[0]
+        + 2 * model.encode_videos([frames[None]])[0]
+    )
+    found = mean.query_vector(terms)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-6)
+    with pytest.raises(ValueError, match='cancel each other'):
+        mean.query_vector([Term(1.0, 'text', 'a'), Term(-1.0, 'text', 'a')])
+
+
+def test_only_texts_are_reranked_and_by_their_weights(checkpoint_of, tested):
+    model = SearchModel(mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu'))
+    (file,) = encode(model, tested.files[:1]).values()
+    one, other = (model.rerank([Term(1.0, 'text', text)], file.features) for text in ('red', 'blue'))
+    both = model.rerank([Term(2.0, 'text', 'red'), Term(-1.0, 'text', 'blue')], file.features)
+    np.testing.assert_allclose(both, 2 * one - other, atol=1e-5)
+    assert model.rerank([Term(1.0, 'video', tested.files[0])], file.features) is None
+
+
+def test_the_identity_changes_with_what_changes_vectors(checkpoint_of, tested, mean):
+    path, _ = checkpoint_of('Mean')
+    again = SearchModel(mmclip4clip.load(path, device='cpu'))
+    assert mean.identity.differences(again.identity) == [] and isinstance(mean.identity, ModelIdentity)
+    with torch.no_grad():
+        next(again.model.model.parameters()).view(-1)[0] += 1e-3
+    again.__dict__.pop('identity')
+    assert [line.split(':')[0] for line in mean.identity.differences(again.identity)] == ['weights']
+    other = SearchModel(mmclip4clip.load(checkpoint_of('Seq')[0], device='cpu'))
+    changed = [line.split(':')[0] for line in mean.identity.differences(other.identity)]
+    assert changed == ['adapter', 'weights'] and json.loads(mean.identity.frames)['sampling']
+
+
+def test_the_digest_depends_on_names_values_and_types():
+    layers = [torch.nn.Linear(2, 2) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    assert digest_weights(layers[0]) == digest_weights(layers[1])
+    assert digest_weights(layers[0]) != digest_weights(layers[1].double())
+
+
+def test_a_picture_is_read_upright_and_as_rgb(tmp_path):
+    frames = np.zeros((4, 6, 3), np.uint8)
+    frames[0, 0] = 255
+    image = Image.fromarray(frames)
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    image.save(tmp_path / 'a.png', exif=exif)
+    assert np.array_equal(read_image(str(tmp_path / 'a.png')), np.rot90(frames, -1))
+    image.convert('L').save(tmp_path / 'gray.png')
+    assert read_image(str(tmp_path / 'gray.png')).shape == (4, 6, 3)
+    (tmp_path / 'b.png').write_text('no picture')
+    with pytest.raises(VideoReadError, match='query image .*b.png cannot be read'):
+        read_image(str(tmp_path / 'b.png'))
+
+
+def test_an_adapter_without_vectors_is_refused(checkpoint_of, monkeypatch):
+    model = mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu')
+    monkeypatch.setattr('mmclip4clip.search.shortlist_vectors.RerankableAdapter', type(None))
+    with pytest.raises(TypeError, match='WTIAdapter has no vectors to search with'):
+        SearchModel(model)
