@@ -81,7 +81,7 @@ def set_up_logs() -> None:
     """Log warnings alone, to stderr, without the time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f'{NAME}: %(levelname)s: %(message)s'))
-    logger = MMLogger.get_instance(NAME, log_level='WARNING')  # the last one made is the current one
+    logger = MMLogger.get_instance(NAME)  # the last one made is the current one
     logger.setLevel(logging.WARNING)
     logger.handlers = [handler]
     transformers_logging.set_verbosity_error()
