@@ -62,7 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--traceback', action='store_true', help='show where an error was raised (default: its message)'
     )
-    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    commands = parser.add_subparsers(
+        dest='command', required=True, metavar='COMMAND', help='one of these; COMMAND --help describes it'
+    )
     add_index(commands.add_parser('index', help='add a folder of videos to the index, or update it'))
     search = commands.add_parser(
         'search',

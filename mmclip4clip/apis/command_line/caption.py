@@ -31,11 +31,11 @@ def run_caption(args: Namespace, printer: Printer) -> int:
 
 def model_of_index(path: Path) -> str:
     """Return the model that made an index."""
-    from ...search.index import VideoIndex
-
     if not has_index(path):
         raise ValueError(
             f'--model CHECKPOINT is needed: there is no index at {path} whose model could be used'
         )
+    from ...search.index import VideoIndex
+
     with closing(VideoIndex.open(path)) as index:
         return index.settings.model

@@ -34,12 +34,12 @@ def run_index(args: Namespace, printer: Printer) -> int:
 
 def open_index(args: Namespace) -> 'VideoIndex':
     """Open the index with the settings of the command line, or create it."""
+    path, segmenter = find_index(args.index), choose_segments(args)
+    if args.model is None and not has_index(path):
+        raise ValueError(f'there is no index at {path} yet: --model CHECKPOINT is needed to make one')
     from ...search.index import VideoIndex
 
-    path, segmenter = find_index(args.index), choose_segments(args)
     if not has_index(path):
-        if args.model is None:
-            raise ValueError(f'there is no index at {path} yet: --model CHECKPOINT is needed to make one')
         return VideoIndex.create(path, args.model, segmenter or FixedWindows(), args.store)
     index = VideoIndex.open(path, args.model)
     wanted = dict(segments=segmenter and describe_segments(segmenter), store=args.store)

@@ -55,10 +55,10 @@ def open_index(args: Namespace) -> 'VideoIndex':
         raise NotADirectoryError(f'--in {args.folder} is not a folder')
     if args.sheet is not None and not Path(args.sheet).absolute().parent.is_dir():
         raise FileNotFoundError(f'--sheet {args.sheet}: there is no such folder')
-    from ...search.index import VideoIndex
-
     path = find_index(args.index)
     check_index(path)
+    from ...search.index import VideoIndex
+
     return VideoIndex.open(path, args.model)
 
 
