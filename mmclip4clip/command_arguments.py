@@ -94,6 +94,11 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('folders', nargs='+', metavar='FOLDER', help='folder of videos, with its subfolders')
     add_index_option(parser)
     parser.add_argument(
+        '--remove',
+        action='store_true',
+        help='remove these folders from the index, whether they exist or not (default: add or update them)',
+    )
+    parser.add_argument(
         '--model',
         metavar='CHECKPOINT',
         help='checkpoint, or folder or name of a pretrained encoder; a new index needs it (default: the '

@@ -1,10 +1,10 @@
 from argparse import Namespace
-from contextlib import closing
 from pathlib import Path
 
+from ...search.index_settings import read_settings
 from ..model_loading import load
+from ..video_index import default_index
 from ..video_inputs import files_in, read_videos
-from .index_location import find_index, has_index
 from .printing import Printer, Row
 
 
@@ -17,7 +17,7 @@ def run_caption(args: Namespace, printer: Printer) -> int:
     """
     files = [file for name in args.videos for file in (files_in(name) if Path(name).is_dir() else [name])]
     videos = read_videos(files)
-    model = load(args.model or model_of_index(find_index(args.index)))
+    model = load(args.model or model_of_index(Path(args.index or default_index())))
     model.check_captioner()
     if printer.form == 'table':
         printer.form = 'text'  # lines come batch by batch
@@ -29,13 +29,11 @@ def run_caption(args: Namespace, printer: Printer) -> int:
     return 0
 
 
-def model_of_index(path: Path) -> str:
-    """Return the model that made an index."""
-    if not has_index(path):
+def model_of_index(folder: Path) -> str:
+    """Return the name of the model that made an index."""
+    try:
+        return read_settings(folder).model.name
+    except FileNotFoundError as error:
         raise ValueError(
-            f'--model CHECKPOINT is needed: there is no index at {path} whose model could be used'
-        )
-    from ...search.index import VideoIndex
-
-    with closing(VideoIndex.open(path)) as index:
-        return index.settings.model
+            f'--model CHECKPOINT is needed: there is no index at {folder} to take it from'
+        ) from error

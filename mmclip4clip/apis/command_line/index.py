@@ -1,15 +1,19 @@
+import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...search.segments import FixedWindows, Shots, WholeVideos, describe_segments
-from .index_location import find_index, has_index
+from rich.console import Console
+from rich.progress import track
+
+from ...search.index import VideoIndex
+from ...search.index_model import IndexedFile
+from ...search.index_settings import read_settings
+from ...search.index_update import UpdateReport
+from ...search.segments import FixedWindows, Segmenter, Shots, WholeVideos, describe_segments
+from .. import video_index
 from .printing import Printer, Row
-
-if TYPE_CHECKING:
-    from ...search.index import UpdateReport, VideoIndex
 
 SHOWN = 20  # files of a kind in a table
 
@@ -19,42 +23,55 @@ def run_index(args: Namespace, printer: Printer) -> int:
 
     Raises:
         FileNotFoundError: If a folder does not exist.
-        ValueError: If there is no index and no model, or the index was made by other settings.
+        ValueError: If there is no index and no model, the index was made by other settings, or no video can
+            be read.
     """
-    missing = [folder for folder in args.folders if not Path(folder).exists()]
+    folder = Path(args.index or video_index.default_index())
+    if args.remove:
+        with closing(VideoIndex.open(folder)) as index:
+            removed = [file for name in args.folders for file in index.remove(name)]
+        print_report(printer, UpdateReport([], [], [], removed, 0, {}))
+        return 0
+    missing = [name for name in args.folders if not Path(name).exists()]
     if missing:
         raise FileNotFoundError(f'these folders do not exist: {", ".join(missing)}')
-    with closing(open_index(args)) as index:
-        report = index.update(args.folders, num_workers=args.workers)
-        print_report(printer, report)
-        if not len(index) and not report.removed:
-            raise ValueError(f'no video in {", ".join(args.folders)} can be searched')
+    with closing(open_or_create(folder, args)) as index:
+        print_report(printer, index.update(args.folders, args.workers, show_progress))
+        if len(index) == len(index.unreadable()):
+            raise ValueError(f'none of the videos in {", ".join(args.folders)} can be read')
     return 0
 
 
-def open_index(args: Namespace) -> 'VideoIndex':
-    """Open the index with the settings of the command line, or create it."""
-    path, segmenter = find_index(args.index), choose_segments(args)
-    if args.model is None and not has_index(path):
-        raise ValueError(f'there is no index at {path} yet: --model CHECKPOINT is needed to make one')
-    from ...search.index import VideoIndex
-
-    if not has_index(path):
-        return VideoIndex.create(path, args.model, segmenter or FixedWindows(), args.store)
-    index = VideoIndex.open(path, args.model)
-    wanted = dict(segments=segmenter and describe_segments(segmenter), store=args.store)
-    for key, value in wanted.items():
-        found = getattr(index.settings, key)
-        if value is not None and value != found:
-            index.close()
+def open_or_create(folder: Path, args: Namespace) -> VideoIndex:
+    """Open the index if its settings are those of the command line, or create it."""
+    segments = choose_segments(args)
+    try:
+        settings = read_settings(folder)
+    except FileNotFoundError as error:
+        if args.model is None:
             raise ValueError(
-                f'the index {path} was made with {key} {found}, not {value}: make another one with --index, '
-                'or leave the option out'
+                f'there is no index at {folder} yet: --model CHECKPOINT is needed to make one'
+            ) from error
+        return video_index.create_index(folder, args.model, segments, args.store)
+    wanted = dict(segments=segments and describe_segments(segments), store=args.store)
+    for key, value in wanted.items():
+        found = getattr(settings, key)
+        if value is not None and value != found:
+            raise ValueError(
+                f'the index {folder} was made with {key} {found}, not {value}: make another one with '
+                '--index, or leave the option out'
             )
-    return index
+    return video_index.open_index(folder, args.model)
 
 
-def choose_segments(args: Namespace) -> FixedWindows | Shots | WholeVideos | None:
+def show_progress(files: Iterable[IndexedFile], count: int) -> Iterable[IndexedFile]:
+    """Show a progress bar on stderr while files are encoded, if it is a terminal."""
+    if not sys.stderr.isatty():
+        return files
+    return track(files, 'videos', total=count, console=Console(stderr=True))
+
+
+def choose_segments(args: Namespace) -> Segmenter | None:
     """Return the segments that the arguments ask for; None if they do not say."""
     if args.shots:
         return Shots()
@@ -63,7 +80,7 @@ def choose_segments(args: Namespace) -> FixedWindows | Shots | WholeVideos | Non
     return None if args.window is None else FixedWindows(args.window, args.stride)
 
 
-def print_report(printer: Printer, report: 'UpdateReport') -> None:
+def print_report(printer: Printer, report: UpdateReport) -> None:
     """Print each changed file, the counts, and at the end the unreadable files with their reasons.
 
     In JSON it is one object; in CSV the counts are left out.
@@ -83,7 +100,7 @@ def print_report(printer: Printer, report: 'UpdateReport') -> None:
     printer.print_rows(unreadable)
 
 
-def list_changes(report: 'UpdateReport') -> Iterator[Row]:
+def list_changes(report: UpdateReport) -> Iterator[Row]:
     """Yield a row for each file that was added, changed, moved or removed."""
     for key in ('added', 'changed'):
         for name in getattr(report, key):

@@ -4,17 +4,14 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...search.answers import Answer, Filter
+from ...search.index import VideoIndex
 from ...search.queries import QueryError, Term, parse_query
 from ...visualization.contact_sheet import describe_moment, write_contact_sheet
+from .. import video_index
 from .expected_errors import EXPECTED, report_error
-from .index_location import check_index, find_index
 from .printing import Printer, Row
-
-if TYPE_CHECKING:
-    from ...search.index import VideoIndex
 
 PROMPT = 'search> '
 
@@ -49,20 +46,16 @@ def run_similar(args: Namespace, printer: Printer) -> int:
     return 0
 
 
-def open_index(args: Namespace) -> 'VideoIndex':
+def open_index(args: Namespace) -> VideoIndex:
     """Open the index after the files of the other arguments are checked."""
     if args.folder is not None and not Path(args.folder).is_dir():
         raise NotADirectoryError(f'--in {args.folder} is not a folder')
     if args.sheet is not None and not Path(args.sheet).absolute().parent.is_dir():
         raise FileNotFoundError(f'--sheet {args.sheet}: there is no such folder')
-    path = find_index(args.index)
-    check_index(path)
-    from ...search.index import VideoIndex
-
-    return VideoIndex.open(path, args.model)
+    return video_index.open_index(args.index, args.model)
 
 
-def answer_lines(index: 'VideoIndex', args: Namespace, printer: Printer) -> int:
+def answer_lines(index: VideoIndex, args: Namespace, printer: Printer) -> int:
     """Answer each line of the standard input; a faulty query is reported and the next one is read.
 
     Returns:
@@ -100,7 +93,7 @@ def read_lines(printer: Printer) -> Iterator[str]:
 
 
 def answer_query(
-    index: 'VideoIndex',
+    index: VideoIndex,
     query: Sequence[Term],
     typed: str,
     args: Namespace,
@@ -129,7 +122,7 @@ def answer_query(
 
 
 def find_answers(
-    index: 'VideoIndex', query: Sequence[Term], args: Namespace, leave_out: str | None
+    index: VideoIndex, query: Sequence[Term], args: Namespace, leave_out: str | None
 ) -> list[Answer]:
     """Search for so many answers that enough are left without those of a file."""
     folder = None if args.folder is None else os.path.realpath(args.folder)

@@ -1,8 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from mmclip4clip.apis import load
+
+from .conftest import SETTINGS
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def test_captions_are_those_of_the_python_interface_and_unreadable_files_are_on_
     assert rows == [dict(file=file, caption=caption) for file, caption in zip(files, expected)]
 
 
-def test_the_model_of_the_index_is_the_default_and_folders_are_taken(run, tested, index, shapes, folder):
-    index.settings.model = str(tested.path)
+def test_the_model_of_the_index_is_the_default_and_folders_are_taken(run, tested, folder):
+    replace(SETTINGS, model=replace(SETTINGS.model, name=str(tested.path))).write(folder / 'index')
     (folder / 'some').mkdir()
     (folder / 'some/a.mp4').symlink_to(tested.files[0])
     done = run('caption', 'some', '--workers', 0)

@@ -1,12 +1,13 @@
+import io
 import json
 
 import pytest
 
+from mmclip4clip.apis.command_line.index import show_progress
+from mmclip4clip.search.index_update import UpdateReport
 from mmclip4clip.search.segments import FixedWindows, WholeVideos
 
-from .conftest import Report
-
-REPORT = Report(
+REPORT = UpdateReport(
     added=['/v/a.mp4'],
     changed=['/v/b.mp4'],
     moved=[('/v/c.mp4', '/w/c.mp4')],
@@ -42,7 +43,7 @@ def test_json_is_one_object_and_csv_one_table(run, index):
 @pytest.mark.parametrize(
     'options, segments',
     [
-        ([], FixedWindows(10, 5)),
+        ([], None),
         (['--window', 8], FixedWindows(8, 4)),
         (['--stride', 2.5], FixedWindows(10, 2.5)),
         (['--window', 8, '--stride', 8], FixedWindows(8, 8)),
@@ -58,11 +59,11 @@ def test_a_new_index_gets_the_segments_of_the_options(run, index, folder, option
 def test_an_index_keeps_its_settings(run, index):
     assert run('index', 'videos', '--window', 10, '--model', 'm.pth').code == 0
     assert index.calls[0][2] == 'm.pth'
+    index.calls.clear()
     for options in (['--window', 8], ['--whole'], ['--store', 'http://x']):
-        index.calls.clear()
         done = run('index', 'videos', *options)
         assert done.code == 1 and 'was made with' in done.err and done.err.count('\n') == 1
-        assert [call[0] for call in index.calls] == ['open', 'close']
+    assert index.calls == []
 
 
 def test_a_new_index_needs_a_model_and_folders_that_exist(run, index):
@@ -72,12 +73,24 @@ def test_a_new_index_needs_a_model_and_folders_that_exist(run, index):
     assert done.code == 1 and 'do not exist: nowhere' in done.err and index.calls == []
 
 
-def test_an_index_without_videos_is_an_error(run, index):
-    index.files = 0
+def test_an_index_without_a_readable_video_is_an_error(run, index):
+    index.files, index.broken = 2, {'/v/a.mp4': 'x', '/v/b.mp4': 'x'}
     done = run('index', 'videos')
-    assert done.code == 1 and 'no video in videos can be searched' in done.err
-    index.report = Report(removed=['/v/a.mp4'])
-    assert run('index', 'videos').code == 0
+    assert done.code == 1 and 'none of the videos in videos can be read' in done.err
+
+
+def test_folders_are_removed_also_if_they_do_not_exist(run, index, folder):
+    done = run('index', '--remove', '/gone', '/gone too')
+    assert done.out.splitlines()[:2] == ['removed\t/gone/a.mp4\t', 'removed\t/gone too/a.mp4\t']
+    assert index.calls[0] == ('open', folder / 'index', None) and done.code == 0
+
+
+def test_a_bar_shows_the_progress_on_a_terminal(monkeypatch):
+    terminal = io.StringIO()
+    assert show_progress(iter('ab'), 2) != ['a', 'b']  # nothing is consumed
+    terminal.isatty = lambda: True
+    monkeypatch.setattr('sys.stderr', terminal)
+    assert list(show_progress(iter('ab'), 2)) == ['a', 'b'] and '100%' in terminal.getvalue()
 
 
 @pytest.mark.parametrize('variable, place', [('XDG_DATA_HOME', 'data'), ('HOME', 'home/.local/share')])

@@ -26,7 +26,7 @@ def test_piped_answers_are_columns_of_score_file_and_moment(run, index, folder):
     assert done.code == 0 and done.err == ''
     assert done.out == '0.900\t/videos/a dog.mp4\t1:02.5-1:12.5\n0.250\t/videos/b\\t[red].mp4\twhole\n'
     assert index.calls == [
-        ('open', folder / 'index', None),
+        ('open', None, None),
         ('search', TEXT, 10, Filter(), False, False),
         ('close',),
     ]
@@ -63,7 +63,7 @@ def test_options_reach_the_search(run, index, folder):
     run('search', '0.5*a dog', '-', 'person.jpg', '--top', 3, '--whole', '--in', 'link', '--min-duration', 2,
         '--max-duration', '2.5', '--model', 'moved.pth', '--index', 'index')  # fmt: skip
     query = [Term(0.5, 'text', 'a dog'), Term(-1.0, 'image', 'person.jpg')]
-    assert index.calls[0][1:] == (folder.__class__('index'), 'moved.pth')
+    assert index.calls[0][1:] == ('index', 'moved.pth')
     assert index.calls[1] == ('search', query, 3, Filter(str(folder / 'videos'), 2, 2.5), True, False)
     run('search', 'a dog', '--all-moments')
     assert index.calls[-2][-1] is True
@@ -142,7 +142,6 @@ def test_no_answers_are_said_on_stderr(run, index):
     [
         (['--in', 'nowhere'], '--in nowhere is not a folder'),
         (['--sheet', 'nowhere/s.png'], 'there is no such folder'),
-        (['--index', 'nowhere'], 'there is no index at nowhere'),
     ],
 )
 def test_faulty_places_are_named_before_a_model_is_loaded(run, index, args, message):
@@ -150,9 +149,12 @@ def test_faulty_places_are_named_before_a_model_is_loaded(run, index, args, mess
     assert done.code == 1 and message in done.err and done.err.count('\n') == 1 and index.calls == []
 
 
-def test_an_empty_folder_is_no_index(run, index, folder):
+def test_a_search_without_an_index_says_how_to_make_one(run, folder):
     (folder / 'empty').mkdir()
-    assert 'there is no index at empty' in run('search', 'a dog', '--index', 'empty').err
+    for name in ('empty', 'nowhere'):
+        done = run('search', 'a dog', '--index', name)
+        assert done.code == 1 and done.err.count('\n') == 1
+        assert f'there is no index at {name}' in done.err and 'mmclip4clip index FOLDER' in done.err
 
 
 def test_a_sheet_shows_the_answers(run, index, folder):
