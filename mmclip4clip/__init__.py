@@ -7,23 +7,26 @@ the first lookup. Other packages are patched when a run starts, see :func:`mmcli
 from importlib import import_module
 from typing import Any
 
-from .installed_versions import check_versions
+from .command_start import command_start
 
-check_versions()  # before an unsuitable version is imported
+with command_start():
+    from .installed_versions import check_versions
 
-from .upstream_imports import import_mmaction  # noqa: E402
+    check_versions()  # before an unsuitable version is imported
 
-import_mmaction()
+    from .upstream_imports import import_mmaction
 
-from . import compat  # noqa: E402, F401
-from .registration import register_configs, register_lazily  # noqa: E402
-from .version import __version__  # noqa: E402
+    import_mmaction()
 
-register_lazily()
-register_configs()
+    from . import compat  # noqa: F401
+    from .registration import register_configs, register_lazily
+    from .version import __version__
+
+    register_lazily()
+    register_configs()
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
-SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'tokenizers')
+SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'search', 'tokenizers')
 FUNCTIONS = ('load', 'get_model', 'list_models', 'create_index', 'open_index')  # of apis
 
 

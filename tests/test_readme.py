@@ -15,6 +15,7 @@ import yaml
 from mmengine.config import Config, DictAction
 from mmengine.registry import Registry
 
+from mmclip4clip.command_arguments import parse_args
 from mmclip4clip.registration import LOCATIONS
 
 from .tools.conftest import config, tool  # noqa: F401  the fixtures
@@ -113,6 +114,8 @@ def flags(path: Path) -> set:
     text = path.read_text()
     if 'apis/arguments.py' in text:
         text += (ROOT / 'mmclip4clip/apis/arguments.py').read_text()
+    if path.name == 'doctor.py':
+        text += (ROOT / 'mmclip4clip/command_arguments.py').read_text()
     return set(re.findall(r"'(--[\w-]+)'", text))
 
 
@@ -153,10 +156,19 @@ def test_every_tool_has_the_flags_that_a_page_gives_it(page):
 
 @EVERY_PAGE
 def test_some_tool_has_every_flag_that_a_page_names(page):
-    known = set().union(*map(flags, (ROOT / 'tools').rglob('*.py')))
-    others = {'--constraint', '--extra-index-url', '--no-deps', '--strict'}  # of pip and of mkdocs
+    sources = [*(ROOT / 'tools').rglob('*.py'), ROOT / 'mmclip4clip/command_arguments.py']
+    known = set().union(*map(flags, sources))
+    others = {'--constraint', '--extra-index-url', '--no-deps', '--strict', '--help'}  # of pip, mkdocs, all
     found = {flag for span in code(page) for flag in re.findall(r'(?:^| )(--[a-z][\w-]*)', span)}
     assert found <= known | others
+
+
+@EVERY_PAGE
+def test_every_command_line_of_a_page_can_be_parsed(page):
+    for span in code(page):
+        for line in re.findall(r'(?:^|\n|[|] )mmclip4clip ([^\n|>]+)', span):
+            words = shlex.split(line)
+            assert '--help' in words or parse_args(words).command in words
 
 
 @EVERY_PAGE

@@ -72,6 +72,7 @@ def test_an_import_alone_loads_no_models_and_offers_every_subpackage(startup):
     assert startup.lazy['loaded'] == []
     assert set(startup.lazy['modules']) == {
         'mmclip4clip.compat',
+        'mmclip4clip.command_start',
         'mmclip4clip.installed_versions',
         'mmclip4clip.upstream_imports',
         'mmclip4clip.registration',

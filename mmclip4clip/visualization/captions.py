@@ -70,8 +70,13 @@ def _section(record: 'VideoRecord', strip: np.ndarray | None, note: str) -> str:
 def _image(record: 'VideoRecord', strip: np.ndarray | None) -> str:
     if strip is None:
         return f'<p class="bad">cannot be read {escape(record.unreadable or "")}</p>'
-    jpeg = base64.b64encode(cv2.imencode('.jpg', strip[..., ::-1])[1].tobytes()).decode()
-    return f'<img alt="frames of {escape(record.video_id)}" src="data:image/jpeg;base64,{jpeg}">'
+    return embed_picture(strip, f'frames of {record.video_id}')
+
+
+def embed_picture(picture: np.ndarray, text: str) -> str:
+    """Return a picture, (H, W, 3) uint8 in RGB, as HTML that needs no file, with a text in its place."""
+    jpeg = base64.b64encode(cv2.imencode('.jpg', picture[..., ::-1])[1].tobytes()).decode()
+    return f'<img alt="{escape(text)}" src="data:image/jpeg;base64,{jpeg}">'
 
 
 def describe(record: 'VideoRecord', note: str) -> str:

@@ -80,13 +80,16 @@ def draw_gallery(
 
 def video_name(record: 'VideoRecord', length: int = 44) -> str:
     """Return the file name of a video, without the middle if it is long, and its window in seconds if any."""
-    name = Path(record.filename).name
-    if len(name) > length:
-        name = f'{name[: length // 2]}…{name[1 - length // 2 :]}'
+    name = shorten_name(Path(record.filename).name, length)
     if record.window and any(second is not None for second in record.window):
         start, end = (f'{second:g}' if second is not None else '' for second in record.window)
         name += f' {start}-{end} s'
     return name
+
+
+def shorten_name(name: str, length: int) -> str:
+    """Return a name of at most so many characters, without its middle if it is longer."""
+    return name if len(name) <= length else f'{name[: length // 2]}…{name[1 - length // 2 :]}'
 
 
 def draw_caption(axis: 'Axes', caption: str, rank: int, total: int) -> None:
@@ -97,10 +100,12 @@ def draw_caption(axis: 'Axes', caption: str, rank: int, total: int) -> None:
     axis.text(0, 0.5, text, va='center', fontsize=9, parse_math=False)  # a $ is a $
 
 
-def draw_strip(axis: 'Axes', strip: np.ndarray | None, title: str, color: str) -> None:
-    """Draw frames with a title and a colored border; None is a video that cannot be read."""
+def draw_strip(
+    axis: 'Axes', strip: np.ndarray | None, title: str, color: str, fault: str = 'cannot be read'
+) -> None:
+    """Draw frames with a title and a colored border, or in their place why there are none."""
     if strip is None:
-        axis.text(0.5, 0.5, 'cannot be read', ha='center', va='center')
+        axis.text(0.5, 0.5, fault, ha='center', va='center')
     else:
         axis.imshow(strip)
     axis.set_title(title, fontsize=7, parse_math=False)

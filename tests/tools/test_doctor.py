@@ -28,7 +28,7 @@ def test_a_problem_gives_exit_code_1(tool, monkeypatch, capsys):
 
 @pytest.mark.parametrize('flags', [(), ('--json',)])
 def test_a_package_that_cannot_be_imported_is_the_first_problem(tool, monkeypatch, capsys, flags):
-    monkeypatch.setitem(__import__('sys').modules, 'mmclip4clip.apis', None)
+    monkeypatch.setitem(__import__('sys').modules, 'mmclip4clip.apis.command_line', None)
     with pytest.raises(SystemExit) as ended:
         tool('doctor.py', *flags)
     assert ended.value.code == 1

@@ -1,0 +1,5 @@
+"""The subcommands of ``mmclip4clip``; their arguments are in ``mmclip4clip/command_arguments.py``."""
+
+from .running import run_command
+
+__all__ = ['run_command']

@@ -1,0 +1,108 @@
+"""Print rows for people and for programs: a table, columns separated by tabs, CSV, or JSON lines."""
+
+import csv
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Characters that would break a line or a column, or steer a terminal.
+ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), 127, *range(128, 160), 0x2028, 0x2029)}
+
+
+class Row(NamedTuple):
+    """A row to print.
+
+    Args:
+        fields (dict[str, Any]): Plain values by column, for JSON and CSV.
+        cells (dict[str, str]): Text by column, for people.
+
+    Examples:
+        >>> Row(dict(file='/v.mp4', start=62.5), dict(file='/v.mp4', moment='1:02.5')).cells['moment']
+        '1:02.5'
+    """
+
+    fields: dict[str, Any]
+    cells: dict[str, str]
+
+
+class Printer:
+    """Prints rows to a stream.
+
+    Args:
+        stream (TextIO): Where to.
+        form (str, optional): ``'json'``, ``'csv'``, ``'text'`` or ``'table'``; by default a table on a
+            terminal, and else text.
+
+    Examples:
+        >>> import sys
+        >>> row = Row(dict(file='a.mp4', start=None), dict(file='a.mp4', moment='whole'))
+        >>> for form in ('json', 'text'):
+        ...     Printer(sys.stdout, form).print_rows([row])
+        {"file": "a.mp4", "start": null}
+        a.mp4	whole
+    """
+
+    def __init__(self, stream: TextIO, form: str | None = None) -> None:
+        self.stream = stream
+        self.form = form or ('table' if stream.isatty() else 'text')
+        self._has_header = False
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether the output is a table or text."""
+        return self.form in ('table', 'text')
+
+    def print_rows(self, rows: Sequence[Row], title: str = '') -> None:
+        """Print rows of equal columns; the header of a CSV file is printed once.
+
+        Args:
+            rows (Sequence[Row]): The rows.
+            title (str): Title of a table.
+        """
+        if self.form == 'table':
+            self._print_table(rows, title)
+        elif self.form == 'csv':
+            self._print_csv(rows)
+        else:
+            for row in rows:
+                if self.form == 'json':
+                    self.print_line(json.dumps(row.fields))
+                else:
+                    self.print_line('\t'.join(escape_controls(cell) for cell in row.cells.values()))
+        self.stream.flush()
+
+    def print_line(self, line: str) -> None:
+        """Print a line as it is."""
+        self.stream.write(line + '\n')
+
+    def _print_table(self, rows: Sequence[Row], title: str) -> None:
+        if not rows:
+            return
+        table = Table(title=Text(escape_controls(title)) if title else None, title_justify='left')
+        for column in rows[0].cells:
+            table.add_column(column, overflow='fold', justify='right' if column == 'score' else 'left')
+        for row in rows:
+            table.add_row(*(Text(escape_controls(cell)) for cell in row.cells.values()))  # Text: no markup
+        Console(file=self.stream).print(table)
+
+    def _print_csv(self, rows: Sequence[Row]) -> None:
+        writer = csv.writer(self.stream, lineterminator='\n')
+        for row in rows:
+            if not self._has_header:
+                writer.writerow(row.fields)
+                self._has_header = True
+            writer.writerow(row.fields.values())
+
+
+def escape_controls(text: str) -> str:
+    r"""Escape characters that would break a line or a column, or steer a terminal.
+
+    Examples:
+        >>> escape_controls('a\tb\x1b[31m')
+        'a\\tb\\x1b[31m'
+    """
+    return text.translate(ESCAPES)
