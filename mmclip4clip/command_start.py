@@ -6,6 +6,7 @@ that is not the command.
 """
 
 import json
+import os
 import platform
 import sys
 from argparse import Namespace
@@ -31,6 +32,8 @@ def command_start() -> Iterator[None]:
         return
     from .command_arguments import parse_args
 
+    # Threads sleep between two operations: beside other programs, threads that spin take ten times as long.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     with clear_imports(parse_args()):
         yield
 

