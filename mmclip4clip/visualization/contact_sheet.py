@@ -1,6 +1,7 @@
 """Show the answers of a search by frames of their moments, as a picture or a web page."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -65,7 +66,9 @@ def _section(number: int, answer: 'Answer') -> str:
     strip, fault = read_moment(answer)
     name, moment = escape(printable(answer.filename)), describe_moment(answer)
     link = escape(link_to(answer))
-    picture = f'<p class="bad">{fault}</p>' if strip is None else embed_picture(strip, f'frames of {moment}')
+    picture = (
+        f'<p class="bad">{fault}</p>' if strip is None else embed_picture(strip, f'frames of answer {number}')
+    )
     return (
         f'<section>\n<a href="{link}">{picture}</a>\n<p class="generated">{number}. '
         f'<a href="{link}">{escape(printable(Path(answer.filename).name))}</a>, {moment}</p>\n'
@@ -89,6 +92,7 @@ def _draw(path: Path, answers: Sequence['Answer'], title: str) -> None:
         draw_strip(axis, strip, heading, RIGHT if number == 1 else WRONG, fault)
     for axis in axes[len(shown) :]:
         axis.axis('off')
+    title = textwrap.shorten(title, 80 * columns, placeholder=' …')
     if len(answers) > len(shown):
         title = f'{title} (the first {len(shown)} of {len(answers)} answers)'
     figure.suptitle(title if shown else f'{title}: no answers', fontsize=11, parse_math=False)
