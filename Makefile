@@ -11,6 +11,7 @@ export MOVING_SHAPES = $(DATA)
 # Threads sleep between two operations: where other programs use the cores, threads that spin wait for each other.
 export OMP_WAIT_POLICY ?= PASSIVE
 DATA_FLAGS ?=
+QUERY ?= a red star moves to the left
 TRAIN_OPTIONS ?=
 
 .PHONY: demo seeds captions test test-long matrix matrix-small coverage lint docs clean
@@ -31,7 +32,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/pip install --constraint requirements/known-good.txt --editable '.[$*]'
 	touch $@
 
-# Train retrieval, then train captioning from its checkpoint.
+# Train retrieval, then train captioning from its checkpoint, then search the test videos.
 demo: $(VENV)/installed-demo
 	@bash tools/demo_step.sh $(DEMO) 1 'write the videos'
 	$(BIN)/python tools/dataset_converters/moving_shapes.py $(DATA) $(DATA_FLAGS)
@@ -47,16 +48,22 @@ demo: $(VENV)/installed-demo
 	@bash tools/demo_step.sh $(DEMO) 5 'test the captioner'
 	$(BIN)/python tools/test.py $(CAPTIONER) $$(cat $(DEMO)/captioner/last_checkpoint) \
 		--work-dir $(DEMO)/captioner/test --dump $(DEMO)/captions.pkl
+	@bash tools/demo_step.sh $(DEMO) 6 'index the test videos, and search them'
+	rm -rf $(DEMO)/index
+	$(BIN)/mmclip4clip index $(DATA)/videos/test --model $$(cat $(DEMO)/last_checkpoint) --index $(DEMO)/index \
+		| tail -1
+	$(BIN)/mmclip4clip search $(QUERY) --index $(DEMO)/index --top 5 --sheet $(DEMO)/search.png
 	@echo; echo "retrieval"
 	@$(BIN)/python tools/analysis_tools/score_dump.py $(DEMO)/result.pkl
 	@echo; echo "captioner"
 	@$(BIN)/python tools/analysis_tools/score_dump.py $(DEMO)/captions.pkl --no-java
-	@echo "pictures   $(DEMO)/test/gallery/test.png $(DEMO)/captioner/test/captions/test.png"
+	@echo "pictures   $(DEMO)/test/gallery/test.png $(DEMO)/captioner/test/captions/test.png $(DEMO)/search.png"
 	@echo "captions   $(DEMO)/captioner/test/captions/test.html"
 	@echo "figures    $(DEMO)/test/metrics.json $(DEMO)/captioner/test/metrics.json"
 	@echo "dumps      $(DEMO)/result.pkl $(DEMO)/captions.pkl"
 	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint) $$(cat $(DEMO)/captioner/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
+	@echo "search     $(BIN)/mmclip4clip search $(QUERY) --index $(DEMO)/index"
 
 # Train and test each head with three seeds; print mean, standard deviation and the time of a training step.
 # Tight learns almost nothing from scratch, so it starts from the CLIP that was trained with SeqTransformer.

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS candidates (kind TEXT PRIMARY KEY, file TEXT NOT NULL
     count INTEGER NOT NULL);
 PRAGMA user_version = {VERSION};
 """  # AUTOINCREMENT: candidates are known by their id, which must never be used again
+PAGE_BYTES = 16384  # vectors of 2 KiB would fill half of SQLite's default pages
 NAMES_AT_ONCE = 500  # SQLite limits the values of a statement
 ROWS_AT_ONCE = 20_000
 OVERSAMPLING, MIN_CANDIDATES = 8, 100  # candidates per wanted segment, which are then compared exactly
@@ -67,6 +68,7 @@ class SQLiteStore(SegmentStore):
                     f'{self.path} has version {version}, this mmclip4clip knows {VERSION}: update it'
                 )
             if version < VERSION:
+                self._database.execute(f'PRAGMA page_size = {PAGE_BYTES}')
                 self._database.executescript(SCHEMA)
         self._vectors: dict[tuple[str, int], tuple[tuple[int, int], np.ndarray, np.ndarray]] = {}
         self._candidates: dict[str, CandidateIndex | None] = {}
