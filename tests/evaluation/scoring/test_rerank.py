@@ -8,7 +8,7 @@ from mmaction.structures import ActionDataSample
 from mmclip4clip.evaluation import score_videos
 from mmclip4clip.evaluation.scoring import rerank as module
 from mmclip4clip.evaluation.scoring.rerank import report_rerank, rerank, shortlist
-from mmclip4clip.models import MeanAdapter, TightAdapter
+from mmclip4clip.models import MeanAdapter, TightAdapter, WTIAdapter, XPoolAdapter
 
 ALL = torch.ones(3, dtype=torch.bool)
 CHEAP = torch.tensor([[0.9, 0.8, 0.1], [0.7, 0.2, 0.3], [0.6, 0.5, 0.4]])
@@ -60,6 +60,21 @@ def test_only_captions_that_are_counted_and_not_listed_with_their_own_video_are_
     assert figures == {'rerank/top': 1, 'rerank/missed': 2, 'rerank/captions': 3}
     figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, False, True]))
     assert figures == {'rerank/top': 1, 'rerank/missed': 1, 'rerank/captions': 2}
+
+
+@pytest.mark.parametrize('build', [lambda: WTIAdapter(16, num_layers=0), lambda: XPoolAdapter(16)])
+@torch.no_grad()
+def test_wti_and_xpool_are_reranked_too(build):
+    adapter = build().eval()
+    videos, text = adapter.encode(torch.randn(4, 3, 16), torch.ones(4, 3)), dict(text=torch.randn(5, 16))
+    if adapter.uses_tokens:
+        text = dict(tokens=torch.randn(5, 2, 16), text_mask=torch.ones(5, 2))
+    exact, counted = adapter.similarity(text, videos), torch.ones(5, dtype=torch.bool)
+    scores, listed = rerank(adapter, text, videos, 1, counted)
+    assert 0 < listed.sum() < listed.numel()
+    torch.testing.assert_close(scores[listed], exact[listed])
+    assert scores[~listed].max() < scores[listed].min()
+    torch.testing.assert_close(rerank(adapter, text, videos, 5, counted)[0], exact)
 
 
 def model_of(adapter):
