@@ -148,6 +148,13 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='number of answers (default: %(default)s)',
     )
+    parser.add_argument(
+        '--shortlist',
+        type=positive_whole_number,
+        default=200,
+        metavar='N',
+        help='moments to score exactly, for heads such as Tight and WTI (default: %(default)s)',
+    )
     moments = parser.add_mutually_exclusive_group()
     moments.add_argument(
         '--whole', action='store_true', help='compare whole videos (default: the best moment of each)'

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..models.features import Features
 from ..safe_json import shorten
@@ -86,7 +85,7 @@ class FeatureLayout(NamedTuple):
 
     @classmethod
     @torch.no_grad()
-    def of_model(cls, model: nn.Module) -> 'FeatureLayout':
+    def of_model(cls, model: Any) -> 'FeatureLayout':
         """Derive the layout from the features of videos with one and with two frames.
 
         Args:

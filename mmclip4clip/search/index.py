@@ -15,7 +15,7 @@ from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
 CATALOG = 'catalog.sqlite'
-SHORTLIST = 50  # segments that a head compares exactly, at least
+SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
 
 
 class VideoIndex:
@@ -180,6 +180,7 @@ class VideoIndex:
         where: Filter = EVERYTHING,
         whole: bool = False,
         all_moments: bool = False,
+        shortlist: int = SHORTLIST,
     ) -> list[Answer]:
         """Find videos, each with its best moment.
 
@@ -189,6 +190,8 @@ class VideoIndex:
             where (Filter): Limits the files.
             whole (bool): Whether to compare whole videos instead of moments.
             all_moments (bool): Whether to return moments of one video separately.
+            shortlist (int): For heads that keep more than a vector: number of segments, found by their
+                vectors, whose score is computed.
 
         Returns:
             list[Answer]: Best first; fewer than ``top`` only if there are fewer.
@@ -198,11 +201,12 @@ class VideoIndex:
             VideoReadError: If a video or image of the query cannot be read.
             StoreError: If the store fails.
         """
-        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-            raise ValueError(f'top must be a positive whole number, got {top!r}')
+        for name, value in dict(top=top, shortlist=shortlist).items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name} must be a positive whole number, got {value!r}')
         terms = parse_query([query]) if isinstance(query, str) else query
         vector = self.model.query_vector(terms)
-        wanted = top if self.settings.features is None else max(SHORTLIST, top)
+        wanted = top if self.settings.features is None else max(shortlist, top)
         while True:
             hits = self.store.search(vector, wanted, whole, where)
             answers = self._answers(self._rerank(terms, hits), whole, all_moments)

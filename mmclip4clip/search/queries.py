@@ -169,7 +169,8 @@ def _parse_weight(text: str, term: str) -> float:
 
 
 def _find_kind(weight: float, value: str) -> Term:
-    name, _, window = value.rpartition('@')
+    name, _, range_ = value.rpartition('@')
+    window: str | None = range_
     if is_file(value) or not (is_image(name) or is_video(name)):
         name, window = value, None
     if is_image(name):

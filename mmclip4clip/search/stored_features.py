@@ -31,7 +31,7 @@ def pack_features(layout: FeatureLayout, videos: Features) -> list[bytes]:
     """
     videos = {name: part.detach().cpu() for name, part in videos.items()}
     _check_parts(layout, videos)
-    counts = _count_frames(videos[MASK]) if MASK in videos else None
+    counts = _count_frames(videos[MASK]) if MASK in videos else []
     return [
         b''.join(
             _to_bytes(videos[name][index][: counts[index]] if part.per_frame else videos[name][index], name)

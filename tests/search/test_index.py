@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmclip4clip.search import Filter, FixedWindows, WholeVideos
+from mmclip4clip.search.answers import EVERYTHING
 from mmclip4clip.search.index import VideoIndex
 from mmclip4clip.search.index_settings import IndexMismatchError
 from mmclip4clip.search.index_update import IndexInUseError, lock_index
@@ -33,6 +34,13 @@ def index(tmp_path, monkeypatch):
     store = MemoryStore()
     monkeypatch.setattr('mmclip4clip.search.index.open_store', lambda *arguments: store)
     return VideoIndex.create(tmp_path / 'index', FakeModel(), FixedWindows(10, 5))
+
+
+class Query:
+    """A query of one text."""
+
+    def __init__(self, value):
+        self.value = value
 
 
 def reopened(index, model=None):
@@ -295,11 +303,31 @@ def test_two_updates_at_once_are_refused(index, videos):
 def test_a_wrong_number_of_answers_is_refused(index, top):
     with pytest.raises(ValueError, match='top must be a positive whole number'):
         index.search('dog', top=top)
+    with pytest.raises(ValueError, match='shortlist must be a positive whole number'):
+        index.search('dog', shortlist=top)
+
+
+def test_a_head_reranks_the_shortlist_that_vectors_find(tmp_path, monkeypatch, videos):
+    store = MemoryStore()
+    monkeypatch.setattr('mmclip4clip.search.index.open_store', lambda *arguments: store)
+    model = FakeModel()
+    model.features = dict(part=dict(shape=[1], per_frame=False, dtype='float32'))
+    lengths = []
+    model.rerank = lambda query, features: lengths.append(len(features)) or -np.arange(len(features), 0.0, -1)
+    index = VideoIndex.create(tmp_path / 'index', model, FixedWindows(10, 5))
+    index.update([videos])
+    vectors = [
+        hit.row.filename for hit in store.search(model.query_vector([Query('cat')]), 9, False, EVERYTHING)
+    ]
+    found = index.search('cat', top=1, shortlist=3)
+    assert lengths == [3] and found[0].filename == vectors[2] and found[0].score == -1
+    monkeypatch.setattr(model, 'rerank', lambda query, features: None)  # for a query without text
+    assert index.search('cat', top=1)[0].filename == vectors[0]
 
 
 def test_scores_are_those_of_the_vectors(index, videos):
     index.update([videos])
-    query = index.model.query_vector([type('Term', (), dict(value='dog'))])
+    query = index.model.query_vector([Query('dog')])
     for answer in index.search('dog', all_moments=True):
         rows = [r for r in index.store.rows.values() if r.filename == answer.filename and r.moment]
         assert any(np.isclose(answer.score, row.vector @ query) for row in rows)

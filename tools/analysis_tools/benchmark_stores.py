@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--queries', type=int, default=1000, help='number of queries (default: %(default)s)')
     parser.add_argument('--top', type=int, default=10, help='answers per query (default: %(default)s)')
     parser.add_argument(
-        '--probes', type=int, nargs='+', help='numbers of clusters to search (default: that of the package)'
+        '--compared', type=int, nargs='+', help='numbers of vectors per search (default: that of the package)'
     )
     parser.add_argument('--json', action='store_true', help='print JSON (default: lines of text)')
     parser.add_argument('--cold', action='store_true', help=argparse.SUPPRESS)  # one query, in a new process
@@ -45,6 +45,7 @@ from mmclip4clip.search.stores import SegmentRow, candidate_index, open_store  #
 
 CLUSTERS, NOISE, QUERY_NOISE = 2000, 0.8, 0.5
 BATCH = 20_000
+DEFAULT = candidate_index.COMPARED
 CHANGED = 1000  # segments to add and delete at the end
 
 
@@ -127,7 +128,7 @@ def main(args: argparse.Namespace) -> None:
     truth = true_answers(videos, queries, args.top)
     found['all_pairs_ms'] = 1000 * float(np.median([timed(videos.__matmul__, q)[0] for q in queries[:10]]))
     found['searches'] = [
-        measure(store, queries, truth, args.top, n) for n in args.probes or [candidate_index.PROBES]
+        measure(store, queries, truth, args.top, number) for number in [*(args.compared or []), DEFAULT]
     ]
     del videos
     np.save(args.folder / 'query.npy', queries[0])
@@ -161,9 +162,9 @@ def true_answers(videos: np.ndarray, queries: np.ndarray, top: int) -> list[set[
     return [{(f'/videos/{n // 10000}/{n // 10}.mp4', n % 10) for n in row} for row in best.tolist()]
 
 
-def measure(store, queries: np.ndarray, truth: list[set[tuple[str, int]]], top: int, probes: int) -> dict:
+def measure(store, queries: np.ndarray, truth: list[set[tuple[str, int]]], top: int, compared: int) -> dict:
     """Search for one query after another."""
-    candidate_index.PROBES = probes
+    candidate_index.COMPARED = compared
     for query in queries[:20]:
         store.search(query, top, False)
     begin, times, recall = time.process_time(), [], []
@@ -173,7 +174,7 @@ def measure(store, queries: np.ndarray, truth: list[set[tuple[str, int]]], top: 
         recall.append(len({(hit.row.filename, hit.row.number) for hit in answers} & expected) / len(expected))
     cpu = 1000 * (time.process_time() - begin) / len(queries)
     p50, p99 = np.percentile(times, [50, 99]).tolist()
-    return dict(probes=probes, recall=float(np.mean(recall)), p50_ms=p50, p99_ms=p99, cpu_ms=cpu)
+    return dict(compared=compared, recall=float(np.mean(recall)), p50_ms=p50, p99_ms=p99, cpu_ms=cpu)
 
 
 def as_text(found: dict) -> str:

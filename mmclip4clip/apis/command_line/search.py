@@ -127,7 +127,7 @@ def find_answers(
     """Search for so many answers that enough are left without those of a file."""
     folder = None if args.folder is None else os.path.realpath(args.folder)
     where = Filter(folder, args.min_duration, args.max_duration)
-    options = dict(where=where, whole=args.whole, all_moments=args.all_moments)
+    options = dict(where=where, whole=args.whole, all_moments=args.all_moments, shortlist=args.shortlist)
     if leave_out is None:
         return index.search(query, top=args.top, **options)
     hidden, top = os.path.realpath(leave_out), args.top + 1

@@ -127,7 +127,8 @@ class WTIAdapter(RerankableAdapter):
 
         def score(chunk: Tensor) -> Tensor:
             rows, columns = chunk // num_videos, chunk % num_videos
-            return _match_pairs(*(part[rows] for part in captions), take_features(videos, columns))
+            tokens, weights, mask = (part[rows] for part in captions)
+            return _match_pairs(tokens, weights, mask, take_features(videos, columns))
 
         return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 SAMPLES_PER_LIST = 50  # vectors for k-means per cluster; FAISS recommends 39 to 256
-PROBES = 128  # clusters to search: recall@10 and times are in docs/search.md
+COMPARED = 32_000  # vectors that a search compares, about: docs/search.md has recall and times
 MISSING = "very large indexes need FAISS to be searched fast: pip install 'mmclip4clip[search]'"
 
 
@@ -79,7 +79,8 @@ class CandidateIndex:
             np.ndarray: Ids, best first, at most ``top``.
         """
         faiss = import_faiss()
-        options: dict[str, Any] = dict(nprobe=min(PROBES, self._index.nlist))
+        lists, count = self._index.nlist, self._index.ntotal
+        options: dict[str, Any] = dict(nprobe=min(lists, max(1, round(COMPARED * lists / count))))
         if allowed is not None:
             options['sel'] = faiss.IDSelectorBatch(allowed.astype(np.int64))
         found = self._index.search(vector[None], top, params=faiss.SearchParametersIVF(**options))[1][0]
