@@ -73,8 +73,8 @@ class SearchModel:
 
     @property
     def file_stamp(self) -> list[int] | None:
-        """Size and times of the checkpoint file; None if the model is no file."""
-        return list(stamp_of(str(self._path.resolve()))) if self._path.is_file() else None
+        """See :func:`stamp_model`."""
+        return stamp_model(self.model.name)
 
     @property
     def _path(self) -> Path:
@@ -152,6 +152,16 @@ def read_image(path: str) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise VideoReadError(f'the query image {path} cannot be read: {error}') from error
+
+
+def stamp_model(name: str) -> list[int] | None:
+    """Return sizes and times of the checkpoint, or of the files of the folder; None if it is neither."""
+    path = Path(name)
+    if path.is_file():
+        return list(stamp_of(str(path.resolve())))
+    if not path.is_dir():
+        return None
+    return [value for file in sorted(path.iterdir()) if file.is_file() for value in stamp_of(str(file))]
 
 
 @torch.no_grad()

@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-from ..search.changes import stamp_of
 from ..search.index import VideoIndex
 from ..search.index_settings import IndexSettings, read_settings
 from ..search.segments import Segmenter
 from .model_loading import load
-from .search_model import SearchModel
+from .search_model import SearchModel, stamp_model
 from .video_text_model import VideoTextModel
 
 VARIABLE = 'MMCLIP4CLIP_INDEX'
@@ -100,7 +99,6 @@ def _search_model(
     """Load a model for an index; the weights of a file that has not changed are not digested again."""
     if not isinstance(model, VideoTextModel):
         model = load(model, device=device)
-    path = Path(model.name)
-    known = None if settings is None else settings.file_stamp
-    is_same = known is not None and path.is_file() and list(stamp_of(str(path.resolve()))) == known
-    return SearchModel(model, settings.model.fingerprint if settings is not None and is_same else None)
+    if settings is None or settings.file_stamp is None or stamp_model(model.name) != settings.file_stamp:
+        return SearchModel(model)
+    return SearchModel(model, settings.model.fingerprint)

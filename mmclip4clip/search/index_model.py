@@ -51,7 +51,7 @@ class IndexModel(Protocol):
 
     @property
     def file_stamp(self) -> list[int] | None:
-        """Size and times of the checkpoint file; None if the model is no file."""
+        """Sizes and times of the files of the model; None if it has none."""
 
     def encode_files(
         self, files: Sequence[str], plan: Segmenter, digest: Callable[[str], str], num_workers: int

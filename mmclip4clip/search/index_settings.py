@@ -57,8 +57,8 @@ class IndexSettings:
         segments (dict): See :func:`describe_segments`.
         store (str, optional): Address of the store; None for the one in the folder of the index.
         features (dict, optional): Layout of stored features; None if the vector is all.
-        file_stamp (list[int], optional): Size and time of the checkpoint file, so that it is not digested
-            again if they are the same.
+        file_stamp (list[int], optional): Sizes and times of the files of the model, so that they are not
+            digested again if these are the same.
 
     Examples:
         >>> model = ModelIdentity('a.pth', 'MeanAdapter', 512, 'ab', '')
