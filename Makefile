@@ -108,7 +108,8 @@ test-long: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m long $(TEST_FLAGS)
 
 # The tests on the oldest, the pinned and the newest versions, each in an environment of its own (.matrix/); small:
-# import, a training step, a test and safe checkpoints, on the oldest and the newest. Needs CUDA builds of torch, 10 GB.
+# import, a training step, a test and safe checkpoints, on the oldest and the newest, at the same time.
+# MATRIX_FLAGS=--skip-missing skips sets whose Python is not installed. It downloads CUDA builds of torch, 10 GB.
 $(VENV)/uv: | $(BIN)/python
 	$(BIN)/pip install uv
 	touch $@

@@ -34,7 +34,8 @@ UPSTREAMS = (
     Upstream('>=2.2,<2.16', ('torch',)),
     Upstream('>=1.26,<2.6', ('numpy',)),
     Upstream('>=0.10,<0.11', ('mmengine', 'mmengine-lite', 'onedl-mmengine')),
-    Upstream('>=2.0,<2.3', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '<2.0', 'they have no mmcv.transforms'),
+    # mmcv ends with 2.2, and onedl-mmcv goes on with 2.3.
+    Upstream('>=2.0,<2.4', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '<2.0', 'they have no mmcv.transforms'),
     Upstream('>=1.1,<1.3', ('mmaction2', 'otxmmaction2'), '<1.0', 'they have no mmaction.registry'),
     Upstream(
         '>=4.55,<5.25', ('transformers',), '<4.55', 'their GPT-2 cannot write captions from cached frames'

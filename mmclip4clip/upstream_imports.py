@@ -19,10 +19,11 @@ DRN = 'mmaction.models.localizers.drn'
 class MissingDRN(MetaPathFinder, Loader):
     """Finder that provides the localizer ``DRN`` where mmaction2 has none, as an error at construction.
 
-    Symptom: the wheel of mmaction2 1.2.0 lacks the folder ``models/localizers/drn``, so that
-    ``mmaction.models`` raises ModuleNotFoundError. Its source and the fork ``otxmmaction2`` have it.
+    Symptoms: the wheel of mmaction2 1.2.0 lacks the folder ``models/localizers/drn``, so that
+    ``mmaction.models`` raises ModuleNotFoundError. Its source and the fork ``otxmmaction2`` have the folder,
+    and raise the same error where torchvision is missing, which only DRN needs.
 
-    Safe because it is asked last: a DRN that exists is found before.
+    Safe because a DRN that works is found before: this finder is asked last if there is torchvision.
     """
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -39,7 +40,8 @@ class MissingDRN(MetaPathFinder, Loader):
 
             def __init__(self, *_: object, **__: object) -> None:
                 raise ImportError(
-                    'the wheel of mmaction2 1.2.0 lacks the localizer DRN: install mmaction2 from source'
+                    'the localizer DRN needs torchvision, and the wheel of mmaction2 1.2.0 lacks it: '
+                    'install torchvision, and install mmaction2 from source'
                 )
 
         vars(module)['DRN'] = DRN
@@ -58,7 +60,8 @@ def import_mmaction() -> None:
     mmaction2 itself registers placeholders for multimodal models that it does not import.
     """
     if not any(isinstance(finder, MissingDRN) for finder in sys.meta_path):
-        sys.meta_path.append(MissingDRN())
+        last = len(sys.meta_path)
+        sys.meta_path.insert(0 if find_spec('torchvision') is None else last, MissingDRN())
     if 'mmaction' not in sys.modules:
         import mmcv
 

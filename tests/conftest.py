@@ -17,7 +17,7 @@ from mmclip4clip.tokenizers.saved_tokenizer import offer_tokenizers
 ROOT = Path(__file__).parents[1]
 
 
-_format, _formatted = mmengine_config.FormatCode, {}
+_format, _formatted = getattr(mmengine_config, 'FormatCode', None), {}  # onedl-mmengine has none
 
 
 def _format_once(text: str, **style) -> tuple:
@@ -27,7 +27,8 @@ def _format_once(text: str, **style) -> tuple:
     return _formatted[text]
 
 
-mmengine_config.FormatCode = _format_once
+if _format:
+    mmengine_config.FormatCode = _format_once
 
 
 hypothesis.settings.register_profile('any-machine', deadline=None)  # a loaded one takes its time

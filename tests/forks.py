@@ -83,7 +83,10 @@ def begin_anew(setattr: Callable = setattr) -> None:
         setattr (Callable): What replaces its functions, such as monkeypatch's.
     """
     setattr(Runner, '_log_env', lambda *args: None)  # runs compilers
-    setattr(mmengine_config, 'FormatCode', lambda text, **style: (text, True))  # configs are not made pretty
+    if hasattr(mmengine_config, 'FormatCode'):  # not in onedl-mmengine
+        setattr(
+            mmengine_config, 'FormatCode', lambda text, **style: (text, True)
+        )  # configs are not made pretty
     # What runs share is named after the second it began in; two runs of one second would mix.
     for kind in (ActionVisualizer, MessageHub, MMLogger):
         kind._instance_dict.clear()

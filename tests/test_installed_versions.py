@@ -59,7 +59,7 @@ def test_what_is_installed_is_tested():
         dict(torch='2.2.0+cu118', transformers='4.55.0'),
         dict(transformers='4.57.6'),
         dict(mmcv_lite=None, mmcv='2.2.0'),
-        dict(mmengine=None, onedl_mmengine='0.10.12', mmcv_lite=None, onedl_mmcv='2.2.0'),
+        dict(mmengine=None, onedl_mmengine='0.10.12', mmcv_lite=None, onedl_mmcv='2.3.6'),
         dict(mmaction2=None, otxmmaction2='1.2.0'),
         dict(mmengine=None, mmengine_lite='0.10.7'),
         dict(transformers='5.23.0', numpy='2.4.6', av='19.0.2'),
@@ -98,7 +98,7 @@ def test_an_unknown_python_is_named_too(install, monkeypatch):
         (dict(mmengine=None), "mmengine is missing: pip install 'mmengine>=0.10,<0.11'"),
         (
             dict(mmcv_lite=None, mmcv='1.7.2'),
-            "mmcv 1.7.2 does not .*: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0,<2.3'",
+            "mmcv 1.7.2 does not .*: pip uninstall -y mmcv && pip install 'mmcv-lite>=2.0,<2.4'",
         ),
         (
             dict(mmcv='1.7.2'),

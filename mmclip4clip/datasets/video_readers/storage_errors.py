@@ -128,7 +128,7 @@ class StoredFile:
     """
 
     def __init__(self, filename: str) -> None:
-        self.name, self._file = filename, -1
+        self.name, self._file, self._has_failed = filename, -1, False
         self._file = os.open(filename, os.O_RDONLY | os.O_CLOEXEC)
         state = os.fstat(self._file)
         if stat.S_ISDIR(state.st_mode):
@@ -136,10 +136,19 @@ class StoredFile:
         self._size = state.st_size if stat.S_ISREG(state.st_mode) else 0
 
     def read(self, size: int) -> bytes:
-        """Read up to ``size`` bytes; empty at the end of the file."""
-        content = os.read(self._file, size)
-        if not content and self.tell() < self._size:
-            raise OSError(errno.EIO, f'it ends at byte {self.tell()} of {self._size}', self.name)
+        """Read up to ``size`` bytes; empty at the end of the file.
+
+        Empty after an error too: PyAV raises the first error, and ffmpeg 7 would repeat the read forever.
+        """
+        if self._has_failed:
+            return b''
+        try:
+            content = os.read(self._file, size)
+            if not content and self.tell() < self._size:
+                raise OSError(errno.EIO, f'it ends at byte {self.tell()} of {self._size}', self.name)
+        except OSError:
+            self._has_failed = True
+            raise
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

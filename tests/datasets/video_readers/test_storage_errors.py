@@ -78,6 +78,16 @@ def test_a_disk_that_fails_halfway_gives_no_short_video(files, monkeypatch, name
         open_reader(backend, str(files[name])).read([0, 59])
 
 
+def test_a_failing_read_is_reported_once_and_then_the_file_ends(files, monkeypatch):
+    """ffmpeg 7 reads again as long as it gets an error."""
+    fail_after(monkeypatch, 1000)
+    file = StoredFile(str(files['mp4']))
+    assert len(file.read(9999)) == len(file.read(9999)) == 500
+    with pytest.raises(OSError, match='Input/output error'):
+        file.read(9999)
+    assert file.read(9999) == b''
+
+
 def test_a_file_that_ends_before_its_size_is_a_fault_of_the_storage(files, monkeypatch):
     read = os.read
     monkeypatch.setattr(
