@@ -34,6 +34,7 @@ SMALL = (
     '--deselect=tests/test_installed_versions.py::'
     'test_the_repair_leaves_one_mmcv_where_two_distributions_shared_its_files',
 )
+DISK = 9  # GiB of a set, with the downloads
 # Where pip finds packages, for uv, which does not read pip's settings.
 PIP_SETTINGS = dict(
     UV_DEFAULT_INDEX='PIP_INDEX_URL', UV_INDEX='PIP_EXTRA_INDEX_URL', UV_FIND_LINKS='PIP_FIND_LINKS'
@@ -100,12 +101,18 @@ def main() -> None:
     parser.add_argument('--sets', nargs='+', default=list(SETS), choices=list(SETS), help='default: all')
     parser.add_argument('--small', action='store_true', help='only what must hold everywhere')
     parser.add_argument('--folder', type=Path, default=ROOT / '.matrix', help='of the environments')
-    parser.add_argument('--skip-missing', action='store_true', help='skip sets whose Python is not installed')
+    parser.add_argument(
+        '--skip-missing', action='store_true', help='skip sets whose Python or disk is missing'
+    )
     parser.add_argument('--flags', help='of pytest (default: -q -n 2; in the small form -q)')
     args = parser.parse_args()
     flags = args.flags or ('-q' if args.small else '-q -n 2')
     options = [*flags.split(), *(SMALL if args.small else ())]
     pythons = find_pythons(args.sets, args.skip_missing)
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if args.skip_missing and free < DISK * len(pythons):
+        print(f'skipped all sets: {free:.0f} GiB of disk are free, each needs {DISK}', flush=True)
+        return
     with ThreadPoolExecutor(max(1, len(pythons)) if args.small else 1) as pool:
         runs = [pool.submit(run_set, name, path, args.folder, options) for name, path in pythons.items()]
         rows = [run.result() for run in runs]
