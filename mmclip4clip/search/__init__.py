@@ -1,21 +1,31 @@
 from .answers import Answer, Filter
 from .feature_layout import FeatureLayout
+from .index import VideoIndex
+from .index_settings import IndexMismatchError
+from .index_update import IndexInUseError, UpdateReport
 from .queries import QueryError, Term, parse_query
 from .reranking import score_stored
 from .segments import FixedWindows, Segment, Shots, WholeVideos
 from .shortlist_vectors import text_vectors, video_vectors
 from .stored_features import pack_features, unpack_features
+from .stores import StoreError, open_store
 
 __all__ = [
     'Answer',
     'FeatureLayout',
     'Filter',
     'FixedWindows',
+    'IndexInUseError',
+    'IndexMismatchError',
     'QueryError',
     'Segment',
     'Shots',
+    'StoreError',
     'Term',
+    'UpdateReport',
+    'VideoIndex',
     'WholeVideos',
+    'open_store',
     'pack_features',
     'parse_query',
     'score_stored',

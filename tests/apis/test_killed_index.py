@@ -62,7 +62,7 @@ print(json.dumps(dict(same=contents['killed'] == contents['fresh'], rows=len(row
 """
 
 
-@pytest.mark.parametrize('kills', [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize('kills', [2, pytest.param(20, marks=pytest.mark.long)])
 def test_killed_updates_leave_the_index_that_one_update_makes(kills, checkpoint_of, tested, tmp_path):
     videos = tmp_path / 'videos'
     videos.mkdir()
