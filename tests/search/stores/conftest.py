@@ -51,7 +51,7 @@ def server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix='postgresql-'))  # pytest's folders are closed to other users
     if os.getuid() == 0:
         shutil.chown(folder, 'nobody', 'nogroup')
-    programs = next(Path(pgserver.__file__).parent.glob('pginstall*/bin'))
+    programs = max(Path(pgserver.__file__).parent.glob('pginstall*/bin'))
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
