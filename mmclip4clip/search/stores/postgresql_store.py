@@ -16,7 +16,7 @@ from .sqlite_store import EXACT
 
 TABLE = 'mmclip4clip_segments'
 FIELDS = 'filename, number, start, "end", duration, whole, moment, vector::text AS content, features'
-CANDIDATES, OVERSAMPLING = 100, 8  # from the index, at least, and per wanted segment; compared exactly
+CANDIDATES, OVERSAMPLING = 400, 8  # from the index, at least, and per wanted segment; compared exactly
 
 
 class PostgreSQLStore(SegmentStore):
@@ -73,7 +73,9 @@ class PostgreSQLStore(SegmentStore):
         values = [(*row[:7], _to_text(row.vector), row.features) for row in rows]
         with self._cursor() as cursor:
             self._delete(cursor, {row.filename for row in rows})
-            cursor.executemany(f'INSERT INTO {self.table} VALUES ({", ".join(["%s"] * 9)})', values)
+            with cursor.copy(f'COPY {self.table} FROM STDIN') as copy:
+                for row_values in values:
+                    copy.write_row(row_values)
 
     def delete(self, filenames: Sequence[str]) -> None:
         """Delete the segments of files; unknown ones are ignored."""
