@@ -122,7 +122,7 @@ def write_streams(path: Path, *streams: dict) -> Path:
             stream.width, stream.height = kind.get('size', (64, 48))
             stream.pix_fmt = 'yuvj420p' if stream.codec_context.name == 'mjpeg' else 'yuv420p'
             if kind.get('cover'):
-                stream.disposition = av.stream.Disposition.attached_pic
+                stream.disposition = av.stream.Disposition.attached_pic.value
             parts.append((stream, kind))
         for stream, kind in parts:
             for number in range(kind.get('frames', 1)):

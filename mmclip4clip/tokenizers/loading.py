@@ -1,3 +1,4 @@
+import functools
 import json
 import logging
 import re
@@ -145,7 +146,7 @@ def num_words(tokenizer: PreTrainedTokenizerBase) -> int:
 def _from_pretrained(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:
     """Load a tokenizer of the class that its folder names, or else CLIP's."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
+        tokenizer = _need_vocabulary(AutoTokenizer.from_pretrained, name, **kwargs)
         if num_words(tokenizer) > 0:
             return tokenizer
     except ImportError as error:  # SigLIP's tokenizer needs sentencepiece
@@ -166,8 +167,9 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
         return use_clip_normalizer(unpack_tokenizer(saved))  # no need to ask the hub
     try:
         # Never run code from a tokenizer folder, and do not ask about it.
+        load = functools.partial(_need_vocabulary, load)
         return use_clip_normalizer(load_named(load, name, complete, trust_remote_code=False))
-    except (OSError, ValueError, ImportError) as error:  # transformers 4 wants protobuf for an empty folder
+    except (OSError, ValueError, ImportError) as error:
         if saved is None:
             raise OSError(f'{advice}. Cause: {error}') from error
         print_log(
@@ -177,6 +179,20 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
             level=logging.WARNING,
         )
         return use_clip_normalizer(unpack_tokenizer(saved))
+
+
+def _need_vocabulary(load: Callable, name: str, **kwargs: Any) -> Any:
+    """Load a tokenizer, and say what is missing where transformers 4 asks for protobuf instead.
+
+    Raises:
+        OSError: If there is no file of a vocabulary, or from ``load``.
+    """
+    try:
+        return load(name, **kwargs)
+    except ImportError as error:
+        if isinstance(error.__context__, TypeError):  # the path of the vocabulary was None
+            raise OSError(f'{name!r} has no vocabulary') from error
+        raise
 
 
 def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:

@@ -54,6 +54,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from transformers import DynamicCache, EncoderDecoderCache
 
 from mmclip4clip.models.backbones import CLIPBackbone
 from mmclip4clip.models.decoders import CaptionDecoder, GenerationOptions, generate
@@ -95,7 +96,8 @@ def make_decoder(args: argparse.Namespace) -> CaptionDecoder:
 def plain_search(model: CaptionLanguageModel, inputs: dict[str, Tensor], beam: int, length: int) -> Tensor:
     """Return the best tokens of exactly this length that a beam search finds, (B, L)."""
     inputs = {name: rows.repeat_interleave(beam, dim=0) for name, rows in inputs.items()}
-    batch, words, cache = len(inputs['frames']) // beam, model.config.vocab_size, None
+    batch, words = len(inputs['frames']) // beam, model.config.vocab_size
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # transformers 4 would make tuples
     tokens = torch.full((batch * beam, 1), START)
     totals = torch.full((batch * beam, 1), -torch.inf)
     totals[::beam] = 0  # all beams are equal at first

@@ -61,6 +61,7 @@ class OpenCVReader(VideoReader):
         capture = cv2.VideoCapture(self._filename, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not capture.isOpened():
             raise VideoReadError('OpenCV cannot open it')
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 4.11 would leave turned videos on their side
         return capture
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:

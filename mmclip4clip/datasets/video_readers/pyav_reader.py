@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
@@ -119,13 +120,23 @@ class PyAVReader(VideoReader):
 
     def _convert(self, frame: av.VideoFrame) -> np.ndarray:
         self._count(frame.height, frame.width)
-        rgb = self._to_rgb.reformat(frame, format='rgb24', threads=1).to_ndarray()
+        rgb = self._to_rgb.reformat(frame, format='rgb24', **_one_thread()).to_ndarray()
         turns = round(frame.rotation / 90)  # upright, as in decord and OpenCV
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+
+@functools.cache
+def _one_thread() -> dict[str, int]:
+    """Return the argument with which PyAV converts colors in one thread; older releases do so without it."""
+    try:
+        VideoReformatter().reformat(av.VideoFrame(2, 2, 'rgb24'), format='rgb24', threads=1)
+    except TypeError:
+        return {}
+    return {'threads': 1}
 
 
 def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterable[int]) -> list[list[int]]:

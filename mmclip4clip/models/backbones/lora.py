@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -99,12 +99,10 @@ def add_lora(model: nn.Module, options: dict | None, frozen_layers: int = -1) ->
             )
             peft.inject_adapter_in_model(config, blocks)
             for name in targets[tower]:
-                layer = blocks.get_submodule(name)
-                layer.register_state_dict_post_hook(_write_keys)
-                layer.register_load_state_dict_pre_hook(_read_keys)
+                _hook_state_dict(blocks.get_submodule(name), _read_keys, _write_keys)
             for block in blocks[: max(0, frozen_layers)]:
                 block.requires_grad_(False)
-    model.register_load_state_dict_pre_hook(_keep_fresh_lora)
+    _hook_state_dict(model, _keep_fresh_lora)
     if not any('lora_' in name and p.requires_grad for name, p in model.named_parameters()):
         raise ValueError(
             f'frozen_layers={frozen_layers} freezes all blocks of the towers {lora.towers}, so no LoRA of '
@@ -151,6 +149,18 @@ def _freeze_tower(model: nn.Module, tower: str) -> None:
         for module in part.modules() if isinstance(part, nn.Module) else ():
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad = isinstance(module, Patch3d)  # its neighbors start as zeros
+
+
+def _hook_state_dict(module: nn.Module, read: Callable, write: Callable | None = None) -> None:
+    """Call functions before a module loads a state dict, and after it writes one."""
+    if hasattr(module, 'register_state_dict_post_hook'):
+        module.register_load_state_dict_pre_hook(read)
+        if write is not None:
+            module.register_state_dict_post_hook(write)
+    else:  # torch before 2.5 has them under private names
+        module._register_load_state_dict_pre_hook(read, with_module=True)
+        if write is not None:
+            module._register_state_dict_hook(write)
 
 
 def _write_keys(layer: Any, state_dict: dict[str, Tensor], prefix: str, metadata: dict) -> None:
