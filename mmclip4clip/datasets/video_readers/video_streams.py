@@ -3,8 +3,10 @@
 import os
 import stat
 from contextlib import suppress
+from typing import Any
 
 import av
+from packaging.version import Version
 
 from .errors import NoVideoError, VideoReadError
 from .storage_errors import StoredFile
@@ -20,6 +22,9 @@ HEAD_BYTES = 4096, 2**20  # bytes to inspect, and more if they contain no zero b
 PLAYLISTS = b'#EXTM3U', b'ffconcat', b'# VobSub index file'
 MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
+# Names and comments in a file may be in any encoding; from version 19 on, PyAV reads all of them.
+ANY_METADATA: dict[str, Any] = {} if Version(av.__version__).major >= 19 else dict(metadata_errors='ignore')
+
 
 def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     """Open a file and select the video stream that all backends read.
@@ -31,7 +36,7 @@ def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStre
         NoVideoError: If the file is a picture or a playlist, or contains no video.
     """
     refuse_playlist(filename)
-    container = av.open(StoredFile(filename), mode='r', metadata_errors='ignore')
+    container = av.open(StoredFile(filename), mode='r', **ANY_METADATA)
     if container.format.name in PLAYLIST_FORMATS:
         raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
@@ -53,7 +58,7 @@ def _moving_streams(filename: str, indices: list[int]) -> list[int]:
     """Return the streams with several pictures, or all streams if there are none."""
     frames = dict.fromkeys(indices, 0)
     with (
-        av.open(StoredFile(filename), metadata_errors='ignore') as container,
+        av.open(StoredFile(filename), **ANY_METADATA) as container,
         suppress(av.error.InvalidDataError),
     ):  # stop where a damaged file becomes unreadable
         for packet in container.demux([container.streams[index] for index in indices]):

@@ -1,8 +1,13 @@
 """Adapter of the caption decoder to the language-model interface of transformers."""
 
+from inspect import signature
+
 from torch import Tensor, nn
 from transformers import Cache, GenerationConfig, GenerationMixin, GPT2Model, GPT2PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithCrossAttentions
+
+# The name of the cache in GPT-2 and in generate.
+CACHE = 'cache' if 'cache' in signature(GPT2Model.forward).parameters else 'past_key_values'
 
 
 class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
@@ -39,6 +44,7 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         frames: Tensor,
         frame_mask: Tensor,
+        cache: Cache | None = None,
         past_key_values: Cache | None = None,
         attention_mask: Tensor | None = None,
         use_cache: bool = True,
@@ -52,7 +58,8 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
             input_ids (Tensor): Tokens that are not in the cache yet, (B, L).
             frames (Tensor): Projected frames, (B, T, W).
             frame_mask (Tensor): 1 for real frames, 0 for padding, (B, T).
-            past_key_values (Cache, optional): Keys and values of earlier tokens and of the frames.
+            cache (Cache, optional): Keys and values of earlier tokens and of the frames.
+            past_key_values (Cache, optional): The name of ``cache`` in transformers before 5.24.
             attention_mask (Tensor, optional): 1 for tokens, 0 for padding, (B, L + cached).
             use_cache (bool): Whether to return the cache.
             return_dict (bool): Not used; ``generate`` always sets it to true.
@@ -67,10 +74,10 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
             attention_mask=attention_mask,
             encoder_hidden_states=frames,
             encoder_attention_mask=frame_mask,
-            past_key_values=past_key_values,
             use_cache=use_cache,
+            **{CACHE: past_key_values if cache is None else cache},
         )
         return CausalLMOutputWithCrossAttentions(
             logits=nn.functional.linear(out.last_hidden_state[:, -1:], self.words[0]),
-            past_key_values=out.past_key_values,
+            **{CACHE: out[CACHE]},
         )
