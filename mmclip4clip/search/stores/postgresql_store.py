@@ -30,11 +30,13 @@ class PostgreSQLStore(SegmentStore):
             is better kept in the file of passwords of PostgreSQL, because the settings of an index contain
             the address.
         width (int): Width D of the vectors.
+        owner (str, optional): Identifier of the index; the table keeps the first one in its comment.
 
     Raises:
         ImportError: If psycopg is not installed.
         ValueError: If the table has an impossible name.
-        StoreError: If the server cannot be reached, has no pgvector, or has the table with another width.
+        StoreError: If the server cannot be reached, has no pgvector, or has the table with another width or
+            of another index.
 
     Examples:
         >>> PostgreSQLStore('postgresql://localhost/videos#9 lives', 512)
@@ -42,7 +44,7 @@ class PostgreSQLStore(SegmentStore):
         ValueError: the table '9 lives' must be named with letters, digits and _, and start with a letter
     """
 
-    def __init__(self, url: str, width: int) -> None:
+    def __init__(self, url: str, width: int, owner: str | None = None) -> None:
         self.url, table = urldefrag(url)
         self.table, self.width = table or TABLE, width
         if not re.fullmatch(r'[a-z][a-z0-9_]{0,50}', self.table):
@@ -59,6 +61,8 @@ class PostgreSQLStore(SegmentStore):
         self._connection: Any = None
         with self._cursor() as cursor:
             self._create_table(cursor)
+            if owner is not None:
+                self._check_owner(cursor, f'mmclip4clip index {owner}')
 
     @property
     def name(self) -> str:
@@ -156,6 +160,20 @@ class PostgreSQLStore(SegmentStore):
             raise StoreError(
                 f'the store {self.name} has vectors of {width} numbers, this model has {self.width}: choose '
                 'another table, with #TABLE at the end of the address'
+            )
+
+    def _check_owner(self, cursor: Any, owner: str) -> None:
+        cursor.execute(f'LOCK TABLE {self.table}')  # against another index that is created now
+        cursor.execute(
+            f'SELECT obj_description(%s::regclass), EXISTS (SELECT 1 FROM {self.table})', (self.table,)
+        )
+        found, has_rows = cursor.fetchone()
+        if found is None and not has_rows:
+            cursor.execute(f"COMMENT ON TABLE {self.table} IS '{owner}'")
+        elif found != owner:
+            raise StoreError(
+                f'the store {self.name} belongs to another index: choose another table, with #TABLE at the '
+                'end of the address, or drop that one'
             )
 
     def _delete(self, cursor: Any, filenames: Any) -> None:
