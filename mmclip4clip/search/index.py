@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
+from ..atomic_file import UNFINISHED
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
 from .index_model import IndexModel
+from .index_settings import FILE as SETTINGS_FILE
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
-from .stores import Hit, SegmentStore, open_store
+from .stores import Hit, SegmentStore, StoreError, open_store
+from .stores.sqlite_store import FILE as STORE_FILE
 
 CATALOG = 'catalog.sqlite'
 SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
@@ -67,9 +71,11 @@ class VideoIndex:
         Raises:
             FileExistsError: If there is an index, or another file.
             PermissionError: If the folder cannot be written.
+            ValueError: If there is no store for such an address.
+            StoreError: If the store cannot be reached, or belongs to another index.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {CATALOG}):
+        if folder.exists() and not (folder.is_dir() and all(map(_is_leftover, folder.iterdir()))):
             raise FileExistsError(
                 f'{folder} exists and is not an empty folder: choose another one for the index'
             )
@@ -79,9 +85,11 @@ class VideoIndex:
             store,
             model.features,
             model.file_stamp,
+            uuid4().hex,
         )
         folder.mkdir(parents=True, exist_ok=True)
         Catalog(folder / CATALOG).close()
+        open_store(store, folder, model.identity.width, settings.identifier).close()
         settings.write(folder)  # last: a folder without it is no index
         return cls(folder, settings, model)
 
@@ -127,9 +135,24 @@ class VideoIndex:
 
     @property
     def store(self) -> SegmentStore:
-        """The store, which is opened when it is first used."""
+        """The store, which is opened when it is first used.
+
+        Raises:
+            StoreError: If it cannot be used, belongs to another index, or is empty and should not be.
+        """
         if self._store is None:
-            self._store = open_store(self.settings.store, self.folder, self.settings.model.width)
+            settings = self.settings
+            store = open_store(settings.store, self.folder, settings.model.width, settings.identifier)
+            known = next(
+                (file.path for file in self.catalog.files() if file.segments and not file.retry), None
+            )
+            if known is not None and not store.get([known]):
+                store.close()
+                raise StoreError(
+                    f'the index {self.folder} has lost its segments, of {known} at least: restore its store '
+                    'from a backup, or make another index'
+                )
+            self._store = store
         return self._store
 
     def __len__(self) -> int:
@@ -147,7 +170,7 @@ class VideoIndex:
         An update that is interrupted goes on with the next one.
 
         Args:
-            folders (Iterable[str | Path]): Folders, and single video files.
+            folders (Iterable[str | Path]): Folders, and single video files. Also one of them alone.
             num_workers (int): Processes that decode ahead of the model; 0 decodes in this one.
             track (Callable, optional): Given the encoded files as they come, and their number, returns
                 them, and may show the progress.
@@ -158,6 +181,8 @@ class VideoIndex:
             IndexInUseError: If another process updates the index.
             StoreError: If the store fails; the update can be repeated.
         """
+        if isinstance(folders, (str, Path)):
+            folders = [folders]
         with lock_index(self.folder):
             return update_index(
                 self.catalog, self.store, self.model, self.segments, folders, num_workers, track
@@ -238,3 +263,8 @@ class VideoIndex:
         self.catalog.close()
         if self._store is not None:
             self._store.close()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Return whether a file is of a creation that was interrupted; it ends with the settings."""
+    return path.name.startswith((CATALOG, STORE_FILE, f'{SETTINGS_FILE}{UNFINISHED}'))
