@@ -33,6 +33,7 @@ class SearchModel:
     Args:
         model (VideoTextModel): The model.
         fingerprint (str, optional): Digest of the weights, if it is known.
+        file_stamp (list[int], optional): Of the files that the weights are from, see :func:`stamp_model`.
 
     Raises:
         TypeError: If its adapter has no vector per video, not even a cheap one.
@@ -44,9 +45,14 @@ class SearchModel:
         'MeanAdapter'
     """
 
-    def __init__(self, model: VideoTextModel, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        model: VideoTextModel,
+        fingerprint: str | None = None,
+        file_stamp: list[int] | None = None,
+    ) -> None:
         self.model, self.pipeline = model, cast(FramePipeline, model.prepare)
-        self._fingerprint = fingerprint
+        self.file_stamp, self._fingerprint = file_stamp, fingerprint
         self.adapter = model.model.adapter
         self.layout = None if model.scores_by_cosine else FeatureLayout.of_model(model.model)
         self.query_vector([Term(1.0, 'text', 'a video')])  # an adapter without vectors is refused here
@@ -70,11 +76,6 @@ class SearchModel:
         weights = self._fingerprint or digest_weights(self.model.model)
         source = str(self._path.resolve()) if self._path.exists() else self.model.name
         return ModelIdentity(source, name, width, weights, json.dumps(frames, sort_keys=True))
-
-    @property
-    def file_stamp(self) -> list[int] | None:
-        """See :func:`stamp_model`."""
-        return stamp_model(self.model.name)
 
     @property
     def _path(self) -> Path:
