@@ -1,24 +1,22 @@
 """The index of folders of videos."""
 
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
-from ..atomic_file import UNFINISHED
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
+from .index_folder import CATALOG, check_store, is_leftover
 from .index_model import IndexModel
-from .index_settings import FILE as SETTINGS_FILE
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
-from .stores import Hit, SegmentStore, StoreError, open_store
-from .stores.sqlite_store import FILE as STORE_FILE
+from .stores import Hit, SegmentStore, open_store
 
-CATALOG = 'catalog.sqlite'
 SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
 
 
@@ -75,7 +73,7 @@ class VideoIndex:
             StoreError: If the store cannot be reached, or belongs to another index.
         """
         folder = Path(folder)
-        if folder.exists() and not (folder.is_dir() and all(map(_is_leftover, folder.iterdir()))):
+        if folder.exists() and not (folder.is_dir() and all(map(is_leftover, folder.iterdir()))):
             raise FileExistsError(
                 f'{folder} exists and is not an empty folder: choose another one for the index'
             )
@@ -143,16 +141,7 @@ class VideoIndex:
         if self._store is None:
             settings = self.settings
             store = open_store(settings.store, self.folder, settings.model.width, settings.identifier)
-            known = next(
-                (file.path for file in self.catalog.files() if file.segments and not file.retry), None
-            )
-            if known is not None and not store.get([known]):
-                store.close()
-                raise StoreError(
-                    f'the index {self.folder} has lost its segments, of {known} at least: restore its store '
-                    'from a backup, or make another index'
-                )
-            self._store = store
+            self._store = check_store(store, self.catalog, self.folder)
         return self._store
 
     def __len__(self) -> int:
@@ -210,7 +199,8 @@ class VideoIndex:
         """Find videos, each with its best moment.
 
         Args:
-            query (Sequence[Term] | str): See :func:`parse_query`, which reads a string.
+            query (Sequence[Term] | str): See :func:`parse_query`. A string counts as a single word of a
+                command line: ``'a beach + at night'`` is a text, and ``'"a beach" + "at night"'`` a sum.
             top (int): Number of answers.
             where (Filter): Limits the files.
             whole (bool): Whether to compare whole videos instead of moments.
@@ -227,8 +217,9 @@ class VideoIndex:
             StoreError: If the store fails.
         """
         for name, value in dict(top=top, shortlist=shortlist).items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f'{name} must be a positive whole number, got {value!r}')
+        top, shortlist = int(top), int(shortlist)
         terms = parse_query([query]) if isinstance(query, str) else query
         vector = self.model.query_vector(terms)
         wanted = top if self.settings.features is None else max(shortlist, top)
@@ -263,8 +254,3 @@ class VideoIndex:
         self.catalog.close()
         if self._store is not None:
             self._store.close()
-
-
-def _is_leftover(path: Path) -> bool:
-    """Return whether a file is of a creation that was interrupted; it ends with the settings."""
-    return path.name.startswith((CATALOG, STORE_FILE, f'{SETTINGS_FILE}{UNFINISHED}'))

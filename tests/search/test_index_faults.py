@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from mmclip4clip.search.changes import find_changes
@@ -86,6 +87,11 @@ def test_a_copy_that_vanishes_or_changes_during_the_update_ends_nothing(index, v
     else:
         assert report.changed == [str(videos / 'copy.mp4')]
         assert index.search('fish')[0].score == pytest.approx(1)
+
+
+def test_whole_numbers_of_numpy_are_numbers_of_answers(index, videos):
+    index.update([videos])
+    assert index.search('dog', top=np.int64(2)) == index.search('dog', top=2)
 
 
 def test_a_pipe_is_listed_and_not_opened(index, videos):

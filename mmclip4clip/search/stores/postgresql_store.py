@@ -163,18 +163,23 @@ class PostgreSQLStore(SegmentStore):
             )
 
     def _check_owner(self, cursor: Any, owner: str) -> None:
-        cursor.execute(f'LOCK TABLE {self.table}')  # against another index that is created now
-        cursor.execute(
-            f'SELECT obj_description(%s::regclass), EXISTS (SELECT 1 FROM {self.table})', (self.table,)
-        )
-        found, has_rows = cursor.fetchone()
-        if found is None and not has_rows:
-            cursor.execute(f"COMMENT ON TABLE {self.table} IS '{owner}'")
-        elif found != owner:
+        found = self._read_owner(cursor)
+        if found is None:
+            cursor.execute(f'LOCK TABLE {self.table}')  # another index may be created now
+            found = self._read_owner(cursor)
+            (is_empty,) = cursor.execute(f'SELECT NOT EXISTS (SELECT 1 FROM {self.table})').fetchone()
+            if found is None and is_empty:
+                cursor.execute(f"COMMENT ON TABLE {self.table} IS '{owner}'")
+                return
+        if found != owner:
             raise StoreError(
                 f'the store {self.name} belongs to another index: choose another table, with #TABLE at the '
                 'end of the address, or drop that one'
             )
+
+    def _read_owner(self, cursor: Any) -> str | None:
+        cursor.execute("SELECT obj_description(%s::regclass, 'pg_class')", (self.table,))
+        return cursor.fetchone()[0]
 
     def _delete(self, cursor: Any, filenames: Any) -> None:
         cursor.execute(f'DELETE FROM {self.table} WHERE filename = ANY(%s)', (list(filenames),))
