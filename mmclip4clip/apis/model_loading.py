@@ -60,8 +60,8 @@ def load(source: str | Path, config: AnyConfig | None = None, device: str | None
         FileNotFoundError: If the checkpoint or the config does not exist.
         CheckpointFileError: If the checkpoint is damaged, or contains more than plain values.
         RuntimeError: If the checkpoint does not fit the config.
-        ValueError: If the checkpoint has no config, or names classes that are not registered; or if a model
-            without a checkpoint has untrained parameters.
+        ValueError: If the checkpoint has no config, or names classes that are not registered; if a model
+            without a checkpoint has untrained parameters; or if the device cannot be used.
         OSError: If a pretrained encoder or tokenizer cannot be loaded.
 
     Examples:
@@ -194,7 +194,7 @@ def _assemble(
     prepare = FramePipeline(pipeline, getattr(model.backbone, 'frame_format', None))
     tokenize = build_tokenizer(pipeline, tokenizer)
     fp16 = bool((cfg.get('test_cfg') or {}).get('fp16', False))
-    return VideoTextModel(model.to(torch.device(device or get_device())), prepare, tokenize, name, fp16)
+    return VideoTextModel(_to_device(model, device or get_device()), prepare, tokenize, name, fp16)
 
 
 def _offer_by_alias(saved: Any, checkpoint: str) -> dict[str, str]:
@@ -223,3 +223,15 @@ def _check_normalization(saved: Any, model: CLIP4ClipRetriever, checkpoint: str)
             f'the checkpoint {checkpoint} was trained with another normalization than this config has '
             '(checkpoint -> config):\n  ' + '\n  '.join(lines)
         )
+
+
+def _to_device(model: CLIP4ClipRetriever, device: str) -> CLIP4ClipRetriever:
+    """Move a model to a device.
+
+    Raises:
+        ValueError: If this machine, or this torch, does not have it.
+    """
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise ValueError(f'device {device!r} cannot be used: {str(error).splitlines()[0]}') from error

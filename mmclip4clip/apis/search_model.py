@@ -33,6 +33,7 @@ class SearchModel:
     Args:
         model (VideoTextModel): The model.
         fingerprint (str, optional): Digest of the weights, if it is known.
+        file_stamp (list[int], optional): Of the files that the weights are from, see :func:`stamp_model`.
 
     Raises:
         TypeError: If its adapter has no vector per video, not even a cheap one.
@@ -44,9 +45,14 @@ class SearchModel:
         'MeanAdapter'
     """
 
-    def __init__(self, model: VideoTextModel, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        model: VideoTextModel,
+        fingerprint: str | None = None,
+        file_stamp: list[int] | None = None,
+    ) -> None:
         self.model, self.pipeline = model, cast(FramePipeline, model.prepare)
-        self._fingerprint = fingerprint
+        self.file_stamp, self._fingerprint = file_stamp, fingerprint
         self.adapter = model.model.adapter
         self.layout = None if model.scores_by_cosine else FeatureLayout.of_model(model.model)
         self.query_vector([Term(1.0, 'text', 'a video')])  # an adapter without vectors is refused here
@@ -72,11 +78,6 @@ class SearchModel:
         return ModelIdentity(source, name, width, weights, json.dumps(frames, sort_keys=True))
 
     @property
-    def file_stamp(self) -> list[int] | None:
-        """See :func:`stamp_model`."""
-        return stamp_model(self.model.name)
-
-    @property
     def _path(self) -> Path:
         return Path(self.model.name)
 
@@ -93,10 +94,18 @@ class SearchModel:
 
         Raises:
             VideoReadError: If an image or a video cannot be read.
-            ValueError: If the terms cancel each other.
+            ValueError: If there are no terms, a weight is 0 or not finite, or the terms cancel each other.
         """
-        total = np.sum([term.weight * self._term_vector(term) for term in query], axis=0)
+        weights = np.array([term.weight for term in query], np.float64)
+        if not weights.size or not np.isfinite(weights).all() or not weights.all():
+            raise ValueError(
+                f'a query needs terms, and each a finite weight that is not 0, got {weights.tolist()}'
+            )
+        weights /= np.abs(weights).max()  # so that no sum overflows
+        total = np.sum([weight * self._term_vector(term) for weight, term in zip(weights, query)], axis=0)
         length = float(np.linalg.norm(total))
+        if not np.isfinite(length):
+            raise ValueError('the model gives this query a vector of NaN or infinite numbers')
         if length < 1e-6:
             raise ValueError('the terms of the query cancel each other: there is nothing to search for')
         return (total / length).astype(np.float32)
@@ -113,13 +122,18 @@ class SearchModel:
 
     def _index_file(self, file: EncodedFile) -> IndexedFile:
         """Turn features into vectors, and bytes for the head."""
-        if file.features is None:
-            vectors = np.zeros((0, self.identity.width), np.float32)
-            return IndexedFile(
-                file.filename, 0.0, [], vectors, [], file.note or '', file.unreadable, file.retry
-            )
-        vectors = self._video_vectors(file.features)
-        stored = [] if self.layout is None else pack_features(self.layout, file.features)
+        reason = file.unreadable
+        if file.features is not None:
+            vectors = self._video_vectors(file.features)
+            try:
+                stored = [] if self.layout is None else pack_features(self.layout, file.features)
+            except ValueError as error:  # one video must not end the update of all
+                reason = str(error)
+            if not np.isfinite(vectors).all():
+                reason = 'the model gives it vectors of NaN or infinite numbers'
+        if reason is not None:
+            nothing = np.zeros((0, self.identity.width), np.float32)
+            return IndexedFile(file.filename, 0.0, [], nothing, [], file.note or '', reason, file.retry)
         return IndexedFile(file.filename, file.duration, file.segments, vectors, stored, file.note)
 
     def _term_vector(self, term: Term) -> np.ndarray:
@@ -149,7 +163,10 @@ def read_image(path: str) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith('I;16'):  # which convert() would cut off at 255
+                upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
+            return np.asarray(upright.convert('RGB'))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise VideoReadError(f'the query image {path} cannot be read: {error}') from error
 

@@ -53,13 +53,15 @@ def open_index(
     if model is None:
         name = settings.model.name
         try:
-            model = load(name, device=device)
+            found = _search_model(name, device, settings)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'the index {folder} was made by {name}, which is not there any more: give its present path '
                 f'as model, with --model ({error})'
             ) from error
-    return VideoIndex.open(folder, _search_model(model, device, settings))
+    else:
+        found = _search_model(model, device, settings)
+    return VideoIndex.open(folder, found)
 
 
 def create_index(
@@ -96,9 +98,13 @@ def create_index(
 def _search_model(
     model: str | Path | VideoTextModel, device: str | None, settings: IndexSettings | None = None
 ) -> SearchModel:
-    """Load a model for an index; the weights of a file that has not changed are not digested again."""
-    if not isinstance(model, VideoTextModel):
-        model = load(model, device=device)
-    if settings is None or settings.file_stamp is None or stamp_model(model.name) != settings.file_stamp:
+    """Load a model for an index; the weights of a file that has not changed are not digested again.
+
+    A model in memory may have other weights than its file, so its weights are digested.
+    """
+    if isinstance(model, VideoTextModel):
         return SearchModel(model)
-    return SearchModel(model, settings.model.fingerprint)
+    stamp = stamp_model(str(model))  # before the file is read, so that a later change of it is noticed
+    known = settings is not None and stamp is not None and stamp == settings.file_stamp
+    fingerprint = settings.model.fingerprint if settings is not None and known else None
+    return SearchModel(load(model, device=device), fingerprint, stamp)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ class Changes:
         to_encode (dict[str, FileStamp]): New and changed files.
         changed (set[str]): Those of them that the index has with another content.
         copies (dict[str, str]): Files that are the same as an indexed file: its path by theirs.
+        stamps (dict[str, FileStamp]): Stamps of ``copies``, from before they were compared.
         moved (dict[str, str]): Those of them whose original is gone.
         touched (list[CatalogFile]): Files with a new stamp and the same content.
         removed (list[str]): Files that are gone, the originals of moved ones included.
@@ -34,6 +36,7 @@ class Changes:
     to_encode: dict[str, FileStamp] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     copies: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, FileStamp] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     touched: list[CatalogFile] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -44,8 +47,8 @@ class Changes:
 class VideoFolder:
     """The video files of a folder and its subfolders, with their stamps.
 
-    Links to folders are not followed. A name that is not UTF-8 and a folder that cannot be read are in
-    ``unreadable``.
+    Links to folders are not followed. Names that are not UTF-8, pipes and the like, and files and folders
+    that the file system does not let read are in ``unreadable``.
 
     Args:
         path (str | Path): The folder, or one video file.
@@ -67,9 +70,10 @@ class VideoFolder:
         self.path = os.path.realpath(path)
         self.stamps: dict[str, FileStamp] = {}
         self.unreadable: dict[str, str] = {}
+        self._uncertain: set[str] = set()  # files that may be there
         if not os.path.exists(self.path):
             raise FileNotFoundError(f'the folder {path} does not exist')
-        if os.path.isfile(self.path):
+        if not os.path.isdir(self.path):
             if not is_video(self.path):
                 raise ValueError(f'{path} is no video, by its ending: expected a folder or a video')
             self._add(self.path)
@@ -82,18 +86,25 @@ class VideoFolder:
         """Return whether a file would have been found if it were there."""
         if path != self.path and not path.startswith(self.path.rstrip('/') + '/'):
             return False
-        return not any(path.startswith(folder.rstrip('/') + '/') for folder in self.unreadable)
+        return path not in self._uncertain and not any(
+            path.startswith(folder.rstrip('/') + '/') for folder in self.unreadable
+        )
 
     def _add(self, path: str) -> None:
         try:
             path.encode()
-            stamp = stamp_of(path)
+            found = os.stat(path)
         except UnicodeEncodeError:
             self.unreadable[ascii(path)] = 'its name is not UTF-8: rename it'
         except OSError as error:
             self.unreadable[path] = f'it cannot be read: {error.strerror}'
+            if not isinstance(error, FileNotFoundError):
+                self._uncertain.add(path)
         else:
-            self.stamps[path] = stamp
+            if stat.S_ISREG(found.st_mode):
+                self.stamps[path] = to_stamp(found)
+            else:  # to open a pipe would wait for its writer
+                self.unreadable[path] = 'it is no regular file'
 
     def _note(self, error: OSError) -> None:
         self.unreadable[str(error.filename)] = f'the folder cannot be read: {error.strerror}'
@@ -101,7 +112,11 @@ class VideoFolder:
 
 def stamp_of(path: str) -> FileStamp:
     """Return the stamp of a file."""
-    found = os.stat(path)
+    return to_stamp(os.stat(path))
+
+
+def to_stamp(found: os.stat_result) -> FileStamp:
+    """Take the stamp from what the file system says of a file."""
     return FileStamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
@@ -176,7 +191,7 @@ def _find_copies(new: dict[str, FileStamp], known: dict[str, CatalogFile], chang
     usable = {
         path: file
         for path, file in known.items()
-        if file.reason is None and path not in changes.changed and file.content
+        if file.reason is None and not file.retry and path not in changes.changed and file.content
     }
     sizes = {file.stamp.size for file in usable.values()}
     by_content = {}
@@ -187,7 +202,7 @@ def _find_copies(new: dict[str, FileStamp], known: dict[str, CatalogFile], chang
         original = by_content.get(_digest_or_none(path) or '')
         if original is None:
             continue
-        del new[path]
+        changes.stamps[path] = new.pop(path)
         changes.changed.discard(path)
         changes.copies[path] = original
         if original in gone and original not in changes.moved.values():

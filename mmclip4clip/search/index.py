@@ -1,12 +1,15 @@
 """The index of folders of videos."""
 
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
+from .index_folder import CATALOG, check_store, is_leftover
 from .index_model import IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
@@ -14,7 +17,6 @@ from .queries import Query, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
-CATALOG = 'catalog.sqlite'
 SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
 
 
@@ -67,9 +69,11 @@ class VideoIndex:
         Raises:
             FileExistsError: If there is an index, or another file.
             PermissionError: If the folder cannot be written.
+            ValueError: If there is no store for such an address.
+            StoreError: If the store cannot be reached, or belongs to another index.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {CATALOG}):
+        if folder.exists() and not (folder.is_dir() and all(map(is_leftover, folder.iterdir()))):
             raise FileExistsError(
                 f'{folder} exists and is not an empty folder: choose another one for the index'
             )
@@ -79,9 +83,11 @@ class VideoIndex:
             store,
             model.features,
             model.file_stamp,
+            uuid4().hex,
         )
         folder.mkdir(parents=True, exist_ok=True)
         Catalog(folder / CATALOG).close()
+        open_store(store, folder, model.identity.width, settings.identifier).close()
         settings.write(folder)  # last: a folder without it is no index
         return cls(folder, settings, model)
 
@@ -127,9 +133,15 @@ class VideoIndex:
 
     @property
     def store(self) -> SegmentStore:
-        """The store, which is opened when it is first used."""
+        """The store, which is opened when it is first used.
+
+        Raises:
+            StoreError: If it cannot be used, belongs to another index, or is empty and should not be.
+        """
         if self._store is None:
-            self._store = open_store(self.settings.store, self.folder, self.settings.model.width)
+            settings = self.settings
+            store = open_store(settings.store, self.folder, settings.model.width, settings.identifier)
+            self._store = check_store(store, self.catalog, self.folder)
         return self._store
 
     def __len__(self) -> int:
@@ -147,7 +159,7 @@ class VideoIndex:
         An update that is interrupted goes on with the next one.
 
         Args:
-            folders (Iterable[str | Path]): Folders, and single video files.
+            folders (Iterable[str | Path]): Folders, and single video files. Also one of them alone.
             num_workers (int): Processes that decode ahead of the model; 0 decodes in this one.
             track (Callable, optional): Given the encoded files as they come, and their number, returns
                 them, and may show the progress.
@@ -158,6 +170,8 @@ class VideoIndex:
             IndexInUseError: If another process updates the index.
             StoreError: If the store fails; the update can be repeated.
         """
+        if isinstance(folders, (str, Path)):
+            folders = [folders]
         with lock_index(self.folder):
             return update_index(
                 self.catalog, self.store, self.model, self.segments, folders, num_workers, track
@@ -185,7 +199,8 @@ class VideoIndex:
         """Find videos, each with its best moment.
 
         Args:
-            query (Sequence[Term] | str): See :func:`parse_query`, which reads a string.
+            query (Sequence[Term] | str): See :func:`parse_query`. A string counts as a single word of a
+                command line: ``'a beach + at night'`` is a text, and ``'"a beach" + "at night"'`` a sum.
             top (int): Number of answers.
             where (Filter): Limits the files.
             whole (bool): Whether to compare whole videos instead of moments.
@@ -202,8 +217,9 @@ class VideoIndex:
             StoreError: If the store fails.
         """
         for name, value in dict(top=top, shortlist=shortlist).items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f'{name} must be a positive whole number, got {value!r}')
+        top, shortlist = int(top), int(shortlist)
         terms = parse_query([query]) if isinstance(query, str) else query
         vector = self.model.query_vector(terms)
         wanted = top if self.settings.features is None else max(shortlist, top)

@@ -59,6 +59,7 @@ class IndexSettings:
         features (dict, optional): Layout of stored features; None if the vector is all.
         file_stamp (list[int], optional): Sizes and times of the files of the model, so that they are not
             digested again if these are the same.
+        identifier (str, optional): Random name, by which a store on a server knows its index.
 
     Examples:
         >>> model = ModelIdentity('a.pth', 'MeanAdapter', 512, 'ab', '')
@@ -71,6 +72,7 @@ class IndexSettings:
     store: str | None = None
     features: dict[str, Any] | None = None
     file_stamp: list[int] | None = field(default=None, compare=False)
+    identifier: str | None = field(default=None, compare=False)
 
     def write(self, folder: Path) -> None:
         """Write the settings into the folder of the index."""

@@ -112,7 +112,8 @@ def remove_folder(catalog: Catalog, store: SegmentStore, folder: str | Path) -> 
         ValueError: If the index has none.
     """
     path = str(Path(folder).resolve())
-    files = [file.path for file in catalog.files() if file.path == path or file.path.startswith(f'{path}/')]
+    below = path.rstrip('/') + '/'
+    files = [file.path for file in catalog.files() if file.path == path or file.path.startswith(below)]
     if not files:
         raise ValueError(f'the index has no files of {path}')
     _remove_files(catalog, store, files)
@@ -149,9 +150,10 @@ def _copy_files(catalog: Catalog, store: SegmentStore, changes: Changes) -> None
         for path in paths:
             original = known[changes.copies[path]]
             if len(rows[original.path]) == original.segments:
-                files.append(original._replace(path=path, stamp=stamp_of(path)))
+                files.append(original._replace(path=path, stamp=changes.stamps[path]))
             else:  # the store has lost it
-                changes.to_encode[path] = stamp_of(path)
+                changes.to_encode[path] = changes.stamps[path]
+        catalog.put(file._replace(retry=True) for file in files)  # see _add_files
         store.add(
             [row._replace(filename=file.path) for file in files for row in rows[changes.copies[file.path]]]
         )
@@ -162,7 +164,10 @@ def _copy_files(catalog: Catalog, store: SegmentStore, changes: Changes) -> None
 
 
 def _remove_files(catalog: Catalog, store: SegmentStore, files: Sequence[str]) -> None:
+    known = {file.path: file for file in catalog.files()} if files else {}
     for paths in _slices(files, BATCH_FILES):
+        # If this process ends now and the files come back, they are encoded again.
+        catalog.put(known[path]._replace(retry=True) for path in paths)
         store.delete(paths)
         catalog.remove(paths)
 

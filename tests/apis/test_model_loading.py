@@ -52,6 +52,13 @@ def test_a_checkpoint_needs_neither_its_config_nor_its_tokenizer(tested, tmp_pat
         shutil.rmtree('tokenizer', ignore_errors=True)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
+@pytest.mark.parametrize('device', ['cuda', 'no-such'])
+def test_a_device_that_is_not_there_is_an_error_with_its_name(tested, device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used"):
+        mmclip4clip.load(tested.path, device=device)
+
+
 def test_a_folder_that_now_has_the_name_of_the_encoder_is_not_looked_at(tested, tmp_path, monkeypatch):
     content = saved(tested)
     model = dict(tested.cfg.model.to_dict(), backbone=dict(type='CLIPBackbone', pretrained='encoder'))

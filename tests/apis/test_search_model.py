@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import mmclip4clip
+from mmclip4clip.apis import segment_encoder
 from mmclip4clip.apis.search_model import SearchModel, digest_weights, read_image
 from mmclip4clip.apis.segment_encoder import encode_segments
 from mmclip4clip.datasets.video_readers import VideoReadError
@@ -109,6 +110,39 @@ def test_the_vector_of_a_query_is_the_weighted_sum_of_its_terms(mean, tested, tm
         mean.query_vector([Term(1.0, 'text', 'a'), Term(-1.0, 'text', 'a')])
 
 
+def test_huge_weights_do_not_overflow_and_faulty_ones_are_refused(mean):
+    a, b = (Term(1.0, 'text', text) for text in ('a', 'b'))
+    expected = mean.query_vector([a, b])
+    for weight in (1e39, 1e-30, 1e308):
+        found = mean.query_vector([term._replace(weight=weight) for term in (a, b)])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for query in ([], [a._replace(weight=float('nan'))], [a._replace(weight=0.0)]):
+        with pytest.raises(ValueError, match='a query needs terms, and each a finite weight that is not 0'):
+            mean.query_vector(query)
+
+
+@pytest.mark.parametrize('head, reason', [('Mean', 'vectors of NaN'), ('WTI', 'half precision holds')])
+def test_a_video_whose_features_are_not_finite_is_listed_and_the_others_come(
+    head, reason, checkpoint_of, tested, monkeypatch
+):
+    model = SearchModel(mmclip4clip.load(checkpoint_of(head)[0], device='cpu'))
+    real = segment_encoder.encode_segments
+
+    def encode_segments(encoder, prepared, fp16):
+        features = real(encoder, prepared, fp16)
+        if prepared.packed['data_samples'].filename == tested.files[0]:
+            features = {
+                key: value * (1 if 'mask' in key else 1e6 if head == 'WTI' else float('nan'))
+                for key, value in features.items()
+            }
+        return features
+
+    monkeypatch.setattr(segment_encoder, 'encode_segments', encode_segments)
+    bad, good = encode(model, tested.files[:2]).values()
+    assert reason in bad.unreadable and bad.segments == [] and not bad.retry
+    assert good.unreadable is None and len(good.vectors)
+
+
 def test_only_texts_are_reranked_and_by_their_weights(checkpoint_of, tested):
     model = SearchModel(mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu'))
     (file,) = encode(model, tested.files[:1]).values()
@@ -148,6 +182,9 @@ def test_a_picture_is_read_upright_and_as_rgb(tmp_path):
     assert np.array_equal(read_image(str(tmp_path / 'a.png')), np.rot90(frames, -1))
     image.convert('L').save(tmp_path / 'gray.png')
     assert read_image(str(tmp_path / 'gray.png')).shape == (4, 6, 3)
+    deep = np.array([[0, 257, 30000, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / 'deep.png')
+    assert read_image(str(tmp_path / 'deep.png'))[0, :, 0].tolist() == [0, 1, 117, 255]
     (tmp_path / 'b.png').write_text('no picture')
     with pytest.raises(VideoReadError, match='query image .*b.png cannot be read'):
         read_image(str(tmp_path / 'b.png'))

@@ -28,9 +28,14 @@ def run_index(args: Namespace, printer: Printer) -> int:
     """
     folder = Path(args.index or video_index.default_index())
     if args.remove:
+        removed: list[str] = []
         with closing(VideoIndex.open(folder)) as index:
-            removed = [file for name in args.folders for file in index.remove(name)]
-        print_report(printer, UpdateReport([], [], [], removed, 0, {}))
+            try:
+                for name in args.folders:
+                    removed += index.remove(name)
+            finally:  # also what was removed before an unknown folder
+                if removed:
+                    print_report(printer, UpdateReport([], [], [], removed, 0, {}))
         return 0
     missing = [name for name in args.folders if not Path(name).exists()]
     if missing:

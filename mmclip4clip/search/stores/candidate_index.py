@@ -26,6 +26,7 @@ class CandidateIndex:
     Examples:
         >>> import tempfile
         >>> vectors = np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float32)
+        >>> vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, 'vectors.faiss')
         ...     CandidateIndex.build(path, 8, 5000, vectors, [(np.arange(5000), vectors)])

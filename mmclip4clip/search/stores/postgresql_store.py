@@ -30,11 +30,13 @@ class PostgreSQLStore(SegmentStore):
             is better kept in the file of passwords of PostgreSQL, because the settings of an index contain
             the address.
         width (int): Width D of the vectors.
+        owner (str, optional): Identifier of the index; the table keeps the first one in its comment.
 
     Raises:
         ImportError: If psycopg is not installed.
         ValueError: If the table has an impossible name.
-        StoreError: If the server cannot be reached, has no pgvector, or has the table with another width.
+        StoreError: If the server cannot be reached, has no pgvector, or has the table with another width or
+            of another index.
 
     Examples:
         >>> PostgreSQLStore('postgresql://localhost/videos#9 lives', 512)
@@ -42,7 +44,7 @@ class PostgreSQLStore(SegmentStore):
         ValueError: the table '9 lives' must be named with letters, digits and _, and start with a letter
     """
 
-    def __init__(self, url: str, width: int) -> None:
+    def __init__(self, url: str, width: int, owner: str | None = None) -> None:
         self.url, table = urldefrag(url)
         self.table, self.width = table or TABLE, width
         if not re.fullmatch(r'[a-z][a-z0-9_]{0,50}', self.table):
@@ -59,6 +61,8 @@ class PostgreSQLStore(SegmentStore):
         self._connection: Any = None
         with self._cursor() as cursor:
             self._create_table(cursor)
+            if owner is not None:
+                self._check_owner(cursor, f'mmclip4clip index {owner}')
 
     @property
     def name(self) -> str:
@@ -157,6 +161,25 @@ class PostgreSQLStore(SegmentStore):
                 f'the store {self.name} has vectors of {width} numbers, this model has {self.width}: choose '
                 'another table, with #TABLE at the end of the address'
             )
+
+    def _check_owner(self, cursor: Any, owner: str) -> None:
+        found = self._read_owner(cursor)
+        if found is None:
+            cursor.execute(f'LOCK TABLE {self.table}')  # another index may be created now
+            found = self._read_owner(cursor)
+            (is_empty,) = cursor.execute(f'SELECT NOT EXISTS (SELECT 1 FROM {self.table})').fetchone()
+            if found is None and is_empty:
+                cursor.execute(f"COMMENT ON TABLE {self.table} IS '{owner}'")
+                return
+        if found != owner:
+            raise StoreError(
+                f'the store {self.name} belongs to another index: choose another table, with #TABLE at the '
+                'end of the address, or drop that one'
+            )
+
+    def _read_owner(self, cursor: Any) -> str | None:
+        cursor.execute("SELECT obj_description(%s::regclass, 'pg_class')", (self.table,))
+        return cursor.fetchone()[0]
 
     def _delete(self, cursor: Any, filenames: Any) -> None:
         cursor.execute(f'DELETE FROM {self.table} WHERE filename = ANY(%s)', (list(filenames),))

@@ -106,7 +106,8 @@ class SQLiteStore(SegmentStore):
     def search(self, vector: np.ndarray, top: int, whole: bool, where: Filter = EVERYTHING) -> list[Hit]:
         """Find the segments with the highest cosine, see :class:`SegmentStore`."""
         kind, query = 'whole' if whole else 'moment', np.asarray(vector, np.float32)
-        with self._errors():
+        with self._errors(), self._database:  # one state of the file, while another process changes it
+            self._database.execute('BEGIN')
             ids, scores = self._compare_candidates(kind, query, top, where)
             if len(ids) < top:
                 ids, scores = self._compare_all(kind, query, where)

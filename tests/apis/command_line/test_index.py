@@ -85,6 +85,19 @@ def test_folders_are_removed_also_if_they_do_not_exist(run, index, folder):
     assert index.calls[0] == ('open', folder / 'index', None) and done.code == 0
 
 
+def test_what_was_removed_before_an_unknown_folder_is_reported(run, index, monkeypatch):
+    def remove(self, folder):
+        if folder == '/none':
+            raise ValueError('the index has no files of /none')
+        return [f'{folder}/a.mp4']
+
+    monkeypatch.setattr(index, 'remove', remove)
+    done = run('index', '--remove', '/videos', '/none')
+    assert done.code == 1 and 'no files of /none' in done.err
+    assert 'removed\t/videos/a.mp4' in done.out and '1 removed' in done.out
+    assert run('index', '--remove', '/none').out == ''
+
+
 def test_a_bar_shows_the_progress_on_a_terminal(monkeypatch):
     terminal = io.StringIO()
     assert show_progress(iter('ab'), 2) != ['a', 'b']  # nothing is consumed

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 from itertools import count
 from pathlib import Path
@@ -203,6 +204,25 @@ def test_a_store_that_is_killed_while_it_writes_keeps_what_it_confirmed(tmp_path
     assert done > 0
 
 
+def test_a_search_sees_one_state_of_the_file(tmp_path, rng, monkeypatch):
+    store, other = open_store(None, tmp_path, WIDTH), sqlite3.connect(tmp_path / 'segments.sqlite', timeout=0)
+    store.add(rows_of(rng, '/a.mp4', 2))
+    compare = store._compare_all
+
+    def compare_and_change(*arguments):
+        found = compare(*arguments)
+        with pytest.raises(sqlite3.OperationalError, match='locked'), other:
+            other.execute('DELETE FROM segments')  # as an update in another process would
+        return found
+
+    monkeypatch.setattr(store, '_compare_all', compare_and_change)
+    assert len(store.search(unit(rng, 1)[0], 5, False)) == 2
+    other.execute('DELETE FROM segments')
+    other.commit()
+    monkeypatch.undo()
+    assert store.search(unit(rng, 1)[0], 5, False) == []
+
+
 def test_a_sqlite_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / sqlite_store.FILE).write_text('a text that is no database, and long enough for its header')
     with pytest.raises(StoreError, match='segments.sqlite cannot be used'):
@@ -249,6 +269,20 @@ def test_a_server_that_goes_away_is_named_without_the_password_and_found_again(s
         server.start()
     store.add(rows_of(rng, '/b', 1))
     assert len(store) == 4
+
+
+def test_a_table_belongs_to_one_index(server, rng, tmp_path):
+    url = f'{server.url}#table_{next(NUMBERS)}'
+    for _ in range(2):
+        open_store(url, tmp_path, WIDTH, 'first').close()
+    with pytest.raises(StoreError, match='belongs to another index: choose another table'):
+        open_store(url, tmp_path, WIDTH, 'second')
+    unowned = f'{server.url}#table_{next(NUMBERS)}'
+    store = open_store(unowned, tmp_path, WIDTH)
+    store.add(rows_of(rng, '/a.mp4', 1))
+    store.close()
+    with pytest.raises(StoreError, match='belongs to another index'):
+        open_store(unowned, tmp_path, WIDTH, 'second')
 
 
 def test_a_table_of_another_width_is_refused(server):
