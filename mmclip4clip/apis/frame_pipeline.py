@@ -61,6 +61,7 @@ class PreparedSegments(NamedTuple):
         segments (list[tuple]): Start and end of each segment in seconds.
         positions (list[np.ndarray]): Positions of the frames of each segment, (T,).
         duration (float): Of the whole video in seconds.
+        missing_frames (int): Number of frames at the end that cannot be decoded.
 
     Examples:
         >>> PreparedSegments({}, [(None, None)], [np.arange(2)], 2.0).segments
@@ -71,6 +72,7 @@ class PreparedSegments(NamedTuple):
     segments: list[tuple[float | None, float | None]]
     positions: list[np.ndarray]
     duration: float
+    missing_frames: int = 0
 
 
 class FramePipeline:
@@ -126,7 +128,7 @@ class FramePipeline:
         item = Compose(steps[:place])(dict(item, tokens=NO_CAPTIONS, text_mask=NO_CAPTIONS))
         for chunk in SegmentDecoder(steps[place])(item, plan):
             packed = Compose(steps[place + 1 :])(chunk.results)
-            yield PreparedSegments(packed, chunk.segments, chunk.positions, chunk.duration)
+            yield PreparedSegments(packed, *chunk[1:])
 
     def __call__(self, item: dict) -> dict:
         """Decode and pack one video.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from PIL import Image, ImageOps
 from torch import nn
 
@@ -87,6 +89,13 @@ class SearchModel:
         """Encode the segments of files; those that cannot be read have a reason."""
         parts = SegmentParts(files, self.pipeline, plan, digest)
         for file in encode_parts(self.model.model, parts, num_workers, self.model.fp16):
+            if file.missing_frames:
+                print_log(
+                    f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
+                    'and are not indexed',
+                    logger='current',
+                    level=logging.WARNING,
+                )
             yield self._index_file(file)
 
     def query_vector(self, query: Query) -> np.ndarray:

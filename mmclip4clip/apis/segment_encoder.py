@@ -29,6 +29,7 @@ class EncodedFile(NamedTuple):
         note (Any): What ``describe`` returned for the file.
         unreadable (str | None): Reason why it cannot be read.
         retry (bool): Whether the reason may pass by itself, such as storage that does not answer.
+        missing_frames (int): Number of frames at the end that cannot be decoded.
 
     Examples:
         >>> EncodedFile('v.mp4', 2.0, [(None, None)], dict(video=torch.ones(1, 4)), None).unreadable is None
@@ -42,6 +43,7 @@ class EncodedFile(NamedTuple):
     note: Any
     unreadable: str | None = None
     retry: bool = False
+    missing_frames: int = 0
 
 
 class _Part(NamedTuple):
@@ -110,12 +112,12 @@ def encode_parts(
         EncodedFile: Each file, in the order in which they are ready.
     """
     workers = min(num_workers, len(parts.files))
-    open_files: dict[str, list[tuple[list[Window], Features, float]]] = {}
+    open_files: dict[str, list[tuple[PreparedSegments, Features]]] = {}
     for part in DataLoader(parts, batch_size=None, num_workers=workers, collate_fn=_unchanged):
         done = open_files.setdefault(part.filename, [])
         if part.prepared is not None:
             features = encode_segments(model, part.prepared, fp16)
-            done.append((part.prepared.segments, features, part.prepared.duration))
+            done.append((part.prepared._replace(packed={}), features))  # without the frames
             continue
         del open_files[part.filename]
         reason = part.unreadable
@@ -124,9 +126,11 @@ def encode_parts(
         if reason is not None:
             yield EncodedFile(part.filename, 0.0, [], None, part.note, reason, part.retry)
             continue
-        segments = [segment for found, _, _ in done for segment in found]
-        features = cat_features([features for _, features, _ in done])
-        yield EncodedFile(part.filename, done[0][2], segments, features, part.note)
+        segments = [segment for prepared, _ in done for segment in prepared.segments]
+        features = cat_features([features for _, features in done])
+        missing = max(prepared.missing_frames for prepared, _ in done)
+        duration = done[0][0].duration
+        yield EncodedFile(part.filename, duration, segments, features, part.note, missing_frames=missing)
 
 
 def _unchanged(part: Any) -> Any:

@@ -1,6 +1,6 @@
 """The index of folders of videos."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,7 @@ from .index_folder import CATALOG, check_store, is_leftover
 from .index_model import IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
-from .queries import Query, parse_query
+from .queries import Query, Term, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
@@ -213,6 +213,7 @@ class VideoIndex:
 
         Raises:
             ValueError: If the query or ``top`` is invalid.
+            TypeError: If the query is neither a string nor a list of :class:`Term`.
             VideoReadError: If a video or image of the query cannot be read.
             StoreError: If the store fails.
         """
@@ -221,6 +222,8 @@ class VideoIndex:
                 raise ValueError(f'{name} must be a positive whole number, got {value!r}')
         top, shortlist = int(top), int(shortlist)
         terms = parse_query([query]) if isinstance(query, str) else query
+        if not isinstance(terms, Sequence) or not all(isinstance(term, Term) for term in terms):
+            raise TypeError(f'a query must be a string or a list of Term, got {query!r:.80}')
         vector = self.model.query_vector(terms)
         wanted = top if self.settings.features is None else max(shortlist, top)
         while True:

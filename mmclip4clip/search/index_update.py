@@ -19,8 +19,11 @@ BATCH_FILES = 200  # copied or removed at once
 Track = Callable[[Iterable[IndexedFile], int], Iterable[IndexedFile]]
 
 
+_LOCKED: set[Path] = set()  # by this process
+
+
 class IndexInUseError(RuntimeError):
-    """Raised if another process updates the index."""
+    """Raised if another process or thread updates the index."""
 
 
 class UpdateReport(NamedTuple):
@@ -54,14 +57,21 @@ def lock_index(folder: Path) -> Iterator[None]:
     Raises:
         IndexInUseError: If another process does.
     """
-    with (folder / LOCK).open('a') as file:
+    path = (folder / LOCK).resolve()
+    if path in _LOCKED:  # the lock of the file keeps out other processes only
+        raise IndexInUseError(f'another thread updates the index {folder}: wait until it ends')
+    with path.open('a') as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise IndexInUseError(
                 f'another process updates the index {folder}: wait until it ends ({error.strerror})'
             ) from error
-        yield  # closing the file releases the lock
+        _LOCKED.add(path)
+        try:
+            yield  # closing the file releases the lock
+        finally:
+            _LOCKED.discard(path)
 
 
 def update_index(

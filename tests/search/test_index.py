@@ -4,20 +4,13 @@ import shutil
 import numpy as np
 import pytest
 
-from mmclip4clip.search import Filter, FixedWindows, WholeVideos
+from mmclip4clip.search import Filter, FixedWindows, Term, WholeVideos
 from mmclip4clip.search.answers import EVERYTHING
 from mmclip4clip.search.index import VideoIndex
 from mmclip4clip.search.index_settings import IndexMismatchError
 from mmclip4clip.search.index_update import IndexInUseError, lock_index
 
 from .fakes import FakeModel, MemoryStore
-
-
-class Query:
-    """A query of one text."""
-
-    def __init__(self, value):
-        self.value = value
 
 
 def reopened(index, model=None):
@@ -274,6 +267,15 @@ def test_two_updates_at_once_are_refused(index, videos):
     assert update_in_another_process() == 1
     with lock_index(index.folder):
         assert update_in_another_process() == 2
+        with pytest.raises(IndexInUseError, match='another thread updates the index'):
+            index.update([videos])
+    index.update([videos])
+
+
+@pytest.mark.parametrize('query', [5, ['dog'], None, [('text', 'dog')]])
+def test_a_query_of_another_type_is_refused(index, query):
+    with pytest.raises(TypeError, match='a query must be a string or a list of Term, got'):
+        index.search(query)
 
 
 @pytest.mark.parametrize('top', [0, -1, 1.5, True])
@@ -294,7 +296,8 @@ def test_a_head_reranks_the_shortlist_that_vectors_find(tmp_path, monkeypatch, v
     index = VideoIndex.create(tmp_path / 'index', model, FixedWindows(10, 5))
     index.update([videos])
     vectors = [
-        hit.row.filename for hit in store.search(model.query_vector([Query('cat')]), 9, False, EVERYTHING)
+        hit.row.filename
+        for hit in store.search(model.query_vector([Term(1.0, 'text', 'cat')]), 9, False, EVERYTHING)
     ]
     found = index.search('cat', top=1, shortlist=3)
     assert lengths == [3] and found[0].filename == vectors[2] and found[0].score == -1
@@ -304,7 +307,7 @@ def test_a_head_reranks_the_shortlist_that_vectors_find(tmp_path, monkeypatch, v
 
 def test_scores_are_those_of_the_vectors(index, videos):
     index.update([videos])
-    query = index.model.query_vector([Query('dog')])
+    query = index.model.query_vector([Term(1.0, 'text', 'dog')])
     for answer in index.search('dog', all_moments=True):
         rows = [r for r in index.store.rows.values() if r.filename == answer.filename and r.moment]
         assert any(np.isclose(answer.score, row.vector @ query) for row in rows)

@@ -12,6 +12,7 @@ from ...search.index_model import IndexedFile
 from ...search.index_settings import read_settings
 from ...search.index_update import UpdateReport
 from ...search.segments import FixedWindows, Segmenter, Shots, WholeVideos, describe_segments
+from ...search.stores import without_password
 from .. import video_index
 from .printing import Printer, Row
 
@@ -62,6 +63,7 @@ def open_or_create(folder: Path, args: Namespace) -> VideoIndex:
     for key, value in wanted.items():
         found = getattr(settings, key)
         if value is not None and value != found:
+            found, value = (without_password(x) if isinstance(x, str) else x for x in (found, value))
             raise ValueError(
                 f'the index {folder} was made with {key} {found}, not {value}: make another one with '
                 '--index, or leave the option out'

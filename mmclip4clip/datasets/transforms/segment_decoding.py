@@ -24,6 +24,7 @@ class SegmentFrames(NamedTuple):
         segments (list[tuple]): Start and end of each segment in seconds.
         positions (list[np.ndarray]): Positions of the frames of each segment in ``imgs``, (T,).
         duration (float): Of the whole video in seconds.
+        missing_frames (int): Number of frames at the end that cannot be decoded, as far as known by now.
 
     Examples:
         >>> SegmentFrames(dict(imgs=[]), [(None, None)], [np.arange(0)], 1.0).duration
@@ -34,6 +35,7 @@ class SegmentFrames(NamedTuple):
     segments: list[Window]
     positions: list[np.ndarray]
     duration: float
+    missing_frames: int = 0
 
 
 class SegmentDecoder:
@@ -91,7 +93,8 @@ class SegmentDecoder:
                         chunk, count = self._read_chunk(reader, video, todo, known)
                         del todo[:count]
                         if chunk[1]:
-                            yield SegmentFrames(*chunk, duration)
+                            missing = video['total_frames'] - reader.num_frames
+                            yield SegmentFrames(*chunk, duration, missing)
                         reader.restart_time_limit()
                     return
             except VideoReadError as error:

@@ -1,6 +1,7 @@
 """Interface of the stores of segments and their vectors."""
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -131,3 +132,13 @@ def check_vector(row: SegmentRow, width: int) -> None:
         raise ValueError(
             f'{row.filename}: expected a vector of {width} finite numbers, got shape {row.vector.shape}'
         )
+
+
+def without_password(url: str) -> str:
+    """Return an address without its password, for messages.
+
+    Examples:
+        >>> without_password('postgresql://me:secret@server/videos#films')
+        'postgresql://me@server/videos#films'
+    """
+    return re.sub(r'(//[^:/@]*):[^@/]*@', r'\1@', url)

@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urldefrag
 
 import numpy as np
 
 from ..answers import EVERYTHING, Filter
-from .base import Hit, SegmentRow, SegmentStore, StoreError, check_vector
+from .base import Hit, SegmentRow, SegmentStore, StoreError, check_vector, without_password
 from .sql_filter import condition_of, values_of
 from .sqlite_store import EXACT
 
@@ -67,8 +67,7 @@ class PostgreSQLStore(SegmentStore):
     @property
     def name(self) -> str:
         """The address without the password, for messages."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=re.sub(r':[^:@]*@', '@', parts.netloc)).geturl() + f'#{self.table}'
+        return without_password(f'{self.url}#{self.table}')
 
     def add(self, rows: Sequence[SegmentRow]) -> None:
         """Add segments; they replace all segments of their files."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmclip4clip.datasets import DecodeVideo, SegmentDecoder
-from mmclip4clip.datasets.video_readers import VideoReadError
+from mmclip4clip.datasets.video_readers import VideoReadError, open_reader
 
 from ...videos import at_rate, decode_in_order, write_frames
 
@@ -78,6 +78,16 @@ def test_segments_after_the_last_decodable_frame_are_left_out(files, tmp_path):
     segments, frames = in_one_pass(files['over'], RATE, plan)  # reports 60 frames; fewer can be decoded
     last = decode_in_order(files['over'])[-1]
     assert segments == [(None, None), (0.5, 1.0)] and np.array_equal(frames[0][-1], last)
+
+
+def test_frames_that_cannot_be_decoded_are_counted(files):
+    def missing(name):
+        decoder = SegmentDecoder(DecodeVideo(RATE, time_limit=None, backends=['pyav']))
+        return list(decoder(dict(filename=str(files[name])), windows))[-1].missing_frames
+
+    with open_reader('pyav', str(files['over'])) as reader:
+        expected = reader.num_frames - len(decode_in_order(files['over']))
+    assert missing('over') == expected and missing('mp4') == 0
 
 
 def test_the_duration_is_that_of_the_frames(tmp_path):
