@@ -1,9 +1,13 @@
+import runpy
+
 import torch
 
-from tools.analysis_tools.measure_reranking import agreement
+from .conftest import ROOT
 
 
 def test_agreement_counts_the_captions_with_the_same_best_videos():
+    tool = runpy.run_path(str(ROOT / 'tools/analysis_tools/measure_reranking.py'))
+    agreement = tool['agreement']
     exact = torch.tensor([[4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 2.0, 1.0]])
     cheap = torch.tensor([[4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]])
     stored = exact.clone()

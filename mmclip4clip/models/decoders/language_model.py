@@ -79,5 +79,5 @@ class CaptionLanguageModel(GPT2PreTrainedModel, GenerationMixin):
         )
         return CausalLMOutputWithCrossAttentions(
             logits=nn.functional.linear(out.last_hidden_state[:, -1:], self.words[0]),
-            **{CACHE: out[CACHE]},
+            **{CACHE: getattr(out, CACHE)},
         )
