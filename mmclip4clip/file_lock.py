@@ -23,8 +23,66 @@ TRAINING = 'training.lock'  # file in a work dir
 _HELD: dict[Path, TextIO] = {}  # locks of this process
 
 
+class LockTakenError(RuntimeError):
+    """Raised if a lock is taken; the message is what its owner wrote."""
+
+
 class WorkDirInUseError(RuntimeError):
     """Raised if the work dir is in use by another training."""
+
+
+def take_lock(path: Path) -> None:
+    """Take a lock for this process, until it ends or :func:`release_lock`.
+
+    Where locks are not supported, nothing is locked, with a warning.
+
+    Args:
+        path (Path): Resolved path of the lock file, which is created. The owner is written into it.
+
+    Raises:
+        LockTakenError: If another process has it, or this one.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder).resolve() / 'update.lock'
+        ...     take_lock(path)
+        ...     path in _HELD
+        ...     release_lock(path)
+        True
+    """
+    if path in _HELD:  # the kernel lets the same process lock a file again
+        raise LockTakenError('this process')
+    try:
+        file = path.open('a+')
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in TAKEN:
+            print_log(
+                f'{path} cannot be locked: {error}. Another process could use this folder too',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        file.seek(0)
+        raise LockTakenError(file.read(1000).strip() or 'it has just started') from None
+    file.truncate(0)
+    file.write(
+        json.dumps(
+            dict(pid=os.getpid(), host=socket.gethostname(), started=time.strftime('%Y-%m-%d %H:%M:%S'))
+        )
+        + '\n'
+    )
+    file.flush()
+    _HELD[path] = file
+
+
+def release_lock(path: Path) -> None:
+    """Release a lock, if this process has it."""
+    file = _HELD.pop(path, None)
+    if file is not None:
+        file.truncate(0)
+        file.close()
 
 
 def lock_work_dir(folder: str | Path) -> None:
@@ -47,39 +105,17 @@ def lock_work_dir(folder: str | Path) -> None:
     if path in _HELD:
         return
     try:
-        file = path.open('a+')
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in TAKEN:
-            print_log(
-                f'{path} cannot be locked: {error}. A second training could use this folder too',
-                logger='current',
-                level=logging.WARNING,
-            )
-            return
-        file.seek(0)
-        owner = file.read(1000).strip() or 'it has just started'
+        take_lock(path)
+    except LockTakenError as error:
         raise WorkDirInUseError(
-            f'another training runs in the work dir {folder}: {owner}. Wait until it ends, '
+            f'another training runs in the work dir {folder}: {error}. Wait until it ends, '
             'or use another one with --work-dir'
         ) from None
-    file.truncate(0)
-    file.write(
-        json.dumps(
-            dict(pid=os.getpid(), host=socket.gethostname(), started=time.strftime('%Y-%m-%d %H:%M:%S'))
-        )
-        + '\n'
-    )
-    file.flush()
-    _HELD[path] = file
 
 
 def release_work_dir(folder: str | Path) -> None:
     """Unlock a work dir, if this process has locked it."""
-    file = _HELD.pop(Path(folder).resolve() / TRAINING, None)
-    if file is not None:
-        file.truncate(0)
-        file.close()
+    release_lock(Path(folder).resolve() / TRAINING)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The files of an index, in a SQLite file: what they contained when they were indexed."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,16 +104,20 @@ class Catalog:
 
     def files(self, folder: str | None = None) -> list[CatalogFile]:
         """Return all files, or those in a folder and below, sorted by path."""
-        query, values = f'SELECT {", ".join(COLUMNS)} FROM files', ('', '\U0010ffff')
-        if folder is not None:
-            below = folder.rstrip('/') + '/'
-            values = (below, below[:-1] + '0')  # '0' is the character after '/'
-        return [
-            CatalogFile(path, FileStamp(*stamp), content, duration, segments, reason, bool(retry))
-            for path, *stamp, content, duration, segments, reason, retry in self._database.execute(
-                query + ' WHERE path > ? AND path < ? ORDER BY path', values
-            )
-        ]
+        if folder is None:
+            return list(self._select('ORDER BY path'))
+        below = folder.rstrip('/') + '/'
+        end = below[:-1] + '0'  # the character after '/'
+        return list(self._select('WHERE path > ? AND path < ? ORDER BY path', below, end))
+
+    def any_file(self) -> CatalogFile | None:
+        """Return a file that the store should have; None if there is none."""
+        return next(self._select('WHERE segments > 0 AND NOT retry LIMIT 1'), None)
+
+    def _select(self, condition: str, *values: str) -> Iterator[CatalogFile]:
+        for row in self._database.execute(f'SELECT {", ".join(COLUMNS)} FROM files {condition}', values):
+            path, *stamp, content, duration, segments, reason, retry = row
+            yield CatalogFile(path, FileStamp(*stamp), content, duration, segments, reason, bool(retry))
 
     def put(self, files: Iterable[CatalogFile]) -> None:
         """Add files, or replace those of the same path."""

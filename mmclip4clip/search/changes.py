@@ -6,11 +6,31 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..datasets.video_names import is_video
 from .catalog import Catalog, CatalogFile, FileStamp
 
 BLOCK = 2**20  # bytes read at once
+
+
+class Copy(NamedTuple):
+    """A file with the content of an indexed one.
+
+    Args:
+        path (str): The file.
+        stamp (FileStamp): Its stamp from before it was compared.
+        original (CatalogFile): The indexed file.
+
+    Examples:
+        >>> stamp = FileStamp(10, 1, 1, 7)
+        >>> Copy('/b.mp4', stamp, CatalogFile('/a.mp4', stamp, 'ab', 60.0, 11)).original.segments
+        11
+    """
+
+    path: str
+    stamp: FileStamp
+    original: CatalogFile
 
 
 @dataclass
@@ -20,11 +40,10 @@ class Changes:
     Args:
         to_encode (dict[str, FileStamp]): New and changed files.
         changed (set[str]): Those of them that the index has with another content.
-        copies (dict[str, str]): Files that are the same as an indexed file: its path by theirs.
-        stamps (dict[str, FileStamp]): Stamps of ``copies``, from before they were compared.
-        moved (dict[str, str]): Those of them whose original is gone.
+        copies (dict[str, Copy]): Files that are the same as an indexed file, by path.
+        moved (dict[str, str]): Path of the original that is gone, of those of them that were moved.
         touched (list[CatalogFile]): Files with a new stamp and the same content.
-        removed (list[str]): Files that are gone, the originals of moved ones included.
+        removed (list[CatalogFile]): Files that are gone, the originals of moved ones included.
         unchanged (int): Number of the other files.
         unreadable (dict[str, str]): Reasons by file or folder.
 
@@ -35,11 +54,10 @@ class Changes:
 
     to_encode: dict[str, FileStamp] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
-    copies: dict[str, str] = field(default_factory=dict)
-    stamps: dict[str, FileStamp] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     touched: list[CatalogFile] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
+    removed: list[CatalogFile] = field(default_factory=list)
     unchanged: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -71,6 +89,7 @@ class VideoFolder:
         self.stamps: dict[str, FileStamp] = {}
         self.unreadable: dict[str, str] = {}
         self._uncertain: set[str] = set()  # files that may be there
+        self._closed: list[str] = []  # folders that may have any files
         if not os.path.exists(self.path):
             raise FileNotFoundError(f'the folder {path} does not exist')
         if not os.path.isdir(self.path):
@@ -86,9 +105,7 @@ class VideoFolder:
         """Return whether a file would have been found if it were there."""
         if path != self.path and not path.startswith(self.path.rstrip('/') + '/'):
             return False
-        return path not in self._uncertain and not any(
-            path.startswith(folder.rstrip('/') + '/') for folder in self.unreadable
-        )
+        return path not in self._uncertain and not any(path.startswith(f'{name}/') for name in self._closed)
 
     def _add(self, path: str) -> None:
         try:
@@ -107,6 +124,7 @@ class VideoFolder:
                 self.unreadable[path] = 'it is no regular file'
 
     def _note(self, error: OSError) -> None:
+        self._closed.append(str(error.filename).rstrip('/'))
         self.unreadable[str(error.filename)] = f'the folder cannot be read: {error.strerror}'
 
 
@@ -151,9 +169,9 @@ def find_changes(folders: Iterable[VideoFolder], catalog: Catalog) -> Changes:
         changes.unreadable.update(folder.unreadable)
     known = {file.path: file for file in catalog.files()}
     there = {path: stamp for folder in folders for path, stamp in folder.stamps.items()}
-    for path in known:
+    for path, file in known.items():
         if path not in there and any(folder.covers(path) for folder in folders):
-            changes.removed.append(path)
+            changes.removed.append(file)
     new = dict(_compare_known(there, known, changes))
     _find_copies(new, known, changes)
     changes.to_encode = {path: there[path] for path in there if path in new}
@@ -187,26 +205,26 @@ def _compare_known(
 
 def _find_copies(new: dict[str, FileStamp], known: dict[str, CatalogFile], changes: Changes) -> None:
     """Take copies of readable indexed files out of ``new``."""
-    gone = set(changes.removed)
+    gone = {file.path for file in changes.removed}
     usable = {
         path: file
         for path, file in known.items()
         if file.reason is None and not file.retry and path not in changes.changed and file.content
     }
     sizes = {file.stamp.size for file in usable.values()}
-    by_content = {}
+    by_content: dict[str, CatalogFile] = {}
     for path, file in usable.items():  # one that is gone comes first: then the copy was moved
         if file.content not in by_content or path in gone:
-            by_content[file.content] = path
+            by_content[file.content] = file
     for path in [path for path, stamp in new.items() if stamp.size in sizes]:
         original = by_content.get(_digest_or_none(path) or '')
         if original is None:
             continue
-        changes.stamps[path] = new.pop(path)
+        changes.copies[path] = Copy(path, new.pop(path), original)
         changes.changed.discard(path)
-        changes.copies[path] = original
-        if original in gone and original not in changes.moved.values():
-            changes.moved[path] = original
+        if original.path in gone:
+            gone.remove(original.path)  # other copies are new files
+            changes.moved[path] = original.path
 
 
 def _digest_or_none(path: str) -> str | None:

@@ -22,16 +22,16 @@ def is_leftover(path: Path) -> bool:
 
 
 def check_store(store: SegmentStore, catalog: Catalog, folder: Path) -> SegmentStore:
-    """Return a store if it has what the catalog says, by the first file; close it otherwise.
+    """Return a store if it has what the catalog says, by one file; close it otherwise.
 
     Raises:
         StoreError: If it does not.
     """
-    known = next((file.path for file in catalog.files() if file.segments and not file.retry), None)
-    if known is not None and not store.get([known]):
+    known = catalog.any_file()
+    if known is not None and not store.get([known.path]):
         store.close()
         raise StoreError(
-            f'the index {folder} has lost its segments, of {known} at least: restore its store from a '
+            f'the index {folder} has lost its segments, of {known.path} at least: restore its store from a '
             'backup, or make another index'
         )
     return store

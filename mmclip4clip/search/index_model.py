@@ -8,6 +8,7 @@ import numpy as np
 from .index_settings import ModelIdentity
 from .queries import Query
 from .segments import Segmenter
+from .stores import SegmentRow
 
 
 class IndexedFile(NamedTuple):
@@ -36,6 +37,26 @@ class IndexedFile(NamedTuple):
     content: str
     unreadable: str | None = None
     retry: bool = False
+
+    def rows(self) -> list[SegmentRow]:
+        """Return the segments as rows of a store."""
+        divided, rows = len(self.segments) > 1, []
+        for number, (start, end) in enumerate(self.segments):
+            whole = start is None and end is None
+            rows.append(
+                SegmentRow(
+                    self.filename,
+                    number,
+                    0.0 if start is None else start,
+                    self.duration if end is None else end,
+                    self.duration,
+                    whole,
+                    not (whole and divided),
+                    self.vectors[number],
+                    self.features[number] if self.features else b'',
+                )
+            )
+        return rows
 
 
 class IndexModel(Protocol):

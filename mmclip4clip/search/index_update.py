@@ -1,12 +1,12 @@
 """Bring an index up to date with its folders."""
 
-import fcntl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from ..file_lock import LockTakenError, release_lock, take_lock
 from .catalog import Catalog, CatalogFile, FileStamp
 from .changes import Changes, VideoFolder, digest_file, find_changes, stamp_of
 from .index_model import IndexedFile, IndexModel
@@ -16,10 +16,8 @@ from .stores import SegmentRow, SegmentStore
 LOCK = 'update.lock'
 BATCH_SEGMENTS, BATCH_SECONDS = 1000, 5.0  # encoded files are added in batches of this size and time
 BATCH_FILES = 200  # copied or removed at once
+T = TypeVar('T')
 Track = Callable[[Iterable[IndexedFile], int], Iterable[IndexedFile]]
-
-
-_LOCKED: set[Path] = set()  # by this process
 
 
 class IndexInUseError(RuntimeError):
@@ -52,26 +50,22 @@ class UpdateReport(NamedTuple):
 
 @contextmanager
 def lock_index(folder: Path) -> Iterator[None]:
-    """Keep other processes from changing an index.
+    """Keep other processes and threads from changing an index.
 
     Raises:
-        IndexInUseError: If another process does.
+        IndexInUseError: If one does.
     """
     path = (folder / LOCK).resolve()
-    if path in _LOCKED:  # the lock of the file keeps out other processes only
-        raise IndexInUseError(f'another thread updates the index {folder}: wait until it ends')
-    with path.open('a') as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise IndexInUseError(
-                f'another process updates the index {folder}: wait until it ends ({error.strerror})'
-            ) from error
-        _LOCKED.add(path)
-        try:
-            yield  # closing the file releases the lock
-        finally:
-            _LOCKED.discard(path)
+    try:
+        take_lock(path)
+    except LockTakenError as error:
+        raise IndexInUseError(
+            f'the index {folder} is being updated already: {error}. Wait until that ends'
+        ) from error
+    try:
+        yield
+    finally:
+        release_lock(path)
 
 
 def update_index(
@@ -109,7 +103,7 @@ def update_index(
         sorted(new - changes.changed),
         sorted(new & changes.changed),
         sorted((old, path) for path, old in changes.moved.items()),
-        sorted(set(changes.removed) - moved),
+        sorted({file.path for file in changes.removed} - moved),
         changes.unchanged,
         changes.unreadable,
     )
@@ -123,11 +117,11 @@ def remove_folder(catalog: Catalog, store: SegmentStore, folder: str | Path) -> 
     """
     path = str(Path(folder).resolve())
     below = path.rstrip('/') + '/'
-    files = [file.path for file in catalog.files() if file.path == path or file.path.startswith(below)]
+    files = [file for file in catalog.files() if file.path == path or file.path.startswith(below)]
     if not files:
         raise ValueError(f'the index has no files of {path}')
     _remove_files(catalog, store, files)
-    return files
+    return [file.path for file in files]
 
 
 def _check_not_empty(folder: VideoFolder, catalog: Catalog) -> None:
@@ -150,36 +144,27 @@ def _check_not_empty(folder: VideoFolder, catalog: Catalog) -> None:
 
 def _copy_files(catalog: Catalog, store: SegmentStore, changes: Changes) -> None:
     """Give moved and copied files the segments of their originals."""
-    known = {file.path: file for file in catalog.files()} if changes.copies else {}
-    for paths in _slices([*changes.copies], BATCH_FILES):
-        originals = {changes.copies[path] for path in paths}
-        rows: dict[str, list[SegmentRow]] = {path: [] for path in originals}
-        for row in store.get(sorted(originals)):
+    for copies in _slices(list(changes.copies.values()), BATCH_FILES):
+        rows: dict[str, list[SegmentRow]] = {copy.original.path: [] for copy in copies}
+        for row in store.get(sorted(rows)):
             rows[row.filename].append(row)
-        files = []
-        for path in paths:
-            original = known[changes.copies[path]]
-            if len(rows[original.path]) == original.segments:
-                files.append(original._replace(path=path, stamp=changes.stamps[path]))
-            else:  # the store has lost it
-                changes.to_encode[path] = changes.stamps[path]
+        found = [copy for copy in copies if len(rows[copy.original.path]) == copy.original.segments]
+        files = [copy.original._replace(path=copy.path, stamp=copy.stamp) for copy in found]
         catalog.put(file._replace(retry=True) for file in files)  # see _add_files
-        store.add(
-            [row._replace(filename=file.path) for file in files for row in rows[changes.copies[file.path]]]
-        )
+        store.add([row._replace(filename=copy.path) for copy in found for row in rows[copy.original.path]])
         catalog.put(files)
-    for path in set(changes.copies) & set(changes.to_encode):
-        del changes.copies[path]
-        changes.moved.pop(path, None)
+        for copy in set(copies) - set(found):  # the store has lost the original
+            changes.to_encode[copy.path] = copy.stamp
+            del changes.copies[copy.path]
+            changes.moved.pop(copy.path, None)
 
 
-def _remove_files(catalog: Catalog, store: SegmentStore, files: Sequence[str]) -> None:
-    known = {file.path: file for file in catalog.files()} if files else {}
-    for paths in _slices(files, BATCH_FILES):
+def _remove_files(catalog: Catalog, store: SegmentStore, files: Sequence[CatalogFile]) -> None:
+    for part in _slices(files, BATCH_FILES):
         # If this process ends now and the files come back, they are encoded again.
-        catalog.put(known[path]._replace(retry=True) for path in paths)
-        store.delete(paths)
-        catalog.remove(paths)
+        catalog.put(file._replace(retry=True) for file in part)
+        store.delete([file.path for file in part])
+        catalog.remove([file.path for file in part])
 
 
 def _batches(files: Iterable[IndexedFile]) -> Iterator[list[IndexedFile]]:
@@ -205,7 +190,7 @@ def _add_files(
         stamp = changes.to_encode[file.filename]
         if file.unreadable is not None:
             changes.unreadable[file.filename] = file.unreadable
-        rows += rows_of(file)
+        rows += file.rows()
         retry = file.retry or not _is_unchanged(file.filename, stamp)  # while it was decoded
         entries.append(
             CatalogFile(
@@ -227,28 +212,6 @@ def _is_unchanged(path: str, stamp: FileStamp) -> bool:
         return False
 
 
-def rows_of(file: IndexedFile) -> list[SegmentRow]:
-    """Return the rows of a file for the store."""
-    divided = len(file.segments) > 1
-    rows = []
-    for number, (start, end) in enumerate(file.segments):
-        whole = start is None and end is None
-        times = (0.0 if start is None else start, file.duration if end is None else end)
-        rows.append(
-            SegmentRow(
-                file.filename,
-                number,
-                *times,
-                file.duration,
-                whole,
-                not (whole and divided),
-                file.vectors[number],
-                file.features[number] if file.features else b'',
-            )
-        )
-    return rows
-
-
-def _slices(values: Sequence[str], size: int) -> Iterator[list[str]]:
+def _slices(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), size):
-        yield list(values[start : start + size])
+        yield values[start : start + size]

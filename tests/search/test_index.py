@@ -267,7 +267,7 @@ def test_two_updates_at_once_are_refused(index, videos):
     assert update_in_another_process() == 1
     with lock_index(index.folder):
         assert update_in_another_process() == 2
-        with pytest.raises(IndexInUseError, match='another thread updates the index'):
+        with pytest.raises(IndexInUseError, match='being updated already: this process'):
             index.update([videos])
     index.update([videos])
 
