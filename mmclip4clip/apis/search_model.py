@@ -19,7 +19,7 @@ from ..datasets.video_readers import VideoReadError
 from ..models.features import Features, move_features
 from ..search import FeatureLayout, Term, pack_features, score_stored, text_vectors, video_vectors
 from ..search.changes import stamp_of
-from ..search.index_model import IndexedFile
+from ..search.index_model import EncodedQuery, IndexedFile
 from ..search.index_settings import ModelIdentity
 from ..search.queries import Query
 from ..search.segments import Segmenter
@@ -57,7 +57,7 @@ class SearchModel:
         self.file_stamp, self._fingerprint = file_stamp, fingerprint
         self.adapter = model.model.adapter
         self.layout = None if model.scores_by_cosine else FeatureLayout.of_model(model.model)
-        self.query_vector([Term(1.0, 'text', 'a video')])  # an adapter without vectors is refused here
+        self.encode_query([Term(1.0, 'text', 'a video')])  # an adapter without vectors is refused here
 
     @property
     def features(self) -> dict[str, Any] | None:
@@ -98,8 +98,10 @@ class SearchModel:
                 )
             yield self._index_file(file)
 
-    def query_vector(self, query: Query) -> np.ndarray:
-        """Return the normalized weighted sum of the vectors of the terms, (D,).
+    def encode_query(self, query: Query) -> EncodedQuery:
+        """Encode the terms of a query; its vector is their normalized weighted sum.
+
+        Images and videos are compared by their vectors only, so a query with one has no ``texts``.
 
         Raises:
             VideoReadError: If an image or a video cannot be read.
@@ -111,23 +113,25 @@ class SearchModel:
                 f'a query needs terms, and each a finite weight that is not 0, got {weights.tolist()}'
             )
         weights /= np.abs(weights).max()  # so that no sum overflows
-        total = np.sum([weight * self._term_vector(term) for weight, term in zip(weights, query)], axis=0)
+        texts = [term.value for term in query if term.kind == 'text']
+        features = self._encode_texts(texts) if texts else {}
+        of_texts = iter(self._text_vectors(features) if texts else ())
+        vectors = [next(of_texts) if term.kind == 'text' else self._media_vector(term) for term in query]
+        total = weights @ np.stack(vectors)
         length = float(np.linalg.norm(total))
         if not np.isfinite(length):
             raise ValueError('the model gives this query a vector of NaN or infinite numbers')
         if length < 1e-6:
             raise ValueError('the terms of the query cancel each other: there is nothing to search for')
-        return (total / length).astype(np.float32)
+        is_reranked = self.layout is not None and len(texts) == len(query)
+        vector = (total / length).astype(np.float32)
+        return EncodedQuery(vector, weights.tolist(), features if is_reranked else None)
 
-    def rerank(self, query: Query, features: Sequence[bytes]) -> np.ndarray | None:
-        """Return the weighted sum of the head's scores of the texts with stored features, (S,).
-
-        Images and videos are compared by their vectors only: None if the query has one.
-        """
-        if self.layout is None or any(term.kind != 'text' for term in query):
-            return None
-        texts = self._encode_texts([term.value for term in query])
-        return score_stored(self.model.model, texts, self.layout, features, [term.weight for term in query])
+    def rerank(self, query: EncodedQuery, features: Sequence[bytes]) -> np.ndarray:
+        """Return the weighted sum of the head's scores of the texts with stored features, (S,)."""
+        if self.layout is None or query.texts is None:
+            raise ValueError('the cosine is the score of this query: there is nothing to compare exactly')
+        return score_stored(self.model.model, query.texts, self.layout, features, query.weights)
 
     def _index_file(self, file: EncodedFile) -> IndexedFile:
         """Turn features into vectors, and bytes for the head."""
@@ -145,15 +149,15 @@ class SearchModel:
             return IndexedFile(file.filename, 0.0, [], nothing, [], file.note or '', reason, file.retry)
         return IndexedFile(file.filename, file.duration, file.segments, vectors, stored, file.note)
 
-    def _term_vector(self, term: Term) -> np.ndarray:
-        if term.kind == 'text':
-            with torch.no_grad():
-                return text_vectors(self.adapter, self._encode_texts([term.value]))[0].float().cpu().numpy()
-        if term.kind == 'image':
-            features = self.model.encode_videos(read_image(term.value)[None])
-        else:
-            features = self.model.encode_videos([(term.value, term.start, term.end)])
-        return self._video_vectors(to_features(features, 'video', self.model.scores_by_cosine))[0]
+    def _media_vector(self, term: Term) -> np.ndarray:
+        is_image = term.kind == 'image'
+        media = read_image(term.value)[None] if is_image else [(term.value, term.start, term.end)]
+        features = to_features(self.model.encode_videos(media), 'video', self.model.scores_by_cosine)
+        return self._video_vectors(features)[0]
+
+    @torch.no_grad()
+    def _text_vectors(self, features: Features) -> np.ndarray:
+        return text_vectors(self.adapter, features).float().cpu().numpy()
 
     @torch.no_grad()
     def _video_vectors(self, features: Features) -> np.ndarray:

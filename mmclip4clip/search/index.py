@@ -10,13 +10,14 @@ import numpy as np
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
 from .index_folder import CATALOG, check_store, is_leftover
-from .index_model import IndexModel
+from .index_model import EncodedQuery, IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, Term, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
+MOMENTS = 4  # segments to look for per answer, because the best ones are often of the same video
 SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
 
 
@@ -224,21 +225,20 @@ class VideoIndex:
         terms = parse_query([query]) if isinstance(query, str) else query
         if not isinstance(terms, Sequence) or not all(isinstance(term, Term) for term in terms):
             raise TypeError(f'a query must be a string or a list of Term, got {query!r:.80}')
-        vector = self.model.query_vector(terms)
-        wanted = top if self.settings.features is None else max(shortlist, top)
+        encoded = self.model.encode_query(terms)
+        wanted = top if whole or all_moments else MOMENTS * top
+        wanted = wanted if encoded.texts is None else max(shortlist, wanted)
         while True:
-            hits = self.store.search(vector, wanted, whole, where)
-            answers = self._answers(self._rerank(terms, hits), whole, all_moments)
+            hits = self.store.search(encoded.vector, wanted, whole, where)
+            answers = self._answers(self._rerank(encoded, hits), whole, all_moments)
             if len(answers) >= top or len(hits) < wanted:
                 return answers[:top]
             wanted *= 4
 
-    def _rerank(self, query: Query, hits: list[Hit]) -> list[Hit]:
-        if self.settings.features is None or not hits:
+    def _rerank(self, query: EncodedQuery, hits: list[Hit]) -> list[Hit]:
+        if query.texts is None or not hits:
             return hits
         scores = self.model.rerank(query, [hit.row.features for hit in hits])
-        if scores is None:
-            return hits
         order = np.argsort(-scores, kind='stable')
         return [Hit(float(scores[place]), hits[place].row) for place in order]
 

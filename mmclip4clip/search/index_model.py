@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..models.features import Features
 from .index_settings import ModelIdentity
 from .queries import Query
 from .segments import Segmenter
@@ -59,6 +60,25 @@ class IndexedFile(NamedTuple):
         return rows
 
 
+class EncodedQuery(NamedTuple):
+    """A query as a model encoded it.
+
+    Args:
+        vector (np.ndarray): Of unit length, (D,).
+        weights (list[float]): Of the terms, the largest 1 or -1.
+        texts (dict[str, Tensor] | None): Features of the terms that the head compares with stored features;
+            None if the cosine of the vector is the score.
+
+    Examples:
+        >>> EncodedQuery(np.ones(1), [1.0]).texts is None
+        True
+    """
+
+    vector: np.ndarray
+    weights: list[float]
+    texts: Features | None = None
+
+
 class IndexModel(Protocol):
     """What an index needs of a model."""
 
@@ -79,8 +99,8 @@ class IndexModel(Protocol):
     ) -> Iterator[IndexedFile]:
         """Encode the segments of files; those that cannot be read have a reason."""
 
-    def query_vector(self, query: Query) -> np.ndarray:
-        """Return the vector of a query, of unit length, (D,)."""
+    def encode_query(self, query: Query) -> EncodedQuery:
+        """Encode the terms of a query, each once."""
 
-    def rerank(self, query: Query, features: Sequence[bytes]) -> np.ndarray | None:
-        """Return the head's score of the query with stored features; None if the cosine is the score."""
+    def rerank(self, query: EncodedQuery, features: Sequence[bytes]) -> np.ndarray:
+        """Return the head's score of a query with ``texts`` and stored features, (S,)."""

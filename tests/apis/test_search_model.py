@@ -50,7 +50,7 @@ def test_segments_have_the_features_of_the_same_part_of_the_video_alone(head, te
         np.testing.assert_allclose(np.linalg.norm(file.vectors, axis=1), 1, rtol=1e-5)
         query = parse_query('a red circle')
         expected = head.model.similarity(['a red circle'], alone)[0]
-        found = head.rerank(query, file.features)
+        found = head.rerank(head.encode_query(query), file.features)
         np.testing.assert_allclose(found, expected, atol=2e-3)  # stored in half precision
 
 
@@ -104,21 +104,21 @@ def test_the_vector_of_a_query_is_the_weighted_sum_of_its_terms(mean, tested, tm
         - 0.5 * model.encode_videos([(video, 0.5, 1.0)])[0]
         + 2 * model.encode_videos([frames[None]])[0]
     )
-    found = mean.query_vector(terms)
+    found = mean.encode_query(terms).vector
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-6)
     with pytest.raises(ValueError, match='cancel each other'):
-        mean.query_vector([Term(1.0, 'text', 'a'), Term(-1.0, 'text', 'a')])
+        mean.encode_query([Term(1.0, 'text', 'a'), Term(-1.0, 'text', 'a')])
 
 
 def test_huge_weights_do_not_overflow_and_faulty_ones_are_refused(mean):
     a, b = (Term(1.0, 'text', text) for text in ('a', 'b'))
-    expected = mean.query_vector([a, b])
+    expected = mean.encode_query([a, b]).vector
     for weight in (1e39, 1e-30, 1e308):
-        found = mean.query_vector([term._replace(weight=weight) for term in (a, b)])
+        found = mean.encode_query([term._replace(weight=weight) for term in (a, b)]).vector
         np.testing.assert_allclose(found, expected, atol=1e-6)
     for query in ([], [a._replace(weight=float('nan'))], [a._replace(weight=0.0)]):
         with pytest.raises(ValueError, match='a query needs terms, and each a finite weight that is not 0'):
-            mean.query_vector(query)
+            mean.encode_query(query)
 
 
 @pytest.mark.parametrize('head, reason', [('Mean', 'vectors of NaN'), ('WTI', 'half precision holds')])
@@ -146,10 +146,18 @@ def test_a_video_whose_features_are_not_finite_is_listed_and_the_others_come(
 def test_only_texts_are_reranked_and_by_their_weights(checkpoint_of, tested):
     model = SearchModel(mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu'))
     (file,) = encode(model, tested.files[:1]).values()
-    one, other = (model.rerank([Term(1.0, 'text', text)], file.features) for text in ('red', 'blue'))
-    both = model.rerank([Term(2.0, 'text', 'red'), Term(-1.0, 'text', 'blue')], file.features)
-    np.testing.assert_allclose(both, 2 * one - other, atol=1e-5)
-    assert model.rerank([Term(1.0, 'video', tested.files[0])], file.features) is None
+    red, blue = Term(2.0, 'text', 'red'), Term(-1.0, 'text', 'blue')
+    one, other = (
+        model.rerank(model.encode_query([term._replace(weight=1)]), file.features) for term in (red, blue)
+    )
+    both = model.rerank(model.encode_query([red, blue]), file.features)
+    np.testing.assert_allclose(both, one - 0.5 * other, atol=1e-5)  # the largest weight counts as 1
+    huge = model.rerank(model.encode_query([red._replace(weight=1e39)]), file.features)
+    np.testing.assert_allclose(huge, one, atol=1e-5)
+    seen = model.encode_query([red, Term(1.0, 'video', tested.files[0])])
+    assert seen.texts is None
+    with pytest.raises(ValueError, match='the cosine is the score of this query'):
+        model.rerank(seen, file.features)
 
 
 def test_the_identity_changes_with_what_changes_vectors(checkpoint_of, tested, mean):
@@ -195,3 +203,13 @@ def test_an_adapter_without_vectors_is_refused(checkpoint_of, monkeypatch):
     monkeypatch.setattr('mmclip4clip.search.shortlist_vectors.RerankableAdapter', type(None))
     with pytest.raises(TypeError, match='WTIAdapter has no vectors to search with'):
         SearchModel(model)
+
+
+def test_the_texts_of_a_query_are_encoded_once(checkpoint_of, tested, monkeypatch, tmp_path):
+    model = mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu')
+    index = mmclip4clip.create_index(tmp_path / 'index', model, WINDOWS)
+    index.update(tested.files, num_workers=0)
+    encoded, original = [], model.encode_text
+    monkeypatch.setattr(model, 'encode_text', lambda texts: encoded.append(list(texts)) or original(texts))
+    found = index.search(parse_query('"red" + "a circle"'), top=16, shortlist=1)  # in several rounds
+    assert len(found) == 16 and encoded == [['red', 'a circle']]

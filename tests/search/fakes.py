@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmclip4clip.search.index_model import IndexedFile
+from mmclip4clip.search.index_model import EncodedQuery, IndexedFile
 from mmclip4clip.search.index_settings import ModelIdentity
 from mmclip4clip.search.stores import Hit, SegmentStore
 
@@ -70,8 +70,8 @@ class FakeModel:
             vectors = np.stack([vector_of(word) for word in words])
             yield IndexedFile(path, float(content[0]), segments, vectors, [], digest(path))
 
-    def query_vector(self, query):
-        return vector_of(query[0].value)
+    def encode_query(self, query):
+        return EncodedQuery(vector_of(query[0].value), [1.0], None if self.features is None else {})
 
     def rerank(self, query, features):
-        return None
+        raise NotImplementedError

@@ -297,17 +297,17 @@ def test_a_head_reranks_the_shortlist_that_vectors_find(tmp_path, monkeypatch, v
     index.update([videos])
     vectors = [
         hit.row.filename
-        for hit in store.search(model.query_vector([Term(1.0, 'text', 'cat')]), 9, False, EVERYTHING)
+        for hit in store.search(model.encode_query([Term(1.0, 'text', 'cat')]).vector, 9, False, EVERYTHING)
     ]
-    found = index.search('cat', top=1, shortlist=3)
-    assert lengths == [3] and found[0].filename == vectors[2] and found[0].score == -1
-    monkeypatch.setattr(model, 'rerank', lambda query, features: None)  # for a query without text
+    found = index.search('cat', top=1, shortlist=5)
+    assert lengths == [5] and found[0].filename == vectors[4] and found[0].score == -1
+    model.encode_query = lambda query: FakeModel().encode_query(query)  # a query that is not only text
     assert index.search('cat', top=1)[0].filename == vectors[0]
 
 
 def test_scores_are_those_of_the_vectors(index, videos):
     index.update([videos])
-    query = index.model.query_vector([Term(1.0, 'text', 'dog')])
+    query = index.model.encode_query([Term(1.0, 'text', 'dog')]).vector
     for answer in index.search('dog', all_moments=True):
         rows = [r for r in index.store.rows.values() if r.filename == answer.filename and r.moment]
         assert any(np.isclose(answer.score, row.vector @ query) for row in rows)

@@ -53,6 +53,7 @@ class PostgreSQLStore(SegmentStore):
             )
         try:
             import psycopg
+            import psycopg.sql
         except ImportError as error:
             raise ImportError(
                 "stores on PostgreSQL need psycopg: pip install 'mmclip4clip[postgresql]'"
@@ -104,14 +105,18 @@ class PostgreSQLStore(SegmentStore):
         with self._cursor() as cursor:
             cursor.execute('SET LOCAL hnsw.iterative_scan = strict_order')
             cursor.execute(f'SET LOCAL hnsw.ef_search = {min(1000, number)}')
-            cursor.execute(
+            statement = (
                 'SELECT *, vector <#> %s::vector AS negative FROM '
                 f'(SELECT {FIELDS}, vector FROM {self.table} WHERE {kind}{condition} '
                 f'ORDER BY {half} LIMIT %s) AS found '
-                'ORDER BY negative, filename COLLATE "C", number LIMIT %s',
-                (query, *values_of(where), query, number, top),
+                'ORDER BY negative, filename COLLATE "C", number LIMIT %s'
             )
-            return [Hit(-float(row[-1]), _to_row(row)) for row in cursor.fetchall()]
+            values = (query, *values_of(where), query, number, top)
+            rows = cursor.execute(statement, values).fetchall()
+            if len(rows) < top:  # the index gives up where few of its rows pass the filter
+                cursor.execute('SET LOCAL enable_indexscan = off')
+                rows = cursor.execute(statement, values).fetchall()
+            return [Hit(-float(row[-1]), _to_row(row)) for row in rows]
 
     def __len__(self) -> int:
         with self._cursor() as cursor:
@@ -168,7 +173,8 @@ class PostgreSQLStore(SegmentStore):
             found = self._read_owner(cursor)
             (is_empty,) = cursor.execute(f'SELECT NOT EXISTS (SELECT 1 FROM {self.table})').fetchone()
             if found is None and is_empty:
-                cursor.execute(f"COMMENT ON TABLE {self.table} IS '{owner}'")
+                comment = self._psycopg.sql.SQL('COMMENT ON TABLE {} IS {}')
+                cursor.execute(comment.format(self._psycopg.sql.Identifier(self.table), owner))
                 return
         if found != owner:
             raise StoreError(

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from ..answers import EVERYTHING, Filter
 from .base import Hit, SegmentRow, SegmentStore, StoreError, check_vector
-from .candidate_index import CandidateIndex, num_samples
+from .candidate_index import CandidateIndex, import_faiss, num_samples
 from .sql_filter import condition_of, values_of
 
 FILE = 'segments.sqlite'
@@ -224,15 +224,16 @@ class SQLiteStore(SegmentStore):
 
     def _write_candidates(self, kind: str, count: int, last: int) -> None:
         """Write a new file of candidates, then use it, then delete the former."""
+        try:
+            import_faiss()
+        except ImportError as error:
+            print_log(f'searches will be slow: {error}', logger='current', level=logging.WARNING)
+            return
         name = f'{kind}-{uuid4().hex[:8]}.faiss'
         path = self.path.parent / name
         step = max(1, count // num_samples(count))
         samples = self._fetch(f'{kind} AND id % ? = 0', step)[1]
-        try:
-            CandidateIndex.build(path, self.width, count, samples, self._batches(kind, last))
-        except ImportError as error:
-            print_log(f'searches will be slow: {error}', logger='current', level=logging.WARNING)
-            return
+        CandidateIndex.build(path, self.width, count, samples, self._batches(kind, last))
         with self._database:
             self._database.execute(
                 'INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?)', (kind, name, last, count)

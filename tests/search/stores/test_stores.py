@@ -144,6 +144,7 @@ def test_many_segments_are_searched_by_candidates_and_compared_exactly(store, rn
         SegmentRow(f'/v/{n % 5}/{n}', 0, 0.0, 5.0, 5.0, True, True, vector, b'')
         for n, vector in enumerate(vectors)
     ]
+    rows[50:2900:1000] = [row._replace(duration=99.0) for row in rows[50:2900:1000]]
     store.add(rows[:2900])
     store.optimize()
     store.delete([row.filename for row in rows[100:110]])
@@ -161,6 +162,8 @@ def test_many_segments_are_searched_by_candidates_and_compared_exactly(store, rn
             found += len({hit.row.filename for hit in hits} & {row.filename for row in expected})
             wanted += 10
     assert found / wanted >= 0.99
+    few = store.search(centers[0], 10, False, Filter(min_duration=99))  # which candidates may miss
+    assert [hit.row.duration for hit in few] == [99.0] * 3
 
 
 def test_all_segments_come_if_more_are_wanted_than_there_are(store, rng, monkeypatch):
