@@ -4,11 +4,11 @@ They are parsed before the imports that take seconds, so this module imports not
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 
+from .argument_types import positive_number, positive_whole_number, seconds, sheet_file, whole_number
+
 INDEX_DEFAULT = '$MMCLIP4CLIP_INDEX, or ~/.local/share/mmclip4clip/index'
-SHEET_ENDINGS = ('.png', '.html', '.htm')
 WINDOW = 10.0  # seconds
 QUERIES = """
 a query is a text, an image, a video, a range of a video, or a sum of them:
@@ -123,13 +123,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--store', metavar='URL', help='where the vectors of a new index are (default: in its folder)'
     )
-    parser.add_argument(
-        '--workers',
-        type=whole_number,
-        default=2,
-        metavar='N',
-        help='processes that decode ahead (default: %(default)s)',
-    )
+    add_workers_option(parser)
     add_format_options(parser)
 
 
@@ -201,13 +195,7 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='videos per batch (default: %(default)s)',
     )
-    parser.add_argument(
-        '--workers',
-        type=whole_number,
-        default=2,
-        metavar='N',
-        help='processes that decode ahead (default: %(default)s)',
-    )
+    add_workers_option(parser)
     add_format_options(parser)
 
 
@@ -223,6 +211,17 @@ def add_doctor_options(parser: argparse.ArgumentParser) -> None:
 def add_index_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--index``."""
     parser.add_argument('--index', metavar='PATH', help=f'the index (default: {INDEX_DEFAULT})')
+
+
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``."""
+    parser.add_argument(
+        '--workers',
+        type=whole_number,
+        default=2,
+        metavar='N',
+        help='processes that decode ahead (default: %(default)s)',
+    )
 
 
 def add_format_options(parser: argparse.ArgumentParser) -> None:
@@ -242,44 +241,3 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
         const='csv',
         help='print CSV with a header (default: see --json)',
     )
-
-
-def positive_number(text: str) -> float:
-    """Return a number above 0."""
-    value = seconds(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f'must be above 0, got {text}')
-    return value
-
-
-def seconds(text: str) -> float:
-    """Return a number from 0 on."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f'must be a number from 0 on, got {text!r}')
-    return value
-
-
-def whole_number(text: str) -> int:
-    """Return a whole number from 0 on."""
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f'must be a whole number, got {text!r}')
-    return int(text)
-
-
-def positive_whole_number(text: str) -> int:
-    """Return a whole number above 0."""
-    value = whole_number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError('must be at least 1, got 0')
-    return value
-
-
-def sheet_file(text: str) -> str:
-    """Return a file name with the ending of a picture or a web page."""
-    if not text.lower().endswith(SHEET_ENDINGS):
-        raise argparse.ArgumentTypeError(f'must end in {" or ".join(SHEET_ENDINGS[:2])}, got {text!r}')
-    return text

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -131,17 +131,25 @@ class DecodeVideo(BaseTransform):
             results = dict(results)
             array = ArrayReader(results.pop('decoded_frames'), results.pop('decoded_fps'), self.max_bytes)
             return dict(self._read(array, results), backend='array')
-        errors, filename = {}, results['filename']
-        for backend in self.backends:
+        errors: dict[str, VideoReadError] = {}
+        for backend in self.backends_to_try(errors):
             try:
-                with self.open(backend, filename) as reader:
+                with self.open(backend, results['filename']) as reader:
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
                 errors[backend] = error
-                if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
-                    break  # another backend could take a partly readable file for a complete one
-        reasons = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
-        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {reasons}')
+        raise combined_error(results['filename'], errors)
+
+    def backends_to_try(self, errors: dict[str, VideoReadError]) -> Iterator[str]:
+        """Yield one backend after the other, while the caller adds the errors of those that fail.
+
+        Ends if the storage fails: another backend could take a partly readable file for a complete one.
+        """
+        for backend in self.backends:
+            yield backend
+            error = errors.get(backend)
+            if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
+                return
 
     def open(self, backend: str, filename: str) -> VideoReader:
         """Open a video with a backend, within the limits of time and memory."""
@@ -229,14 +237,16 @@ def check_indices(results: dict) -> np.ndarray:
     return sampled.astype(np.int64)
 
 
-def combined_error_class(errors: Sequence[VideoReadError]) -> type[VideoReadError]:
-    """Return the most informative class among the errors of several backends.
+def combined_error(filename: str, errors: Mapping[str, VideoReadError]) -> VideoReadError:
+    """Join the errors of all backends, in the most informative of their classes.
 
     If the storage failed or a backend stalled, the state of the video is unknown.
     """
-    if any(isinstance(error, VideoUnavailableError) for error in errors):
-        return VideoUnavailableError
-    return NoVideoError if any(isinstance(error, NoVideoError) for error in errors) else VideoReadError
+    kind = VideoReadError
+    for cls in (NoVideoError, VideoUnavailableError):
+        kind = cls if any(isinstance(error, cls) for error in errors.values()) else kind
+    reasons = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
+    return kind(f'{filename} cannot be read; {reasons}')
 
 
 def copy_repeated_frames(frames: list[np.ndarray]) -> list[np.ndarray]:

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..video_readers import VideoReader, VideoReadError, VideoUnavailableError
-from ..video_readers.errors import ReaderStalledError
-from .decoding import DecodeVideo, combined_error_class
+from ..video_readers import VideoReader, VideoReadError
+from .decoding import DecodeVideo, combined_error
 from .resizing import check_sides
 from .time_window import presentation_times
 
@@ -82,7 +81,7 @@ class SegmentDecoder:
         """
         errors: dict[str, VideoReadError] = {}
         filename, todo = results['filename'], None
-        for backend in self.decode.backends:
+        for backend in self.decode.backends_to_try(errors):
             try:
                 with self.decode.open(backend, filename) as reader:
                     video = dict(self.decode.describe_video(reader, results), backend=backend)
@@ -99,10 +98,7 @@ class SegmentDecoder:
                     return
             except VideoReadError as error:
                 errors[backend] = error
-                if isinstance(error, VideoUnavailableError) and not isinstance(error, ReaderStalledError):
-                    break  # another backend could take a partly readable file for a complete one
-        reasons = '; '.join(f'{backend}: {error}' for backend, error in errors.items())
-        raise combined_error_class([*errors.values()])(f'{filename} cannot be read; {reasons}')
+        raise combined_error(filename, errors)
 
     def _read_chunk(
         self, reader: VideoReader, video: dict, todo: list[Window], known: dict[int, np.ndarray]

@@ -288,6 +288,20 @@ def test_a_table_belongs_to_one_index(server, rng, tmp_path):
         open_store(unowned, tmp_path, WIDTH, 'second')
 
 
+def test_a_server_finds_few_videos_that_its_index_misses(server, rng, monkeypatch):
+    monkeypatch.setattr('mmclip4clip.search.stores.postgresql_store.EXACT', 500)
+    monkeypatch.setattr('mmclip4clip.search.stores.postgresql_store.CANDIDATES', 10)
+    uses_index = '?options=-c%20enable_seqscan%3Doff%20-c%20hnsw.max_scan_tuples%3D1'  # and soon gives up
+    store = open_store(f'{server.url}{uses_index}#few', '.', WIDTH)
+    rows = [
+        row for number in range(1000) for row in rows_of(rng, f'/{number}', 0, 5.0 + 50 * (number % 400 == 0))
+    ]
+    store.add(rows)
+    store.optimize()
+    hits = store.search(-rows[0].vector, 3, True, Filter(min_duration=50))
+    assert {hit.row.filename for hit in hits} == {'/0', '/400', '/800'}
+
+
 def test_a_table_of_another_width_is_refused(server):
     open_store(f'{server.url}#narrow', '.', 8).close()
     with pytest.raises(StoreError, match='has vectors of 8 numbers, this model has 16'):
