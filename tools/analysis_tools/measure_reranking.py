@@ -16,6 +16,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--shortlists', type=int, nargs='+', default=[20, 50, 100], help='lengths (default: %(default)s)'
     )
+    parser.add_argument('--captions', type=int, help='number of captions, at equal distances (default: all)')
     parser.add_argument('--top', type=int, default=10, help='number of answers (default: %(default)s)')
     return parser.parse_args()
 
@@ -65,6 +66,8 @@ def main(args: argparse.Namespace) -> None:
         loaded.encode_videos([str(args.videos / entry['video']) for entry in entries]), 'video'
     )
     captions = [caption for entry in entries for caption in entry['captions']]
+    if args.captions is not None:
+        captions = captions[:: max(1, len(captions) // args.captions)]
     text = as_features(loaded.encode_text(captions), 'text')
     layout = FeatureLayout.of(videos)
     contents = pack_features(layout, videos)
