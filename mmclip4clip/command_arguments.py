@@ -145,9 +145,10 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--shortlist',
         type=positive_whole_number,
-        default=200,
+        default=50,
         metavar='N',
-        help='moments to score exactly, for heads such as Tight and WTI (default: %(default)s)',
+        help='moments to score exactly, for heads such as Tight and WTI; doubled until the answers stay the '
+        'same (default: %(default)s)',
     )
     moments = parser.add_mutually_exclusive_group()
     moments.add_argument(

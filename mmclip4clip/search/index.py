@@ -5,8 +5,6 @@ from numbers import Integral
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
-
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
 from .index_folder import CATALOG, check_store, is_leftover
@@ -14,11 +12,13 @@ from .index_model import EncodedQuery, IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, Term, parse_query
+from .reranking import settled_answers
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
 MOMENTS = 4  # segments to look for per answer, because the best ones are often of the same video
-SHORTLIST = 200  # segments that a head compares exactly: docs/search.md tells what longer ones gain
+SHORTLIST = 50  # segments that a head compares exactly at first
+LONGEST = 32  # times as long a shortlist becomes at most
 
 
 class VideoIndex:
@@ -207,7 +207,8 @@ class VideoIndex:
             whole (bool): Whether to compare whole videos instead of moments.
             all_moments (bool): Whether to return moments of one video separately.
             shortlist (int): For heads that keep more than a vector: number of segments, found by their
-                vectors, whose score is computed.
+                vectors, whose score is computed at first. The number is doubled until twice as many have the
+                same answers, 32-fold at most.
 
         Returns:
             list[Answer]: Best first; fewer than ``top`` only if there are fewer.
@@ -227,20 +228,31 @@ class VideoIndex:
             raise TypeError(f'a query must be a string or a list of Term, got {query!r:.80}')
         encoded = self.model.encode_query(terms)
         wanted = top if whole or all_moments else MOMENTS * top
-        wanted = wanted if encoded.texts is None else max(shortlist, wanted)
+        if encoded.texts is not None:
+            return self._search_exactly(encoded, max(shortlist, wanted), top, where, whole, all_moments)
         while True:
             hits = self.store.search(encoded.vector, wanted, whole, where)
-            answers = self._answers(self._rerank(encoded, hits), whole, all_moments)
+            answers = self._answers(hits, whole, all_moments)
             if len(answers) >= top or len(hits) < wanted:
                 return answers[:top]
             wanted *= 4
 
-    def _rerank(self, query: EncodedQuery, hits: list[Hit]) -> list[Hit]:
-        if query.texts is None or not hits:
-            return hits
-        scores = self.model.rerank(query, [hit.row.features for hit in hits])
-        order = np.argsort(-scores, kind='stable')
-        return [Hit(float(scores[place]), hits[place].row) for place in order]
+    def _search_exactly(
+        self, query: EncodedQuery, shortlist: int, top: int, where: Filter, whole: bool, all_moments: bool
+    ) -> list[Answer]:
+        """Find the best answers by the score of the head, with a shortlist that grows until they settle."""
+        scores: dict[str, float] = {}
+
+        def answers_of(length: int) -> tuple[list[Answer], bool]:
+            hits = self.store.search(query.vector, length, whole, where)
+            new = [hit.row for hit in hits if hit.row.id not in scores]
+            if new:
+                found = self.model.rerank(query, [row.features for row in new])
+                scores.update((row.id, float(score)) for row, score in zip(new, found))
+            ranked = sorted((Hit(scores[hit.row.id], hit.row) for hit in hits), key=lambda hit: -hit.score)
+            return self._answers(ranked, whole, all_moments)[:top], len(hits) < length
+
+        return settled_answers(answers_of, shortlist, LONGEST * shortlist, top)
 
     def _answers(self, hits: list[Hit], whole: bool, all_moments: bool) -> list[Answer]:
         seen: set[str] = set()

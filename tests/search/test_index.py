@@ -286,23 +286,52 @@ def test_a_wrong_number_of_answers_is_refused(index, top):
         index.search('dog', shortlist=top)
 
 
-def test_a_head_reranks_the_shortlist_that_vectors_find(tmp_path, monkeypatch, videos):
+@pytest.fixture
+def reranking(tmp_path, monkeypatch, videos):
+    """Return an index with a head, its files by their vectors, and how many segments the head scored."""
     store = MemoryStore()
     monkeypatch.setattr('mmclip4clip.search.index.open_store', lambda *arguments: store)
     model = FakeModel()
     model.features = dict(part=dict(shape=[1], per_frame=False, dtype='float32'))
-    lengths = []
-    model.rerank = lambda query, features: lengths.append(len(features)) or -np.arange(len(features), 0.0, -1)
     index = VideoIndex.create(tmp_path / 'index', model, FixedWindows(10, 5))
+    (videos / 'long.mp4').write_text('100 ' + ' '.join(f'word{number}' for number in range(19)))
     index.update([videos])
-    vectors = [
-        hit.row.filename
-        for hit in store.search(model.encode_query([Term(1.0, 'text', 'cat')]).vector, 9, False, EVERYTHING)
-    ]
+    query = model.encode_query([Term(1.0, 'text', 'cat')]).vector
+    return index, [hit.row for hit in store.search(query, 99, False, EVERYTHING)]
+
+
+def test_a_head_reranks_the_shortlist_that_vectors_find(reranking):
+    index, listed = reranking
+    lengths = []
+    index.model.rerank = lambda query, features: (
+        lengths.append(len(features)) or np.arange(len(features), 0, -1)
+    )
+    assert len(listed) > 10
     found = index.search('cat', top=1, shortlist=5)
-    assert lengths == [5] and found[0].filename == vectors[4] and found[0].score == -1
-    model.encode_query = lambda query: FakeModel().encode_query(query)  # a query that is not only text
-    assert index.search('cat', top=1)[0].filename == vectors[0]
+    assert lengths == [5, 5]  # twice as long a shortlist has the same answer; none is scored twice
+    assert (found[0].filename, found[0].start) == (listed[0].filename, listed[0].start)
+    index.model.encode_query = lambda query: FakeModel().encode_query(query)  # a query that is not only text
+    assert index.search('cat', top=1)[0].filename == listed[0].filename and lengths == [5, 5]
+
+
+def test_a_shortlist_grows_until_its_answers_stay(reranking, monkeypatch):
+    index, listed = reranking
+    seen = []
+
+    def rerank(query, features):
+        """The fourth segment is better than those before it, the seventh than all."""
+        places = range(len(seen), len(seen) + len(features))
+        seen.extend(features)
+        return np.array([{3: 50.0, 6: 100.0}.get(place, -place) for place in places])
+
+    index.model.rerank = rerank
+    found = index.search('cat', top=1, shortlist=2, all_moments=True)
+    assert (found[0].filename, found[0].start, found[0].score) == (listed[6].filename, listed[6].start, 100.0)
+    assert len(seen) == min(16, len(listed))  # 2, 4, 8 with another answer, 16 with the same
+    seen.clear()
+    monkeypatch.setattr('mmclip4clip.search.index.LONGEST', 2)
+    assert index.search('cat', top=1, shortlist=2, all_moments=True)[0].score == 50.0
+    assert len(seen) == 4
 
 
 def test_scores_are_those_of_the_vectors(index, videos):

@@ -1,4 +1,7 @@
-"""Measure how often a search with a shortlist and stored features finds what scoring all pairs finds."""
+"""Measure how often a search with a shortlist and stored features finds what scoring all pairs finds.
+
+A row is printed for shortlists of a fixed length, and for one that grows as in a search of an index.
+"""
 
 import argparse
 from pathlib import Path
@@ -39,6 +42,8 @@ from mmclip4clip.search import (
     unpack_features,
     video_vectors,
 )
+from mmclip4clip.search.index import LONGEST
+from mmclip4clip.search.reranking import settled_answers
 
 
 def as_features(arrays, name: str) -> Features:
@@ -50,11 +55,37 @@ def agreement(cheap: Tensor, stored: Tensor, exact: Tensor, shortlist: int, top:
     """Return the shares of captions with the same best videos in the same order, and in any order."""
     listed = torch.zeros_like(cheap, dtype=torch.bool)
     listed.scatter_(1, cheap.topk(min(shortlist, cheap.shape[1])).indices, True)
-    found = stored.masked_fill(~listed, float('-inf')).topk(top).indices
-    best = exact.topk(top).indices
+    return shares(stored.masked_fill(~listed, float('-inf')).topk(top).indices, exact)
+
+
+def shares(found: Tensor, exact: Tensor) -> tuple[float, float]:
+    """Return the shares of captions whose found videos (N, top) are the best, in order, and in any order."""
+    best = exact.topk(found.shape[1]).indices
     ordered = (found == best).all(dim=1).double().mean()
     same = (found.sort(dim=1).values == best.sort(dim=1).values).all(dim=1).double().mean()
     return float(ordered), float(same)
+
+
+def grown(cheap: Tensor, stored: Tensor, shortlist: int, top: int) -> tuple[Tensor, list[int]]:
+    """Return the videos that growing shortlists find, (N, top), and the lengths of these."""
+    found, lengths = [], []
+    for listed, scores in zip(cheap.argsort(dim=1, descending=True, stable=True), stored):
+
+        def answers_of(
+            length: int, listed: Tensor = listed, scores: Tensor = scores
+        ) -> tuple[list[int], bool]:
+            lengths[-1] = min(length, len(listed))
+            chosen = listed[:length]
+            order = scores[chosen].argsort(descending=True, stable=True)[:top]
+            return chosen[order].tolist(), length >= len(listed)
+
+        lengths.append(0)
+        found.append(settled_answers(answers_of, shortlist, LONGEST * shortlist, top))
+    return torch.tensor(found), lengths
+
+
+def add_row(table: Table, name: str, values: tuple[float, float]) -> None:
+    table.add_row(name, *(f'{100 * value:.2f} %' for value in values))
 
 
 @torch.no_grad()
@@ -76,8 +107,11 @@ def main(args: argparse.Namespace) -> None:
     cheap = text_vectors(model.adapter, text) @ video_vectors(model.adapter, videos).T
     table = Table('shortlist', f'same {args.top}, in order', f'same {args.top}')
     for length in args.shortlists:
-        shares = agreement(cheap, stored, exact, length, args.top)
-        table.add_row(str(length), *(f'{100 * share:.2f} %' for share in shares))
+        add_row(table, str(length), agreement(cheap, stored, exact, length, args.top))
+    for length in args.shortlists:
+        found, lengths = grown(cheap, stored, length, args.top)
+        name = f'{length}, grown to {sum(lengths) / len(lengths):.0f} on average, {max(lengths)} at most'
+        add_row(table, name, shares(found, exact))
     Console().print(table)
     print(
         f'{len(captions)} captions, {len(contents)} videos, {type(model.adapter).__name__}; '

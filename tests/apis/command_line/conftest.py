@@ -47,7 +47,7 @@ class FakeIndex:
         self.calls.append(('remove', folder))
         return [f'{folder}/a.mp4']
 
-    def search(self, query, top=10, where=None, whole=False, all_moments=False, shortlist=200):
+    def search(self, query, top=10, where=None, whole=False, all_moments=False, shortlist=50):
         self.calls.append(('search', list(query), top, where, whole, all_moments))
         return self._return(self.answers[:top])
 
