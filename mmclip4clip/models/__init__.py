@@ -11,7 +11,7 @@ from .backbones import BaseBackbone, CLIPBackbone
 from .captioner import CLIP4ClipCaptioner
 from .data_preprocessor import VideoCaptionPreprocessor
 from .decoders import CaptionDecoder
-from .losses import CaptionCrossEntropy, MILNCELoss, SymmetricContrastiveLoss
+from .losses import CaptionCrossEntropy, MILNCELoss, SigmoidLoss, SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     'MeanAdapter',
     'SeqLSTMAdapter',
     'SeqTransformerAdapter',
+    'SigmoidLoss',
     'SymmetricContrastiveLoss',
     'TightAdapter',
     'VideoCaptionPreprocessor',

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .adapters.adapter_sizes import adapter_with_sizes
 from .backbones.base import check_backbone, check_output
+from .batch_contrast import check_loss, contrast_batch
 from .data_preprocessor import VideoCaptionPreprocessor
 from .features import BARE, Features, as_features, split_features, take_features, vectors
-from .losses import gather_video_index, gather_with_grad
 from .weight_check import compare_shared
 
 Inputs = dict[str, Tensor]
@@ -71,10 +71,9 @@ class CLIP4ClipRetriever(BaseModel):
         self._use_normalization()
         self.adapter = MODELS.build(adapter_with_sizes(adapter, self.backbone))
         self.loss_module = MODELS.build(loss)
-        if gather not in ('exact', 'local_gradient', 'none'):
-            raise ValueError(f"gather must be 'exact', 'local_gradient' or 'none', got {gather!r}")
+        check_loss(self.loss_module, self.adapter, gather)
         self.gather = gather
-        self.adapter.init_from_clip(self.backbone)
+        self._init_from_clip()
         if not self.adapter.uses_logit_scale:
             self.backbone.logit_scale.requires_grad = False  # DDP fails for parameters without gradients
 
@@ -85,11 +84,16 @@ class CLIP4ClipRetriever(BaseModel):
             pretrained = getattr(self.backbone, 'pretrained', None) is not None
             self.data_preprocessor.use_normalization(format.mean, format.std, pretrained)
 
+    def _init_from_clip(self) -> None:
+        for part in (self.adapter, self.loss_module):
+            if hasattr(part, 'init_from_clip'):
+                part.init_from_clip(self.backbone)
+
     def init_weights(self) -> None:
-        """Load the checkpoint of the backbone's ``init_cfg``, and initialize the adapter from it."""
+        """Load the checkpoint of the backbone's ``init_cfg``, and initialize adapter and loss from it."""
         super().init_weights()
         if self.backbone.init_cfg is not None:
-            self.adapter.init_from_clip(self.backbone)
+            self._init_from_clip()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args) -> None:
         """Raise an error for incomplete components, even if ``strict=False``.
@@ -230,19 +234,8 @@ class CLIP4ClipRetriever(BaseModel):
         if bound is not None:
             with torch.no_grad():
                 self.backbone.logit_scale.clamp_(max=math.log(bound))
-        if self.gather == 'none':
-            similarity = self.similarity(text, videos)
-        elif self.gather == 'local_gradient':
-            similarity = self.similarity(
-                gather_with_grad(text, exact=False), gather_with_grad(videos, exact=False)
-            )
-        else:  # each process scores its captions only, which shares the work
-            similarity = gather_with_grad(self.similarity(text, gather_with_grad(videos)))
-        if self.gather != 'none':
-            video_index, video_key = (
-                gather_video_index(video_index, len(video_key)),
-                gather_with_grad(video_key),
-            )
         scale = self.backbone.logit_scale.exp() if self.adapter.uses_logit_scale else 1.0
-        losses = self.loss_module(scale * similarity, video_index, video_key)
+        losses = contrast_batch(
+            self.loss_module, self.similarity, text, videos, scale, video_index, video_key, self.gather
+        )
         return dict(losses, logit_scale=self.backbone.logit_scale.detach().exp())

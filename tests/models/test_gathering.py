@@ -30,7 +30,17 @@ ADAPTERS = dict(
     tight_paper=dict(type='TightAdapter', variant='paper', dropout=0.0, **BLOCKS),
     wti=dict(type='WTIAdapter', **BLOCKS),
 )
+LOSSES = dict(
+    whole=dict(type='mmaction.SymmetricContrastiveLoss'),
+    blocks=dict(type='mmaction.SymmetricContrastiveLoss', block_size=2),
+    sigmoid=dict(type='mmaction.SigmoidLoss', init_bias=-1.0),
+    sigmoid_blocks=dict(type='mmaction.SigmoidLoss', init_bias=-1.0, block_size=2),
+)
 CASES = [
+    ('mean', 'exact', 'blocks'),
+    ('mean', 'none', 'blocks'),
+    ('mean', 'exact', 'sigmoid'),
+    ('mean', 'exact', 'sigmoid_blocks'),
     ('mean', 'exact'),
     ('tight', 'exact'),
     ('tight_paper', 'exact'),
@@ -51,7 +61,7 @@ WAYS = [*list(CAPTIONERS)[:-1], pytest.param('lora', marks=needs_peft)]
 SHARES = (slice(0, 3), slice(3, 5))  # unequal: the first process holds a video more
 
 
-def build(adapter, gather):
+def build(adapter, gather, loss='whole'):
     torch.manual_seed(0)
     return MODELS.build(
         dict(
@@ -61,7 +71,7 @@ def build(adapter, gather):
                 type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=0.5, vision=0.5)
             ),
             adapter=dict(ADAPTERS[adapter], type='mmaction.' + ADAPTERS[adapter]['type']),
-            loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+            loss=LOSSES[loss],
             data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
         )
     ).train()
@@ -139,7 +149,7 @@ def worker(rank, port, tokenizer, out):
     dist.init_process_group('gloo', rank=rank, world_size=2)
     for case in CASES:
         model = torch.nn.parallel.DistributedDataParallel(build(*case))
-        out[rank, case] = gradients(model, SHARES[rank])
+        out[rank, case] = losses_and_gradients(model, SHARES[rank])
     for way in CAPTIONERS if find_spec('peft') else list(CAPTIONERS)[:-1]:
         model = torch.nn.parallel.DistributedDataParallel(
             build_captioner(way, tokenizer), find_unused_parameters=way == 'checkpointed'
@@ -177,14 +187,30 @@ def assert_same(ours, theirs):
 @pytest.mark.parametrize('adapter', ['mean', 'tight', 'wti'])
 def test_exact_gathering_gives_the_gradients_of_one_process(spread, adapter):
     expected = gradients(build(adapter, 'exact'), slice(None))
-    assert_same(spread[0, (adapter, 'exact')], expected)
-    assert_same(spread[1, (adapter, 'exact')], expected)
+    assert_same(spread[0, (adapter, 'exact')][1], expected)
+    assert_same(spread[1, (adapter, 'exact')][1], expected)
+
+
+@pytest.mark.parametrize(
+    'loss, whole', [('blocks', 'whole'), ('sigmoid', 'sigmoid'), ('sigmoid_blocks', 'sigmoid')]
+)
+def test_other_losses_are_those_of_one_process_and_one_block(spread, loss, whole):
+    losses, expected = losses_and_gradients(build('mean', 'exact', whole), slice(None))
+    for rank in (0, 1):
+        torch.testing.assert_close(spread[rank, ('mean', 'exact', loss)][0], losses)
+        assert_same(spread[rank, ('mean', 'exact', loss)][1], expected)
+
+
+def test_without_gathering_blocks_are_of_one_process(spread):
+    losses, _ = losses_and_gradients(build('mean', 'none'), SHARES[1])
+    torch.testing.assert_close(spread[1, ('mean', 'none', 'blocks')][0], losses)
+    assert_same(spread[1, ('mean', 'none', 'blocks')][1], spread[1, ('mean', 'none')][1])
 
 
 def test_the_references_rule_divides_the_encoders_gradients_by_the_processes(spread):
     expected = gradients(build('mean', 'exact'), slice(None))
     scale = expected.pop('backbone.clip.logit_scale')
-    ours = dict(spread[0, ('mean', 'local_gradient')])
+    ours = dict(spread[0, ('mean', 'local_gradient')][1])
     torch.testing.assert_close(ours.pop('backbone.clip.logit_scale'), scale, rtol=1e-4, atol=1e-6)
     assert_same(ours, {name: gradient / 2 for name, gradient in expected.items()})
 
@@ -193,7 +219,7 @@ def test_the_references_rule_divides_the_encoders_gradients_by_the_processes(spr
 def test_without_gathering_each_process_contrasts_its_own_batch(spread, adapter):
     model = build(adapter, 'none')
     first, second = (gradients(model, share) for share in SHARES)
-    assert_same(spread[1, (adapter, 'none')], {n: (first[n] + second[n]) / 2 for n in first})
+    assert_same(spread[1, (adapter, 'none')][1], {n: (first[n] + second[n]) / 2 for n in first})
 
 
 @pytest.mark.parametrize('way', WAYS)

@@ -59,6 +59,17 @@ def gather_video_index(video_index: Tensor, num_videos: int) -> Tensor:
     """
     if get_world_size() == 1:
         return video_index
+    return _gather(offset_video_index(video_index, num_videos), exact=True)
+
+
+def offset_video_index(video_index: Tensor, num_videos: int) -> Tensor:
+    """Count ``video_index`` (N,) of this process from the first video of the first process.
+
+    Examples:
+        >>> offset_video_index(torch.tensor([0, 0, 1]), num_videos=2)  # a single process
+        tensor([0, 0, 1])
+    """
+    if get_world_size() == 1:
+        return video_index
     videos = torch.cat(all_gather(torch.tensor([num_videos], device=video_index.device)))
-    before = videos[: get_rank()].sum()
-    return _gather(video_index + before, exact=True)
+    return video_index + videos[: get_rank()].sum()
