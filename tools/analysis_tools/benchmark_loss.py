@@ -1,7 +1,7 @@
 """Measure time and memory of a contrastive loss and its gradients in blocks, and of the whole matrix.
 
-Each is measured in a process of its own. ``matmul`` is the share of the machine's rate of matrix products that the
-loss reaches: in blocks it needs four products of all pairs, one of them to compute the block again.
+Each is measured in a process of its own. ``matmul`` is the share of the machine's rate of matrix products that
+the loss reaches: in blocks it needs four products of all pairs, one of them to compute the block again.
 """
 
 import argparse
@@ -47,6 +47,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
 
     size = args.block_sizes[0] or None
     loss = getattr(models, args.loss)(block_size=size)
+    torch.manual_seed(0)
     index = torch.arange(args.batch)
     text, videos = (
         F.normalize(torch.randn(args.batch, args.width), dim=1).requires_grad_() for _ in range(2)
@@ -64,7 +65,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     products = 3 if size is None else 4
     flops = products * 2 * args.batch**2 * args.width
     return dict(
-        loss=float(total), seconds=seconds, memory_gib=peak_memory() - before, matmul=flops / seconds / rate
+        loss=total.item(), seconds=seconds, memory_gib=peak_memory() - before, matmul=flops / seconds / rate
     )
 
 
@@ -92,11 +93,8 @@ def main(args: argparse.Namespace) -> None:
             print(f'{size or "whole":>8} failed with code {done.returncode}, as without memory')
             continue
         found = json.loads(done.stdout)
-        name = size or 'whole'
-        print(
-            f'{name:>8} {found["seconds"]:9.2f} {found["memory_gib"]:7.2f} {found["matmul"]:7.2f} {found["loss"]:12.7f}',
-            flush=True,
-        )
+        row = f'{size or "whole":>8} {found["seconds"]:9.2f} {found["memory_gib"]:7.2f}'
+        print(row, f'{found["matmul"]:7.2f} {found["loss"]:12.7f}', flush=True)
 
 
 if __name__ == '__main__':
