@@ -1,7 +1,7 @@
 """Measure time and memory of a contrastive loss and its gradients in blocks, and of the whole matrix.
 
-Each is measured in a process of its own. ``matmul`` is the share of the machine's rate of matrix products that
-the loss reaches: in blocks it needs four products of all pairs, one of them to compute the block again.
+Each is measured in a process of its own. ``matmul`` is the share of the machine's rate of matrix products
+that the loss reaches: in blocks it needs four products of all pairs, one of them to compute the block again.
 """
 
 import argparse
