@@ -12,6 +12,7 @@ from .backbones.base import check_backbone, check_output
 from .batch_contrast import check_loss, contrast_batch
 from .data_preprocessor import VideoCaptionPreprocessor
 from .features import BARE, Features, as_features, split_features, take_features, vectors
+from .micro_batches import check_micro_batch_size, encode_in_micro_batches
 from .weight_check import compare_shared
 
 Inputs = dict[str, Tensor]
@@ -33,9 +34,11 @@ class CLIP4ClipRetriever(BaseModel):
             only the features of the same process, so that those of the encoders are divided by
             the number of processes; the reference does this for all adapters except the tight one.
             ``'none'``: each process contrasts its own batch, as the reference does for the tight adapter.
+        micro_batch_size (int, optional): Train with so many videos or captions at a time, with the gradients
+            of the whole batch. See :func:`encode_in_micro_batches`.
 
     Raises:
-        ValueError: If the adapter does not fit the backbone, or ``gather`` is unknown.
+        ValueError: If the adapter does not fit the backbone, or an argument has another value.
 
     Examples:
         >>> import torch
@@ -64,6 +67,7 @@ class CLIP4ClipRetriever(BaseModel):
         loss: dict = dict(type='SymmetricContrastiveLoss'),
         data_preprocessor: dict | None = None,
         gather: str = 'exact',
+        micro_batch_size: int | None = None,
     ) -> None:
         super().__init__(data_preprocessor or dict(type='VideoCaptionPreprocessor'))
         self.backbone = MODELS.build(backbone)
@@ -72,7 +76,7 @@ class CLIP4ClipRetriever(BaseModel):
         self.adapter = MODELS.build(adapter_with_sizes(adapter, self.backbone))
         self.loss_module = MODELS.build(loss)
         check_loss(self.loss_module, self.adapter, gather)
-        self.gather = gather
+        self.gather, self.micro_batch_size = gather, check_micro_batch_size(micro_batch_size)
         self._init_from_clip()
         if not self.adapter.uses_logit_scale:
             self.backbone.logit_scale.requires_grad = False  # DDP fails for parameters without gradients
@@ -113,6 +117,9 @@ class CLIP4ClipRetriever(BaseModel):
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """Encode normalized frames (V, T, 3, H, W) up to the pooling of the adapter, (V, T, D)."""
+        return encode_in_micro_batches(self._encode_frames, self.micro_batch_size, frames, frame_mask)
+
+    def _encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         features = self.backbone.encode_frames(frames, frame_mask)
         check_output(self.backbone, 'encode_frames', features, frame_mask.shape)
         return self.adapter.contextualize(features, frame_mask)
@@ -132,6 +139,9 @@ class CLIP4ClipRetriever(BaseModel):
             dict[str, Tensor]: ``text`` (N, D), or ``tokens`` (N, L, D) and ``text_mask`` (N, L) for an
             adapter that uses them.
         """
+        return encode_in_micro_batches(self._encode_text, self.micro_batch_size, tokens, text_mask)
+
+    def _encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
         if self.adapter.uses_tokens:
             text = self.backbone.encode_text(tokens, text_mask, per_token=True)
             found = text.get('tokens') if isinstance(text, dict) else text

@@ -33,12 +33,14 @@ ADAPTERS = dict(
 LOSSES = dict(
     whole=dict(type='mmaction.SymmetricContrastiveLoss'),
     blocks=dict(type='mmaction.SymmetricContrastiveLoss', block_size=2),
+    micro_batches=dict(type='mmaction.SymmetricContrastiveLoss'),
     sigmoid=dict(type='mmaction.SigmoidLoss', init_bias=-1.0),
     sigmoid_blocks=dict(type='mmaction.SigmoidLoss', init_bias=-1.0, block_size=2),
 )
 CASES = [
     ('mean', 'exact', 'blocks'),
     ('mean', 'none', 'blocks'),
+    ('mean', 'exact', 'micro_batches'),
     ('mean', 'exact', 'sigmoid'),
     ('mean', 'exact', 'sigmoid_blocks'),
     ('mean', 'exact'),
@@ -72,6 +74,7 @@ def build(adapter, gather, loss='whole'):
             ),
             adapter=dict(ADAPTERS[adapter], type='mmaction.' + ADAPTERS[adapter]['type']),
             loss=LOSSES[loss],
+            micro_batch_size=2 if loss == 'micro_batches' else None,
             data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
         )
     ).train()
@@ -192,9 +195,15 @@ def test_exact_gathering_gives_the_gradients_of_one_process(spread, adapter):
 
 
 @pytest.mark.parametrize(
-    'loss, whole', [('blocks', 'whole'), ('sigmoid', 'sigmoid'), ('sigmoid_blocks', 'sigmoid')]
+    'loss, whole',
+    [
+        ('blocks', 'whole'),
+        ('micro_batches', 'whole'),
+        ('sigmoid', 'sigmoid'),
+        ('sigmoid_blocks', 'sigmoid'),
+    ],
 )
-def test_other_losses_are_those_of_one_process_and_one_block(spread, loss, whole):
+def test_losses_are_those_of_one_process_and_the_whole_batch(spread, loss, whole):
     losses, expected = losses_and_gradients(build('mean', 'exact', whole), slice(None))
     for rank in (0, 1):
         torch.testing.assert_close(spread[rank, ('mean', 'exact', loss)][0], losses)

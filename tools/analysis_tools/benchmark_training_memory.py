@@ -1,4 +1,4 @@
-"""Compare memory and time of training steps: plain, with recomputed activations, with LoRA, and with both.
+"""Compare memory and time of training steps: plain, with recomputed activations, in micro-batches, with LoRA.
 
 Each way trains ViT-B/32 with random weights in a process of its own, one after the other, on random batches
 with AdamW. The memory is the peak resident memory of the process, with its libraries. Beside the time, the
@@ -10,11 +10,12 @@ import multiprocessing
 import statistics
 import time
 
-WAYS = {
+WAYS = {  # arguments of the backbone
     'plain': {},
     'checkpointed': dict(gradient_checkpointing=True),
     'LoRA': dict(lora={}),
     'LoRA, checkpointed': dict(lora={}, gradient_checkpointing=True),
+    'micro-batches': {},
 }
 
 
@@ -26,6 +27,9 @@ def parse_args() -> argparse.Namespace:
         '--ways', nargs='+', choices=WAYS, default=list(WAYS), help='ways to train (default: %(default)s)'
     )
     parser.add_argument('--batch-size', type=int, default=8, help='videos per batch (default: %(default)s)')
+    parser.add_argument(
+        '--micro-batch-size', type=int, default=2, help='of the way micro-batches (default: %(default)s)'
+    )
     parser.add_argument('--frames', type=int, default=12, help='frames per video (default: %(default)s)')
     parser.add_argument('--words', type=int, default=32, help='tokens per caption (default: %(default)s)')
     parser.add_argument('--layers', type=int, default=12, help='blocks of each tower (default: %(default)s)')
@@ -47,7 +51,10 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
     torch.set_num_threads(args.threads)
     tower = dict(num_hidden_layers=args.layers)
     backbone = dict(type='CLIPBackbone', config=dict(text_config=tower, vision_config=tower), **WAYS[way])
-    model = MODELS.build(dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=dict(type='MeanAdapter')))
+    model = dict(type='CLIP4ClipRetriever', backbone=backbone, adapter=dict(type='MeanAdapter'))
+    if way == 'micro-batches':
+        model['micro_batch_size'] = args.micro_batch_size
+    model = MODELS.build(model)
     trained = [parameter for parameter in model.train().parameters() if parameter.requires_grad]
     optimizer, times = torch.optim.AdamW(trained, lr=1e-6), []
     for _ in range(args.steps + 1):

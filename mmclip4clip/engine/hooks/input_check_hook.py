@@ -53,6 +53,19 @@ class InputCheckHook(Hook):
                 for part, transforms in pipelines(dataset):
                     self._report_cut(key, part, find_step(transforms, TokenizeCaptions))
 
+    def before_train(self, runner) -> None:
+        """Warn if gradients of several batches are summed, which does not make a contrastive batch larger."""
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        contrasts = hasattr(unwrapped_model(runner), 'loss_module')
+        if steps > 1 and contrasts and getattr(unwrapped_model(runner), 'retrieval_weight', 1):
+            print_log(
+                f'optim_wrapper.accumulative_counts={steps} contrasts each of {steps} batches by itself: a '
+                'caption is never compared with the videos of another one. For a larger contrastive batch, '
+                'raise train_dataloader.batch_size, and set model.micro_batch_size to what fits the memory',
+                logger='current',
+                level=logging.WARNING,
+            )
+
     @staticmethod
     def _check_clip(runner) -> list[str]:
         """Check that the variable ``clip`` of the config was applied, which the tools do."""

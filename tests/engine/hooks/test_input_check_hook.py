@@ -175,3 +175,22 @@ def test_captions_must_fit_the_positions_of_the_decoder(model, transforms, shape
         InputCheckHook().before_run(run(captioner, train=dataset(transforms(max_words=words, **targets))))
     fits = dataset(transforms(max_words=24 if own else 16, **good))
     InputCheckHook().before_run(run(captioner, train=fits, val=dataset(transforms())))  # decoders read no val
+
+
+@pytest.mark.parametrize(
+    'steps, model, warns',
+    [
+        (4, dict(loss_module=1), True),
+        (1, dict(loss_module=1), False),
+        (4, dict(loss_module=1, retrieval_weight=0.5), True),
+        (4, dict(loss_module=1, retrieval_weight=0), False),
+        (4, {}, False),
+    ],
+)
+def test_accumulated_contrastive_batches_are_warned_of(log, steps, model, warns):
+    runner = SimpleNamespace(
+        optim_wrapper=SimpleNamespace(_accumulative_counts=steps), model=SimpleNamespace(**model)
+    )
+    InputCheckHook().before_train(runner)
+    assert len(log) == warns
+    assert not log or f'accumulative_counts={steps} contrasts each of {steps} batches' in log[0][1]

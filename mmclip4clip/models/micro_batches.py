@@ -1,0 +1,54 @@
+"""Encode a large batch in small parts, with the gradients of the whole batch."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .features import Features, cat_features
+
+Encoded = TypeVar('Encoded', Tensor, Features)
+
+
+def check_micro_batch_size(size: int | None) -> int | None:
+    """Check the number of videos or captions to encode at a time.
+
+    Raises:
+        ValueError: If it is neither None nor a positive whole number.
+    """
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(f'micro_batch_size must be None or a positive whole number, got {size!r}')
+    return size
+
+
+def encode_in_micro_batches(
+    encode: Callable[..., Encoded], size: int | None, inputs: Tensor, *others: Tensor
+) -> Encoded:
+    """Encode parts of a batch one after another, and keep only their features.
+
+    The backward pass encodes each part again, with the random numbers of the first time, and passes it the
+    gradients of its features. This is gradient caching (arXiv:2101.06983): the memory of activations is that
+    of one part, and the gradients are those of the whole batch. Without gradients, the batch is not divided.
+
+    Args:
+        encode (Callable): Encodes a part of the batch.
+        size (int, optional): Number of videos or captions in a part; None for the whole batch.
+        inputs (Tensor): First argument of ``encode``, batch first.
+        *others (Tensor): Its other arguments, batch first.
+
+    Returns:
+        Tensor | dict[str, Tensor]: Features of the batch.
+
+    Examples:
+        >>> encode_in_micro_batches(torch.sqrt, 2, torch.tensor([1.0, 4.0, 9.0]))
+        tensor([1., 2., 3.])
+    """
+    if size is None or len(inputs) <= size or not torch.is_grad_enabled():
+        return encode(inputs, *others)
+    parts = []
+    for start in range(0, len(inputs), size):
+        part = [batch[start : start + size] for batch in (inputs, *others)]
+        parts.append(checkpoint(encode, *part, use_reentrant=False))
+    return cat_features(parts) if isinstance(parts[0], dict) else torch.cat(parts)

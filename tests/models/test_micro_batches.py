@@ -1,0 +1,134 @@
+"""Micro-batches against the whole batch."""
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+
+import mmclip4clip  # noqa: F401  registers the modules
+from mmclip4clip.models.micro_batches import encode_in_micro_batches
+
+from .test_gathering import BLOCKS, CLIP, batch
+
+ADAPTERS = {
+    'MeanAdapter': {},
+    'SeqTransformerAdapter': BLOCKS,
+    'WTIAdapter': BLOCKS,
+    'TightAdapter': dict(BLOCKS, dropout=0.0),
+}
+
+
+def build(adapter='MeanAdapter', **options):
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            type='mmaction.CLIP4ClipRetriever',
+            backbone=dict(
+                type='mmaction.CLIPBackbone', config=CLIP, embedding_std=dict(text=0.5, vision=0.5)
+            ),
+            adapter=dict(ADAPTERS[adapter], type=f'mmaction.{adapter}'),
+            loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+            data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
+            **options,
+        )
+    ).train()
+
+
+def step(model):
+    inputs = dict(batch(), video_index=torch.arange(5))
+    losses = model(inputs, mode='loss')
+    sum(value for name, value in losses.items() if name.startswith('loss')).backward()
+    return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize('size', [1, 2, 9])
+@pytest.mark.parametrize('adapter', ADAPTERS)
+def test_losses_and_gradients_are_those_of_the_whole_batch(adapter, size):
+    losses, expected = step(build(adapter))
+    found_losses, found = step(build(adapter, micro_batch_size=size))
+    torch.testing.assert_close(found_losses, losses)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(
+            found[name], gradient, rtol=1e-4, atol=1e-6 + 1e-5 * gradient.abs().max(), msg=name
+        )
+
+
+def test_dropout_is_the_same_in_both_passes():
+    layer, dropout, inputs = torch.nn.Linear(4, 4), torch.nn.Dropout(0.5), torch.randn(6, 4)
+
+    def gradient_of(encode_batch):
+        torch.manual_seed(3)
+        layer.zero_grad()
+        features = encode_batch(lambda part: dropout(layer(part)))
+        (features @ features.T).logsumexp(dim=1).sum().backward()
+        return features.detach(), layer.weight.grad.clone()
+
+    whole = gradient_of(lambda encode: torch.cat([encode(inputs[:4]), encode(inputs[4:])]))
+    found = gradient_of(lambda encode: encode_in_micro_batches(encode, 4, inputs))
+    assert (found[0] == 0).any()  # something is dropped
+    torch.testing.assert_close(found, whole)
+
+
+def test_the_activations_of_one_part_exist_at_a_time():
+    sizes = []
+
+    class Counted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            sizes.append(len(x))
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            sizes.append(-len(ctx.saved_tensors[0]))
+            return gradient
+
+    inputs = torch.randn(5, 2, requires_grad=True)
+    encode_in_micro_batches(Counted.apply, 2, inputs).sum().backward()
+    assert sizes[:3] == [2, 2, 1]  # encoded once
+    # Each part is encoded again directly before its own backward pass.
+    assert [abs(size) for size in sizes[3::2]] == [abs(size) for size in sizes[4::2]]
+    assert sorted(sizes[4::2]) == [-2, -2, -1]
+
+
+def test_evaluation_does_not_divide_the_batch():
+    model, seen = build(micro_batch_size=2), []
+    original = model.backbone.encode_frames
+    model.backbone.encode_frames = lambda frames, mask: seen.append(len(frames)) or original(frames, mask)
+    inputs = batch()
+    with torch.no_grad():
+        model.encode_videos(inputs['frames'], inputs['frame_mask'])
+    assert seen == [5]
+
+
+@pytest.mark.parametrize('size', [0, -2, 1.5, True, '8'])
+def test_a_wrong_size_is_refused(size):
+    with pytest.raises(ValueError, match='micro_batch_size must be None or a positive whole number'):
+        build(micro_batch_size=size)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(gather='some'), "gather must be 'exact'"),
+        (
+            dict(gather='local_gradient', block=2),
+            "block_size=2 of SymmetricContrastiveLoss needs gather='exact'",
+        ),
+        (dict(adapter='WTIAdapter', block=2), 'needs an adapter that compares one vector .* got WTIAdapter'),
+    ],
+)
+def test_what_a_loss_in_blocks_cannot_do_is_refused(options, message):
+    adapter = options.pop('adapter', 'MeanAdapter')
+    block = options.pop('block', None)
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(
+            dict(
+                type='mmaction.CLIP4ClipRetriever',
+                backbone=dict(type='mmaction.CLIPBackbone', config=CLIP),
+                adapter=dict(ADAPTERS[adapter], type=f'mmaction.{adapter}'),
+                loss=dict(type='mmaction.SymmetricContrastiveLoss', block_size=block),
+                **options,
+            )
+        )
