@@ -28,8 +28,9 @@ def peak_memory() -> float:
 
 
 def main(args: argparse.Namespace) -> None:
-    from mmclip4clip.evaluation import Scores, retrieval_figures
+    from mmclip4clip.evaluation import retrieval_figures
     from mmclip4clip.evaluation.metrics.retrieval import post_processed_figures
+    from mmclip4clip.evaluation.records import Scores
 
     rng = np.random.default_rng(0)
     index = np.sort(
