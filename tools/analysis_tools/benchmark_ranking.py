@@ -47,9 +47,10 @@ def main(args: argparse.Namespace) -> None:
     )
     print(f'{args.captions} captions, {args.videos} videos: {similarity.nbytes / 2**30:.2f} GiB of scores')
     for name, part in parts.items():
-        before, begin = peak_memory(), time.perf_counter()
+        before, begin, cpu = peak_memory(), time.perf_counter(), time.process_time()
         part()
-        print(f'{name:14}{time.perf_counter() - begin:8.2f} s  +{peak_memory() - before:.2f} GiB', flush=True)
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        print(f'{name:14}{seconds:8.2f} s {cpu:8.2f} CPU s  +{peak_memory() - before:.2f} GiB', flush=True)
 
 
 if __name__ == '__main__':

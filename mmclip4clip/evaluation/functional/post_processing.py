@@ -59,22 +59,26 @@ def dual_softmax_rows(similarity: np.ndarray, temperature: float = 100.0, axis: 
     similarity = _checked('similarity', similarity)
     largest = _soft_maximum(similarity, temperature, axis)
 
-    def sizes(rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    def signed_weights(rows: Any) -> np.ndarray:
         block = similarity[rows]
-        sign = np.sign(block)
-        size = block - (largest if axis == 0 else largest[rows]).astype(float)
-        size *= temperature
-        size *= sign
-        block = np.abs(block)
-        block[sign == 0] = 1
-        size += np.log(block, dtype=float)
-        return sign, size
+        weights = block - (largest if axis == 0 else largest[rows]).astype(float)
+        weights *= temperature
+        weights *= np.sign(block)
+        return weights
 
-    smallest = min(sizes(rows)[1].min() for rows in row_blocks(similarity.shape))
+    smallest = math.log(_smallest_size(similarity)) + min(
+        signed_weights(rows).min() for rows in row_blocks(similarity.shape)
+    )
 
     def compute(rows: Any) -> np.ndarray:
-        sign, size = sizes(rows)
-        return sign * (size - smallest + 1)  # sizes are at least 1, so pairs are sorted by sign first
+        block = similarity[rows]
+        size = np.abs(block)
+        size[block == 0] = 1
+        scores = signed_weights(rows)
+        scores += np.log(size, out=size)
+        scores -= smallest - 1  # sizes are at least 1, so pairs are sorted by sign first
+        scores *= np.sign(block)
+        return scores
 
     return ComputedScores(compute, similarity.shape, np.dtype(float))
 
@@ -148,6 +152,12 @@ def check_positive(**arguments: float) -> None:
             raise ValueError(f'{name} must be a finite number above 0, got {value}')
 
 
+def _smallest_size(values: np.ndarray) -> float:
+    """Return the smallest absolute value that is not 0, at most 1."""
+    sizes = (np.abs(values[rows]) for rows in row_blocks(values.shape))
+    return min(float(size.min(initial=1, where=size > 0)) for size in sizes)
+
+
 def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
     """Return log(sum(exp(factor x values))) / factor along an axis that stays, in the precision of values."""
     largest = values.max(axis=axis, keepdims=True).astype(float) * factor
@@ -156,7 +166,8 @@ def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
         exponents = values[rows].astype(float)
         exponents *= factor
         exponents -= largest if axis == 0 else largest[rows]
-        sums = np.exp(exponents, out=exponents).sum(axis=axis, keepdims=True)
+        # The largest exponents are near 0, where rounding them to the precision of the values loses nothing.
+        sums = np.exp(exponents.astype(values.dtype)).sum(axis=axis, keepdims=True, dtype=float)
         if axis == 0:
             totals += sums
         else:

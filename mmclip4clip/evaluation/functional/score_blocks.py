@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-BLOCK = 2**21  # scores in a block, 16 MiB in float64
+BLOCK = 2**17  # scores in a block, 1 MiB in float64: what fits a core's cache
 
 
 class ScoreMatrix(Protocol):
@@ -25,6 +25,8 @@ class ScoreMatrix(Protocol):
 
 class ComputedScores:
     """Scores whose rows are computed whenever they are read, so that the matrix never exists.
+
+    They must be finite, because they are not checked again.
 
     Args:
         compute (Callable): Returns rows, given a slice or an array of indices.
@@ -56,7 +58,7 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Yield slices of rows of about :data:`BLOCK` scores, at least one row each.
 
     Examples:
-        >>> [rows.stop - rows.start for rows in row_blocks((3, 2**20))]
+        >>> [rows.stop - rows.start for rows in row_blocks((3, 2**16))]
         [2, 1]
     """
     rows = max(1, BLOCK // max(1, shape[1]))
@@ -65,5 +67,7 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def count_not_finite(scores: ScoreMatrix) -> int:
-    """Count the scores that are NaN or infinite."""
+    """Count the scores of an array that are NaN or infinite."""
+    if isinstance(scores, ComputedScores):
+        return 0
     return sum(int(np.count_nonzero(~np.isfinite(scores[rows]))) for rows in row_blocks(scores.shape))

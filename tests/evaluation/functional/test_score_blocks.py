@@ -88,3 +88,10 @@ def test_blocks_cover_all_rows_once(monkeypatch):
     scores = np.ones((7, 3))
     scores[0, 0], scores[6, 2] = np.nan, np.inf
     assert count_not_finite(scores) == 2
+
+
+def test_captions_in_the_order_of_their_videos_are_read_without_copies(case):
+    similarity, index = case
+    order = np.argsort(index, kind='stable')
+    for function in (ranks_of_captions, caption_group_scores):
+        np.testing.assert_array_equal(function(similarity[order], index[order]), function(similarity, index))
