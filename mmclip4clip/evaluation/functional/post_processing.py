@@ -7,8 +7,11 @@ between videos with equal scores at random.
 """
 
 import math
+from typing import Any
 
 import numpy as np
+
+from .score_blocks import ComputedScores, count_not_finite, row_blocks
 
 
 def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int = 0) -> np.ndarray:
@@ -39,12 +42,45 @@ def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int =
         >>> dual_softmax(similarity).argmax(axis=1)
         array([0, 1])
     """
+    return np.asarray(dual_softmax_rows(similarity, temperature, axis))
+
+
+def dual_softmax_rows(similarity: np.ndarray, temperature: float = 100.0, axis: int = 0) -> ComputedScores:
+    """Compute the scores of :func:`dual_softmax` when they are read, a block of captions at a time.
+
+    Args and errors are those of :func:`dual_softmax`.
+
+    Examples:
+        >>> scores = dual_softmax_rows(np.array([[.9, .2], [.8, .7]]))
+        >>> scores[1:].argmax(axis=1)
+        array([1])
+    """
     check_positive(temperature=temperature)
     similarity = _checked('similarity', similarity)
-    weights = temperature * (similarity.astype(float) - _soft_maximum(similarity, temperature, axis))
-    sign = np.sign(similarity)
-    size = np.log(np.where(sign == 0, 1.0, abs(similarity))) + sign * weights
-    return sign * (size - size.min() + 1)  # sizes are at least 1, so pairs are sorted by sign first
+    largest = _soft_maximum(similarity, temperature, axis)
+
+    def signed_weights(rows: Any) -> np.ndarray:
+        block = similarity[rows]
+        weights = block - (largest if axis == 0 else largest[rows]).astype(float)
+        weights *= temperature
+        weights *= np.sign(block)
+        return weights
+
+    smallest = math.log(_smallest_size(similarity)) + min(
+        signed_weights(rows).min() for rows in row_blocks(similarity.shape)
+    )
+
+    def compute(rows: Any) -> np.ndarray:
+        block = similarity[rows]
+        size = np.abs(block)
+        size[block == 0] = 1
+        scores = signed_weights(rows)
+        scores += np.log(size, out=size)
+        scores -= smallest - 1  # sizes are at least 1, so pairs are sorted by sign first
+        scores *= np.sign(block)
+        return scores
+
+    return ComputedScores(compute, similarity.shape, np.dtype(float))
 
 
 def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int = 1) -> np.ndarray:
@@ -76,16 +112,37 @@ def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int
         >>> qb_norm(similarity, bank).argmax(axis=1)
         array([1])
     """
+    return np.asarray(qb_norm_rows(similarity, bank, beta, k))
+
+
+def qb_norm_rows(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int = 1) -> ComputedScores:
+    """Compute the scores of :func:`qb_norm` when they are read, a block of captions at a time.
+
+    Args and errors are those of :func:`qb_norm`.
+
+    Examples:
+        >>> bank = np.array([[.9, .1], [.9, .2]])
+        >>> qb_norm_rows(np.array([[.9, .85]]), bank)[:1].argmax(axis=1)
+        array([1])
+    """
     check_positive(beta=beta)
     similarity = _checked('similarity', similarity)
     bank = _checked('bank', bank, similarity.shape[1])
     if not 1 <= k <= bank.shape[1]:
         raise ValueError(f'k must be from 1 to {bank.shape[1]}, the number of videos, got {k}')
-    kth = np.partition(bank, -k, axis=1)[:, [-k]]
-    hubs = (bank >= kth).any(axis=0)
-    best = similarity == similarity.max(axis=1, keepdims=True)
-    changed = (best & hubs).any(axis=1)
-    return similarity.astype(float) - changed[:, None] * _soft_maximum(bank, beta, 0)
+    hubs = np.zeros(bank.shape[1], bool)
+    for rows in row_blocks(bank.shape):
+        block = bank[rows]
+        hubs |= (block >= np.partition(block, -k, axis=1)[:, [-k]]).any(axis=0)
+    largest = _soft_maximum(bank, beta, 0)
+
+    def compute(rows: Any) -> np.ndarray:
+        block = similarity[rows]
+        best = block == block.max(axis=1, keepdims=True)
+        changed = (best & hubs).any(axis=1)
+        return block.astype(float) - changed[:, None] * largest
+
+    return ComputedScores(compute, similarity.shape, np.dtype(float))
 
 
 def check_positive(**arguments: float) -> None:
@@ -95,12 +152,27 @@ def check_positive(**arguments: float) -> None:
             raise ValueError(f'{name} must be a finite number above 0, got {value}')
 
 
+def _smallest_size(values: np.ndarray) -> float:
+    """Return the smallest absolute value that is not 0, at most 1."""
+    sizes = (np.abs(values[rows]) for rows in row_blocks(values.shape))
+    return min(float(size.min(initial=1, where=size > 0)) for size in sizes)
+
+
 def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
-    """Return log(sum(exp(factor x values))) / factor, in the precision of the values."""
-    exponents = factor * values.astype(float)
-    largest = exponents.max(axis=axis, keepdims=True)
-    total = np.exp(exponents - largest).sum(axis=axis, keepdims=True)
-    return ((largest + np.log(total)) / factor).astype(values.dtype)
+    """Return log(sum(exp(factor x values))) / factor along an axis that stays, in the precision of values."""
+    largest = values.max(axis=axis, keepdims=True).astype(float) * factor
+    totals = np.zeros_like(largest)
+    for rows in row_blocks(values.shape):
+        exponents = values[rows].astype(float)
+        exponents *= factor
+        exponents -= largest if axis == 0 else largest[rows]
+        # The largest exponents are near 0, where rounding them to the precision of the values loses nothing.
+        sums = np.exp(exponents.astype(values.dtype)).sum(axis=axis, keepdims=True, dtype=float)
+        if axis == 0:
+            totals += sums
+        else:
+            totals[rows] = sums
+    return ((largest + np.log(totals)) / factor).astype(values.dtype)
 
 
 def _checked(name: str, values: np.ndarray, width: int | None = None) -> np.ndarray:
@@ -109,9 +181,10 @@ def _checked(name: str, values: np.ndarray, width: int | None = None) -> np.ndar
         raise ValueError(
             f'expected {name} (captions, {width or "videos"}) with at least one of each, got {values.shape}'
         )
-    if not np.isfinite(values).all():
+    not_finite = count_not_finite(values)
+    if not_finite:
         raise ValueError(
-            f'{np.count_nonzero(~np.isfinite(values))} of the {values.size} scores of '
-            f'{name} are NaN or infinite, so they cannot be ranked'
+            f'{not_finite} of the {values.size} scores of {name} are NaN or infinite, so they cannot be '
+            'ranked'
         )
     return values if np.issubdtype(values.dtype, np.floating) else values.astype(float)

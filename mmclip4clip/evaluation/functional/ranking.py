@@ -4,20 +4,24 @@ Rank 1 is the best. Items with the same score as the right one count as ranked b
 gives all items the same score has the worst ranks.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from .score_blocks import ScoreMatrix, count_not_finite, row_blocks
 
-def _check(similarity: np.ndarray, video_index: np.ndarray) -> None:
-    if similarity.ndim != 2 or video_index.shape != similarity.shape[:1]:
+
+def _check(similarity: ScoreMatrix, video_index: np.ndarray) -> None:
+    if len(similarity.shape) != 2 or video_index.shape != similarity.shape[:1]:
         raise ValueError(
             f'expected similarity (N, V) and video_index (N,), got {similarity.shape} and {video_index.shape}'
         )
-    if not np.isfinite(similarity).all():
+    not_finite = count_not_finite(similarity)
+    if not_finite:
         raise ValueError(
-            f'{np.count_nonzero(~np.isfinite(similarity))} of the {similarity.size} '
-            'similarities are NaN or infinite, so they cannot be ranked'
+            f'{not_finite} of the {math.prod(similarity.shape)} similarities are NaN or infinite, so they '
+            'cannot be ranked'
         )
     if len(video_index) and not 0 <= video_index.min() <= video_index.max() < similarity.shape[1]:
         raise ValueError(
@@ -26,11 +30,11 @@ def _check(similarity: np.ndarray, video_index: np.ndarray) -> None:
         )
 
 
-def ranks_of_videos(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarray:
+def ranks_of_videos(similarity: ScoreMatrix, video_index: np.ndarray) -> np.ndarray:
     """Rank the right video of each caption among all videos (text to video).
 
     Args:
-        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V).
         video_index (np.ndarray): Index of the video of each caption, (N,).
 
     Returns:
@@ -44,15 +48,19 @@ def ranks_of_videos(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarr
         array([1, 2])
     """
     _check(similarity, video_index)
-    positive = similarity[np.arange(len(video_index)), video_index]
-    return (similarity >= positive[:, None]).sum(axis=1)
+    ranks = np.empty(len(video_index), int)
+    for rows in row_blocks(similarity.shape):
+        block = similarity[rows]
+        positive = np.take_along_axis(block, video_index[rows, None], axis=1)
+        ranks[rows] = np.count_nonzero(block >= positive, axis=1)
+    return ranks
 
 
-def caption_group_scores(similarity: np.ndarray, video_index: np.ndarray) -> np.ndarray:
+def caption_group_scores(similarity: ScoreMatrix, video_index: np.ndarray) -> np.ndarray:
     """Score all captions of a video together, by the best of them.
 
     Args:
-        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V).
         video_index (np.ndarray): Index of the video of each caption, (N,).
 
     Returns:
@@ -69,7 +77,12 @@ def caption_group_scores(similarity: np.ndarray, video_index: np.ndarray) -> np.
     """
     _check(similarity, video_index)
     groups = np.full((similarity.shape[1], similarity.shape[1]), -np.inf, similarity.dtype)
-    np.maximum.at(groups, video_index, similarity)
+    order = np.argsort(video_index, kind='stable')  # the captions of a video one after another
+    shuffled = bool((np.diff(video_index) < 0).any())
+    for rows in row_blocks(similarity.shape):
+        chosen = order[rows] if shuffled else rows
+        videos, begins = np.unique(video_index[chosen], return_index=True)
+        groups[videos] = np.maximum(groups[videos], np.maximum.reduceat(similarity[chosen], begins, axis=0))
     empty = np.setdiff1d(np.arange(similarity.shape[1]), video_index)
     if len(empty):
         raise ValueError(f'videos without a caption cannot be used as queries: {empty.tolist()[:10]}')
@@ -77,12 +90,12 @@ def caption_group_scores(similarity: np.ndarray, video_index: np.ndarray) -> np.
 
 
 def ranks_of_captions(
-    similarity: np.ndarray, video_index: np.ndarray, protocol: str = 'caption_groups'
+    similarity: ScoreMatrix, video_index: np.ndarray, protocol: str = 'caption_groups'
 ) -> np.ndarray:
     """Rank the right caption of each video (video to text).
 
     Args:
-        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V).
         video_index (np.ndarray): Index of the video of each caption, (N,).
         protocol (str): How several captions of a video are ranked. ``'caption_groups'``, the protocol of the
             paper, ranks V groups of captions, each by its best caption. ``'best_caption'`` ranks each caption
@@ -104,8 +117,12 @@ def ranks_of_captions(
     if protocol == 'caption_groups':
         return (groups >= best).sum(axis=0)
     if protocol == 'best_caption':
-        others = video_index[:, None] != np.arange(similarity.shape[1])
-        return 1 + ((similarity >= best) & others).sum(axis=0)
+        ranks = np.ones(similarity.shape[1], int)
+        for rows in row_blocks(similarity.shape):
+            better = similarity[rows] >= best
+            better[np.arange(len(better)), video_index[rows]] = False  # captions of the video itself
+            ranks += np.count_nonzero(better, axis=0)
+        return ranks
     raise ValueError(f"protocol must be 'caption_groups' or 'best_caption', got {protocol!r}")
 
 

@@ -4,15 +4,8 @@ from typing import Any
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..functional import (
-    dual_softmax,
-    group_ranks,
-    qb_norm,
-    ranks_of_captions,
-    ranks_of_videos,
-    recall_figures,
-)
-from ..functional.post_processing import check_positive
+from ..functional import group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
+from ..functional.post_processing import check_positive, dual_softmax_rows, qb_norm_rows
 from ..records import Scores, VideoRecord, make_record, stack_scores
 from ..report_context import ReportContext
 from ..unreadable import count_unreadable
@@ -100,14 +93,14 @@ def post_processed_figures(
     _check_names(post_processing)
     similarity, video_index, figures = scores.similarity, scores.video_index, {}
     if 'dual_softmax' in post_processing:
-        ranks = ranks_of_videos(dual_softmax(similarity, temperature, axis=0), video_index)
+        ranks = ranks_of_videos(dual_softmax_rows(similarity, temperature, axis=0), video_index)
         figures.update(_with_prefix('dsl_', recall_figures(ranks, recall_at)))
-        ranks = ranks_of_captions(dual_softmax(similarity, temperature, axis=1), video_index, protocol)
+        ranks = ranks_of_captions(dual_softmax_rows(similarity, temperature, axis=1), video_index, protocol)
         figures.update(_with_prefix('dsl_v2t_', recall_figures(ranks, recall_at)))
     if 'qb_norm' in post_processing:
         if scores.bank is None:
             raise ValueError(NO_BANK)
-        ranks = ranks_of_videos(qb_norm(similarity, scores.bank, qb_beta, qb_k), video_index)
+        ranks = ranks_of_videos(qb_norm_rows(similarity, scores.bank, qb_beta, qb_k), video_index)
         figures.update(_with_prefix('qb_', recall_figures(ranks, recall_at)))
     return figures
 
