@@ -114,8 +114,9 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     tiny_clip['vision_config']['image_size'] = 224
     tiny_clip['text_config'].update(vocab_size=len(tokenizer), max_position_embeddings=77)
     model = CLIPModel(CLIPConfig(**tiny_clip))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    for path in (folder, tmp_path / 'reference'):
+        model.save_pretrained(path)
+        tokenizer.save_pretrained(path)
     (folder / 'model.safetensors').unlink()
     buffers = {
         f'{tower}_model.embeddings.position_ids': torch.arange(n)[None]
@@ -137,8 +138,11 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     return str(folder)
 
 
-def embed_like_the_card(folder: str, frames: list[np.ndarray], caption: str) -> torch.Tensor:
-    """Score a caption and a video as the notebook of the card does, with transformers' models and PIL."""
+def embed_like_the_card(folder: Path, frames: list[np.ndarray], caption: str) -> torch.Tensor:
+    """Score a caption and a video as the notebook of the card does, with transformers' models and PIL.
+
+    The folder has safetensors: before torch 2.6, transformers reads no ``pytorch_model.bin``.
+    """
     vision = CLIPVisionModelWithProjection.from_pretrained(folder).eval()
     text = CLIPTextModelWithProjection.from_pretrained(folder).eval()
     pixels = []
@@ -172,7 +176,7 @@ def test_the_published_name_gives_the_scores_of_the_card(published, tmp_path):
     with torch.no_grad():
         score = model.similarity(*model(**data, mode='tensor'))[0, 0]
     torch.testing.assert_close(
-        score, embed_like_the_card(published, list(read['imgs']), caption), rtol=0, atol=1e-5
+        score, embed_like_the_card(tmp_path / 'reference', list(read['imgs']), caption), rtol=0, atol=1e-5
     )
     assert model.backbone.pretrained == NAME and pretrained.find_folder(NAME) == Path(published)
 
