@@ -114,10 +114,9 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     tiny_clip['vision_config']['image_size'] = 224
     tiny_clip['text_config'].update(vocab_size=len(tokenizer), max_position_embeddings=77)
     model = CLIPModel(CLIPConfig(**tiny_clip))
-    for path in (folder, tmp_path / 'reference'):
-        model.save_pretrained(path)
-        tokenizer.save_pretrained(path)
-    (folder / 'model.safetensors').unlink()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    safetensors = (folder / 'model.safetensors').rename(tmp_path / 'model.safetensors')
     buffers = {
         f'{tower}_model.embeddings.position_ids': torch.arange(n)[None]
         for tower, n in (('text', 77), ('vision', 50))
@@ -135,6 +134,8 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     (folder.parents[1] / 'refs').mkdir()
     (folder.parents[1] / 'refs/main').write_text('d2f8985')
     monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'hub'))
+    shutil.copytree(folder, tmp_path / 'reference')
+    safetensors.rename(tmp_path / 'reference/model.safetensors')
     return str(folder)
 
 
