@@ -50,6 +50,13 @@ def attributes() -> dict[str, int]:
     return found
 
 
+def allowed_globals() -> list | None:
+    """Return what checkpoints may name; torch before 2.5 has no such list."""
+    import torch
+
+    return getattr(torch.serialization, 'get_safe_globals', lambda: None)()
+
+
 def lazy_import() -> dict:
     """Import the package alone: what is loaded then, and what it offers."""
     import mmclip4clip
@@ -175,15 +182,14 @@ def main() -> None:
     import mmaction.models  # noqa: F401
     import mmengine.infer
     import mmengine.runner  # noqa: F401
-    import torch
 
     report['lookup_before'] = in_fork(lookup_before)
-    before, allowed = attributes(), torch.serialization.get_safe_globals()
+    before, allowed = attributes(), allowed_globals()
 
     import mmclip4clip
 
     report['changed'], report['counted'] = what_changed(before), len(before)
-    report['allowed'] = torch.serialization.get_safe_globals() == allowed
+    report['allowed'] = allowed_globals() == allowed
 
     import mmclip4clip.apis
     import mmclip4clip.checkpoints

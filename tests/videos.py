@@ -20,15 +20,16 @@ def write_frames(
     b_frames: int = 2,
     codec: str = 'libx264',
     pixels: str = 'yuv420p',
+    height: int = 48,
     **options,
 ) -> Path:
     """Write moving noise, a frame at each of these seconds, no two of them alike."""
     tick = Fraction(1, 30) if path.suffix == '.avi' else TICK  # AVI counts frames only
     rng = np.random.default_rng(len(seconds))
-    scene = rng.integers(0, 256, (48, 400, 3)).astype(np.uint8)
+    scene = rng.integers(0, 256, (height, 400, 3)).astype(np.uint8)
     with av.open(str(path), 'w', options=options) as container:
         stream = container.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        stream.width, stream.height, stream.pix_fmt = 64, height, pixels
         stream.codec_context.time_base = tick
         stream.options = dict(g=str(gop), bf=str(b_frames), keyint_min=str(gop))
         for number, second in enumerate(seconds):

@@ -116,7 +116,7 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     model = CLIPModel(CLIPConfig(**tiny_clip))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / 'model.safetensors').unlink()
+    safetensors = (folder / 'model.safetensors').rename(tmp_path / 'model.safetensors')
     buffers = {
         f'{tower}_model.embeddings.position_ids': torch.arange(n)[None]
         for tower, n in (('text', 77), ('vision', 50))
@@ -134,11 +134,16 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     (folder.parents[1] / 'refs').mkdir()
     (folder.parents[1] / 'refs/main').write_text('d2f8985')
     monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'hub'))
+    shutil.copytree(folder, tmp_path / 'reference')
+    safetensors.rename(tmp_path / 'reference/model.safetensors')
     return str(folder)
 
 
-def embed_like_the_card(folder: str, frames: list[np.ndarray], caption: str) -> torch.Tensor:
-    """Score a caption and a video as the notebook of the card does, with transformers' models and PIL."""
+def embed_like_the_card(folder: Path, frames: list[np.ndarray], caption: str) -> torch.Tensor:
+    """Score a caption and a video as the notebook of the card does, with transformers' models and PIL.
+
+    The folder has safetensors: before torch 2.6, transformers reads no ``pytorch_model.bin``.
+    """
     vision = CLIPVisionModelWithProjection.from_pretrained(folder).eval()
     text = CLIPTextModelWithProjection.from_pretrained(folder).eval()
     pixels = []
@@ -172,7 +177,7 @@ def test_the_published_name_gives_the_scores_of_the_card(published, tmp_path):
     with torch.no_grad():
         score = model.similarity(*model(**data, mode='tensor'))[0, 0]
     torch.testing.assert_close(
-        score, embed_like_the_card(published, list(read['imgs']), caption), rtol=0, atol=1e-5
+        score, embed_like_the_card(tmp_path / 'reference', list(read['imgs']), caption), rtol=0, atol=1e-5
     )
     assert model.backbone.pretrained == NAME and pretrained.find_folder(NAME) == Path(published)
 

@@ -40,11 +40,11 @@ def test_clips_own_vocabulary_gets_clips_own_tokens(saved, tmp_path):
     weights = plain.draw_published() | dict(vocab_size=torch.tensor(49408))
     weights['token_embedding.weight'] = torch.zeros(49408, plain.TEXT)
     convert(saved(weights), tmp_path / 'clip')
-    config = json.loads((tmp_path / 'clip/config.json').read_text())
-    text = config['text_config']
-    assert (text['bos_token_id'], text['eos_token_id'], text['num_attention_heads']) == (49406, 49407, 2)
-    assert config['vision_config']['num_attention_heads'] == 3
-    assert config['projection_dim'] == text['projection_dim'] == plain.D
+    config = CLIPConfig.from_pretrained(tmp_path / 'clip')  # transformers 4 writes no defaults
+    text = config.text_config
+    assert (text.bos_token_id, text.eos_token_id, text.num_attention_heads) == (49406, 49407, 2)
+    assert config.vision_config.num_attention_heads == 3
+    assert config.projection_dim == text.projection_dim == plain.D
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
