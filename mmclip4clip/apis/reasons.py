@@ -28,8 +28,9 @@ def explain(model: VideoTextModel, query: str | Query, video: Any) -> Reasons:
     """Find out why a video answers a query.
 
     The frames are those that the model samples from the video, or that an index samples from the segment.
-    What the score of a frame and its weight are depends on the head, see :meth:`BaseAdapter.explain`. If terms are
-    added and subtracted, scores of frames are the sums of those of the terms, as the score of the video is.
+    What the score of a frame and its weight are depends on the head, see :meth:`BaseAdapter.explain`. If
+    terms are added and subtracted, scores of frames are the sums of those of the terms, as the score of the
+    video is.
 
     Args:
         model (VideoTextModel): The model.
