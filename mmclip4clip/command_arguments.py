@@ -174,7 +174,7 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--why',
         action='store_true',
-        help='show the score of each sampled frame, and for WTI the best frame of each word, in the sheet too '
+        help='show the score of each sampled frame, and for WTI the best frame of each word, in a sheet too '
         '(default: scores of videos alone)',
     )
     add_format_options(parser)
