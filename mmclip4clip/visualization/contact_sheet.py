@@ -1,5 +1,6 @@
 """Show the answers of a search by frames of their moments, as a picture or a web page."""
 
+import math
 import os
 import textwrap
 from collections.abc import Sequence
@@ -98,11 +99,12 @@ def _section(
         f'<p class="bad">{fault}</p>' if strip is None else embed_picture(strip, f'frames of answer {number}')
     )
     bars = '' if strip is None or reasons is None else f'\n{bars_svg(reasons, strip.shape[1], limits)}'
+    length = '' if math.isnan(answer.duration) else f' · {format_time(answer.duration)} long'
     note = f'\n<p>{escape(note)}</p>' if note else ''
     return (
         f'<section>\n<a href="{link}">{picture}</a>{bars}\n<p class="generated">{number}. '
         f'<a href="{link}">{escape(printable(Path(answer.filename).name))}</a>, {moment}</p>\n'
-        f'<small>score {answer.score:.3f} · {name} · {format_time(answer.duration)} long</small>{note}\n'
+        f'<small>score {answer.score:.3f} · {name}{length}</small>{note}\n'
         '</section>'
     )
 

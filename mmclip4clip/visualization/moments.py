@@ -1,5 +1,6 @@
 """Times and moments of videos as people write them, and frames at given times."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ def describe_moment(answer: 'Answer') -> str:
     if answer.start is None and answer.end is None:
         return 'whole'
     end = answer.duration if answer.end is None else answer.end
+    if math.isnan(end):
+        return f'{format_time(answer.start or 0)}-'
     return f'{format_time(answer.start or 0)}-{format_time(end)}'
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BLOCKS = '▁▂▃▄▅▆▇█'
 BAR, BEST = '#9db8d9', '#1f5fa8'
 BARS_HEIGHT, LINE, LETTER = 44, 14, 6.2  # pixels, under strips of 96 pixels
+MOST_LABELS = 12  # frames whose times and scores find a place
 SMALLEST = 0.05  # of the height, so that the lowest bar is seen
 
 
@@ -78,7 +79,16 @@ def word_lines(reasons: 'Reasons', width: float) -> list[list[str]]:
 
 def bars_height(reasons: 'Reasons', width: float) -> int:
     """Return the pixels that bars, times and words take under a strip."""
-    return BARS_HEIGHT + LINE * (1 + max(len(lines) for lines in word_lines(reasons, width)))
+    return BARS_HEIGHT + LINE * max(len(lines) for lines in _lines(reasons, width))
+
+
+def _lines(reasons: 'Reasons', width: float) -> list[list[str]]:
+    """Return the lines under each bar: time, score and words; of a long strip, not the time of each frame."""
+    count, lines = len(reasons.frames), []
+    for place, (frame, words) in enumerate(zip(reasons.frames, word_lines(reasons, width))):
+        time = format_time(frame.time) if place % max(1, -(-count // MOST_LABELS)) == 0 else ''
+        lines.append([time, *([f'{frame.score:.3f}'] if count <= MOST_LABELS else []), *words])
+    return lines
 
 
 def draw_bars(axis: 'Axes', reasons: 'Reasons', size: tuple[int, int], limits: tuple[float, float]) -> None:
@@ -95,15 +105,12 @@ def draw_bars(axis: 'Axes', reasons: 'Reasons', size: tuple[int, int], limits: t
     axis.set(xlim=(0, width), ylim=(top + bars_height(reasons, width), 0), xticks=[], yticks=[])
     best = max(frame.score for frame in reasons.frames)
     for place, (frame, height, lines) in enumerate(
-        zip(reasons.frames, bar_heights(reasons, limits), word_lines(reasons, width))
+        zip(reasons.frames, bar_heights(reasons, limits), _lines(reasons, width))
     ):
         length = (BARS_HEIGHT - 4) * (SMALLEST + (1 - SMALLEST) * height)
         color = BEST if frame.score == best else BAR
         axis.bar((place + 0.5) * step, -length, 0.8 * step, bottom, color=color)
-        texts = [format_time(frame.time) if _has_label(place, count) else '', *lines]
-        if count <= 12:
-            axis.text((place + 0.5) * step, bottom - 2, f'{frame.score:.3f}', fontsize=5, ha='center')
-        for number, text in enumerate(texts):
+        for number, text in enumerate(lines):
             center = bottom + LINE * (number + 0.5)
             axis.text(
                 (place + 0.5) * step,
@@ -123,7 +130,7 @@ def bars_svg(reasons: 'Reasons', width: int, limits: tuple[float, float]) -> str
     step, best = width / count, max(frame.score for frame in reasons.frames)
     parts = []
     for place, (frame, share, lines) in enumerate(
-        zip(reasons.frames, bar_heights(reasons, limits), word_lines(reasons, width))
+        zip(reasons.frames, bar_heights(reasons, limits), _lines(reasons, width))
     ):
         length = (BARS_HEIGHT - 4) * (SMALLEST + (1 - SMALLEST) * share)
         center, color = (place + 0.5) * step, BEST if frame.score == best else BAR
@@ -133,11 +140,10 @@ def bars_svg(reasons: 'Reasons', width: int, limits: tuple[float, float]) -> str
             f'height="{length:.1f}" fill="{color}"><title>{format_time(frame.time)}: score '
             f'{frame.score:.4f}{weight}</title></rect>'
         )
-        texts = [format_time(frame.time) if _has_label(place, count) else '', *lines]
         parts += [
             f'<text x="{center:.1f}" y="{BARS_HEIGHT + LINE * (number + 0.8):.1f}" '
             f'fill="{"#555" if number == 0 else "#000"}">{escape(text)}</text>'
-            for number, text in enumerate(texts)
+            for number, text in enumerate(lines)
             if text
         ]
     label = escape(f'scores of frames: {describe_reasons(reasons, limits)}')
@@ -145,8 +151,3 @@ def bars_svg(reasons: 'Reasons', width: int, limits: tuple[float, float]) -> str
         f'<svg class="why" role="img" aria-label="{label}" width="{width}" viewBox="0 0 {width} {height}" '
         f'font-size="11" text-anchor="middle">{"".join(parts)}</svg>'
     )
-
-
-def _has_label(place: int, count: int) -> bool:
-    """Return whether the time is written under a frame: under each, or every so many of a long strip."""
-    return place % max(1, -(-count // 12)) == 0
