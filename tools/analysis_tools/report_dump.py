@@ -31,8 +31,8 @@ if __name__ == '__main__':
     args = parse_args()  # before the imports, which take seconds
 
 from mmclip4clip.evaluation import read_dump
+from mmclip4clip.evaluation.dump_page import write_dump_page
 from mmclip4clip.evaluation.records import as_record
-from mmclip4clip.evaluation.reporting.dump_page import write_dump_page
 
 
 def main(args: argparse.Namespace) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from ...visualization.captions import STYLE, embed_picture
-from ...visualization.gallery import read_strip, video_name
-from ...visualization.retrieval_figures import as_png, rank_bars, recall_lines, similarity_map
-from ..functional import rank_histogram, ranks_of_captions, ranks_of_videos, recall_curve
-from ..metric_table import format_table
-from ..metrics.retrieval import retrieval_figures
-from ..records import VideoRecord, stack_scores
-from ..unreadable import count_unreadable
-from ..wrong_answers import WrongAnswer, find_wrong_answers
+from ..visualization.captions import STYLE, embed_picture
+from ..visualization.gallery import read_strip, video_name
+from ..visualization.retrieval_figures import as_png, rank_bars, recall_lines, similarity_map
+from .functional import rank_histogram, ranks_of_captions, ranks_of_videos, recall_curve
+from .metric_table import format_table
+from .metrics.retrieval import retrieval_figures
+from .records import VideoRecord, stack_scores
+from .unreadable import count_unreadable
+from .wrong_answers import WrongAnswer, find_wrong_answers
 
 CAPTIONS = 3  # of each wrong video
 
