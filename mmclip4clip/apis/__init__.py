@@ -1,5 +1,6 @@
 from .clip_choice import use_clip
 from .config_migration import read_config
+from .dump_reasons import ExplainedCaption, explain_caption
 from .encoder_frames import encoder_format, follow_encoder
 from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
 from .launch import (
@@ -19,6 +20,7 @@ from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
 __all__ = [
+    'ExplainedCaption',
     'Preset',
     'VideoCaptionInferencer',
     'VideoRetrievalInferencer',
@@ -30,6 +32,7 @@ __all__ = [
     'default_index',
     'encoder_format',
     'explain',
+    'explain_caption',
     'explain_videos',
     'find_preset',
     'follow_encoder',

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from .captions import STYLE, embed_picture
 from .gallery import RIGHT, WRONG, draw_strip, read_strip, shorten_name
 from .moments import describe_moment, format_time
-from .score_bars import bars_svg, draw_bars, score_range, shown_frames
+from .score_bars import bars_height, bars_svg, draw_bars, score_range, shown_frames
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,17 +112,20 @@ def _section(
 def _draw(path: Path, answers: list[tuple['Answer', 'Reasons | None', str]], title: str) -> None:
     shown = answers[:MAX_PICTURE]
     limits = score_range([reasons for _, reasons, _ in shown])
+    moments = [read_moment(answer, reasons) for answer, reasons, _ in shown]
     explained = limits != (0, 0)
     columns = 1 if len(shown) <= 3 or explained else 2
-    rows = max(1, -(-len(shown) // columns))
-    height = 2.6 if explained else 1.5
-    figure = Figure(figsize=(6.4 * columns, height * rows + 0.6), dpi=150 if explained else 100)
+    heights = [1.5] * max(1, -(-len(shown) // columns))  # inches
+    if explained:
+        heights = [_row_height(strip, parts[1]) for (strip, _), parts in zip(moments, shown)]
+    figure = Figure(figsize=(6.4 * columns, sum(heights) + 0.6), dpi=150 if explained else 100)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    grid = figure.subplots(len(heights), columns, squeeze=False, gridspec_kw=dict(height_ratios=heights))
+    axes = grid.flatten()
     for axis in axes:
         axis.set(xticks=[], yticks=[])
-    for number, (axis, parts) in enumerate(zip(axes, shown), 1):
-        _draw_answer(axis, number, *parts, limits)
+    for number, (axis, moment, parts) in enumerate(zip(axes, moments, shown), 1):
+        _draw_answer(axis, number, moment, *parts, limits)
     for axis in axes[len(shown) :]:
         axis.axis('off')
     title = textwrap.shorten(title, 80 * columns, placeholder=' …')
@@ -135,15 +138,24 @@ def _draw(path: Path, answers: list[tuple['Answer', 'Reasons | None', str]], tit
     canvas.print_figure(str(path), format='png')
 
 
+def _row_height(strip: np.ndarray | None, reasons: 'Reasons | None') -> float:
+    """Return the inches of an answer in a picture of 6.4 inches with reasons."""
+    if strip is None or reasons is None:
+        return 1.5
+    height, width = strip.shape[:2]
+    return min(3.2, 6.0 * (height + bars_height(reasons, width)) / width) + 0.5
+
+
 def _draw_answer(
     axis: 'Axes',
     number: int,
+    moment: tuple[np.ndarray | None, str],
     answer: 'Answer',
     reasons: 'Reasons | None',
     note: str,
     limits: tuple[float, float],
 ) -> None:
-    strip, fault = read_moment(answer, reasons)
+    strip, fault = moment
     name = shorten_name(printable(Path(answer.filename).name), 60)
     heading = f'{number}. {name}, {describe_moment(answer)}, score {answer.score:.3f}'
     heading += f'\n{textwrap.shorten(note, 110, placeholder=" …")}' if note else ''

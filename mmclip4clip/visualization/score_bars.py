@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .moments import format_time
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 BLOCKS = '▁▂▃▄▅▆▇█'
 BAR, BEST = '#9db8d9', '#1f5fa8'
-BARS_HEIGHT, LINE, LETTER = 44, 14, 6.2  # pixels, under strips of 96 pixels
+BARS_HEIGHT, LINE, LETTER = 44, 14, 6.2  # pixels, under a strip of at most PAGE_WIDTH
+PAGE_WIDTH = 840
 MOST_LABELS = 12  # frames whose times and scores find a place
+FEW_COLUMNS = 8  # of words under more frames
 SMALLEST = 0.05  # of the height, so that the lowest bar is seen
 
 
@@ -68,27 +70,78 @@ def shown_frames(reasons: 'Reasons', most: int) -> list[int]:
     ]
 
 
-def word_lines(reasons: 'Reasons', width: float) -> list[list[str]]:
-    """Return the lines of words under each frame, for a strip of so many pixels."""
-    letters = max(6, int(width / len(reasons.frames) / LETTER))
-    words: list[list[str]] = [[] for _ in reasons.frames]
+class Label(NamedTuple):
+    """A text under the bars.
+
+    Args:
+        center (float): Pixels from the left.
+        line (int): Number of its line, from 0.
+        text (str): The text.
+        is_time (bool): Whether it is the time of a frame.
+
+    Examples:
+        >>> Label(48.0, 0, '0:01.5', True).line
+        0
+    """
+
+    center: float
+    line: int
+    text: str
+    is_time: bool = False
+
+
+def place_labels(reasons: 'Reasons', width: int) -> list[Label]:
+    """Place the times and scores of frames, and the words under their best frames.
+
+    Of more than 12 frames, every so many have a time and none a score, and words stand under the part of the
+    strip that has their best frame.
+    """
+    count = len(reasons.frames)
+    step, every = width / count, -(-count // MOST_LABELS)
+    labels = []
+    for place, frame in enumerate(reasons.frames[::every]):
+        center = (place * every + 0.5) * step
+        labels.append(Label(center, 0, format_time(frame.time), True))
+        if every == 1:
+            labels.append(Label(center, 1, f'{frame.score:.3f}'))
+    columns = count if every == 1 else FEW_COLUMNS
+    words: list[list[str]] = [[] for _ in range(columns)]
     for word in reasons.words or ():
-        words[word.frame].append(word.word)
-    return [textwrap.wrap(' '.join(found), letters, break_long_words=False) for found in words]
+        words[word.frame * columns // count].append(word.word)
+    letters = max(6, int(width / columns / (LETTER * unit(width))))
+    for column, found in enumerate(words):
+        lines = textwrap.wrap(' '.join(found), letters, break_long_words=False)
+        for number, line in enumerate(lines, 2 if every == 1 else 1):
+            labels.append(Label((column + 0.5) * width / columns, number, line))
+    return labels
 
 
-def bars_height(reasons: 'Reasons', width: float) -> int:
+def unit(width: int) -> float:
+    """Return the factor of the sizes under a strip of so many pixels, which is shown in a page's width."""
+    return max(1.0, width / PAGE_WIDTH)
+
+
+def bars_height(reasons: 'Reasons', width: int) -> float:
     """Return the pixels that bars, times and words take under a strip."""
-    return BARS_HEIGHT + LINE * max(len(lines) for lines in _lines(reasons, width))
+    lines = 1 + max(label.line for label in place_labels(reasons, width))
+    return unit(width) * (BARS_HEIGHT + LINE * lines)
 
 
-def _lines(reasons: 'Reasons', width: float) -> list[list[str]]:
-    """Return the lines under each bar: time, score and words; of a long strip, not the time of each frame."""
-    count, lines = len(reasons.frames), []
-    for place, (frame, words) in enumerate(zip(reasons.frames, word_lines(reasons, width))):
-        time = format_time(frame.time) if place % max(1, -(-count // MOST_LABELS)) == 0 else ''
-        lines.append([time, *([f'{frame.score:.3f}'] if count <= MOST_LABELS else []), *words])
-    return lines
+def bar_boxes(
+    reasons: 'Reasons', width: int, limits: tuple[float, float]
+) -> list[tuple[float, float, float, str]]:
+    """Return center, width, height and color of the bar of each frame, in pixels."""
+    best, step = max(frame.score for frame in reasons.frames), width / len(reasons.frames)
+    full = unit(width) * (BARS_HEIGHT - 4)
+    return [
+        (
+            (place + 0.5) * step,
+            0.8 * step,
+            full * (SMALLEST + (1 - SMALLEST) * height),
+            BEST if frame.score == best else BAR,
+        )
+        for place, (frame, height) in enumerate(zip(reasons.frames, bar_heights(reasons, limits)))
+    ]
 
 
 def draw_bars(axis: 'Axes', reasons: 'Reasons', size: tuple[int, int], limits: tuple[float, float]) -> None:
@@ -100,54 +153,42 @@ def draw_bars(axis: 'Axes', reasons: 'Reasons', size: tuple[int, int], limits: t
         size (tuple[int, int]): Height and width of the strip in pixels.
         limits (tuple[float, float]): Output of :func:`score_range`.
     """
-    (top, width), count = size, len(reasons.frames)
-    bottom, step = top + BARS_HEIGHT, width / count
+    top, width = size
+    bottom = top + unit(width) * BARS_HEIGHT
     axis.set(xlim=(0, width), ylim=(top + bars_height(reasons, width), 0), xticks=[], yticks=[])
-    best = max(frame.score for frame in reasons.frames)
-    for place, (frame, height, lines) in enumerate(
-        zip(reasons.frames, bar_heights(reasons, limits), _lines(reasons, width))
-    ):
-        length = (BARS_HEIGHT - 4) * (SMALLEST + (1 - SMALLEST) * height)
-        color = BEST if frame.score == best else BAR
-        axis.bar((place + 0.5) * step, -length, 0.8 * step, bottom, color=color)
-        for number, text in enumerate(lines):
-            center = bottom + LINE * (number + 0.5)
-            axis.text(
-                (place + 0.5) * step,
-                center,
-                text,
-                fontsize=5.5,
-                ha='center',
-                va='center',
-                parse_math=False,
-                color='#555555' if number == 0 else 'black',
-            )
+    for center, wide, high, color in bar_boxes(reasons, width, limits):
+        axis.bar(center, -high, wide, bottom, color=color)
+    for label in place_labels(reasons, width):
+        axis.text(
+            label.center,
+            bottom + unit(width) * LINE * (label.line + 0.5),
+            label.text,
+            fontsize=5.5,
+            ha='center',
+            va='center',
+            parse_math=False,
+            color='#555555' if label.is_time else 'black',
+        )
 
 
 def bars_svg(reasons: 'Reasons', width: int, limits: tuple[float, float]) -> str:
     """Return bars, times and words as SVG of the width of the strip above it; a pointer shows the values."""
-    count, height = len(reasons.frames), bars_height(reasons, width)
-    step, best = width / count, max(frame.score for frame in reasons.frames)
-    parts = []
-    for place, (frame, share, lines) in enumerate(
-        zip(reasons.frames, bar_heights(reasons, limits), _lines(reasons, width))
-    ):
-        length = (BARS_HEIGHT - 4) * (SMALLEST + (1 - SMALLEST) * share)
-        center, color = (place + 0.5) * step, BEST if frame.score == best else BAR
+    size, height = unit(width), bars_height(reasons, width)
+    bottom, parts = size * BARS_HEIGHT, []
+    for frame, (center, wide, high, color) in zip(reasons.frames, bar_boxes(reasons, width, limits)):
         weight = '' if frame.weight is None else f', weight {frame.weight:.3f}'
         parts.append(
-            f'<rect x="{center - 0.4 * step:.1f}" y="{BARS_HEIGHT - length:.1f}" width="{0.8 * step:.1f}" '
-            f'height="{length:.1f}" fill="{color}"><title>{format_time(frame.time)}: score '
-            f'{frame.score:.4f}{weight}</title></rect>'
+            f'<rect x="{center - wide / 2:.1f}" y="{bottom - high:.1f}" width="{wide:.1f}" '
+            f'height="{high:.1f}" fill="{color}"><title>{format_time(frame.time)}: score {frame.score:.4f}'
+            f'{weight}</title></rect>'
         )
-        parts += [
-            f'<text x="{center:.1f}" y="{BARS_HEIGHT + LINE * (number + 0.8):.1f}" '
-            f'fill="{"#555" if number == 0 else "#000"}">{escape(text)}</text>'
-            for number, text in enumerate(lines)
-            if text
-        ]
-    label = escape(f'scores of frames: {describe_reasons(reasons, limits)}')
+    parts += [
+        f'<text x="{label.center:.1f}" y="{bottom + size * LINE * (label.line + 0.8):.1f}" '
+        f'fill="{"#555" if label.is_time else "#000"}">{escape(label.text)}</text>'
+        for label in place_labels(reasons, width)
+    ]
+    spoken = escape(f'scores of frames: {describe_reasons(reasons, limits)}')
     return (
-        f'<svg class="why" role="img" aria-label="{label}" width="{width}" viewBox="0 0 {width} {height}" '
-        f'font-size="11" text-anchor="middle">{"".join(parts)}</svg>'
+        f'<svg class="why" role="img" aria-label="{spoken}" width="{width}" viewBox="0 0 {width} '
+        f'{height:.0f}" font-size="{11 * size:.1f}" text-anchor="middle">{"".join(parts)}</svg>'
     )
