@@ -7,7 +7,13 @@ import pytest
 from mmclip4clip.search.answers import Answer, FrameScore, Reasons, WordMatch
 from mmclip4clip.visualization import write_contact_sheet
 from mmclip4clip.visualization.gallery import read_strip
-from mmclip4clip.visualization.score_bars import bars_svg, describe_reasons, score_range, shown_frames
+from mmclip4clip.visualization.score_bars import (
+    bars_svg,
+    describe_reasons,
+    place_labels,
+    score_range,
+    shown_frames,
+)
 
 from ..videos import at_rate, decode_in_order, write_frames
 
@@ -75,3 +81,20 @@ def test_sheets_with_reasons_show_answers_with_and_without_them(tmp_path):
     picture, plain = (cv2.imread(str(tmp_path / name)) for name in ('s.png', 'plain.png'))
     blue = (picture == (168, 95, 31)).all(axis=2).sum()  # the best bar
     assert blue > 200 and not (plain == (168, 95, 31)).all(axis=2).any()
+
+
+@pytest.mark.parametrize('count', [3, 12, 40])
+def test_labels_of_a_strip_do_not_overlap_and_words_stay_near_their_frame(count):
+    words = [WordMatch(f'word{i}', i, 0.5, 0.1) for i in range(count)]
+    reasons, width = made(np.linspace(0, 1, count).tolist(), words), 1370
+    labels = place_labels(reasons, width)
+    shown = ' '.join(label.text for label in labels)
+    assert all(f'word{i}' in shown.split() for i in range(count))
+    assert ('0.500' in shown) == (count == 3)  # the score of the middle one
+    assert len([label for label in labels if label.is_time]) == {3: 3, 12: 12, 40: 10}[count]
+    for line in {label.line for label in labels}:
+        centers = sorted(label.center for label in labels if label.line == line)
+        assert len(set(centers)) == len(centers) and np.diff(centers).min(initial=1e9) >= 0.9 * width / 12
+    for label in labels:
+        for word in (text for text in label.text.split() if text.startswith('word')):
+            assert abs(label.center - (int(word[4:]) + 0.5) * width / count) <= width / 16
