@@ -1,5 +1,6 @@
 from .clip_choice import use_clip
 from .config_migration import read_config
+from .dump_reasons import ExplainedCaption, explain_caption
 from .encoder_frames import encoder_format, follow_encoder
 from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
 from .launch import (
@@ -12,12 +13,14 @@ from .launch import (
 from .model_list import list_models
 from .model_loading import get_model, load
 from .presets import Preset, find_preset, list_presets
+from .reasons import explain, explain_videos
 from .runner_builder import build_runner
 from .video_index import create_index, default_index, open_index
 from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
 __all__ = [
+    'ExplainedCaption',
     'Preset',
     'VideoCaptionInferencer',
     'VideoRetrievalInferencer',
@@ -28,6 +31,9 @@ __all__ = [
     'create_index',
     'default_index',
     'encoder_format',
+    'explain',
+    'explain_caption',
+    'explain_videos',
     'find_preset',
     'follow_encoder',
     'get_model',

@@ -1,5 +1,6 @@
 from .functional import (
     CaptionScores,
+    RankBin,
     caption_figures,
     caption_group_scores,
     dual_softmax,
@@ -7,8 +8,10 @@ from .functional import (
     plain_tokens,
     ptb_tokens,
     qb_norm,
+    rank_histogram,
     ranks_of_captions,
     ranks_of_videos,
+    recall_curve,
     recall_figures,
 )
 from .metrics import (
@@ -23,28 +26,34 @@ from .metrics import (
 from .records import VideoRecord, as_record, make_record, stack_scores
 from .report_context import ReportContext
 from .scoring import QueryBank, score_videos
+from .wrong_answers import WrongAnswer, find_wrong_answers
 
 __all__ = [
     'CaptionScores',
     'QueryBank',
+    'RankBin',
     'ReportContext',
     'RetrievalDump',
     'VideoCaptionMetric',
     'VideoRecord',
     'VideoTextRetrievalMetric',
+    'WrongAnswer',
     'as_record',
     'caption_figures',
     'caption_group_scores',
     'dual_softmax',
+    'find_wrong_answers',
     'group_ranks',
     'make_record',
     'plain_tokens',
     'post_processed_figures',
     'ptb_tokens',
     'qb_norm',
+    'rank_histogram',
     'ranks_of_captions',
     'ranks_of_videos',
     'read_dump',
+    'recall_curve',
     'recall_figures',
     'retrieval_figures',
     'score_captions',

@@ -1,10 +1,20 @@
 from .caption_scores import CaptionScores, caption_figures
 from .caption_tokens import plain_tokens, ptb_tokens
 from .post_processing import dual_softmax, qb_norm
-from .ranking import caption_group_scores, group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
+from .ranking import (
+    RankBin,
+    caption_group_scores,
+    group_ranks,
+    rank_histogram,
+    ranks_of_captions,
+    ranks_of_videos,
+    recall_curve,
+    recall_figures,
+)
 
 __all__ = [
     'CaptionScores',
+    'RankBin',
     'caption_figures',
     'caption_group_scores',
     'dual_softmax',
@@ -12,7 +22,9 @@ __all__ = [
     'plain_tokens',
     'ptb_tokens',
     'qb_norm',
+    'rank_histogram',
     'ranks_of_captions',
     'ranks_of_videos',
+    'recall_curve',
     'recall_figures',
 ]
