@@ -13,7 +13,8 @@ export const said = () => part('count').textContent;
 export function summary({ answers, more, seconds }) {
   if (!answers.length) return 'No answers';
   const number = answers.length === 1 ? '1 answer' : `${answers.length} answers`;
-  return `${more ? `The best ${number}` : number}, in ${seconds.toFixed(2)} s`;
+  const time = seconds < 1 ? `${Math.max(1, Math.round(1000 * seconds))} ms` : `${seconds.toFixed(1)} s`;
+  return `${more ? `The best ${number}` : number}, in ${time}`;
 }
 
 /** Show what went wrong, with a button that tries again if there is something to try; `null` takes it away. */
