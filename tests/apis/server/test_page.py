@@ -383,8 +383,9 @@ def test_nothing_overflows_and_axe_finds_no_fault(visit, width, scheme):
 
     def look(name):
         opened.picture(f'{name}-{scheme}-{width}')
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        if (scheme == 'dark') == (name in ('start', 'similar')):  # once each, because it takes a second
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
         assert page.evaluate('document.documentElement.scrollWidth') <= width
 
     look('start')
