@@ -40,7 +40,9 @@ def launch():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)  # headless, with a new profile
+        browser = playwright.chromium.launch(
+            executable_path=program, args=FLAGS
+        )  # headless, with a new profile
         try:
             yield browser
         finally:

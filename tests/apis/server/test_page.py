@@ -141,9 +141,9 @@ def test_seeking_shows_another_second_and_the_button_goes_back(page):
 def test_a_card_plays_its_moment_without_sound_while_the_mouse_is_on_it(page):
     page.locator('.media').first.hover()
     page.wait_for_selector('.media.moving video')
-    assert page.evaluate("[...document.querySelectorAll('.media video')].map((v) => [v.muted, v.currentTime >= 3])") == [
-        [True, True]
-    ]
+    assert page.evaluate(
+        "[...document.querySelectorAll('.media video')].map((v) => [v.muted, v.currentTime >= 3])"
+    ) == [[True, True]]
     page.mouse.move(0, 0)
     page.wait_for_selector('.media video', state='detached')
 
@@ -276,22 +276,33 @@ def test_a_server_that_went_away_is_told_and_asked_again(visit):
 
 
 def test_a_video_that_the_browser_cannot_play_is_told_with_its_frames(page):
-    page.route(re.compile(r'/videos/[^/]+$'), lambda route: route.fulfill(body=b'no video', content_type='video/mp4'))
+    page.route(
+        re.compile(r'/videos/[^/]+$'), lambda route: route.fulfill(body=b'no video', content_type='video/mp4')
+    )
     page.locator('.media').first.click()
     page.wait_for_selector('dialog.still')
     assert 'cannot play dog cat sun moon.mp4' in page.text_content('.note')
-    assert page.locator('.strip img').evaluate('async (strip) => { await strip.decode(); return strip.naturalWidth; }') > 64
+    assert (
+        page.locator('.strip img').evaluate(
+            'async (strip) => { await strip.decode(); return strip.naturalWidth; }'
+        )
+        > 64
+    )
     assert page.get_by_role('link', name='Save the file').get_attribute('download') == 'dog cat sun moon.mp4'
 
 
 def test_reasons_are_drawn_below_the_film_strip_and_lead_to_their_frames(page):
-    frames = [FrameReason(time=3 + second / 4, score=score) for second, score in enumerate((0.1, 0.4, 0.2, -0.1))]
+    frames = [
+        FrameReason(time=3 + second / 4, score=score) for second, score in enumerate((0.1, 0.4, 0.2, -0.1))
+    ]
     found = Reasons(frames=frames, words=[WordReason(word='<i>moon', frame=1, score=0.5)])
     page.route('**/why', lambda route: route.fulfill(json=found.model_dump()))
     page.get_by_role('button', name='Why: dog cat sun moon.mp4').click()
     page.wait_for_selector('.frames')
     assert page.locator('.value').all_text_contents() == ['0.100', '0.400', '0.200', '-0.100']
-    heights = page.locator('.column').evaluate_all("all => all.map((c) => Number(c.style.getPropertyValue('--height')))")
+    heights = page.locator('.column').evaluate_all(
+        "all => all.map((c) => Number(c.style.getPropertyValue('--height')))"
+    )
     assert np.argsort(heights).tolist() == [3, 0, 2, 1] and heights[1] == 1 and heights[3] > 0
     assert page.locator('.frame.best .when').text_content() == '0:03.3'
     word = page.get_by_role('button', name='<i>moon: best frame 0:03.3')
@@ -302,7 +313,9 @@ def test_reasons_are_drawn_below_the_film_strip_and_lead_to_their_frames(page):
 
 
 def test_what_the_server_cannot_explain_or_describe_is_told(page):
-    page.route('**/why', lambda route: route.fulfill(status=501, json=dict(error=dict(message='it cannot explain'))))
+    page.route(
+        '**/why', lambda route: route.fulfill(status=501, json=dict(error=dict(message='it cannot explain')))
+    )
     page.get_by_role('button', name='Why: dog cat sun moon.mp4').click()
     page.wait_for_selector('.note >> text=it cannot explain')
     assert not page.get_by_role('button', name='Describe it').count()  # the model is no captioner
@@ -310,7 +323,9 @@ def test_what_the_server_cannot_explain_or_describe_is_told(page):
 
 def test_a_captioner_describes_the_moment(visit):
     opened = visit()
-    opened.page.route('**/info', lambda route: route.fulfill(json=dict(route.fetch().json(), can_caption=True)))
+    opened.page.route(
+        '**/info', lambda route: route.fulfill(json=dict(route.fetch().json(), can_caption=True))
+    )
     opened.page.route('**/caption', lambda route: route.fulfill(json=dict(caption='a <moon> rises')))
     opened.page.reload()
     opened.search('moon')

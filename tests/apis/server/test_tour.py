@@ -27,7 +27,17 @@ def address():
     browsers.find_chromium()
     if not (DEMO / 'index').exists():
         pytest.skip(f'there is no {DEMO}/index: make demo writes it')
-    command = [sys.executable, '-m', 'mmclip4clip', 'serve', str(DEMO / 'index'), '--port', '0', '--device', 'cpu']
+    command = [
+        sys.executable,
+        '-m',
+        'mmclip4clip',
+        'serve',
+        str(DEMO / 'index'),
+        '--port',
+        '0',
+        '--device',
+        'cpu',
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()
@@ -90,7 +100,9 @@ def test_reasons_and_similar_videos_are_shown(tour):
     first = visit.names()[0]
     visit.page.get_by_role('button', name=f'Why: {first}').click()
     visit.page.wait_for_selector('.frames')
-    visit.page.get_by_role('button', name='Pause').or_(visit.page.get_by_role('button', name='Play', exact=True)).wait_for()
+    visit.page.get_by_role('button', name='Pause').or_(
+        visit.page.get_by_role('button', name='Play', exact=True)
+    ).wait_for()
     keep(visit, 'why')
     visit.page.keyboard.press('Escape')
     visit.page.get_by_role('button', name=f'Similar: {first}').click()
