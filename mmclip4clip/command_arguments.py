@@ -172,6 +172,12 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help='only videos of this duration in seconds, or shorter (default: all)',
     )
+    parser.add_argument(
+        '--why',
+        action='store_true',
+        help='show the score of each sampled frame, and for WTI the best frame of each word, in a sheet too '
+        '(default: scores of videos alone)',
+    )
     add_format_options(parser)
     parser.add_argument(
         '--sheet',
