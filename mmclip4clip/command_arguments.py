@@ -6,7 +6,8 @@ They are parsed before the imports that take seconds, so this module imports not
 import argparse
 from collections.abc import Sequence
 
-from .argument_types import port, positive_number, positive_whole_number, seconds, sheet_file, whole_number
+from .argument_types import positive_number, positive_whole_number, seconds, sheet_file, whole_number
+from .server_arguments import add_serve
 
 INDEX_DEFAULT = '$MMCLIP4CLIP_INDEX, or ~/.local/share/mmclip4clip/index'
 WINDOW = 10.0  # seconds
@@ -78,7 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     similar.add_argument('video', metavar='VIDEO[@START-END]', help='the video, or a range of it')
     add_search_options(similar)
     add_caption(commands.add_parser('caption', help='write a caption for each video'))
-    add_serve(commands.add_parser('serve', help='show the index as a page in a browser, with an HTTP API'))
+    add_serve(
+        commands.add_parser('serve', help='show the index as a page in a browser, with an HTTP API'),
+        INDEX_DEFAULT,
+    )
     doctor = commands.add_parser(
         'doctor',
         help='check the installation',
@@ -172,6 +176,12 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help='only videos of this duration in seconds, or shorter (default: all)',
     )
+    parser.add_argument(
+        '--why',
+        action='store_true',
+        help='show the score of each sampled frame, and for WTI the best frame of each word, in a sheet too '
+        '(default: scores of videos alone)',
+    )
     add_format_options(parser)
     parser.add_argument(
         '--sheet',
@@ -198,42 +208,6 @@ def add_caption(parser: argparse.ArgumentParser) -> None:
     )
     add_workers_option(parser)
     add_format_options(parser)
-
-
-def add_serve(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``serve``."""
-    parser.description = 'Serve an index: a page to search and play its videos, and an HTTP API.'
-    parser.add_argument('index', nargs='?', metavar='INDEX', help=f'the index (default: {INDEX_DEFAULT})')
-    parser.add_argument(
-        '--host',
-        default='127.0.0.1',
-        help='address to listen at; others than the default let other machines in (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--port', type=port, default=7860, metavar='N', help='0 takes a free one (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--model',
-        metavar='CHECKPOINT',
-        help='the model that made the index, if it has been moved (default: where it was)',
-    )
-    parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU if there is one)')
-    parser.add_argument('--open', action='store_true', help='open the page in a browser')
-    parser.add_argument(
-        '--allow-host',
-        action='append',
-        default=[],
-        metavar='NAME',
-        help='name under which a proxy or another machine reaches the server; may be repeated (default: '
-        'names of this machine)',
-    )
-    parser.add_argument(
-        '--max-upload',
-        type=positive_number,
-        default=256,
-        metavar='MB',
-        help='size of an uploaded file in MiB (default: %(default)s)',
-    )
 
 
 def add_doctor_options(parser: argparse.ArgumentParser) -> None:

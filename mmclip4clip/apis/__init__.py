@@ -12,6 +12,7 @@ from .launch import (
 from .model_list import list_models
 from .model_loading import get_model, load
 from .presets import Preset, find_preset, list_presets
+from .reasons import explain, explain_videos
 from .runner_builder import build_runner
 from .video_index import create_index, default_index, open_index
 from .video_text_model import VideoTextModel
@@ -28,6 +29,8 @@ __all__ = [
     'create_index',
     'default_index',
     'encoder_format',
+    'explain',
+    'explain_videos',
     'find_preset',
     'follow_encoder',
     'get_model',

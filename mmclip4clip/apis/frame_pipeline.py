@@ -62,6 +62,7 @@ class PreparedSegments(NamedTuple):
         positions (list[np.ndarray]): Positions of the frames of each segment, (T,).
         duration (float): Of the whole video in seconds.
         missing_frames (int): Number of frames at the end that cannot be decoded.
+        times (np.ndarray): Seconds from the first frame of the video to each of the U frames, (U,).
 
     Examples:
         >>> PreparedSegments({}, [(None, None)], [np.arange(2)], 2.0).segments
@@ -73,6 +74,7 @@ class PreparedSegments(NamedTuple):
     positions: list[np.ndarray]
     duration: float
     missing_frames: int = 0
+    times: np.ndarray = np.zeros(0)
 
 
 class FramePipeline:

@@ -151,6 +151,21 @@ def encode_segments(model: CLIP4ClipRetriever, prepared: PreparedSegments, fp16:
     Returns:
         dict[str, Tensor]: Features on the CPU, with S first.
     """
+    encoded, segment_mask = contextualize_segments(model, prepared, fp16)
+    with autocast(enabled=fp16):
+        return move_features(model.pool(encoded, segment_mask), 'cpu')
+
+
+@torch.no_grad()
+def contextualize_segments(
+    model: CLIP4ClipRetriever, prepared: PreparedSegments, fp16: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Encode the frames of segments up to the pooling of the adapter; see :func:`encode_segments`.
+
+    Returns:
+        tuple[Tensor, Tensor]: Contextualized frames (S, T, D), and 1 for real frames and 0 for padding,
+        (S, T), on the device of the model.
+    """
     packed = prepared.packed
     inputs = {key: [value] for key, value in packed['inputs'].items()}
     with autocast(enabled=fp16):
@@ -158,11 +173,9 @@ def encode_segments(model: CLIP4ClipRetriever, prepared: PreparedSegments, fp16:
         frames, mask = data['inputs']['frames'], data['inputs']['frame_mask']  # (1, U, 3, H, W), (1, U)
         if getattr(model.backbone, 'frames_are_independent', False):
             features, segment_mask = _take(model.backbone.encode_frames(frames, mask)[0], prepared.positions)
-            encoded = model.adapter.contextualize(features, segment_mask)
-        else:
-            taken, segment_mask = _take(frames[0], prepared.positions)
-            encoded = model.encode_frames(taken, segment_mask)
-        return move_features(model.pool(encoded, segment_mask), 'cpu')
+            return model.adapter.contextualize(features, segment_mask), segment_mask
+        taken, segment_mask = _take(frames[0], prepared.positions)
+        return model.encode_frames(taken, segment_mask), segment_mask
 
 
 def _take(frames: Tensor, positions: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-from .answers import Answer, Filter
+from .answers import Answer, Filter, FrameScore, Reasons, WordMatch
 from .feature_layout import FeatureLayout
 from .index import VideoIndex
 from .index_settings import IndexMismatchError
@@ -15,15 +15,18 @@ __all__ = [
     'FeatureLayout',
     'Filter',
     'FixedWindows',
+    'FrameScore',
     'IndexInUseError',
     'IndexMismatchError',
     'QueryError',
+    'Reasons',
     'Segment',
     'Shots',
     'StoreError',
     'Term',
     'UpdateReport',
     'VideoIndex',
+    'WordMatch',
     'WholeVideos',
     'open_store',
     'pack_features',

@@ -93,7 +93,7 @@ def parse_query(query: Sequence[str] | str) -> list[Term]:
 
 
 def parse_texts(line: str) -> list[Term]:
-    """Parse a line of a query that has texts only: names of files are texts as well, and no file is looked at.
+    """Parse a line of texts only: the name of a file is a text as well, and no file is looked at.
 
     Args:
         line (str): See :func:`parse_query`.

@@ -112,12 +112,21 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int
     return ids[:start], ids[start + len(words) :]
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
-    """Return up to ``2 * max_tokens`` token ids of each caption."""
+def prepare_captions(tokenizer: PreTrainedTokenizerBase, captions: list[str]) -> list[str]:
+    """Clean captions, and lowercase them for the tokenizers that were trained so."""
     cleaned = [clean_caption(caption) for caption in captions]
     # Before tokenization, so that <|ENDOFTEXT|> is one token, as in CLIP. SigLIP 2 was trained so, too.
     if isinstance(tokenizer, CLIPTokenizer) or getattr(tokenizer, 'reads_lowercase', False):
-        cleaned = [caption.lower() for caption in cleaned]
+        return [caption.lower() for caption in cleaned]
+    return cleaned
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, captions: list[str], max_tokens: int) -> list[list[int]]:
+    """Return up to ``2 * max_tokens`` token ids of each caption."""
     return tokenizer(
-        cleaned, add_special_tokens=False, truncation=True, max_length=2 * max_tokens, verbose=False
+        prepare_captions(tokenizer, captions),
+        add_special_tokens=False,
+        truncation=True,
+        max_length=2 * max_tokens,
+        verbose=False,
     )['input_ids']

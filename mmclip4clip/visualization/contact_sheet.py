@@ -13,16 +13,27 @@ from matplotlib.figure import Figure
 
 from .captions import STYLE, embed_picture
 from .gallery import RIGHT, WRONG, draw_strip, read_strip, shorten_name
+from .moments import describe_moment, format_time
+from .score_bars import bars_svg, draw_bars, score_range, shown_frames
 
 if TYPE_CHECKING:
-    from ..search.answers import Answer
+    from matplotlib.axes import Axes
+
+    from ..search.answers import Answer, Reasons
 
 MAX_PICTURE = 100  # answers in a PNG; a web page has all
 NUM_FRAMES = 5
+MOST_FRAMES = 8  # over the bars of the scores of frames
 
 
-def write_contact_sheet(path: str | Path, answers: Sequence['Answer'], title: str) -> None:
-    """Write frames, score, file and moment of each answer.
+def write_contact_sheet(
+    path: str | Path,
+    answers: Sequence['Answer'],
+    title: str,
+    reasons: Sequence['Reasons | None'] | None = None,
+    notes: Sequence[str] | None = None,
+) -> None:
+    """Write frames, score, file and moment of each answer, and if they are known the reasons.
 
     A web page is one file with all pictures in it. Its links play a video from the start of the moment, in
     browsers on the machine that has the videos.
@@ -31,6 +42,10 @@ def write_contact_sheet(path: str | Path, answers: Sequence['Answer'], title: st
         path (str | Path): The picture (.png) or web page (.html) to write.
         answers (Sequence[Answer]): The answers, best first.
         title (str): Heading, such as the query.
+        reasons (Sequence[Reasons | None], optional): Reasons of each answer. Under its frames, which are the
+            best ones of those that the model samples, are a bar for the score of each sampled frame and the
+            words that fit it best. All bars have one scale, from the lowest to the highest score.
+        notes (Sequence[str], optional): A line of text for each answer.
 
     Raises:
         ValueError: If the file has another ending.
@@ -46,65 +61,103 @@ def write_contact_sheet(path: str | Path, answers: Sequence['Answer'], title: st
         (True, True)
     """
     ending, title = Path(path).suffix.lower(), printable(title)
+    reasons = [None] * len(answers) if reasons is None else list(reasons)
+    notes = [''] * len(answers) if notes is None else [printable(note) for note in notes]
+    shown = list(zip(answers, reasons, notes, strict=True))
     if ending in ('.html', '.htm'):
-        Path(path).write_text(_page(answers, escape(title)), encoding='utf-8')
+        Path(path).write_text(_page(shown, escape(title)), encoding='utf-8')
     elif ending == '.png':
-        _draw(Path(path), answers, title)
+        _draw(Path(path), shown, title)
     else:
         raise ValueError(f'a contact sheet ends in .png or .html, got {path}')
 
 
-def _page(answers: Sequence['Answer'], title: str) -> str:
-    sections = '\n'.join(_section(number, answer) for number, answer in enumerate(answers, 1))
+def _page(shown: list[tuple['Answer', 'Reasons | None', str]], title: str) -> str:
+    limits = score_range([reasons for _, reasons, _ in shown])
+    sections = '\n'.join(_section(number, *parts, limits) for number, parts in enumerate(shown, 1))
+    scale = f'<p><small>{describe_scale(limits)}</small></p>\n' if limits != (0, 0) else ''
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n'
-        f'<style>{STYLE}</style>\n<h1>{title}</h1>\n{sections or "<p>no answers</p>"}\n</html>\n'
+        f'<style>{STYLE} .why {{ display: block; max-width: 100% }}</style>\n<h1>{title}</h1>\n'
+        f'{scale}{sections or "<p>no answers</p>"}\n</html>\n'
     )
 
 
-def _section(number: int, answer: 'Answer') -> str:
-    strip, fault = read_moment(answer)
+def describe_scale(limits: tuple[float, float]) -> str:
+    """Say what the bars of a sheet are."""
+    return 'bars: scores of the sampled frames, from {:.3f} (lowest) to {:.3f} (highest)'.format(*limits)
+
+
+def _section(
+    number: int, answer: 'Answer', reasons: 'Reasons | None', note: str, limits: tuple[float, float]
+) -> str:
+    strip, fault = read_moment(answer, reasons)
     name, moment = escape(printable(answer.filename)), describe_moment(answer)
     link = escape(link_to(answer))
     picture = (
         f'<p class="bad">{fault}</p>' if strip is None else embed_picture(strip, f'frames of answer {number}')
     )
+    bars = '' if strip is None or reasons is None else f'\n{bars_svg(reasons, strip.shape[1], limits)}'
+    note = f'\n<p>{escape(note)}</p>' if note else ''
     return (
-        f'<section>\n<a href="{link}">{picture}</a>\n<p class="generated">{number}. '
+        f'<section>\n<a href="{link}">{picture}</a>{bars}\n<p class="generated">{number}. '
         f'<a href="{link}">{escape(printable(Path(answer.filename).name))}</a>, {moment}</p>\n'
-        f'<small>score {answer.score:.3f} · {name} · {format_time(answer.duration)} long</small>\n</section>'
+        f'<small>score {answer.score:.3f} · {name} · {format_time(answer.duration)} long</small>{note}\n'
+        '</section>'
     )
 
 
-def _draw(path: Path, answers: Sequence['Answer'], title: str) -> None:
+def _draw(path: Path, answers: list[tuple['Answer', 'Reasons | None', str]], title: str) -> None:
     shown = answers[:MAX_PICTURE]
-    columns = 1 if len(shown) <= 3 else 2
+    limits = score_range([reasons for _, reasons, _ in shown])
+    explained = limits != (0, 0)
+    columns = 1 if len(shown) <= 3 or explained else 2
     rows = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(6.4 * columns, 1.5 * rows + 0.6), dpi=100)
+    height = 2.6 if explained else 1.5
+    figure = Figure(figsize=(6.4 * columns, height * rows + 0.6), dpi=150 if explained else 100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in axes:
         axis.set(xticks=[], yticks=[])
-    for number, (axis, answer) in enumerate(zip(axes, shown), 1):
-        strip, fault = read_moment(answer)
-        name = shorten_name(printable(Path(answer.filename).name), 60)
-        heading = f'{number}. {name}, {describe_moment(answer)}, score {answer.score:.3f}'
-        draw_strip(axis, strip, heading, RIGHT if number == 1 else WRONG, fault)
+    for number, (axis, parts) in enumerate(zip(axes, shown), 1):
+        _draw_answer(axis, number, *parts, limits)
     for axis in axes[len(shown) :]:
         axis.axis('off')
     title = textwrap.shorten(title, 80 * columns, placeholder=' …')
     if len(answers) > len(shown):
         title = f'{title} (the first {len(shown)} of {len(answers)} answers)'
     figure.suptitle(title if shown else f'{title}: no answers', fontsize=11, parse_math=False)
+    if explained:
+        figure.supxlabel(describe_scale(limits), fontsize=7)
     figure.tight_layout()
     canvas.print_figure(str(path), format='png')
 
 
-def read_moment(answer: 'Answer') -> tuple[np.ndarray | None, str]:
+def _draw_answer(
+    axis: 'Axes',
+    number: int,
+    answer: 'Answer',
+    reasons: 'Reasons | None',
+    note: str,
+    limits: tuple[float, float],
+) -> None:
+    strip, fault = read_moment(answer, reasons)
+    name = shorten_name(printable(Path(answer.filename).name), 60)
+    heading = f'{number}. {name}, {describe_moment(answer)}, score {answer.score:.3f}'
+    heading += f'\n{textwrap.shorten(note, 110, placeholder=" …")}' if note else ''
+    draw_strip(axis, strip, heading, RIGHT if number == 1 else WRONG, fault)
+    if strip is not None and reasons is not None:
+        draw_bars(axis, reasons, strip.shape[:2], limits)
+
+
+def read_moment(answer: 'Answer', reasons: 'Reasons | None' = None) -> tuple[np.ndarray | None, str]:
     """Read frames of the moment of an answer, (96, W, 3) uint8; or None and the reason why there are none."""
     if not os.path.isfile(answer.filename):
         return None, 'the file does not exist any more'
-    strip = read_strip(answer.filename, (answer.start, answer.end), NUM_FRAMES)
+    times = None
+    if reasons is not None:
+        times = [reasons.frames[place].time for place in shown_frames(reasons, MOST_FRAMES)]
+    strip = read_strip(answer.filename, (answer.start, answer.end), NUM_FRAMES, times)
     return strip, '' if strip is not None else 'cannot be read'
 
 
@@ -124,33 +177,6 @@ def link_to(answer: 'Answer') -> str:
         for time in (answer.start or 0, answer.end)
     )
     return f'{address}#t={start}' + (f',{end}' if end else '')
-
-
-def describe_moment(answer: 'Answer') -> str:
-    """Return start and end of a moment as people write them; ``'whole'`` for a whole video.
-
-    Examples:
-        >>> from mmclip4clip.search import Answer
-        >>> describe_moment(Answer(0.3, '/v.mp4', 62.5, 72.5, 80.0))
-        '1:02.5-1:12.5'
-    """
-    if answer.start is None and answer.end is None:
-        return 'whole'
-    end = answer.duration if answer.end is None else answer.end
-    return f'{format_time(answer.start or 0)}-{format_time(end)}'
-
-
-def format_time(seconds: float) -> str:
-    """Return a time to the tenth of a second, without zeros at its end.
-
-    Examples:
-        >>> format_time(59.96), format_time(3605.25)
-        ('1:00', '1:00:05.2')
-    """
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    hours, minutes = divmod(minutes, 60)
-    shown = f'{hours}:{minutes:02}' if hours else f'{minutes}'
-    return f'{shown}:{tenths // 10:02}' + (f'.{tenths % 10}' if tenths % 10 else '')
 
 
 def printable(text: str) -> str:

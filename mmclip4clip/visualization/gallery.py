@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..datasets import DecodeVideo, SampleEvenly
 from ..datasets.video_readers import VideoReadError
+from .moments import SampleAtTimes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,21 +115,26 @@ def draw_strip(
 
 
 def read_strip(
-    filename: str, window: Sequence[float | None] = (None, None), num_frames: int = 4
+    filename: str,
+    window: Sequence[float | None] = (None, None),
+    num_frames: int = 4,
+    times: Sequence[float] | None = None,
 ) -> np.ndarray | None:
-    """Read evenly spaced frames of a video, side by side.
+    """Read evenly spaced frames of a video, or those at given times, side by side.
 
     Args:
         filename (str): Path of the video.
         window (Sequence[float | None]): Start and end in seconds.
         num_frames (int): Number of frames.
+        times (Sequence[float], optional): Seconds from the first frame of the video to each frame to read;
+            then ``window`` and ``num_frames`` have no effect.
 
     Returns:
         np.ndarray: RGB, (96, W, 3) uint8, with white lines between the frames. None if the video cannot be
         read, so that the picture can be drawn without it.
     """
-    start, end = window or (None, None)
-    decode = DecodeVideo(SampleEvenly(num_frames))
+    start, end = (window or (None, None)) if times is None else (None, None)
+    decode = DecodeVideo(SampleEvenly(num_frames) if times is None else SampleAtTimes(times))
     try:
         frames = np.stack(decode(dict(filename=filename, start=start, end=end))['imgs'])
     except VideoReadError:

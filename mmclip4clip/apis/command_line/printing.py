@@ -19,6 +19,7 @@ class Row(NamedTuple):
     Args:
         fields (dict[str, Any]): Plain values by column, for JSON and CSV.
         cells (dict[str, str]): Text by column, for people.
+        note (str): A line for people: under the file in a table, and the last column of text.
 
     Examples:
         >>> Row(dict(file='/v.mp4', start=62.5), dict(file='/v.mp4', moment='1:02.5')).cells['moment']
@@ -27,6 +28,7 @@ class Row(NamedTuple):
 
     fields: dict[str, Any]
     cells: dict[str, str]
+    note: str = ''
 
 
 class Printer:
@@ -72,7 +74,8 @@ class Printer:
                 if self.form == 'json':
                     self.print_line(json.dumps(row.fields))
                 else:
-                    self.print_line('\t'.join(escape_controls(cell) for cell in row.cells.values()))
+                    cells = [*row.cells.values(), *([row.note] if row.note else [])]
+                    self.print_line('\t'.join(escape_controls(cell) for cell in cells))
         self.stream.flush()
 
     def print_line(self, line: str) -> None:
@@ -86,7 +89,10 @@ class Printer:
         for column in rows[0].cells:
             table.add_column(column, overflow='fold', justify='right' if column == 'score' else 'left')
         for row in rows:
-            table.add_row(*(Text(escape_controls(cell)) for cell in row.cells.values()))  # Text: no markup
+            cells = {column: Text(escape_controls(cell)) for column, cell in row.cells.items()}  # no markup
+            if row.note:
+                cells['file'].append(f'\n{escape_controls(row.note)}', style='dim')
+            table.add_row(*cells.values())
         Console(file=self.stream).print(table)
 
     def _print_csv(self, rows: Sequence[Row]) -> None:
@@ -95,7 +101,8 @@ class Printer:
             if not self._has_header:
                 writer.writerow(row.fields)
                 self._has_header = True
-            writer.writerow(row.fields.values())
+            values = row.fields.values()
+            writer.writerow(json.dumps(v) if isinstance(v, dict) else v for v in values)
 
 
 def escape_controls(text: str) -> str:

@@ -4,12 +4,17 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, redirect_stdout
 from pathlib import Path
+from typing import cast
 
-from ...search.answers import Answer, Filter
+from ...search.answers import Answer, Filter, Reasons
 from ...search.index import VideoIndex
 from ...search.queries import QueryError, Term, parse_query
-from ...visualization.contact_sheet import describe_moment, write_contact_sheet
+from ...visualization.contact_sheet import write_contact_sheet
+from ...visualization.moments import describe_moment
+from ...visualization.score_bars import describe_reasons, score_range
 from .. import video_index
+from ..reasons import explain_videos
+from ..search_model import SearchModel
 from .expected_errors import EXPECTED, report_error
 from .printing import Printer, Row
 
@@ -114,11 +119,14 @@ def answer_query(
     """
     answers = find_answers(index, query, args, leave_out)
     rows = [as_row(typed, answer, is_one_of_many and printer.form == 'text') for answer in answers]
+    reasons = find_reasons(index, query, answers) if args.why else None
+    if reasons is not None:
+        rows = add_reasons(rows, reasons)
     printer.print_rows(rows, title=typed)
     if not answers:
         print(f'no video answers {typed}', file=sys.stderr)
     if args.sheet is not None:
-        write_contact_sheet(args.sheet, answers, typed)
+        write_contact_sheet(args.sheet, answers, typed, reasons)
 
 
 def find_answers(
@@ -158,3 +166,18 @@ def as_row(typed: str, answer: Answer, with_query: bool) -> Row:
     cells = dict(query=typed) if with_query else {}
     cells |= dict(score=f'{answer.score:.3f}', file=answer.filename, moment=describe_moment(answer))
     return Row(fields, cells)
+
+
+def find_reasons(index: VideoIndex, query: Sequence[Term], answers: Sequence[Answer]) -> list[Reasons | None]:
+    """Explain the score of each answer; None for a file that cannot be read any more."""
+    moments = [(answer.filename, answer.start, answer.end) for answer in answers]
+    return list(explain_videos(cast(SearchModel, index.model), query, moments))
+
+
+def add_reasons(rows: Sequence[Row], reasons: Sequence[Reasons | None]) -> list[Row]:
+    """Add the reasons of each answer to its row, and for people a line with bars."""
+    limits, explained = score_range(reasons), []
+    for row, found in zip(rows, reasons, strict=True):
+        fields = dict(row.fields, why=None if found is None else found.as_json())
+        explained.append(Row(fields, row.cells, '' if found is None else describe_reasons(found, limits)))
+    return explained

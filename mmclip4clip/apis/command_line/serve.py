@@ -51,7 +51,7 @@ def run_serve(args: Namespace, printer: Printer) -> int:
         )
         server = build_server(uvicorn, config, printer, address, args.open)
         server.run(sockets=[listening])
-    return 0
+    return 0 if server.started else 1
 
 
 def build_server(uvicorn: Any, config: Any, printer: Printer, address: str, opens: bool) -> Any:
@@ -82,6 +82,7 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen(128)  # two processes can bind a port while none of them listens
         except BaseException:
             listening.close()
             raise
@@ -124,9 +125,9 @@ def is_local(host: str) -> bool:
 def warning(address: str) -> str:
     """Tell what others can do with a server of a network."""
     return (
-        f'mmclip4clip: WARNING: {address} can be reached from other machines. Whoever reaches it can search '
-        'this index, play its videos, upload files and use the processor. There is no password: put it behind '
-        'a proxy that asks for one, or leave --host out'
+        f'mmclip4clip: WARNING: other machines can reach {address}. Whoever does can search this index, play '
+        'its videos, upload files and use the processor. There is no password: put the server behind a proxy '
+        'that asks for one, or leave --host out'
     )
 
 

@@ -21,10 +21,11 @@ CHECKED_FRAMES = 8  # of an uploaded video
 
 
 class FramesAt:
-    """Samples the frames that are shown at given times, ``results['at']`` in seconds; else frames of all parts.
+    """Samples the frames shown at the times ``results['at']`` in seconds; without them, frames of all parts.
 
     Examples:
-        >>> FramesAt()(dict(at=[0, 2.1, 99], total_frames=50, start_index=0, avg_fps=10.0))['frame_inds'].tolist()
+        >>> video = dict(total_frames=50, start_index=0, avg_fps=10.0)
+        >>> FramesAt()(dict(video, at=[0, 2.1, 99]))['frame_inds'].tolist()
         [0, 21, 49]
     """
 

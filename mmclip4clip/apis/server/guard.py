@@ -15,8 +15,8 @@ from .limits import Limits
 LOCAL_NAMES = frozenset({'localhost', '127.0.0.1', '::1'})
 FORM_BYTES = 64 * 1024  # of a form around its file
 HEADERS = {
-    'Content-Security-Policy': "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    'Content-Security-Policy': "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff',
     'X-Frame-Options': 'DENY',
     'Referrer-Policy': 'no-referrer',
@@ -37,6 +37,11 @@ class Guard:
         app (ASGI application): What answers.
         hosts (Collection[str], optional): Names of the server, without ports; None accepts every name.
         limits (Limits): Sizes.
+
+    Examples:
+        >>> guarded = Guard(app=None, hosts=['LOCALHOST'], limits=Limits())
+        >>> sorted(guarded.hosts)
+        ['localhost']
     """
 
     def __init__(self, app: Any, hosts: Collection[str] | None, limits: Limits) -> None:
@@ -57,7 +62,8 @@ class Guard:
                 answered = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     answered[name] = value
-                answered.setdefault('Cache-Control', 'no-store')
+                is_static = scope['path'].startswith('/static/')
+                answered.setdefault('Cache-Control', 'no-cache' if is_static else 'no-store')
             await send(message)
 
         try:

@@ -93,7 +93,7 @@ class IndexedFiles:
     def open_checked(self, file: CatalogFile) -> BinaryIO:
         """Open a file of the catalog for reading, in this thread. See :meth:`open`."""
         try:  # without O_NONBLOCK, a pipe in its place would wait for a writer
-            opened = open(os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb')
+            opened = os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), 'rb')
         except OSError as error:
             raise RequestError(404, 'the file is not there any more, or cannot be read', 'id') from error
         try:

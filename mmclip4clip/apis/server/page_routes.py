@@ -36,7 +36,7 @@ async def info(service: ServiceOf) -> Info:
         videos=summary.videos,
         segments=summary.segments,
         can_caption=service.can_caption,
-        can_explain_words=False,
+        can_explain_words=service.explains_words,
         folders=summary.folders.names,
         limits=ServerLimits(**dict(limits, depth=service.depth)),
     )

@@ -4,7 +4,7 @@ import asyncio
 import time
 import unicodedata
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter
 
@@ -13,6 +13,8 @@ from ...search.answers import Answer
 from ...search.catalog import CatalogFile
 from ...search.index import VideoIndex
 from ...search.queries import parse_texts
+from ..reasons import explain_videos
+from ..search_model import SearchModel
 from .errors import RequestError
 from .indexed_files import IndexSummary, video_id
 from .route_errors import ServiceOf, errors
@@ -22,12 +24,14 @@ from .schemas import (
     EncodeRequest,
     Filters,
     FoundVideo,
+    FrameReason,
     Reasons,
     SearchAnswers,
     SearchRequest,
     SimilarRequest,
     Vectors,
     WhyRequest,
+    WordReason,
 )
 from .service import Service
 
@@ -79,7 +83,7 @@ async def encode(request: EncodeRequest, service: ServiceOf) -> Vectors:
 
 @router.post('/caption', summary='Write a caption for a video', responses=errors(404, 501, 503))
 async def caption(request: Clip, service: ServiceOf) -> Caption:
-    """Write a caption for a video of the index, a range of it, or an upload; the model must be a captioner."""
+    """Write a caption for a video of the index, a range of it, or an upload; needs a captioner."""
     if not service.can_caption:
         raise RequestError(501, f'the model {service.model_name} writes no captions: it is no captioner')
     term, _ = await clip_term(request, service)
@@ -96,8 +100,23 @@ async def caption(request: Clip, service: ServiceOf) -> Caption:
 
 @router.post('/why', summary='Tell why a video was found', responses=errors(404, 501, 503))
 async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
-    """Score each frame of a video for a query, and for heads that compare words, find each word's frame."""
-    raise RequestError(501, 'this server does not explain answers')
+    """Score each frame of a video or a range of it for a text, and for heads like WTI each word."""
+    if not service.explains:
+        raise RequestError(501, f'the model {service.model_name} does not explain answers')
+    terms = texts_of(request.query)
+    term, _ = await clip_term(Clip(id=request.id, start=request.start, end=request.end), service)
+
+    def run(index: VideoIndex) -> Reasons:
+        clip = (term.value, term.start, term.end)
+        (found,) = explain_videos(cast(SearchModel, index.model), terms, [clip], skip_unreadable=False)
+        assert found is not None
+        frames = [FrameReason(time=frame.time, score=frame.score) for frame in found.frames]
+        words = found.words and [
+            WordReason(word=word.word, frame=word.frame, score=word.score) for word in found.words
+        ]
+        return Reasons(frames=frames, words=words)
+
+    return await service.search_thread(run)
 
 
 async def answer(

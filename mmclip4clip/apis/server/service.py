@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ...models.adapters.wti import WTIAdapter
 from ...search.answers import Answer
 from ...search.index import VideoIndex
 from ..search_model import SearchModel
@@ -63,6 +64,16 @@ class Service:
     def can_caption(self) -> bool:
         """Whether the model writes captions."""
         return self.model is not None and self.model.is_captioner
+
+    @property
+    def explains(self) -> bool:
+        """Whether the model tells why it found a video."""
+        return self.model is not None
+
+    @property
+    def explains_words(self) -> bool:
+        """Whether it also tells the best frame of each word."""
+        return self.model is not None and isinstance(self.model.model.adapter, WTIAdapter)
 
     async def search_thread(self, function: Callable[[VideoIndex], T]) -> T:
         """Call a function with the index, on its thread, after the calls that wait already.

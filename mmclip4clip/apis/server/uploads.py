@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -63,6 +64,7 @@ class UploadStore:
     def __init__(self, limits: Limits, frames: FrameReader) -> None:
         self.limits, self._frames = limits, frames
         self._folder = Path(tempfile.mkdtemp(prefix='mmclip4clip-uploads-'))  # of mode 700
+        self._end = weakref.finalize(self, shutil.rmtree, self._folder, True)  # also if nobody closes it
         self._uploads: dict[str, Upload] = {}
         self._lock = threading.Lock()
         self._coming = 0
@@ -121,7 +123,7 @@ class UploadStore:
 
     def close(self) -> None:
         """Delete all files."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._end()
 
     def _reserve(self, size: int) -> None:
         """Count a file that comes, or refuse it."""

@@ -18,7 +18,7 @@ Identifier = Annotated[str, Path(description='Of the video, as answers have it.'
 Seconds = Annotated[float, Query(ge=0, le=1e9, allow_inf_nan=False, description='In seconds.')]
 Height = Annotated[int, Query(ge=16, le=Limits.height, description='In pixels; smaller videos keep theirs.')]
 BINARY = dict(schema=dict(type='string', format='binary'))
-FILE = {kind: BINARY for kind in sorted({*TYPES.values(), 'application/octet-stream'})}
+FILE = dict.fromkeys(sorted({*TYPES.values(), 'application/octet-stream'}), BINARY)
 JPEG: dict[str, Any] = dict(content={'image/jpeg': BINARY}, description='The picture.')
 FRAME_HEADERS = {'Cache-Control': 'private, max-age=300'}
 

@@ -24,6 +24,7 @@ class SegmentFrames(NamedTuple):
         positions (list[np.ndarray]): Positions of the frames of each segment in ``imgs``, (T,).
         duration (float): Of the whole video in seconds.
         missing_frames (int): Number of frames at the end that cannot be decoded, as far as known by now.
+        times (np.ndarray): Seconds from the first frame of the video to each frame of ``imgs``, (U,).
 
     Examples:
         >>> SegmentFrames(dict(imgs=[]), [(None, None)], [np.arange(0)], 1.0).duration
@@ -35,6 +36,7 @@ class SegmentFrames(NamedTuple):
     positions: list[np.ndarray]
     duration: float
     missing_frames: int = 0
+    times: np.ndarray = np.zeros(0)
 
 
 class SegmentDecoder:
@@ -85,7 +87,7 @@ class SegmentDecoder:
             try:
                 with self.decode.open(backend, filename) as reader:
                     video = dict(self.decode.describe_video(reader, results), backend=backend)
-                    duration = presentation_times(video)[1]
+                    times, duration = presentation_times(video)
                     todo = list(plan(filename, duration)) if todo is None else todo
                     known: dict[int, np.ndarray] = {}
                     while todo:
@@ -93,7 +95,8 @@ class SegmentDecoder:
                         del todo[:count]
                         if chunk[1]:
                             missing = video['total_frames'] - reader.num_frames
-                            yield SegmentFrames(*chunk, duration, missing)
+                            shown = times[chunk[0]['frame_inds']]
+                            yield SegmentFrames(*chunk, duration, missing, shown)
                         reader.restart_time_limit()
                     return
             except VideoReadError as error:

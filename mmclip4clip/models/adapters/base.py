@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..features import Features, as_features, vectors
+from .pair_reasons import PairReasons, frames_alone
 
 
 class BaseAdapter(BaseModule, metaclass=ABCMeta):
@@ -111,6 +112,29 @@ class BaseAdapter(BaseModule, metaclass=ABCMeta):
             Tensor: Similarity, without the logit scale, (N, V).
         """
 
+    def explain(self, text: Any, frames: Tensor, frame_mask: Tensor) -> PairReasons:
+        """Find out which frames, and which tokens, give one caption and one video their score.
+
+        By default, the score of a frame is that of a video which has this contextualized frame alone, and
+        frames have no weights.
+
+        Args:
+            text (dict[str, Tensor]): Features of one caption, see :meth:`similarity`; N = 1.
+            frames (Tensor): Output of :meth:`contextualize` for one video, (1, T, D).
+            frame_mask (Tensor): 1 for real frames, 0 for padding, (1, T).
+
+        Returns:
+            PairReasons: The score and its parts.
+
+        Raises:
+            ValueError: If there are several videos, or there is no real frame.
+        """
+        alone = self.pool(*frames_alone(frames, frame_mask))
+        whole = self.pool(frames, frame_mask)
+        if isinstance(whole, Tensor) and not self.uses_tokens:
+            text = vectors(text)  # an adapter for earlier versions compares tensors
+        return PairReasons(self.similarity(text, whole)[0, 0], self.similarity(text, alone)[0])
+
 
 class PooledAdapter(BaseAdapter):
     """Base class of adapters that keep one unit-length vector per video and score pairs by the cosine.
@@ -134,6 +158,20 @@ class PooledAdapter(BaseAdapter):
     def similarity(self, text: Features, videos: Features) -> Tensor:
         """Return the cosine of each caption, ``text`` (N, D), with each video, ``video`` (V, D), (N, V)."""
         return cosine(vectors(text), vectors(videos))
+
+    def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
+        """Score each frame by its cosine with the caption.
+
+        The score is the cosine with the mean m of the T unit-length frames, so it is the sum of the cosines
+        of the frames, each multiplied by its weight 1 / (T |m|). An adapter that pools otherwise has no
+        weights.
+        """
+        reasons = super().explain(text, frames, frame_mask)
+        if type(self).pool is not PooledAdapter.pool:
+            return reasons
+        real = unit_vectors(frames[0][frame_mask[0].bool()])  # (R, D)
+        length = torch.linalg.vector_norm(real.mean(dim=0)).clamp(min=1e-12)  # as F.normalize
+        return reasons._replace(frame_weights=(1 / (len(real) * length)).expand(len(real)))
 
 
 def mean_of_frames(frames: Tensor, frame_mask: Tensor) -> Tensor:

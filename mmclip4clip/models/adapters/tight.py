@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from ..backbones import CLIPBackbone
 from ..features import Features, vectors
 from .base import mean_of_frames, unit_vectors
+from .pair_reasons import PairReasons, frames_alone
 from .pairwise_transformer import first_block, last_block, middle_block, prepare_captions, prepare_videos
 from .rerankable import RerankableAdapter, score_chunks
 from .sequence_transformer import SequenceTransformer
@@ -141,6 +142,18 @@ class TightAdapter(RerankableAdapter):
                 for part in pairs.split(self.pairs_at_once)
             ],
         )
+
+    def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
+        """Score each frame alone, at its own position: the transformer does not see the other frames.
+
+        The scores of frames have the unit of the score of the pair, but no sum of them is that score: what
+        the transformer reads from several frames, such as their order, is in no frame alone.
+        """
+        count = len(frames_alone(frames, frame_mask)[0])
+        videos = self.pool(frames, frame_mask)
+        only = torch.diag(frame_mask[0])[frame_mask[0].bool()]  # (R, T), one real frame a row
+        alone = dict(frames=videos['frames'].expand(count, -1, -1), frame_mask=only)
+        return PairReasons(self.similarity(text, videos)[0, 0], self.similarity(text, alone)[0])
 
     def _embeddings(self, length: int) -> Tensor:
         """Return what is added to a sequence of a caption and ``length - 1`` frames, (length, D)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..backbones import CLIPBackbone
 from ..features import Features, take_features
 from .base import unit_vectors
+from .pair_reasons import PairReasons, frames_alone
 from .rerankable import RerankableAdapter, score_chunks
 from .sequence_transformer import SequenceTransformer
 
@@ -131,6 +132,26 @@ class WTIAdapter(RerankableAdapter):
             return _match_pairs(tokens, weights, mask, take_features(videos, columns))
 
         return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
+
+    def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
+        """Match the tokens of one caption with the frames of one video.
+
+        The score of a frame is its cosine with its best token. The score of the pair is the mean of two
+        sums: over the frames, of their scores by their weights, and over the tokens, of the cosines with
+        their best frames by their weights.
+        """
+        frames_alone(frames, frame_mask)  # raises an error unless they are of one video
+        videos, keep = self.pool(frames, frame_mask), frame_mask[0].bool()
+        tokens, weights, mask = (part[0] for part in self._weigh_tokens(text))
+        precise = torch.promote_types(tokens.dtype, torch.float32)
+        cosines = tokens[mask].to(precise) @ videos['frames'][0][keep].to(precise).T
+        return PairReasons(
+            self.similarity(text, videos)[0, 0],
+            cosines.amax(dim=0),
+            videos['weights'][0][keep],
+            cosines,
+            weights[mask],
+        )
 
     def _weigh_tokens(self, text: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Return unit-length tokens (N, L, D), their weights (N, L) and their mask (N, L), boolean."""

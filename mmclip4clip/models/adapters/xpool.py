@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..features import Features, take_features, vectors
 from .base import unit_vectors
+from .pair_reasons import PairReasons
 from .rerankable import RerankableAdapter, score_chunks
 
 
@@ -99,6 +100,19 @@ class XPoolAdapter(RerankableAdapter):
 
         at_once = max(1, self.pairs_at_once // (2 * num_frames))
         return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
+
+    def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
+        """Score each frame alone, and weigh it by the attention of the caption, the mean of all heads.
+
+        A frame alone has all attention, so its score is the cosine of the caption with its projected value.
+        The layers after the attention are not linear: the weighted sum of the scores of the frames is near
+        the score of the pair, but not equal to it.
+        """
+        reasons = super().explain(text, frames, frame_mask)
+        keys = self._split_heads(self.pool(frames, frame_mask))['keys'][0]  # (T, H, C)
+        scores = torch.einsum('hc,thc->th', self._queries(vectors(text))[0], keys)
+        weights = _attend(scores, frame_mask[0]).mean(dim=-1)
+        return reasons._replace(frame_weights=weights[frame_mask[0].bool()])
 
     def _queries(self, captions: Tensor) -> Tensor:
         """Project captions (N, D) to queries (N, H, C), scaled by 1 / sqrt(C)."""

@@ -28,6 +28,7 @@ class FakeIndex:
     fault: BaseException | None = None
     files, broken = 1, {}
     calls: list = []
+    model = 'the model'
 
     @classmethod
     def create(cls, folder, model, segments=None, store=None):

@@ -8,7 +8,7 @@ import pytest
 
 from mmclip4clip.apis.command_line import search
 from mmclip4clip.apis.command_line.printing import Printer
-from mmclip4clip.search.answers import Answer, Filter
+from mmclip4clip.search.answers import Answer, Filter, FrameScore, Reasons, WordMatch
 from mmclip4clip.search.queries import Term
 
 from ...videos import at_rate, write_frames
@@ -123,7 +123,7 @@ def test_queries_are_typed_at_a_prompt_on_a_terminal(index, folder, monkeypatch,
     monkeypatch.setattr('builtins.input', answer)
     args = search.Namespace(
         index=None, model=None, words=[], top=10, whole=False, all_moments=False, folder=None,
-        min_duration=None, max_duration=None, sheet=None, shortlist=200,
+        min_duration=None, max_duration=None, sheet=None, shortlist=200, why=False,
     )  # fmt: skip
     assert search.run_search(args, Printer(terminal)) == 0
     assert (
@@ -204,3 +204,59 @@ def test_faults_of_the_program_have_a_traceback_and_errors_have_one_on_request(r
     index.fault = KeyError('x')
     with pytest.raises(KeyError):
         run('search', 'a dog')
+
+
+@pytest.fixture
+def reasons(monkeypatch):
+    """The reasons of the first answer; the second one cannot be read any more."""
+    frames = [FrameScore(62.5, 0.2, 0.4), FrameScore(64.0, 0.6, 0.6), FrameScore(70.25, 0.4, 0.0)]
+    found = Reasons(0.9, frames, [WordMatch('dog', 1, 0.6, 0.7), WordMatch('<i>', 0, 0.2, 0.3)])
+    asked = []
+
+    def explain_videos(model, query, videos):
+        asked.append((model, query, videos))
+        return iter([found, None][: len(videos)])
+
+    monkeypatch.setattr(search, 'explain_videos', explain_videos)
+    return found, asked
+
+
+def test_why_adds_bars_the_best_frame_and_words_to_each_answer(run, index, reasons):
+    lines = run('search', 'a dog', '--why').out.splitlines()
+    why = '▁█▅ best 1:04 (0.600); dog 1:04, <i> 1:02.5'
+    assert lines == [
+        f'0.900\t/videos/a dog.mp4\t1:02.5-1:12.5\t{why}',
+        '0.250\t/videos/b\\t[red].mp4\twhole',
+    ]
+    moments = [('/videos/a dog.mp4', 62.5, 72.5), ('/videos/b\t[red].mp4', None, None)]
+    assert reasons[1] == [('the model', TEXT, moments)]
+    rows = [json.loads(line) for line in run('search', 'a dog', '--why', '--json').out.splitlines()]
+    assert rows[0]['why'] == dict(
+        score=0.9,
+        frames=[dict(time=62.5, score=0.2, weight=0.4), dict(time=64.0, score=0.6, weight=0.6),
+                dict(time=70.25, score=0.4, weight=0.0)],
+        words=[dict(word='dog', frame=1, score=0.6, weight=0.7),
+               dict(word='<i>', frame=0, score=0.2, weight=0.3)],
+    )  # fmt: skip
+    assert rows[1]['why'] is None
+    (first, second) = csv.DictReader(io.StringIO(run('search', 'a dog', '--why', '--csv').out))
+    assert json.loads(first['why']) == rows[0]['why'] and second['why'] == ''
+    assert 'why' not in json.loads(run('search', 'a dog', '--json').out.splitlines()[0])
+
+
+def test_why_is_under_the_file_on_a_terminal(index, reasons, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '100')
+    stream = Terminal()
+    rows = [search.as_row('a dog', answer, False) for answer in index.answers]
+    Printer(stream).print_rows(search.add_reasons(rows, [reasons[0], None]))
+    lines = stream.getvalue().splitlines()
+    place = next(number for number, line in enumerate(lines) if 'a dog.mp4' in line)
+    assert '▁█▅ best 1:04 (0.600); dog 1:04' in lines[place + 1]
+
+
+def test_a_sheet_with_why_shows_a_bar_for_each_frame(run, index, reasons, folder):
+    clip = write_frames(folder / 'clip.mp4', at_rate(1, 80))
+    index.answers = [Answer(0.9, str(clip), 62.5, 72.5, 80.0)]
+    assert run('similar', 'videos/a.mp4', '--why', '--sheet', 'sheet.html').code == 0
+    page = (folder / 'sheet.html').read_text()
+    assert page.count('<rect') == 3 and '1:04: score 0.6000, weight 0.600' in page and '>dog</text>' in page
