@@ -36,7 +36,6 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.coming = asyncio.Semaphore(upload_routes.UPLOADING)
         cleaning = asyncio.create_task(clean(service))
         try:
             yield
@@ -54,7 +53,7 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> FastAP
         docs_url=None,  # these load scripts from other sites
         redoc_url=None,
     )
-    app.state.service = service
+    app.state.service, app.state.coming = service, asyncio.Semaphore(upload_routes.UPLOADING)
     app.add_middleware(Guard, hosts=hosts, limits=service.limits)
     add_error_handlers(app)
     for routes in (page_routes, search_routes, upload_routes, video_routes):

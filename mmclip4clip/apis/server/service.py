@@ -43,6 +43,7 @@ class Service:
         self, folder: str | Path, open_index: Callable[[], VideoIndex], limits: Limits | None = None
     ) -> None:
         self.folder, self.limits = Path(folder), limits or Limits()
+        self._closed = False
         self._pool = WorkerPool('searches', threads=1, waiting=self.limits.waiting)
         self._index = self._pool.call(open_index)
         settings = self._index.settings
@@ -88,7 +89,10 @@ class Service:
         self.files.remember(answer.filename for answer in answers)
 
     def close(self) -> None:
-        """End all work, and delete uploads."""
+        """End all work, and delete uploads. Does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
         self.upload_pool.close()
         self.frames.close()
         self.uploads.close()

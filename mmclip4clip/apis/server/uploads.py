@@ -140,23 +140,24 @@ class UploadStore:
         """Write the pixels of an image as PNG, upright and not larger than a model needs."""
         source = path.with_suffix('.source')
         try:
-            with Image.open(file, formats=IMAGE_FORMATS) as image:
-                width, height = image.size
-            if width * height > self.limits.image_pixels:
-                raise RequestError(
-                    413,
-                    f'an image has at most {self.limits.image_pixels:,} pixels, got {width} x {height}',
-                    'file',
-                )
+            with Image.open(file, formats=IMAGE_FORMATS) as image:  # reads its head alone
+                self._check_pixels(*image.size)
             file.seek(0)
             _copy(file, source)
             pixels = Image.fromarray(read_image(str(source)))
             pixels.thumbnail((MAX_SIDE, MAX_SIDE))
             pixels.save(path, compress_level=1)
-        except (OSError, SyntaxError, ValueError, VideoReadError, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError as error:
+            raise RequestError(413, f'the image is too large: {error}', 'file') from error
+        except (OSError, SyntaxError, ValueError, VideoReadError) as error:
             raise RequestError(415, 'the image cannot be read', 'file') from error
         finally:
             source.unlink(missing_ok=True)
+
+    def _check_pixels(self, width: int, height: int) -> None:
+        limit = self.limits.image_pixels
+        if width * height > limit:
+            raise RequestError(413, f'an image has at most {limit:,} pixels, got {width} x {height}', 'file')
 
     def _keep_video(self, file: BinaryIO, path: Path) -> None:
         _copy(file, path)
