@@ -70,7 +70,7 @@ demo: $(VENV)/installed-demo
 TOUR ?= docs/images
 tour: $(VENV)/installed-test
 	MMCLIP4CLIP_TOUR=$(abspath $(TOUR)) MMCLIP4CLIP_DEMO=$(abspath $(DEMO)) OMP_NUM_THREADS=1 \
-		$(BIN)/python -m pytest tests/apis/server/test_tour.py $(TOUR_FLAGS)
+		$(BIN)/python -m pytest tests/apis/server/page/test_tour.py $(TOUR_FLAGS)
 
 # Train and test each head with three seeds; print mean, standard deviation and the time of a training step.
 # Tight learns almost nothing from scratch, so it starts from the CLIP that was trained with SeqTransformer.

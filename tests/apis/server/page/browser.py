@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome')
@@ -134,3 +136,23 @@ class Visit:
         foreign = [url for url in self.requests if not url.startswith(self.address)]
         assert not foreign
         assert not self.faults
+
+
+def wait_until_playing(page) -> None:
+    page.wait_for_selector('dialog video')
+    page.evaluate(
+        """() => new Promise((done) => {
+            const video = document.querySelector('dialog video');
+            const look = () => { if (video.readyState >= 2 && !video.seeking) done(); };
+            for (const name of ['seeked', 'canplay', 'playing']) video.addEventListener(name, look);
+            look();
+        })"""
+    )
+
+
+def focused(page) -> str:
+    return page.evaluate('document.activeElement.getAttribute("aria-label") || document.activeElement.id')
+
+
+def red_png() -> bytes:
+    return cv2.imencode('.png', np.full((48, 64, 3), (0, 0, 255), np.uint8))[1].tobytes()

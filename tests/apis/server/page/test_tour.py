@@ -11,9 +11,9 @@ from PIL import Image
 
 from mmclip4clip.safe_json import read_json
 
-from . import browser as browsers
+from .browser import Visit, find_chromium
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DEMO = Path(os.environ.get('MMCLIP4CLIP_DEMO', ROOT / 'work_dirs/demo'))
 TOUR = os.environ.get('MMCLIP4CLIP_TOUR')  # folder of the pictures
 PICTURES = ['start', 'answers', 'why', 'similar', 'image-and-words', 'narrow-and-dark']
@@ -24,7 +24,7 @@ QUERY = 'a red star moves to the left'
 @pytest.fixture(scope='module')
 def address():
     """The command, with the index of ``make demo``."""
-    browsers.find_chromium()
+    find_chromium()
     if not (DEMO / 'index').exists():
         pytest.skip(f'there is no {DEMO}/index: make demo writes it')
     command = [
@@ -47,12 +47,6 @@ def address():
         server.wait(30)
 
 
-@pytest.fixture(scope='module')
-def browser():
-    with browsers.launch() as browser:
-        yield browser
-
-
 @pytest.fixture
 def tour(browser, address, tmp_path):
     """Open the page; its pictures have 256 colors, to be small."""
@@ -60,7 +54,7 @@ def tour(browser, address, tmp_path):
     visits = []
 
     def open_page(width, height, **options):
-        visit = browsers.Visit(browser, address, folder, viewport=dict(width=width, height=height), **options)
+        visit = Visit(browser, address, folder, viewport=dict(width=width, height=height), **options)
         visits.append(visit)
         visit.page.wait_for_selector('#about:not(:empty)')
         return visit
