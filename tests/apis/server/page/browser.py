@@ -84,7 +84,7 @@ class Visit:
     def __init__(self, browser, address: str, pictures: Path | None = None, **options) -> None:
         self.address, self.pictures = address, pictures
         self.context = browser.new_context(**dict(dict(viewport=dict(width=1280, height=800)), **options))
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(60_000)  # a loaded machine takes its time
         self.requests: list[str] = []
         self.faults: list[str] = []
         self.context.on('request', lambda request: self.requests.append(request.url))
