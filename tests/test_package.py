@@ -159,7 +159,7 @@ def declared(*extras: str) -> set:
 @pytest.mark.parametrize(
     'folder, extras',
     [
-        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'shots']),
+        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'serve', 'shots']),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
     ],

@@ -88,7 +88,7 @@ async def strip(
     id: Identifier,
     service: ServiceOf,
     start: Seconds = 0,
-    end: Seconds | None = None,
+    end: Annotated[float | None, Query(ge=0, le=1e9, description='By default the end of the video.')] = None,
     frames: Annotated[int, Query(ge=1, le=Limits.strip_frames, description='Number of frames.')] = 5,
     height: Height = 96,
 ) -> Response:
