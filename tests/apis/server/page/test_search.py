@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mmclip4clip.apis.server.page_routes import PAGE
+
 from .browser import focused
 from .conftest import HOSTILE
 
@@ -93,3 +95,9 @@ def test_a_server_that_went_away_is_told_and_asked_again(visit):
     opened.page.get_by_role('button', name='Try again').click()
     opened.page.wait_for_selector('.card')
     assert opened.page.text_content('#error') == ''
+
+
+def test_all_modules_are_loaded_at_once():
+    text = (PAGE / 'index.html').read_text()
+    loaded = set(re.findall(r'static/(\w+\.(?:js|css|svg))', text))
+    assert loaded == {path.name for path in PAGE.iterdir()} - {'index.html'}
