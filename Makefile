@@ -1,4 +1,4 @@
-# make demo: train and test on moving shapes.  make test: run the tests (make test-long: the long ones; make coverage: with coverage; make matrix: on other versions).  make lint: check the style.  make docs: build the documentation.
+# make demo: train and test on moving shapes.  make test: run the tests (make test-long: the long ones; make coverage: with coverage; make matrix: on other versions).  make lint: check the style.  make docs: build the documentation.  make tour: take the pictures of docs/tour.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ DATA_FLAGS ?=
 QUERY ?= a red star moves to the left
 TRAIN_OPTIONS ?=
 
-.PHONY: demo seeds captions test test-long matrix matrix-small coverage lint docs clean
+.PHONY: demo tour seeds captions test test-long matrix matrix-small coverage lint docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -64,6 +64,13 @@ demo: $(VENV)/installed-demo
 	@echo "checkpoint $$(cat $(DEMO)/last_checkpoint) $$(cat $(DEMO)/captioner/last_checkpoint)"
 	@echo "videos     $(DATA)/videos/test"
 	@echo "search     $(BIN)/mmclip4clip search $(QUERY) --index $(DEMO)/index"
+	@echo "page       $(BIN)/mmclip4clip serve $(DEMO)/index"
+
+# Search the demo's index in a headless Chromium, and take the pictures of docs/tour.md.
+TOUR ?= docs/images
+tour: $(VENV)/installed-test
+	MMCLIP4CLIP_TOUR=$(abspath $(TOUR)) MMCLIP4CLIP_DEMO=$(abspath $(DEMO)) OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest tests/apis/server/page/test_tour.py $(TOUR_FLAGS)
 
 # Train and test each head with three seeds; print mean, standard deviation and the time of a training step.
 # Tight learns almost nothing from scratch, so it starts from the CLIP that was trained with SeqTransformer.

@@ -43,6 +43,14 @@ def positive_whole_number(text: str) -> int:
     return value
 
 
+def port(text: str) -> int:
+    """Return the number of a port."""
+    value = whole_number(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f'must be at most 65535, got {text}')
+    return value
+
+
 def sheet_file(text: str) -> str:
     """Return a file name with the ending of a picture or a web page."""
     if not text.lower().endswith(SHEET_ENDINGS):

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from .argument_types import positive_number, positive_whole_number, seconds, sheet_file, whole_number
+from .server_arguments import add_serve
 
 INDEX_DEFAULT = '$MMCLIP4CLIP_INDEX, or ~/.local/share/mmclip4clip/index'
 WINDOW = 10.0  # seconds
@@ -78,6 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     similar.add_argument('video', metavar='VIDEO[@START-END]', help='the video, or a range of it')
     add_search_options(similar)
     add_caption(commands.add_parser('caption', help='write a caption for each video'))
+    add_serve(
+        commands.add_parser('serve', help='show the index as a page in a browser, with an HTTP API'),
+        INDEX_DEFAULT,
+    )
     doctor = commands.add_parser(
         'doctor',
         help='check the installation',

@@ -159,7 +159,7 @@ def declared(*extras: str) -> set:
 @pytest.mark.parametrize(
     'folder, extras',
     [
-        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'shots']),
+        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'serve', 'shots']),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
     ],
@@ -178,6 +178,11 @@ def test_everything_declared_is_imported():
 
 def test_type_checkers_of_users_see_the_types(wheel):
     assert 'mmclip4clip/py.typed' in wheel.namelist()
+
+
+def test_the_wheel_carries_the_page(wheel):
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / 'mmclip4clip/apis/server/page').iterdir()]
+    assert 'mmclip4clip/apis/server/page/index.html' in files and not set(files) - set(wheel.namelist())
 
 
 def test_the_known_good_set_pins_what_the_package_and_every_extra_need(wheel):

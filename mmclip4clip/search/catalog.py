@@ -110,6 +110,14 @@ class Catalog:
         end = below[:-1] + '0'  # the character after '/'
         return list(self._select('WHERE path > ? AND path < ? ORDER BY path', below, end))
 
+    def file(self, path: str) -> CatalogFile | None:
+        """Return a file; None if there is none of that path."""
+        return next(self._select('WHERE path = ?', path), None)
+
+    def state(self) -> int:
+        """Return a number that changes when another connection has changed the catalog."""
+        return self._database.execute('PRAGMA data_version').fetchone()[0]
+
     def any_file(self) -> CatalogFile | None:
         """Return a file that the store should have; None if there is none."""
         return next(self._select('WHERE segments > 0 AND NOT retry LIMIT 1'), None)

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..datasets.video_names import is_video
 from .catalog import Catalog, CatalogFile, FileStamp
@@ -147,10 +147,15 @@ def digest_file(path: str) -> str:
         ...     digest_file(file.name)
         'cae66941d9efbd404e4d88758ea67670'
     """
-    digest = hashlib.blake2b(digest_size=16)
     with open(path, 'rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+        return digest_open_file(file)
+
+
+def digest_open_file(file: BinaryIO) -> str:
+    """Digest what is left to read of an open file, as :func:`digest_file` does."""
+    digest = hashlib.blake2b(digest_size=16)
+    while block := file.read(BLOCK):
+        digest.update(block)
     return digest.hexdigest()
 
 

@@ -92,6 +92,29 @@ def parse_query(query: Sequence[str] | str) -> list[Term]:
     return [_parse_term(sign, text) for sign, text in _split_terms(words)]
 
 
+def parse_texts(line: str) -> list[Term]:
+    """Parse a line of texts only: the name of a file is a text as well, and no file is looked at.
+
+    Args:
+        line (str): See :func:`parse_query`.
+
+    Raises:
+        QueryError: See :func:`parse_query`.
+
+    Examples:
+        >>> [(term.weight, term.kind, term.value) for term in parse_texts('a beach - 0.5*person.jpg')]
+        [(1.0, 'text', 'a beach'), (-0.5, 'text', 'person.jpg')]
+    """
+    words = split_line(line)
+    if not any(word.strip() for word in words):
+        raise QueryError('the query is empty: expected a text, or a sum of them')
+    terms = []
+    for sign, text in _split_terms(words):
+        weighted = WEIGHTED.fullmatch(text)
+        terms.append(_to_text(sign, text) if weighted is None else _to_text(*_weigh(sign, weighted, text)))
+    return terms
+
+
 def split_line(line: str) -> list[str]:
     r"""Split a typed line at spaces outside double quotes; a backslash protects the character after it.
 
@@ -152,10 +175,15 @@ def _parse_term(sign: float, text: str) -> Term:
     weighted = WEIGHTED.fullmatch(text)
     if weighted is None or is_file(text):
         return _find_kind(sign, text)
+    return _find_kind(*_weigh(sign, weighted, text))
+
+
+def _weigh(sign: float, weighted: re.Match, text: str) -> tuple[float, str]:
+    """Return the weight of a term, and the rest of its text."""
     weight = _parse_weight(weighted['weight'], text)
     if not weighted['rest'].strip():
         raise QueryError(f'the weight {shorten(text)} has no term: expected a text or a file after the star')
-    return _find_kind(sign * weight, weighted['rest'])
+    return sign * weight, weighted['rest']
 
 
 def _parse_weight(text: str, term: str) -> float:
@@ -182,6 +210,10 @@ def _find_kind(weight: float, value: str) -> Term:
         return Term(weight, 'video', _existing(name, 'video'), start, end)
     if is_file(value) and Path(value).suffix:  # names without a dot are words
         raise QueryError(f'{shorten(value)} is a file, but neither an image nor a video by its ending')
+    return _to_text(weight, value)
+
+
+def _to_text(weight: float, value: str) -> Term:
     fault = caption_fault(value)
     if fault:
         raise QueryError(f'the text {shorten(value)} {fault}')

@@ -20,9 +20,15 @@ from .expected_errors import EXPECTED, report_error
 from .index import run_index
 from .printing import Printer
 from .search import run_search, run_similar
+from .serve import run_serve
 
 COMMANDS: dict[str, Callable[[Namespace, Printer], int]] = dict(
-    index=run_index, search=run_search, similar=run_similar, caption=run_caption, doctor=run_doctor
+    index=run_index,
+    search=run_search,
+    similar=run_similar,
+    caption=run_caption,
+    serve=run_serve,
+    doctor=run_doctor,
 )
 BROKEN_PIPE = 128 + 13  # exit code of shells after SIGPIPE
 
