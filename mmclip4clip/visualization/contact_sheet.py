@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from .captions import STYLE, embed_picture
 from .gallery import RIGHT, WRONG, draw_strip, read_strip, shorten_name
+from .moments import describe_moment, format_time
 
 if TYPE_CHECKING:
     from ..search.answers import Answer
@@ -124,35 +125,3 @@ def link_to(answer: 'Answer') -> str:
         for time in (answer.start or 0, answer.end)
     )
     return f'{address}#t={start}' + (f',{end}' if end else '')
-
-
-def describe_moment(answer: 'Answer') -> str:
-    """Return start and end of a moment as people write them; ``'whole'`` for a whole video.
-
-    Examples:
-        >>> from mmclip4clip.search import Answer
-        >>> describe_moment(Answer(0.3, '/v.mp4', 62.5, 72.5, 80.0))
-        '1:02.5-1:12.5'
-    """
-    if answer.start is None and answer.end is None:
-        return 'whole'
-    end = answer.duration if answer.end is None else answer.end
-    return f'{format_time(answer.start or 0)}-{format_time(end)}'
-
-
-def format_time(seconds: float) -> str:
-    """Return a time to the tenth of a second, without zeros at its end.
-
-    Examples:
-        >>> format_time(59.96), format_time(3605.25)
-        ('1:00', '1:00:05.2')
-    """
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    hours, minutes = divmod(minutes, 60)
-    shown = f'{hours}:{minutes:02}' if hours else f'{minutes}'
-    return f'{shown}:{tenths // 10:02}' + (f'.{tenths % 10}' if tenths % 10 else '')
-
-
-def printable(text: str) -> str:
-    """Return a text that any file can have, also from a file name that is no text."""
-    return os.fsencode(text).decode('utf-8', 'replace')

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...search.answers import Answer, Filter
 from ...search.index import VideoIndex
 from ...search.queries import QueryError, Term, parse_query
-from ...visualization.contact_sheet import describe_moment, write_contact_sheet
+from ...visualization.moments import describe_moment
 from .. import video_index
 from .expected_errors import EXPECTED, report_error
 from .printing import Printer, Row
@@ -118,6 +118,8 @@ def answer_query(
     if not answers:
         print(f'no video answers {typed}', file=sys.stderr)
     if args.sheet is not None:
+        from ...visualization.contact_sheet import write_contact_sheet  # imports matplotlib
+
         write_contact_sheet(args.sheet, answers, typed)
 
 

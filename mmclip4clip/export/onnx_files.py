@@ -1,0 +1,97 @@
+"""Write the graphs of a model as ONNX files."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..models.backbones.families import image_size
+from .export_folder import ADAPTER, FRAMES, TEXT
+from .graphs import AdapterGraph, FrameGraph, TextGraph
+
+OPSET = 17  # the oldest with LayerNormalization; ONNX Runtime knows it since 1.12
+AXES = dict(tokens='NL', text_mask='NL', frame_mask='VT')
+
+
+def write_graphs(model: Any, folder: Path) -> None:
+    """Write both towers and the adapter of a model.
+
+    The batch, the number of tokens and the number of frames stay free.
+
+    Args:
+        model (CLIP4ClipRetriever): The model, on the CPU.
+        folder (Path): Existing folder.
+
+    Raises:
+        TypeError: If the adapter has no export.
+        RuntimeError: If torch cannot export a tower.
+    """
+    model = model.eval()
+    height, width = image_size(model.backbone.clip.config)
+    count = min(3, model.adapter.max_frames or 3)
+    mask = torch.ones(2, count, dtype=torch.long)
+    frames = torch.zeros(count, 3, height, width, dtype=torch.uint8)
+    text = torch.ones(2, 5, dtype=torch.long)
+    features = torch.rand(2, count, model.backbone.width)
+    adapter = AdapterGraph(model)
+    _write(TextGraph(model), folder / TEXT, dict(tokens=text, text_mask=text), 'text', 'N')
+    _write(FrameGraph(model), folder / FRAMES, dict(frames=frames), 'features', 'T')
+    _write(adapter, folder / ADAPTER, dict(frames=features, frame_mask=mask), 'video', 'V')
+
+
+def _write(graph: nn.Module, path: Path, inputs: dict[str, Tensor], output: str, axis: str) -> None:
+    axes = {name: _axes(name, value) for name, value in inputs.items()}
+    options: dict[str, Any] = dict(
+        input_names=list(inputs),
+        output_names=[output],
+        dynamic_axes=dict(axes, **{output: {0: axis}}),
+        opset_version=OPSET,
+    )
+    if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
+        # The exporter of TorchScript: it is in all versions, takes seconds instead of a minute, and needs no
+        # other package.
+        options['dynamo'] = False
+    with torch.no_grad(), silence(), exportable_attention():
+        try:
+            torch.onnx.export(graph.eval(), tuple(inputs.values()), str(path), **options)
+        except Exception as error:  # torch.onnx raises errors of many classes
+            raise RuntimeError(
+                f'{type(graph).__name__} of this model cannot be exported by torch {torch.__version__}: {error}'
+            ) from error
+
+
+def _axes(name: str, value: Tensor) -> dict[int, str]:
+    letters = AXES.get(name) or ('VT' if value.ndim == 3 else 'T')
+    return dict(enumerate(letters))
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep back what tracing warns of: Python values of shapes, which tests compare for other shapes."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+@contextmanager
+def exportable_attention() -> Iterator[None]:
+    """Keep ``nn.MultiheadAttention``, which SigLIP has, from its fused form, which has no ONNX operator."""
+    backend = torch.backends.mha
+    enabled = backend.get_fastpath_enabled()
+    backend.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        backend.set_fastpath_enabled(enabled)

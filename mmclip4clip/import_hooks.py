@@ -1,0 +1,93 @@
+"""Run code around the import of another package, whenever that happens.
+
+So ``import mmclip4clip`` takes no part of torch, and still registers its classes as soon as mmaction2 is there.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+Around = Callable[[], AbstractContextManager]
+
+
+class ImportHooks(MetaPathFinder):
+    """Finder that runs the body of some modules within a context.
+
+    It finds no module itself: it asks the finders behind it, and wraps the ``exec_module`` of the loader that
+    they return, until that has succeeded. A module that is only looked for keeps its context, and so does one
+    whose import fails.
+
+    Attributes:
+        around (dict[str, list[Callable]]): Contexts by name of the module, called without arguments.
+    """
+
+    def __init__(self) -> None:
+        self.around: dict[str, list[Around]] = {}
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a module that has a context, as the other finders do."""
+        if fullname not in self.around:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+            # On the instance, so that the module keeps its loader, which reads its source and resources.
+            spec.loader.exec_module = partial(self._run, run)  # type: ignore[method-assign]
+        return spec
+
+    def _run(self, run: Callable[[ModuleType], None], module: ModuleType) -> None:
+        name = module.__name__
+        with ExitStack() as stack:
+            for context in self.around.get(name, ()):
+                stack.enter_context(context())
+            run(module)
+        self.around.pop(name, None)
+        if not self.around and self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+HOOKS = ImportHooks()
+
+
+def around_import(name: str, context: Around) -> None:
+    """Run the body of a module within a context; at once if the module is there.
+
+    Args:
+        name (str): Full name of the module.
+        context (Callable): Returns a context manager. What it raises after the body is raised by the import.
+
+    Examples:
+        >>> seen = []
+        >>> after_import('json', lambda: seen.append('now'))
+        >>> seen
+        ['now']
+    """
+    if name in sys.modules:
+        with context():
+            return
+    HOOKS.around.setdefault(name, []).append(context)
+    if HOOKS not in sys.meta_path:
+        sys.meta_path.insert(0, HOOKS)
+
+
+def after_import(name: str, action: Callable[[], object]) -> None:
+    """Call a function after a module has been imported; at once if it is there.
+
+    Args:
+        name (str): Full name of the module.
+        action (Callable): The function; not called if the import fails.
+    """
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        yield
+        action()
+
+    around_import(name, context)
