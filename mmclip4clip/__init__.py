@@ -1,8 +1,8 @@
 """CLIP4Clip for OpenMMLab: end-to-end video-text retrieval and captioning.
 
-Importing the package imports neither torch nor OpenMMLab's packages. The locations of its classes are registered in
-``mmaction.registry`` when mmaction2 is imported, or at once if mmengine is there already; the registry imports
-the classes at the first lookup. Other packages are patched when a run starts, see
+Importing the package imports neither torch nor OpenMMLab's packages. The locations of its classes are registered
+in ``mmaction.registry`` when mmaction2 is imported, or at once if mmengine is there already; the registry
+imports the classes at the first lookup. Other packages are patched when a run starts, see
 :func:`mmclip4clip.compat.apply_patches`.
 """
 

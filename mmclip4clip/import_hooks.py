@@ -1,6 +1,6 @@
 """Run code around the import of another package, whenever that happens.
 
-So ``import mmclip4clip`` takes no part of torch, and still registers its classes as soon as mmaction2 is there.
+So ``import mmclip4clip`` imports no torch, and still registers its classes as soon as mmaction2 is there.
 """
 
 import sys

@@ -51,7 +51,7 @@ class MissingDRN(MetaPathFinder, Loader):
 
 @contextmanager
 def importable_mmaction() -> Iterator[None]:
-    """Let mmaction2 be imported within this context, also where it would fail for no reason that matters here.
+    """Let mmaction2 be imported within this context, where it would fail for no reason that matters here.
 
     Symptoms: mmaction2 1.1.0 asserts mmcv < 2.1 and mmaction2 1.2.0 asserts mmcv < 2.2, though they run with
     all versions that this package supports. mmaction2 1.2.0 imports its multimodal models wherever there is

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
         lock_for_training,
         set_checkpoint,
     )
-    from .model_list import list_models
     from .model_choice import load
+    from .model_list import list_models
     from .model_loading import get_model
     from .onnx_export import export_onnx
     from .onnx_model import OnnxVideoTextModel
@@ -60,7 +60,13 @@ __getattr__ = lazy_exports(
         config_migration=['read_config'],
         encoder_frames=['encoder_format', 'follow_encoder'],
         inferencers=['VideoCaptionInferencer', 'VideoRetrievalInferencer'],
-        launch=['add_common_arguments', 'leave_processes', 'load_config', 'lock_for_training', 'set_checkpoint'],
+        launch=[
+            'add_common_arguments',
+            'leave_processes',
+            'load_config',
+            'lock_for_training',
+            'set_checkpoint',
+        ],
         model_list=['list_models'],
         model_choice=['load'],
         model_loading=['get_model'],

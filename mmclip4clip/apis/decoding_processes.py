@@ -34,7 +34,8 @@ def run_in_processes(
     context = multiprocessing.get_context('fork')
     queue = context.Queue(AHEAD * count)
     processes = [
-        context.Process(target=_work, args=(work, items[i::count], queue, i), daemon=True) for i in range(count)
+        context.Process(target=_work, args=(work, items[i::count], queue, i), daemon=True)
+        for i in range(count)
     ]
     for process in processes:
         process.start()

@@ -25,13 +25,21 @@ def load(
 
 @overload
 def load(
-    source: str | Path, config: 'AnyConfig | None' = None, device: str | None = None, *, backend: Literal['torch']
+    source: str | Path,
+    config: 'AnyConfig | None' = None,
+    device: str | None = None,
+    *,
+    backend: Literal['torch'],
 ) -> 'VideoTextModel': ...
 
 
 @overload
 def load(
-    source: str | Path, config: 'AnyConfig | None' = None, device: str | None = None, *, backend: Literal['onnx']
+    source: str | Path,
+    config: 'AnyConfig | None' = None,
+    device: str | None = None,
+    *,
+    backend: Literal['onnx'],
 ) -> OnnxVideoTextModel: ...
 
 
@@ -51,12 +59,12 @@ def load(
             dual encoder such as CLIP or SigLIP: it is used without training, with the mean of the frames
             (zero-shot). Or the name of published weights, see :func:`list_presets`, which are used with their
             config. Or the name of a config, see :func:`list_models`, whose pretrained encoder is used
-            without training. Or a folder of ``tools/model_converters/export_onnx.py``, whose model runs without
-            torch.
+            without training. Or a folder that ``tools/model_converters/export_onnx.py`` wrote, whose model
+            runs without torch.
         config (str | Path | Config | dict, optional): The config of the model, or its name; needed for
             checkpoints without one, of earlier versions and of converters. It is run as Python code.
-        device (str, optional): Such as ``'cpu'`` or ``'cuda:1'``. By default a GPU if there is one, and the CPU
-            for an exported model.
+        device (str, optional): Such as ``'cpu'`` or ``'cuda:1'``. By default a GPU if there is one, and
+            the CPU for an exported model.
         backend (str, optional): ``'torch'`` or ``'onnx'``; by default ``'onnx'`` for an exported model, and
             ``'torch'`` for all others.
 
@@ -91,7 +99,9 @@ def load(
             f'python tools/model_converters/export_onnx.py {source} OUT_FOLDER'
         )
     if backend == 'torch' and exported:
-        raise ValueError(f"{source} was exported to ONNX: load it with backend='onnx', or load its checkpoint")
+        raise ValueError(
+            f"{source} was exported to ONNX: load it with backend='onnx', or load its checkpoint"
+        )
     if exported:
         if config is not None:
             raise ValueError(f'{source} was exported to ONNX, so it takes no config')

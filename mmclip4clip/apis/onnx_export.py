@@ -9,7 +9,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from ..datasets import DecodeVideo, PackVideoCaptions, ResizeCenterCrop, SampleAtRate, SampleEvenly, TimeWindow
+from ..datasets import (
+    DecodeVideo,
+    PackVideoCaptions,
+    ResizeCenterCrop,
+    SampleAtRate,
+    SampleEvenly,
+    TimeWindow,
+)
 from ..datasets.pipeline_description import describe_step
 from ..export.caption_reader import CaptionReader
 from ..export.export_folder import SETTINGS, TOKENIZER, ExportSettings, file_sizes, is_export
@@ -53,7 +60,9 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and (is_export(folder) or not any(folder.iterdir()))):
-        raise FileExistsError(f'{folder} exists and is neither empty nor an exported model: choose another one')
+        raise FileExistsError(
+            f'{folder} exists and is neither empty nor an exported model: choose another one'
+        )
     frames = describe_frames(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f'.{folder.name}-') as name:
@@ -98,7 +107,7 @@ def describe_frames(model: VideoTextModel) -> dict[str, Any]:
             resize = step
         elif not (type(step) is PackVideoCaptions or name == 'FormatShape' and step.input_format == 'NCHW'):
             raise ValueError(
-                f'the pipeline has the step {name}, which does not run without OpenMMLab\'s packages: expected '
+                f"the pipeline has the step {name}, which needs OpenMMLab's packages: expected "
                 'DecodeVideo, ResizeCenterCrop, FormatShape of NCHW and PackVideoCaptions, in this order'
             )
     if decode is None:
@@ -142,5 +151,7 @@ def write_tokenizer(model: VideoTextModel, folder: Path) -> dict[str, Any]:
     expected = step(dict(captions=texts))
     found = CaptionReader(folder, captions)(texts)
     if not all(np.array_equal(expected[key], part) for key, part in zip(('tokens', 'text_mask'), found)):
-        raise ValueError(f'the tokenizer {type(step.tokenizer).__name__} gives other ids without transformers')
+        raise ValueError(
+            f'the tokenizer {type(step.tokenizer).__name__} gives other ids without transformers'
+        )
     return captions

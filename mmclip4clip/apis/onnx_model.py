@@ -26,9 +26,9 @@ SHOWN = 3  # reasons in an error message
 class OnnxVideoTextModel:
     """Encodes videos and texts, and compares them, by ONNX Runtime.
 
-    :func:`mmclip4clip.load` creates it from a folder that ``tools/model_converters/export_onnx.py`` wrote. Features
-    are numpy arrays of float32 and unit length, one vector per video and text, and the similarity is their dot
-    product, the cosine. Up to rounding they are those of the torch model.
+    :func:`mmclip4clip.load` creates it from a folder that ``tools/model_converters/export_onnx.py`` wrote.
+    Features are numpy arrays of float32 and unit length, one vector per video and text, and the similarity is
+    their dot product, the cosine. Up to rounding they are those of the torch model.
 
     Args:
         folder (str | Path): The folder.
@@ -156,7 +156,9 @@ class OnnxVideoTextModel:
     def _prepare(self, videos: list[VideoInput], num_workers: int) -> Iterable[PreparedVideo]:
         reader = self.frames
         inputs = VideoInputs(videos, lambda item: dict(frames=reader(item)), reader.sampled_fps)
-        return run_in_processes(lambda places: map(inputs.__getitem__, places), range(len(videos)), num_workers)
+        return run_in_processes(
+            lambda places: map(inputs.__getitem__, places), range(len(videos)), num_workers
+        )
 
     def _report(self, videos: list[VideoInput], faulty: list[PreparedVideo]) -> None:
         for video in faulty:

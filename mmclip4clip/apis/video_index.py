@@ -39,8 +39,8 @@ def open_index(
 
     Args:
         folder (str | Path, optional): The folder of the index, by default :func:`default_index`.
-        model (str | Path | VideoTextModel | OnnxVideoTextModel, optional): The model, or what :func:`load` reads it from. By
-            default the one that made the index.
+        model (AnyModel, optional): The model, or what :func:`load` reads it from. By default the one that made
+            the index.
         device (str, optional): See :func:`load`.
 
     Raises:
@@ -81,7 +81,7 @@ def create_index(
 
     Args:
         folder (str | Path, optional): New or empty folder, by default :func:`default_index`.
-        model (str | Path | VideoTextModel | OnnxVideoTextModel): The model, or what :func:`load` reads it from.
+        model (AnyModel): The model, or what :func:`load` reads it from.
         segments (Segmenter, optional): How videos are divided: :class:`FixedWindows` of 10 s every 5 s by
             default, :class:`Shots` or :class:`WholeVideos`.
         store (str, optional): Address of a store, see :func:`open_store`; by default it is in the folder.
@@ -101,9 +101,7 @@ def create_index(
     return VideoIndex.create(folder, _search_model(model, device), segments, store)
 
 
-def _search_model(
-    model: AnyModel, device: str | None, settings: IndexSettings | None = None
-) -> IndexEncoder:
+def _search_model(model: AnyModel, device: str | None, settings: IndexSettings | None = None) -> IndexEncoder:
     """Load a model for an index; the weights of a file that has not changed are not digested again.
 
     A model in memory may have other weights than its file, so its weights are digested.

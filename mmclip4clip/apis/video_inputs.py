@@ -175,7 +175,11 @@ def _is_one(videos: Any) -> bool:
     """Return whether this is one video, not a list of them."""
     if is_array(videos):
         return videos.ndim != 5  # an array with a fifth axis is a list; others are checked as a video
-    if isinstance(videos, tuple) and videos and (isinstance(videos[0], (str, PathLike)) or is_array(videos[0])):
+    if (
+        isinstance(videos, tuple)
+        and videos
+        and (isinstance(videos[0], (str, PathLike)) or is_array(videos[0]))
+    ):
         return any(value is None or np.isscalar(value) and not isinstance(value, str) for value in videos[1:])
     return isinstance(videos, (str, PathLike))
 

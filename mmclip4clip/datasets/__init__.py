@@ -46,7 +46,20 @@ __getattr__ = lazy_exports(
     dict(
         samplers=['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler'],
         seeded_dataset=['SeededDataset'],
-        transforms=['CacheFrames', 'DecodeVideo', 'PackVideoCaptions', 'RandomShift', 'ResizeCenterCrop', 'SampleAtRate', 'SampleEvenly', 'SegmentDecoder', 'SegmentFrames', 'TimeWindow', 'TokenizeCaptions', 'TokenizeTargets'],
+        transforms=[
+            'CacheFrames',
+            'DecodeVideo',
+            'PackVideoCaptions',
+            'RandomShift',
+            'ResizeCenterCrop',
+            'SampleAtRate',
+            'SampleEvenly',
+            'SegmentDecoder',
+            'SegmentFrames',
+            'TimeWindow',
+            'TokenizeCaptions',
+            'TokenizeTargets',
+        ],
         video_caption_dataset=['VideoCaptionDataset'],
     ),
 )

@@ -31,7 +31,9 @@ class CaptionReader:
             self.start, self.end = list(settings['start']), list(settings['end'])
             self.max_words, self.is_lowered = int(settings['max_words']), bool(settings['lowercase'])
         except Exception as error:  # of the library, which raises Exception itself
-            raise ExportError(f'the tokenizer of the exported model {folder} is damaged: {error!r}') from error
+            raise ExportError(
+                f'the tokenizer of the exported model {folder} is damaged: {error!r}'
+            ) from error
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
 

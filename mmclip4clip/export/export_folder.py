@@ -24,10 +24,11 @@ class ExportSettings:
     """What an exported model is and how its input is prepared.
 
     Args:
-        identity (ModelIdentity): That of the torch model, so that an index of one can be searched with the other.
-        frames (dict): ``decode``, arguments of :class:`DecodeVideo`; ``sampling``, its samplers, and ``resize``,
-            :class:`ResizeCenterCrop` or None, by ``type`` and arguments; ``size`` (H, W); ``mean`` and ``std`` of
-            RGB in 0 to 255, which the graph applies.
+        identity (ModelIdentity): That of the torch model, so that an index of one can be searched with the
+            other.
+        frames (dict): ``decode``, arguments of :class:`DecodeVideo`; ``sampling``, its samplers, and
+            ``resize``, :class:`ResizeCenterCrop` or None, by ``type`` and arguments; ``size`` (H, W); ``mean``
+            and ``std`` of RGB in 0 to 255, which the graph applies.
         captions (dict): ``start`` and ``end``, ids around the words; ``max_words``, tokens with these; and
             ``lowercase``.
         neighbors (bool): Whether a frame is encoded together with the frames before and after it.
@@ -65,7 +66,7 @@ def read_export(folder: Path) -> ExportSettings:
     """Read the settings of an exported model, and check that its files are there in their full size.
 
     Raises:
-        ExportError: If they are damaged, a file is missing or has another size, or they are of a later version.
+        ExportError: If they are damaged or of a later version, or a file is missing or has another size.
     """
     path = folder / SETTINGS
     if not path.is_file():

@@ -52,9 +52,9 @@ class AdapterGraph(nn.Module):
         super().__init__()
         if not isinstance(model.adapter, PooledAdapter):
             raise TypeError(
-                f'{type(model.adapter).__name__} has no ONNX export: its score of a pair is more than the cosine '
-                'of two vectors. Adapters with one vector per video, such as MeanAdapter, SeqTransformerAdapter '
-                'and SeqLSTMAdapter, have one'
+                f'{type(model.adapter).__name__} has no ONNX export: its score of a pair is more than the '
+                'cosine of two vectors. Adapters with one vector per video, such as MeanAdapter, '
+                'SeqTransformerAdapter and SeqLSTMAdapter, have one'
             )
         self.adapter = model.adapter
 

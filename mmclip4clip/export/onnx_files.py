@@ -62,7 +62,7 @@ def _write(graph: nn.Module, path: Path, inputs: dict[str, Tensor], output: str,
             torch.onnx.export(graph.eval(), tuple(inputs.values()), str(path), **options)
         except Exception as error:  # torch.onnx raises errors of many classes
             raise RuntimeError(
-                f'{type(graph).__name__} of this model cannot be exported by torch {torch.__version__}: {error}'
+                f'torch {torch.__version__} cannot export the {type(graph).__name__} of this model: {error}'
             ) from error
 
 

@@ -34,7 +34,11 @@ def quantize_towers(folder: Path) -> dict[str, int]:
         for name in (FRAMES, TEXT):
             small = folder / f'{name}.int8'
             quantize_dynamic(
-                folder / name, small, op_types_to_quantize=['MatMul'], per_channel=True, weight_type=QuantType.QInt8
+                folder / name,
+                small,
+                op_types_to_quantize=['MatMul'],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
             )
             small.replace(folder / name)
     finally:

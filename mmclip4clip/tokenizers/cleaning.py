@@ -53,8 +53,8 @@ def encode_beginnings(
     cannot affect the tokens that are kept.
 
     Args:
-        encode (Callable): Converts cleaned captions to their ids without start and end tokens, of which it may
-            drop those after the first ``2 * max_tokens``.
+        encode (Callable): Converts cleaned captions to their ids without start and end tokens, of which it
+            may drop those after the first ``2 * max_tokens``.
         captions (list[str]): N captions.
         max_tokens (int): Maximum number of tokens per caption; longer captions are truncated.
 
@@ -62,8 +62,10 @@ def encode_beginnings(
         list[list[int]]: Token ids of each caption.
 
     Examples:
-        >>> encode_beginnings(lambda texts: [[len(word) for word in text.split()] for text in texts], ['a red '], 1)
-        [[1]]
+        >>> def lengths(texts):
+        ...     return [[len(word) for word in text.split()] for text in texts]
+        >>> encode_beginnings(lengths, ['a  red dog'], max_tokens=2)
+        [[1, 3]]
     """
 
     def clean_and_encode(texts: list[str]) -> list[list[int]]:

@@ -125,3 +125,8 @@ def link_to(answer: 'Answer') -> str:
         for time in (answer.start or 0, answer.end)
     )
     return f'{address}#t={start}' + (f',{end}' if end else '')
+
+
+def printable(text: str) -> str:
+    """Return a text that any file can have, also from a file name that is no text."""
+    return os.fsencode(text).decode('utf-8', 'replace')

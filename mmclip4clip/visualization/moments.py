@@ -31,8 +31,3 @@ def format_time(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     shown = f'{hours}:{minutes:02}' if hours else f'{minutes}'
     return f'{shown}:{tenths // 10:02}' + (f'.{tenths % 10}' if tenths % 10 else '')
-
-
-def printable(text: str) -> str:
-    """Return a text that any file can have, also from a file name that is no text."""
-    return os.fsencode(text).decode('utf-8', 'replace')
