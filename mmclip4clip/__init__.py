@@ -1,9 +1,9 @@
 """CLIP4Clip for OpenMMLab: end-to-end video-text retrieval and captioning.
 
-Importing the package imports neither torch nor OpenMMLab's packages. The locations of its classes are registered
-in ``mmaction.registry`` when mmaction2 is imported, or at once if mmengine is there already; the registry
-imports the classes at the first lookup. Other packages are patched when a run starts, see
-:func:`mmclip4clip.compat.apply_patches`.
+Importing the package imports neither torch nor OpenMMLab's packages. When mmaction2 is imported, or at once
+if mmengine is there already, the locations of the classes of this package are registered in
+``mmaction.registry``, which imports the classes at the first lookup. Other packages are patched when a run
+starts, see :func:`mmclip4clip.compat.apply_patches`.
 """
 
 import sys
@@ -30,7 +30,7 @@ with command_start():
         import_module('mmaction.registry')
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
-SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'search', 'tokenizers')
+SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'export', 'preparation', 'search', 'tokenizers')
 FUNCTIONS = ('load', 'get_model', 'list_models', 'create_index', 'open_index')  # of apis
 
 

@@ -39,8 +39,8 @@ def open_index(
 
     Args:
         folder (str | Path, optional): The folder of the index, by default :func:`default_index`.
-        model (AnyModel, optional): The model, or what :func:`load` reads it from. By default the one that made
-            the index.
+        model (AnyModel, optional): The model, or what :func:`load` reads it from. By default the one that
+            made the index.
         device (str, optional): See :func:`load`.
 
     Raises:

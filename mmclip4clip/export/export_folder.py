@@ -27,8 +27,8 @@ class ExportSettings:
         identity (ModelIdentity): That of the torch model, so that an index of one can be searched with the
             other.
         frames (dict): ``decode``, arguments of :class:`DecodeVideo`; ``sampling``, its samplers, and
-            ``resize``, :class:`ResizeCenterCrop` or None, by ``type`` and arguments; ``size`` (H, W); ``mean``
-            and ``std`` of RGB in 0 to 255, which the graph applies.
+            ``resize``, :class:`ResizeCenterCrop` or None, by ``type`` and arguments; ``size`` (H, W);
+            ``mean`` and ``std`` of RGB in 0 to 255, which the graph applies.
         captions (dict): ``start`` and ``end``, ids around the words; ``max_words``, tokens with these; and
             ``lowercase``.
         neighbors (bool): Whether a frame is encoded together with the frames before and after it.

@@ -8,8 +8,8 @@ from typing import Any
 class Transform(metaclass=ABCMeta):
     """A step of a pipeline, like mmcv's ``BaseTransform``.
 
-    ``transforms/registration.py`` registers the subclasses of this package in mmaction2, where they also count
-    as mmcv's.
+    ``transforms/registration.py`` registers the subclasses of this package in mmaction2, where they also
+    count as mmcv's.
     """
 
     def __call__(self, results: dict) -> dict | None:
