@@ -26,7 +26,7 @@ with command_start():
     around_import('mmaction', importable_mmaction)
     after_import('mmaction.registry', register_lazily)
     after_import('mmengine.config.utils', register_configs)
-    if 'mmengine' in sys.modules:  # a config or a tool that may build classes next
+    if sys.modules.get('mmengine') is not None:  # a config or a tool that may build classes next
         import_module('mmaction.registry')
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']

@@ -6,8 +6,7 @@ So ``import mmclip4clip`` imports no torch, and still registers its classes as s
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -18,9 +17,8 @@ Around = Callable[[], AbstractContextManager]
 class ImportHooks(MetaPathFinder):
     """Finder that runs the body of some modules within a context.
 
-    It finds no module itself: it asks the finders behind it, and wraps the ``exec_module`` of the loader that
-    they return, until that has succeeded. A module that is only looked for keeps its context, and so does one
-    whose import fails.
+    It finds no module itself: it asks the finders behind it, and wraps the loader that they return, until
+    that has succeeded. A module that is only looked for keeps its context, and so does one whose import fails.
 
     Attributes:
         around (dict[str, list[Callable]]): Contexts by name of the module, called without arguments.
@@ -37,20 +35,45 @@ class ImportHooks(MetaPathFinder):
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-            # On the instance, so that the module keeps its loader, which reads its source and resources.
-            spec.loader.exec_module = partial(self._run, run)  # type: ignore[method-assign]
+            spec.loader = LoaderInContext(spec.loader, self)
         return spec
 
-    def _run(self, run: Callable[[ModuleType], None], module: ModuleType) -> None:
+    def run(self, loader: Any, module: ModuleType) -> None:
+        """Run the body of a module within its contexts, and forget them."""
         name = module.__name__
         with ExitStack() as stack:
             for context in self.around.get(name, ()):
                 stack.enter_context(context())
-            run(module)
+            loader.exec_module(module)
         self.around.pop(name, None)
         if not self.around and self in sys.meta_path:
             sys.meta_path.remove(self)
+
+
+class LoaderInContext(Loader):
+    """Loader that runs a module within its contexts, and leaves it with its own loader.
+
+    Args:
+        loader (Loader): The loader of the module.
+        hooks (ImportHooks): Have the contexts.
+    """
+
+    def __init__(self, loader: Any, hooks: ImportHooks) -> None:
+        self.loader, self.hooks = loader, hooks
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Create the module as its own loader does."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module."""
+        module.__loader__ = self.loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        self.hooks.run(self.loader, module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
 
 
 HOOKS = ImportHooks()
@@ -69,7 +92,7 @@ def around_import(name: str, context: Around) -> None:
         >>> seen
         ['now']
     """
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         with context():
             return
     HOOKS.around.setdefault(name, []).append(context)

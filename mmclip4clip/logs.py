@@ -12,7 +12,7 @@ def print_log(message: str, logger: str = 'current', level: int = logging.INFO) 
         logger (str): See ``mmengine.logging.print_log``; without mmengine it is ``mmclip4clip``.
         level (int): Level of the message.
     """
-    if 'mmengine.logging' in sys.modules:
+    if sys.modules.get('mmengine.logging') is not None:
         from mmengine import logging as mmengine_logging
 
         mmengine_logging.print_log(message, logger=logger, level=level)

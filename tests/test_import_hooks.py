@@ -15,19 +15,20 @@ from mmclip4clip.import_hooks import HOOKS, after_import, around_import
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def module(tmp_path, monkeypatch) -> str:
-    """The name of a module that counts how often it was run."""
-    (tmp_path / 'hooked_for_a_test.py').write_text('import builtins\nvalue = 1 / int(builtins.divisor)\n')
+@pytest.fixture(params=['hooked_module', 'hooked_by_pytest_test'])  # pytest has one loader for *_test.py
+def module(request, tmp_path, monkeypatch) -> str:
+    """The name of a module that can fail."""
+    name = request.param
+    (tmp_path / f'{name}.py').write_text('import builtins\nvalue = 1 / int(builtins.divisor)\n')
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr('builtins.divisor', 1, raising=False)
-    yield 'hooked_for_a_test'
-    sys.modules.pop('hooked_for_a_test', None)
-    HOOKS.around.pop('hooked_for_a_test', None)
+    yield name
+    sys.modules.pop(name, None)
+    HOOKS.around.pop(name, None)
 
 
 def test_actions_run_once_in_order_and_the_module_keeps_its_loader(module):
-    seen = []
+    seen, expected = [], type(find_spec(module).loader)
 
     @contextmanager
     def around():
@@ -40,7 +41,10 @@ def test_actions_run_once_in_order_and_the_module_keeps_its_loader(module):
     assert find_spec(module) is not None and seen == []  # looking for it is no import
     loaded = importlib.import_module(module)
     assert seen == ['before', 1.0, 'after']
-    assert 'divisor' in inspect.getsource(loaded) and type(loaded.__loader__).__name__ == 'SourceFileLoader'
+    assert (
+        'divisor' in inspect.getsource(loaded)
+        and type(loaded.__loader__) is type(loaded.__spec__.loader) is expected
+    )
     importlib.reload(loaded)
     assert len(seen) == 3
     after_import(module, lambda: seen.append('at once'))

@@ -60,6 +60,10 @@ class IndexEncoder(ABC):
     def video_vectors(self, features: Any) -> np.ndarray:
         """Return the unit vectors of videos or segments, (S, D)."""
 
+    @abstractmethod
+    def rerank(self, query: EncodedQuery, features: Sequence[bytes]) -> np.ndarray:
+        """Return the weighted sum of the head's scores of the texts with stored features, (S,)."""
+
     def store_features(self, features: Any) -> list[bytes]:
         """Return what the head compares exactly, of each segment; nothing if the cosine is its score."""
         return []

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..search.index import VideoIndex
 from ..search.index_settings import IndexSettings, read_settings
@@ -116,4 +116,4 @@ def _search_model(model: AnyModel, device: str | None, settings: IndexSettings |
         return OnnxSearchModel(model, stamp)
     from .search_model import SearchModel  # imports torch
 
-    return SearchModel(model, fingerprint, stamp)
+    return SearchModel(cast('VideoTextModel', model), fingerprint, stamp)

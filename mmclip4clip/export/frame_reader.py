@@ -53,7 +53,7 @@ class FrameReader:
         Raises:
             VideoReadError: If it cannot be read.
         """
-        return self._finish(self.decode(item) or {})
+        return self._finish(self.decode(item))
 
     def prepare_segments(self, item: dict, plan: Callable) -> Iterator[SegmentFrames]:
         """Decode the segments of one video, each frame once, see :class:`SegmentDecoder`.

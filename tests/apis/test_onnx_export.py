@@ -15,9 +15,9 @@ from PIL import Image
 
 import mmclip4clip
 from mmclip4clip.apis import export_onnx
-from mmclip4clip.apis.onnx_export import describe_frames
 from mmclip4clip.apis.onnx_search_model import OnnxSearchModel
 from mmclip4clip.apis.search_model import SearchModel
+from mmclip4clip.apis.video_inputs import PreparedVideo, read_videos
 from mmclip4clip.export.export_folder import (
     ADAPTER,
     FRAMES,
@@ -27,7 +27,6 @@ from mmclip4clip.export.export_folder import (
     ExportError,
     read_export,
 )
-from mmclip4clip.export.frame_reader import FrameReader
 from mmclip4clip.search import FixedWindows, IndexMismatchError, VideoIndex
 
 from ..encoders import KINDS, save_encoder
@@ -120,15 +119,19 @@ def test_features_of_any_length_and_batch_equal_those_of_torch(pair, shapes):
     np.testing.assert_allclose(similarity, pair[0].similarity(CAPTIONS, files), atol=1e-4)
 
 
-def test_real_clips_have_the_same_frames_and_features(pair, data):
-    model, other = pair
-    files = clips(data)
-    assert len(files) > 10
-    read = FrameReader(describe_frames(model))
+@pytest.mark.parametrize('every', [3, pytest.param(1, marks=pytest.mark.long)])
+def test_real_clips_have_the_same_frames_and_features(encoder, exported, data, every):
+    model, other = with_head(encoder, 'Seq'), mmclip4clip.load(exported)
+    files = clips(data)[::every]
+    assert len(files) > 5
     for name in files:
         item = dict(filename=name, video_id=name, video_key=name)
-        assert np.array_equal(read(dict(item)), model.prepare(dict(item))['inputs']['imgs'].numpy())
-    np.testing.assert_allclose(other.encode_videos(files), model.encode_videos(files), atol=1e-4)
+        frames, packed = other.frames(dict(item)), model.prepare(dict(item))
+        assert np.array_equal(frames, packed['inputs']['imgs'].numpy())
+        expected = model.run_batch([PreparedVideo(0, packed, None)], read_videos(name), True, False).features
+        np.testing.assert_allclose(
+            other.encoder.encode_videos([frames]), expected['video'].numpy(), atol=1e-4
+        )
 
 
 def test_segments_equal_those_of_torch(pair, shapes):
@@ -254,14 +257,14 @@ def test_an_index_of_the_export_opens_without_a_model_and_with_the_one_of_torch(
 def test_8_bits_are_smaller_close_and_another_model(encoder, exported, shapes, tmp_path):
     small = mmclip4clip.load(export_onnx(with_head(encoder, 'Seq'), tmp_path / 'int8', int8=True))
     large = mmclip4clip.load(exported)
-    assert small.settings.sizes[FRAMES] < 0.6 * large.settings.sizes[FRAMES]
+    assert small.settings.sizes[FRAMES] < 0.8 * large.settings.sizes[FRAMES]
     files = sorted(map(str, (shapes / 'videos').rglob('*.mp4')))[:4]
     for found, expected in (
         (small.encode_text(CAPTIONS), large.encode_text(CAPTIONS)),
         (small.encode_videos(files), large.encode_videos(files)),
     ):
         assert not np.allclose(found, expected, atol=1e-4)
-        assert ((found * expected).sum(axis=1) > 0.98).all()
+        assert ((found * expected).sum(axis=1) > 0.9).all()
     index = VideoIndex.create(tmp_path / 'index', OnnxSearchModel(large))
     with pytest.raises(IndexMismatchError, match=r"weights: '\w+' -> '\w+\+int8'"):
         index.use(OnnxSearchModel(small))

@@ -12,12 +12,12 @@ class Transform(metaclass=ABCMeta):
     count as mmcv's.
     """
 
-    def __call__(self, results: dict) -> dict | None:
+    def __call__(self, results: dict) -> dict:
         """Apply the transform; see :meth:`transform`."""
         return self.transform(results)
 
     @abstractmethod
-    def transform(self, results: dict) -> dict | None:
+    def transform(self, results: dict) -> dict:
         """Change the keys of one video."""
 
 
