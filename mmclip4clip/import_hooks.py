@@ -17,8 +17,8 @@ Around = Callable[[], AbstractContextManager]
 class ImportHooks(MetaPathFinder):
     """Finder that runs the body of some modules within a context.
 
-    It finds no module itself: it asks the finders behind it, and wraps the loader that they return, until
-    that has succeeded. A module that is only looked for keeps its context, and so does one whose import fails.
+    It finds no module itself: it asks the finders behind it, and wraps the loader that they return. A module
+    that is only looked for keeps its context, and so does one whose import fails.
 
     Attributes:
         around (dict[str, list[Callable]]): Contexts by name of the module, called without arguments.
