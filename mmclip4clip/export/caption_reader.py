@@ -22,7 +22,13 @@ class CaptionReader:
         ExportError: If the tokenizer or the settings are damaged.
 
     Examples:
-        >>> CaptionReader(Path('export'), settings.captions)(['a dog'])  # doctest: +SKIP
+        >>> import tempfile
+        >>> from mmclip4clip.tokenizers import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = train_tokenizer(['a dog'], folder)
+        ...     read = CaptionReader(Path(folder), dict(start=[0], end=[1], max_words=4, lowercase=True))
+        >>> read(['A dog', 'dog'])[1].tolist()
+        [[1, 1, 1, 1], [1, 1, 1, 0]]
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
 """Write the graphs of a model as ONNX files."""
 
 import inspect
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def write_graphs(model: Any, folder: Path) -> None:
     features = torch.rand(2, count, model.backbone.width)
     adapter = AdapterGraph(model)
     _write(TextGraph(model), folder / TEXT, dict(tokens=text, text_mask=text), 'text', 'N')
-    _write(FrameGraph(model), folder / FRAMES, dict(frames=frames), 'features', 'T')
+    with fixed_positions(model.backbone.clip):
+        _write(FrameGraph(model), folder / FRAMES, dict(frames=frames), 'features', 'T')
     _write(adapter, folder / ADAPTER, dict(frames=features, frame_mask=mask), 'video', 'V')
 
 
@@ -73,11 +75,11 @@ def _axes(name: str, value: Tensor) -> dict[int, str]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep back what tracing warns of: Python values of shapes, which tests compare for other shapes."""
+    """Keep back what torch prints: of Python values of shapes, and the whole graph after an error."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')
         try:
             yield
@@ -86,9 +88,36 @@ def silence() -> Iterator[None]:
 
 
 @contextmanager
+def fixed_positions(clip: Any) -> Iterator[None]:
+    """Let SigLIP 2 take positions for its only frame size, instead of resizing them for each frame.
+
+    ONNX has no operator for that. All frames of a pipeline have the same size.
+    """
+    embeddings = clip.vision_model.embeddings
+    if not hasattr(embeddings, 'resize_positional_embeddings'):
+        yield
+        return
+    rows, columns = (side // clip.config.vision_config.patch_size for side in image_size(clip.config))
+    side = embeddings.position_embedding_size
+    grid = embeddings.position_embedding.weight.detach().reshape(side, side, -1)
+    shape = torch.tensor([[rows, columns]])
+    fixed = embeddings.resize_positional_embeddings(grid, shape, max_length=rows * columns)  # (1, P, D)
+    embeddings.resize_positional_embeddings = lambda grid, shapes, max_length: fixed.expand(
+        shapes.shape[0], -1, -1
+    )
+    try:
+        yield
+    finally:
+        del embeddings.resize_positional_embeddings
+
+
+@contextmanager
 def exportable_attention() -> Iterator[None]:
     """Keep ``nn.MultiheadAttention``, which SigLIP has, from its fused form, which has no ONNX operator."""
-    backend = torch.backends.mha
+    backend = getattr(torch.backends, 'mha', None)
+    if backend is None:  # torch before 2.3
+        yield
+        return
     enabled = backend.get_fastpath_enabled()
     backend.set_fastpath_enabled(False)
     try:

@@ -22,6 +22,7 @@ def quantize_towers(folder: Path) -> dict[str, int]:
         ImportError: If ``onnx`` or ``onnxruntime`` is missing.
     """
     try:
+        import onnx  # noqa: F401  which the next line needs
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ImportError(
