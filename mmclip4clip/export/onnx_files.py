@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.backbones.families import image_size
@@ -113,14 +114,46 @@ def fixed_positions(clip: Any) -> Iterator[None]:
 
 @contextmanager
 def exportable_attention() -> Iterator[None]:
-    """Keep ``nn.MultiheadAttention``, which SigLIP has, from its fused form, which has no ONNX operator."""
-    backend = getattr(torch.backends, 'mha', None)
-    if backend is None:  # torch before 2.3
-        yield
-        return
-    enabled = backend.get_fastpath_enabled()
-    backend.set_fastpath_enabled(False)
+    """Compute attention step by step.
+
+    torch 2.2 cannot export ``scaled_dot_product_attention`` with a scale, and no version the fused form of
+    ``nn.MultiheadAttention``, which SigLIP has. The graph is the same as where torch can.
+    """
+    fused, backend = F.scaled_dot_product_attention, getattr(torch.backends, 'mha', None)  # since torch 2.3
+    enabled = backend is not None and backend.get_fastpath_enabled()
+    F.scaled_dot_product_attention = attend  # type: ignore[assignment]
+    if backend is not None:
+        backend.set_fastpath_enabled(False)
     try:
         yield
     finally:
-        backend.set_fastpath_enabled(enabled)
+        F.scaled_dot_product_attention = fused
+        if backend is not None:
+            backend.set_fastpath_enabled(enabled)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    **_: Any,
+) -> Tensor:
+    """Compute what ``scaled_dot_product_attention`` does without dropout, for (..., L, C).
+
+    Examples:
+        >>> parts, mask = torch.rand(3, 2, 4, 5, 8), torch.rand(2, 1, 5, 5) > 0.2
+        >>> torch.allclose(attend(*parts, mask), F.scaled_dot_product_attention(*parts, mask), atol=1e-6)
+        True
+    """
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones_like(scores, dtype=torch.bool).tril()
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attn_mask, float('-inf'))
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    return scores.softmax(dim=-1) @ value

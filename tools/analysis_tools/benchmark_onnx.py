@@ -19,7 +19,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('checkpoint', help='checkpoint, or folder or name of a pretrained encoder')
     parser.add_argument('videos', type=Path, help='folder of videos to encode and index')
-    parser.add_argument('--annotations', type=Path, help='annotation file of these videos, for the recall')
+    parser.add_argument(
+        '--annotations',
+        type=Path,
+        help='annotation file of these videos, for the recall (default: no recall)',
+    )
     parser.add_argument('--query', default='a dog runs', help='text to search for (default: %(default)s)')
     parser.add_argument(
         '--queries', type=int, default=50, help='number of timed queries (default: %(default)s)'

@@ -7,7 +7,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint', help='checkpoint, or folder or name of a pretrained encoder')
     parser.add_argument('folder', help='folder to write: new, empty, or an earlier export')
-    parser.add_argument('--config', help='config of the model, for checkpoints without one')
+    parser.add_argument('--config', help='config of the model (default: that in the checkpoint)')
     parser.add_argument(
         '--int8', action='store_true', help='keep the matrices of the towers in 8 bits (default: 32)'
     )
