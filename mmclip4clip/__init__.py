@@ -1,9 +1,12 @@
 """CLIP4Clip for OpenMMLab: end-to-end video-text retrieval and captioning.
 
-Importing the package registers the locations of its classes in ``mmaction.registry``, which imports them at
-the first lookup. Other packages are patched when a run starts, see :func:`mmclip4clip.compat.apply_patches`.
+Importing the package imports neither torch nor OpenMMLab's packages. When mmaction2 is imported, or at once
+if mmengine is there already, the locations of the classes of this package are registered in
+``mmaction.registry``, which imports the classes at the first lookup. Other packages are patched when a run
+starts, see :func:`mmclip4clip.compat.apply_patches`.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -14,19 +17,20 @@ with command_start():
 
     check_versions()  # before an unsuitable version is imported
 
-    from .upstream_imports import import_mmaction
-
-    import_mmaction()
-
     from . import compat  # noqa: F401
+    from .import_hooks import after_import, around_import
     from .registration import register_configs, register_lazily
+    from .upstream_imports import importable_mmaction
     from .version import __version__
 
-    register_lazily()
-    register_configs()
+    around_import('mmaction', importable_mmaction)
+    after_import('mmaction.registry', register_lazily)
+    after_import('mmengine.config.utils', register_configs)
+    if sys.modules.get('mmengine') is not None:  # a config or a tool that may build classes next
+        import_module('mmaction.registry')
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
-SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'preparation', 'search', 'tokenizers')
+SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'export', 'preparation', 'search', 'tokenizers')
 FUNCTIONS = ('load', 'get_model', 'list_models', 'create_index', 'open_index')  # of apis
 
 

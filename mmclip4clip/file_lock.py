@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from mmengine.logging import print_log
+from .logs import print_log
 
 TAKEN = (errno.EACCES, errno.EAGAIN)
 TRAINING = 'training.lock'  # file in a work dir

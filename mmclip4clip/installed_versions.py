@@ -46,17 +46,28 @@ UPSTREAMS = (
 PYTHON = '>=3.10,<3.14'
 
 
-def check_versions() -> None:
+NOT_FOR_ONNX = ('torch', 'mmengine', 'mmcv-lite', 'mmaction2', 'transformers')
+
+
+def check_versions(with_torch: bool | None = None) -> None:
     """Raise an error for missing packages and for versions known to fail; warn about untested ones, once.
+
+    Args:
+        with_torch (bool, optional): Whether torch and what is built on it must be there. By default not if
+            there is ONNX Runtime and no torch: models that were exported to ONNX need no more.
 
     Raises:
         ImportError: Names each such package, what fails, and the command that installs another one.
     """
     python = '.'.join(map(str, sys.version_info[:3]))
+    if with_torch is None:
+        with_torch = bool(find_distributions(('torch',))) or not find_distributions(('onnxruntime',))
     problems, untested = [], [] if SpecifierSet(PYTHON).contains(python) else [f'Python {python} ({PYTHON})']
     for upstream in UPSTREAMS:
         found = find_distributions(upstream.names)
         named = ', '.join(f'{name} {version}' for name, version in found.items())
+        if not found and not with_torch and upstream.names[0] in NOT_FOR_ONNX:
+            continue
         if not found:
             problems.append(f'{upstream.names[0]} is missing: {repair(upstream, [])}')
         elif upstream.broken and any(contains(upstream.broken, version) for version in found.values()):

@@ -5,6 +5,8 @@ are in :mod:`mmclip4clip.compat`.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -47,8 +49,9 @@ class MissingDRN(MetaPathFinder, Loader):
         vars(module)['DRN'] = DRN
 
 
-def import_mmaction() -> None:
-    """Import mmaction2, also where its import fails for no reason that matters here.
+@contextmanager
+def importable_mmaction() -> Iterator[None]:
+    """Let mmaction2 be imported within this context, where it would fail for no reason that matters here.
 
     Symptoms: mmaction2 1.1.0 asserts mmcv < 2.1 and mmaction2 1.2.0 asserts mmcv < 2.2, though they run with
     all versions that this package supports. mmaction2 1.2.0 imports its multimodal models wherever there is
@@ -62,15 +65,14 @@ def import_mmaction() -> None:
     if not any(isinstance(finder, MissingDRN) for finder in sys.meta_path):
         last = len(sys.meta_path)
         sys.meta_path.insert(0 if find_spec('torchvision') is None else last, MissingDRN())
-    if 'mmaction' not in sys.modules:
-        import mmcv
+    import mmcv
 
-        version = mmcv.__version__
-        mmcv.__version__ = '2.0.1'
-        try:
-            import mmaction  # noqa: F401
-        finally:
-            mmcv.__version__ = version
+    version = mmcv.__version__
+    mmcv.__version__ = '2.0.1'
+    try:
+        yield
+    finally:
+        mmcv.__version__ = version
     if find_spec('mmaction.utils.dependency') is not None:
         repair_dependency_checks()
 

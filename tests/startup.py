@@ -61,10 +61,11 @@ def lazy_import() -> dict:
     """Import the package alone: what is loaded then, and what it offers."""
     import mmclip4clip
 
-    heavy = ('mmaction.models', 'mmaction.datasets', 'mmengine.model', 'transformers', 'matplotlib', 'av')
+    heavy = ('torch', 'mmcv', 'mmengine', 'mmaction', 'transformers', 'matplotlib', 'av', 'cv2')
     loaded = [name for name in heavy if name in sys.modules]
     rooms = [name for name in sys.modules if name.startswith('mmclip4clip.')]
     return dict(
+        heavy=heavy,
         loaded=loaded,
         modules=sorted(rooms),
         offered=[name for name in dir(mmclip4clip) if name in mmclip4clip.SUBPACKAGES],

@@ -72,6 +72,26 @@ def test_tested_versions_and_forks_pass_in_silence(install, changes):
         check_versions()
 
 
+def test_without_torch_exported_models_need_onnx_runtime_alone(install):
+    missing = dict(torch=None, mmengine=None, mmcv_lite=None, mmaction2=None, transformers=None)
+    install(**missing, onnxruntime='1.32.0')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        check_versions()
+    with pytest.raises(ImportError, match='torch is missing'):
+        check_versions(with_torch=True)
+    install(**missing, onnxruntime='1.32.0', av=None)
+    with pytest.raises(ImportError, match='av is missing') as caught:
+        check_versions()
+    assert 'torch' not in str(caught.value)
+    install(**missing)
+    with pytest.raises(ImportError, match='torch is missing'):
+        check_versions()
+    install(**(missing | dict(torch='2.6.0')), onnxruntime='1.32.0')
+    with pytest.raises(ImportError, match='mmengine is missing'):
+        check_versions()
+
+
 def test_one_warning_names_every_untested_version(install):
     install(torch='3.1.0', av='21.0', numpy='1.24.0')
     with pytest.warns(UserWarning) as caught:

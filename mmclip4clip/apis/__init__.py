@@ -1,26 +1,35 @@
-from .clip_choice import use_clip
-from .config_migration import read_config
-from .dump_reasons import ExplainedCaption, explain_caption
-from .encoder_frames import encoder_format, follow_encoder
-from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
-from .launch import (
-    add_common_arguments,
-    leave_processes,
-    load_config,
-    lock_for_training,
-    set_checkpoint,
-)
-from .model_list import list_models
-from .model_loading import get_model, load
-from .presets import Preset, find_preset, list_presets
-from .reasons import explain, explain_videos
-from .runner_builder import build_runner
-from .video_index import create_index, default_index, open_index
-from .video_text_model import VideoTextModel
-from .zero_shot import check_zero_shot
+from typing import TYPE_CHECKING
+
+from ..lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from .clip_choice import use_clip
+    from .config_migration import read_config
+    from .dump_reasons import ExplainedCaption, explain_caption
+    from .encoder_frames import encoder_format, follow_encoder
+    from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
+    from .launch import (
+        add_common_arguments,
+        leave_processes,
+        load_config,
+        lock_for_training,
+        set_checkpoint,
+    )
+    from .model_choice import load
+    from .model_list import list_models
+    from .model_loading import get_model
+    from .onnx_export import export_onnx
+    from .onnx_model import OnnxVideoTextModel
+    from .presets import Preset, find_preset, list_presets
+    from .reasons import explain, explain_videos
+    from .runner_builder import build_runner
+    from .video_index import create_index, default_index, open_index
+    from .video_text_model import VideoTextModel
+    from .zero_shot import check_zero_shot
 
 __all__ = [
     'ExplainedCaption',
+    'OnnxVideoTextModel',
     'Preset',
     'VideoCaptionInferencer',
     'VideoRetrievalInferencer',
@@ -34,6 +43,7 @@ __all__ = [
     'explain',
     'explain_caption',
     'explain_videos',
+    'export_onnx',
     'find_preset',
     'follow_encoder',
     'get_model',
@@ -48,3 +58,32 @@ __all__ = [
     'set_checkpoint',
     'use_clip',
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    dict(
+        clip_choice=['use_clip'],
+        config_migration=['read_config'],
+        dump_reasons=['ExplainedCaption', 'explain_caption'],
+        encoder_frames=['encoder_format', 'follow_encoder'],
+        inferencers=['VideoCaptionInferencer', 'VideoRetrievalInferencer'],
+        launch=[
+            'add_common_arguments',
+            'leave_processes',
+            'load_config',
+            'lock_for_training',
+            'set_checkpoint',
+        ],
+        model_list=['list_models'],
+        model_choice=['load'],
+        model_loading=['get_model'],
+        onnx_export=['export_onnx'],
+        onnx_model=['OnnxVideoTextModel'],
+        presets=['Preset', 'find_preset', 'list_presets'],
+        reasons=['explain', 'explain_videos'],
+        runner_builder=['build_runner'],
+        video_index=['create_index', 'default_index', 'open_index'],
+        video_text_model=['VideoTextModel'],
+        zero_shot=['check_zero_shot'],
+    ),
+)

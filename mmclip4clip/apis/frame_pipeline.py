@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -15,6 +15,7 @@ from ..datasets.video_caption_dataset import all_steps
 from ..datasets.video_readers.backends import default_backends
 from ..models.backbones.frame_format import FrameFormat
 from .clip_choice import TOKENIZE, TOKENIZE_TARGETS, class_name
+from .segment_parts import PreparedSegments
 
 CACHE, PACK = 'CacheFrames', 'PackVideoCaptions'
 # mmaction2's steps that open a video, their counterparts that decode it, and the backend of DecodeVideo.
@@ -51,30 +52,6 @@ def build_tokenizer(pipeline: Sequence[dict], name: str | None = None) -> Tokeni
         if class_name(step) == TOKENIZE:
             return TRANSFORMS.build(dict(step, **{} if name is None else dict(tokenizer=name)))
     raise ValueError(f'the pipeline has no {TOKENIZE}: {[class_name(step) for step in pipeline]}')
-
-
-class PreparedSegments(NamedTuple):
-    """Some segments of a video, prepared for the model.
-
-    Args:
-        packed (dict): Output of the pipeline, with U frames, each once.
-        segments (list[tuple]): Start and end of each segment in seconds.
-        positions (list[np.ndarray]): Positions of the frames of each segment, (T,).
-        duration (float): Of the whole video in seconds.
-        missing_frames (int): Number of frames at the end that cannot be decoded.
-        times (np.ndarray): Seconds from the first frame of the video to each of the U frames, (U,).
-
-    Examples:
-        >>> PreparedSegments({}, [(None, None)], [np.arange(2)], 2.0).segments
-        [(None, None)]
-    """
-
-    packed: dict
-    segments: list[tuple[float | None, float | None]]
-    positions: list[np.ndarray]
-    duration: float
-    missing_frames: int = 0
-    times: np.ndarray = np.zeros(0)
 
 
 class FramePipeline:

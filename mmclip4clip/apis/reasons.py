@@ -17,9 +17,10 @@ from ..models.features import move_features, take_features
 from ..search import FrameScore, Reasons, Term, WordMatch, video_vectors
 from ..search.queries import Query
 from ..tokenizers.caption_words import CaptionWord, find_words
-from .frame_pipeline import FramePipeline, PreparedSegments
+from .frame_pipeline import FramePipeline
 from .search_model import SearchModel
 from .segment_encoder import contextualize_segments
+from .segment_parts import PreparedSegments
 from .video_inputs import VideoInput, read_videos
 from .video_text_model import VideoTextModel
 

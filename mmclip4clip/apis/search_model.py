@@ -1,8 +1,7 @@
-"""A model as an index uses it."""
+"""A model of torch as an index uses it."""
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,26 +9,29 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
-from PIL import Image, ImageOps
 from torch import nn
 
 from ..datasets.pipeline_description import describe_pipeline
-from ..datasets.video_readers import VideoReadError
 from ..models.features import Features, move_features
-from ..search import FeatureLayout, Term, pack_features, score_stored, text_vectors, video_vectors
-from ..search.changes import stamp_of
-from ..search.index_model import EncodedQuery, IndexedFile
+from ..search import shortlist_vectors
+from ..search.feature_layout import FeatureLayout
+from ..search.index_model import EncodedQuery
 from ..search.index_settings import ModelIdentity
-from ..search.queries import Query
+from ..search.queries import Term
+from ..search.reranking import score_stored
 from ..search.segments import Segmenter
+from ..search.stored_features import pack_features
 from .feature_arrays import to_features
 from .frame_pipeline import FramePipeline
-from .segment_encoder import EncodedFile, SegmentParts, encode_parts
+from .index_encoder import IndexEncoder, read_image, stamp_model
+from .segment_encoder import SegmentParts, encode_parts
+from .segment_parts import EncodedFile
 from .video_text_model import VideoTextModel
 
+__all__ = ['SearchModel', 'digest_weights', 'read_image', 'stamp_model']
 
-class SearchModel:
+
+class SearchModel(IndexEncoder):
     """Encodes the files and queries of an index with a :class:`VideoTextModel`.
 
     Args:
@@ -83,49 +85,12 @@ class SearchModel:
     def _path(self) -> Path:
         return Path(self.model.name)
 
-    def encode_files(
+    def encode_parts(
         self, files: Sequence[str], plan: Segmenter, digest: Callable[[str], str], num_workers: int
-    ) -> Iterator[IndexedFile]:
-        """Encode the segments of files; those that cannot be read have a reason."""
+    ) -> Iterator[EncodedFile]:
+        """Encode the segments of files as they are decoded."""
         parts = SegmentParts(files, self.pipeline, plan, digest)
-        for file in encode_parts(self.model.model, parts, num_workers, self.model.fp16):
-            if file.missing_frames:
-                print_log(
-                    f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
-                    'and are not indexed',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            yield self._index_file(file)
-
-    def encode_query(self, query: Query) -> EncodedQuery:
-        """Encode the terms of a query; its vector is their normalized weighted sum.
-
-        Images and videos are compared by their vectors only, so a query with one has no ``texts``.
-
-        Raises:
-            VideoReadError: If an image or a video cannot be read.
-            ValueError: If there are no terms, a weight is 0 or not finite, or the terms cancel each other.
-        """
-        weights = np.array([term.weight for term in query], np.float64)
-        if not weights.size or not np.isfinite(weights).all() or not weights.all():
-            raise ValueError(
-                f'a query needs terms, and each a finite weight that is not 0, got {weights.tolist()}'
-            )
-        weights /= np.abs(weights).max()  # so that no sum overflows
-        texts = [term.value for term in query if term.kind == 'text']
-        features = self._encode_texts(texts) if texts else {}
-        of_texts = iter(self._text_vectors(features) if texts else ())
-        vectors = [next(of_texts) if term.kind == 'text' else self._media_vector(term) for term in query]
-        total = weights @ np.stack(vectors)
-        length = float(np.linalg.norm(total))
-        if not np.isfinite(length):
-            raise ValueError('the model gives this query a vector of NaN or infinite numbers')
-        if length < 1e-6:
-            raise ValueError('the terms of the query cancel each other: there is nothing to search for')
-        is_reranked = self.layout is not None and len(texts) == len(query)
-        vector = (total / length).astype(np.float32)
-        return EncodedQuery(vector, weights.tolist(), features if is_reranked else None)
+        return encode_parts(self.model.model, parts, num_workers, self.model.fp16)
 
     def rerank(self, query: EncodedQuery, features: Sequence[bytes]) -> np.ndarray:
         """Return the weighted sum of the head's scores of the texts with stored features, (S,)."""
@@ -133,65 +98,29 @@ class SearchModel:
             raise ValueError('the cosine is the score of this query: there is nothing to compare exactly')
         return score_stored(self.model.model, query.texts, self.layout, features, query.weights)
 
-    def _index_file(self, file: EncodedFile) -> IndexedFile:
-        """Turn features into vectors, and bytes for the head."""
-        reason = file.unreadable
-        if file.features is not None:
-            vectors = self._video_vectors(file.features)
-            try:
-                stored = [] if self.layout is None else pack_features(self.layout, file.features)
-            except ValueError as error:  # one video must not end the update of all
-                reason = str(error)
-            if not np.isfinite(vectors).all():
-                reason = 'the model gives it vectors of NaN or infinite numbers'
-        if reason is not None:
-            nothing = np.zeros((0, self.identity.width), np.float32)
-            return IndexedFile(file.filename, 0.0, [], nothing, [], file.note or '', reason, file.retry)
-        return IndexedFile(file.filename, file.duration, file.segments, vectors, stored, file.note)
+    def store_features(self, features: Features) -> list[bytes]:
+        """Return the features that the head compares, as bytes of each segment."""
+        return [] if self.layout is None else pack_features(self.layout, features)
 
-    def _media_vector(self, term: Term) -> np.ndarray:
-        is_image = term.kind == 'image'
-        media = read_image(term.value)[None] if is_image else [(term.value, term.start, term.end)]
-        features = to_features(self.model.encode_videos(media), 'video', self.model.scores_by_cosine)
-        return self._video_vectors(features)[0]
+    def encode_media(self, media: list[Any]) -> Features:
+        """Encode images and videos; see :meth:`VideoTextModel.encode_videos`."""
+        return to_features(self.model.encode_videos(media), 'video', self.model.scores_by_cosine)
 
     @torch.no_grad()
-    def _text_vectors(self, features: Features) -> np.ndarray:
-        return text_vectors(self.adapter, features).float().cpu().numpy()
+    def text_vectors(self, features: Features) -> np.ndarray:
+        """Return the vectors of texts, (N, D)."""
+        return shortlist_vectors.text_vectors(self.adapter, features).float().cpu().numpy()
 
     @torch.no_grad()
-    def _video_vectors(self, features: Features) -> np.ndarray:
-        return video_vectors(self.adapter, move_features(features, self.model.device)).float().cpu().numpy()
+    def video_vectors(self, features: Features) -> np.ndarray:
+        """Return the vectors of videos, (V, D)."""
+        moved = move_features(features, self.model.device)
+        return shortlist_vectors.video_vectors(self.adapter, moved).float().cpu().numpy()
 
-    def _encode_texts(self, texts: list[str]) -> Features:
+    def encode_texts(self, texts: list[str]) -> Features:
+        """Encode texts; see :meth:`VideoTextModel.encode_text`."""
         features = self.model.encode_text(texts)
         return move_features(to_features(features, 'text', not self.adapter.uses_tokens), self.model.device)
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read an image file as RGB, (H, W, 3) uint8, upright as its EXIF data says.
-
-    Raises:
-        VideoReadError: If it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith('I;16'):  # which convert() would cut off at 255
-                upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
-            return np.asarray(upright.convert('RGB'))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise VideoReadError(f'the query image {path} cannot be read: {error}') from error
-
-
-def stamp_model(name: str) -> list[int] | None:
-    """Return sizes and times of the checkpoint, or of the files of the folder; None if it is neither."""
-    path = Path(name)
-    if path.is_file():
-        return list(stamp_of(str(path.resolve())))
-    if not path.is_dir():
-        return None
-    return [value for file in sorted(path.iterdir()) if file.is_file() for value in stamp_of(str(file))]
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Encode the segments of many video files, while other processes decode ahead."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,50 +10,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..datasets.video_readers import VideoReadError, VideoUnavailableError
 from ..models import CLIP4ClipRetriever
 from ..models.features import Features, cat_features, move_features
-from .frame_pipeline import FramePipeline, PreparedSegments
-
-Window = tuple[float | None, float | None]
-
-
-class EncodedFile(NamedTuple):
-    """The segments of a video file.
-
-    Args:
-        filename (str): The file.
-        duration (float): In seconds; 0 if it cannot be read.
-        segments (list[tuple]): Start and end of each segment in seconds; (None, None) is the whole video.
-        features (dict[str, Tensor] | None): Features of the segments on the CPU, with one row each.
-        note (Any): What ``describe`` returned for the file.
-        unreadable (str | None): Reason why it cannot be read.
-        retry (bool): Whether the reason may pass by itself, such as storage that does not answer.
-        missing_frames (int): Number of frames at the end that cannot be decoded.
-
-    Examples:
-        >>> EncodedFile('v.mp4', 2.0, [(None, None)], dict(video=torch.ones(1, 4)), None).unreadable is None
-        True
-    """
-
-    filename: str
-    duration: float
-    segments: list[Window]
-    features: Features | None
-    note: Any
-    unreadable: str | None = None
-    retry: bool = False
-    missing_frames: int = 0
-
-
-class _Part(NamedTuple):
-    """A chunk of a file, or its end: without ``prepared``."""
-
-    filename: str
-    prepared: PreparedSegments | None
-    note: Any = None
-    unreadable: str | None = None
-    retry: bool = False
+from .frame_pipeline import FramePipeline
+from .segment_parts import EncodedFile, FilePart, PreparedSegments, encode_parts_of_files, read_parts
 
 
 class SegmentParts(IterableDataset):
@@ -81,20 +41,11 @@ class SegmentParts(IterableDataset):
     ) -> None:
         self.files, self.pipeline, self.plan, self.describe = list(files), pipeline, plan, describe
 
-    def __iter__(self) -> Iterator[_Part]:
+    def __iter__(self) -> Iterator[FilePart]:
         worker = get_worker_info()
         files = self.files if worker is None else self.files[worker.id :: worker.num_workers]
-        for filename in files:
-            try:
-                note = None if self.describe is None else self.describe(filename)
-                item = dict(filename=filename, video_id=filename, video_key=filename)
-                for prepared in self.pipeline.prepare_segments(item, self.plan):
-                    yield _Part(filename, prepared)
-            except (VideoReadError, OSError) as error:
-                retry = isinstance(error, (VideoUnavailableError, OSError))
-                yield _Part(filename, None, None, str(error) or repr(error), retry)
-            else:
-                yield _Part(filename, None, note)
+        prepare = getattr(self.pipeline, 'prepare_segments', None)
+        return read_parts(files, cast(Any, prepare), self.plan, self.describe)
 
 
 def encode_parts(
@@ -112,25 +63,10 @@ def encode_parts(
         EncodedFile: Each file, in the order in which they are ready.
     """
     workers = min(num_workers, len(parts.files))
-    open_files: dict[str, list[tuple[PreparedSegments, Features]]] = {}
-    for part in DataLoader(parts, batch_size=None, num_workers=workers, collate_fn=_unchanged):
-        done = open_files.setdefault(part.filename, [])
-        if part.prepared is not None:
-            features = encode_segments(model, part.prepared, fp16)
-            done.append((part.prepared._replace(packed={}), features))  # without the frames
-            continue
-        del open_files[part.filename]
-        reason = part.unreadable
-        if reason is None and not done:
-            reason = 'it has no segment with a frame that can be decoded'
-        if reason is not None:
-            yield EncodedFile(part.filename, 0.0, [], None, part.note, reason, part.retry)
-            continue
-        segments = [segment for prepared, _ in done for segment in prepared.segments]
-        features = cat_features([features for _, features in done])
-        missing = max(prepared.missing_frames for prepared, _ in done)
-        duration = done[0][0].duration
-        yield EncodedFile(part.filename, duration, segments, features, part.note, missing_frames=missing)
+    loader = DataLoader(parts, batch_size=None, num_workers=workers, collate_fn=_unchanged)
+    yield from encode_parts_of_files(
+        loader, lambda prepared: encode_segments(model, prepared, fp16), cat_features
+    )
 
 
 def _unchanged(part: Any) -> Any:

@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.video_readers import VideoReadError
 from ..models import CLIP4ClipRetriever
 from ..models.features import Features, move_features
 from .progress import with_progress
-from .video_inputs import PreparedVideo, VideoInput, VideoInputs
+from .video_inputs import PreparedVideo, VideoInput, VideoInputs, check_size
 
 SHOWN = 3  # reasons in an error message
 
@@ -104,7 +104,7 @@ class VideoEncoder:
         """Return a dataloader whose batches are lists of :class:`PreparedVideo`."""
         dataset = VideoInputs(videos, self.prepare, getattr(self.prepare, 'sampled_fps', 1.0))
         size = check_size(batch_size, 'batch_size')
-        return DataLoader(dataset, size, num_workers=num_workers, collate_fn=list)
+        return DataLoader(cast(Dataset, dataset), size, num_workers=num_workers, collate_fn=list)
 
     @torch.no_grad()
     def run_batch(
@@ -137,14 +137,3 @@ class VideoEncoder:
             if captions:
                 generated = self.model.generate(frames, mask, inputs['id_number'])
         return EncodedBatch(positions, encoded, *generated, unreadable)
-
-
-def check_size(value: Any, name: str) -> int:
-    """Return a positive whole number.
-
-    Raises:
-        ValueError: If it is not one.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f'{name} must be a positive whole number, got {value!r}')
-    return value

@@ -2,14 +2,20 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..search.index import VideoIndex
 from ..search.index_settings import IndexSettings, read_settings
 from ..search.segments import Segmenter
-from .model_loading import load
-from .search_model import SearchModel, stamp_model
-from .video_text_model import VideoTextModel
+from .index_encoder import IndexEncoder, stamp_model
+from .model_choice import load
+from .onnx_model import OnnxVideoTextModel
+from .onnx_search_model import OnnxSearchModel
 
+if TYPE_CHECKING:
+    from .video_text_model import VideoTextModel
+
+AnyModel: TypeAlias = 'str | Path | VideoTextModel | OnnxVideoTextModel'
 VARIABLE = 'MMCLIP4CLIP_INDEX'
 
 
@@ -26,15 +32,15 @@ def default_index() -> Path:
 
 def open_index(
     folder: str | Path | None = None,
-    model: str | Path | VideoTextModel | None = None,
+    model: 'AnyModel | None' = None,
     device: str | None = None,
 ) -> VideoIndex:
     """Open an index, to search it or to update it.
 
     Args:
         folder (str | Path, optional): The folder of the index, by default :func:`default_index`.
-        model (str | Path | VideoTextModel, optional): The model, or what :func:`load` reads it from. By
-            default the one that made the index.
+        model (AnyModel, optional): The model, or what :func:`load` reads it from. By default the one that
+            made the index.
         device (str, optional): See :func:`load`.
 
     Raises:
@@ -66,7 +72,7 @@ def open_index(
 
 def create_index(
     folder: str | Path | None,
-    model: str | Path | VideoTextModel,
+    model: AnyModel,
     segments: Segmenter | None = None,
     store: str | None = None,
     device: str | None = None,
@@ -75,7 +81,7 @@ def create_index(
 
     Args:
         folder (str | Path, optional): New or empty folder, by default :func:`default_index`.
-        model (str | Path | VideoTextModel): The model, or what :func:`load` reads it from.
+        model (AnyModel): The model, or what :func:`load` reads it from.
         segments (Segmenter, optional): How videos are divided: :class:`FixedWindows` of 10 s every 5 s by
             default, :class:`Shots` or :class:`WholeVideos`.
         store (str, optional): Address of a store, see :func:`open_store`; by default it is in the folder.
@@ -95,16 +101,19 @@ def create_index(
     return VideoIndex.create(folder, _search_model(model, device), segments, store)
 
 
-def _search_model(
-    model: str | Path | VideoTextModel, device: str | None, settings: IndexSettings | None = None
-) -> SearchModel:
+def _search_model(model: AnyModel, device: str | None, settings: IndexSettings | None = None) -> IndexEncoder:
     """Load a model for an index; the weights of a file that has not changed are not digested again.
 
     A model in memory may have other weights than its file, so its weights are digested.
     """
-    if isinstance(model, VideoTextModel):
-        return SearchModel(model)
-    stamp = stamp_model(str(model))  # before the file is read, so that a later change of it is noticed
-    known = settings is not None and stamp is not None and stamp == settings.file_stamp
-    fingerprint = settings.model.fingerprint if settings is not None and known else None
-    return SearchModel(load(model, device=device), fingerprint, stamp)
+    fingerprint, stamp = None, None
+    if isinstance(model, (str, Path)):
+        stamp = stamp_model(str(model))  # before the file is read, so that a later change of it is noticed
+        known = settings is not None and stamp is not None and stamp == settings.file_stamp
+        fingerprint = settings.model.fingerprint if settings is not None and known else None
+        model = load(model, device=device)
+    if isinstance(model, OnnxVideoTextModel):
+        return OnnxSearchModel(model, stamp)
+    from .search_model import SearchModel  # imports torch
+
+    return SearchModel(cast('VideoTextModel', model), fingerprint, stamp)

@@ -1,5 +1,6 @@
 """Videos as users give them: files, time ranges of files, and arrays of frames."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -7,8 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..datasets.annotations import window_fault
 from ..datasets.video_names import VideoKeys, is_video
@@ -81,7 +80,7 @@ class PreparedVideo(NamedTuple):
     unreadable: str | None
 
 
-class VideoInputs(Dataset):
+class VideoInputs:
     """Videos to encode, which a dataloader prepares in order; an unreadable one is an item with the reason.
 
     Args:
@@ -159,11 +158,28 @@ def files_in(folder: str | Path) -> list[str]:
     return files
 
 
+def is_array(value: Any) -> bool:
+    """Return whether a value is an array or a tensor; without an import of torch.
+
+    Examples:
+        >>> is_array(np.zeros(1)), is_array([0.0])
+        (True, False)
+    """
+    if isinstance(value, np.ndarray):
+        return True
+    torch = sys.modules.get('torch')
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def _is_one(videos: Any) -> bool:
     """Return whether this is one video, not a list of them."""
-    if isinstance(videos, (np.ndarray, Tensor)):
+    if is_array(videos):
         return videos.ndim != 5  # an array with a fifth axis is a list; others are checked as a video
-    if isinstance(videos, tuple) and videos and isinstance(videos[0], (str, PathLike, np.ndarray, Tensor)):
+    if (
+        isinstance(videos, tuple)
+        and videos
+        and (isinstance(videos[0], (str, PathLike)) or is_array(videos[0]))
+    ):
         return any(value is None or np.isscalar(value) and not isinstance(value, str) for value in videos[1:])
     return isinstance(videos, (str, PathLike))
 
@@ -171,7 +187,7 @@ def _is_one(videos: Any) -> bool:
 def _read_video(video: Any, where: str) -> VideoInput:
     if isinstance(video, (str, PathLike)):
         return VideoInput(str(video), str(video))
-    if isinstance(video, (np.ndarray, Tensor)):
+    if is_array(video):
         return VideoInput(where, where, _check_frames(video, where))
     if isinstance(video, tuple) and len(video) == 3 and isinstance(video[0], (str, PathLike)):
         start, end = (value.item() if isinstance(value, np.generic) else value for value in video[1:])
@@ -179,7 +195,7 @@ def _read_video(video: Any, where: str) -> VideoInput:
         if fault:
             raise ValueError(f'{where}, {video[0]}: {fault}')
         return VideoInput(str(video[0]), str(video[0]), start=start, end=end)
-    if isinstance(video, tuple) and len(video) == 2 and isinstance(video[0], (np.ndarray, Tensor)):
+    if isinstance(video, tuple) and len(video) == 2 and is_array(video[0]):
         fps = video[1].item() if isinstance(video[1], np.generic) else video[1]
         if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps < float('inf'):
             raise ValueError(f'{where}: frames per second must be a positive number, got {video[1]!r}')
@@ -187,8 +203,8 @@ def _read_video(video: Any, where: str) -> VideoInput:
     raise TypeError(f'{where}: expected {FORMS}; got {type(video).__name__}: {str(video)[:80]}')
 
 
-def _check_frames(video: np.ndarray | Tensor, where: str) -> np.ndarray:
-    frames = video.detach().cpu().numpy() if isinstance(video, Tensor) else video
+def _check_frames(video: Any, where: str) -> np.ndarray:
+    frames = video if isinstance(video, np.ndarray) else video.detach().cpu().numpy()
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
         hint = '; move the channels to the end' if frames.ndim == 4 and frames.shape[1] == 3 else ''
         raise ValueError(
@@ -196,3 +212,14 @@ def _check_frames(video: np.ndarray | Tensor, where: str) -> np.ndarray:
             f'{frames.dtype}{hint}'
         )
     return frames
+
+
+def check_size(value: Any, name: str) -> int:
+    """Return a positive whole number.
+
+    Raises:
+        ValueError: If it is not one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} must be a positive whole number, got {value!r}')
+    return value

@@ -12,8 +12,8 @@ from ..models.adapters.base import PooledAdapter
 from ..models.features import cat_features, count_features, move_features, take_features
 from .feature_arrays import Arrays, is_features, to_arrays, to_features
 from .text_inputs import read_texts
-from .video_encoder import EncodedBatch, VideoEncoder, check_size
-from .video_inputs import read_videos
+from .video_encoder import EncodedBatch, VideoEncoder
+from .video_inputs import check_size, read_videos
 
 
 class VideoTextModel(VideoEncoder):

@@ -1,20 +1,25 @@
-from .samplers import DistinctVideoBatchSampler, GroupedSampler, ResumableBatchSampler
-from .seeded_dataset import SeededDataset
-from .transforms import (
-    CacheFrames,
-    DecodeVideo,
-    PackVideoCaptions,
-    RandomShift,
-    ResizeCenterCrop,
-    SampleAtRate,
-    SampleEvenly,
-    SegmentDecoder,
-    SegmentFrames,
-    TimeWindow,
-    TokenizeCaptions,
-    TokenizeTargets,
-)
-from .video_caption_dataset import VideoCaptionDataset
+from typing import TYPE_CHECKING
+
+from ..lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from .samplers import DistinctVideoBatchSampler, GroupedSampler, ResumableBatchSampler
+    from .seeded_dataset import SeededDataset
+    from .transforms import (
+        CacheFrames,
+        DecodeVideo,
+        PackVideoCaptions,
+        RandomShift,
+        ResizeCenterCrop,
+        SampleAtRate,
+        SampleEvenly,
+        SegmentDecoder,
+        SegmentFrames,
+        TimeWindow,
+        TokenizeCaptions,
+        TokenizeTargets,
+    )
+    from .video_caption_dataset import VideoCaptionDataset
 
 __all__ = [
     'CacheFrames',
@@ -35,3 +40,26 @@ __all__ = [
     'TokenizeTargets',
     'VideoCaptionDataset',
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    dict(
+        samplers=['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler'],
+        seeded_dataset=['SeededDataset'],
+        transforms=[
+            'CacheFrames',
+            'DecodeVideo',
+            'PackVideoCaptions',
+            'RandomShift',
+            'ResizeCenterCrop',
+            'SampleAtRate',
+            'SampleEvenly',
+            'SegmentDecoder',
+            'SegmentFrames',
+            'TimeWindow',
+            'TokenizeCaptions',
+            'TokenizeTargets',
+        ],
+        video_caption_dataset=['VideoCaptionDataset'],
+    ),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..safe_json import read_json, shorten
-from ..tokenizers.caption_text import resolve_html
+from ..tokenizers.cleaning import resolve_html
 
 EXPECTED_FORMS = (
     'either {"video.mp4": ["caption", ...], ...} or '

@@ -8,10 +8,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
-from ..tokenizers.caption_text import CLEANING
+from ..tokenizers.cleaning import CLEANING
 from .dataset_traversal import leaf_datasets
 from .frame_shape import find_frame_shape, find_step, frame_steps
 from .transforms import TokenizeCaptions, TokenizeTargets
+from .transforms.transform import Transform, TransformList
 
 
 def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
@@ -32,8 +33,8 @@ def describe_pipeline(dataset: Any, transforms: list) -> dict:
     shape = find_frame_shape(transforms)
     reads, writes = (find_step(transforms, kind) for kind in (TokenizeCaptions, TokenizeTargets))
     return dict(
-        sampling=[_plain(step) for step in sampling],
-        frames=[_plain(step) for step in changing],
+        sampling=[describe_step(step) for step in sampling],
+        frames=[describe_step(step) for step in changing],
         num_frames=shape.num_frames,
         size=None if shape.size is None else list(shape.size),
         caption_mode=getattr(dataset, 'caption_mode', None),
@@ -99,7 +100,7 @@ def _format_step(step: dict) -> str:
     return f'{step["type"]}({", ".join(f"{key}={value}" for key, value in step.items() if key != "type")})'
 
 
-def _plain(step: Any) -> dict:
+def describe_step(step: Any) -> dict:
     """Describe a transform by those constructor arguments that it stores as attributes."""
     arguments = inspect.signature(type(step).__init__).parameters
     values = {name: _plain_value(getattr(step, name)) for name in arguments if hasattr(step, name)}
@@ -113,10 +114,10 @@ def _plain_value(value: Any) -> Any:
         value = value.tolist()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, Compose):
+    if isinstance(value, (Compose, TransformList)):
         value = value.transforms
-    if isinstance(value, BaseTransform):
-        return _plain(value)
+    if isinstance(value, (BaseTransform, Transform)):
+        return describe_step(value)
     if isinstance(value, dict):
         parts = {str(key): _plain_value(part) for key, part in value.items()}
         return {key: part for key, part in parts.items() if part is not ...}

@@ -1,15 +1,17 @@
 """What an index needs of a model."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..models.features import Features
 from .index_settings import ModelIdentity
 from .queries import Query
 from .segments import Segmenter
 from .stores import SegmentRow
+
+if TYPE_CHECKING:
+    from ..models.features import Features
 
 
 class IndexedFile(NamedTuple):
@@ -76,7 +78,7 @@ class EncodedQuery(NamedTuple):
 
     vector: np.ndarray
     weights: list[float]
-    texts: Features | None = None
+    texts: 'Features | None' = None
 
 
 class IndexModel(Protocol):

@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from mmengine.logging import print_log
+from ..logs import print_log
 
 SMALL = 1e-3  # seconds; shorter remainders are no segment
 

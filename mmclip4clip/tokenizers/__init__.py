@@ -1,7 +1,13 @@
 """Tokenizers: caption cleaning, encoding and decoding, loading, training, and storage in checkpoints."""
 
-from .caption_text import clean_caption, encode_captions
-from .loading import decode_caption, load_decoder_tokenizer, load_tokenizer, train_tokenizer
+from typing import TYPE_CHECKING
+
+from ..lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from .caption_text import encode_captions
+    from .cleaning import clean_caption
+    from .loading import decode_caption, load_decoder_tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
     'clean_caption',
@@ -11,3 +17,12 @@ __all__ = [
     'decode_caption',
     'train_tokenizer',
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    dict(
+        caption_text=['encode_captions'],
+        cleaning=['clean_caption'],
+        loading=['decode_caption', 'load_decoder_tokenizer', 'load_tokenizer', 'train_tokenizer'],
+    ),
+)

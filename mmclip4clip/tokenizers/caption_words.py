@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from .caption_text import PREFIX_LENGTHS, prepare_captions, special_ids
+from .caption_text import lower_captions, special_ids
+from .cleaning import PREFIX_LENGTHS, clean_caption
 
 START, END = '[start]', '[end]'
 # A word with its apostrophes and hyphens, a sign of Chinese or Japanese, or punctuation.
@@ -69,7 +70,7 @@ def find_words(tokenizer: PreTrainedTokenizerBase, caption: str, max_words: int)
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, caption: str, most: int) -> list[tuple[object, str]]:
     """Return the place of the word of each token, which is equal for tokens of one word, and the word."""
-    (text,) = prepare_captions(tokenizer, [caption])
+    (text,) = lower_captions(tokenizer, [clean_caption(caption)])
     options = dict(add_special_tokens=False, truncation=True, max_length=most, verbose=False)
     if not tokenizer.is_fast:  # it does not tell where in the text its tokens are
         ids = tokenizer(text, **options)['input_ids']

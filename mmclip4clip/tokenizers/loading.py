@@ -11,7 +11,8 @@ from mmengine.logging import print_log
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..hub import load_named
-from .caption_text import clean_caption, use_clip_normalizer
+from .caption_text import use_clip_normalizer
+from .cleaning import clean_caption
 from .clip_tokenizer import CLIPTokenizer, create_tokenizer
 from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokenizer
 

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..datasets import DecodeVideo, SampleEvenly
+from ..datasets.transforms.sampling_at_times import SampleAtTimes
 from ..datasets.video_readers import VideoReadError
-from .moments import SampleAtTimes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
-from mmclip4clip.datasets.pipeline_description import _plain
+from mmclip4clip.datasets.pipeline_description import describe_step
 
 
 class Scale(BaseTransform):
@@ -29,7 +29,7 @@ def test_a_transform_is_described_by_its_arguments_as_plain_data():
     step = Wrapper(
         [Scale(2), Scale(0.5)], np.array([1.5, 2]), {1: (3, print), 'x': print}, print, np.int64(4)
     )
-    described = _plain(step)
+    described = describe_step(step)
     assert described == dict(
         type='Wrapper',
         transforms=[dict(type='Scale', factor=2), dict(type='Scale', factor=0.5)],

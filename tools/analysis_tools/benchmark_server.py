@@ -19,7 +19,24 @@ from collections import defaultdict
 from itertools import count
 from pathlib import Path
 
-WORDS = 'a red blue green yellow star circle square triangle goes left right up down then first'.split()
+WORDS = [
+    'a',
+    'red',
+    'blue',
+    'green',
+    'yellow',
+    'star',
+    'circle',
+    'square',
+    'triangle',
+    'goes',
+    'left',
+    'right',
+    'up',
+    'down',
+    'then',
+    'first',
+]
 PAGE = os.sysconf('SC_PAGE_SIZE')
 PART = {'Range': 'bytes=0-65535'}
 

@@ -2,7 +2,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ...search.index_settings import read_settings
-from ..model_loading import load
+from ..model_choice import load
 from ..video_index import default_index
 from ..video_inputs import files_in, read_videos
 from .printing import Printer, Row

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from typing import TextIO
 
-from mmengine.logging import MMLogger
-from transformers.utils import logging as transformers_logging
-
 from ...command_start import INTERRUPTED, NAME
+from ...import_hooks import after_import
 from .caption import run_caption
 from .doctor import run_doctor
 from .expected_errors import EXPECTED, report_error
@@ -84,11 +82,28 @@ def discard(output: TextIO) -> None:
 
 
 def set_up_logs() -> None:
-    """Log warnings alone, to stderr, without the time."""
+    """Log warnings alone, to stderr, without the time; also those of packages that are imported later."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f'{NAME}: %(levelname)s: %(message)s'))
+    logger = logging.getLogger(NAME)
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [handler]
+    after_import('mmengine', lambda: set_up_mmengine(handler))
+    after_import('transformers.utils.logging', quiet_transformers)
+
+
+def set_up_mmengine(handler: logging.Handler) -> None:
+    """Make a logger of mmengine the current one, which writes warnings to a handler."""
+    from mmengine.logging import MMLogger
+
     logger = MMLogger.get_instance(NAME)  # the last one made is the current one
     logger.setLevel(logging.WARNING)
     logger.handlers = [handler]
+
+
+def quiet_transformers() -> None:
+    """Turn off the warnings and the progress bars of transformers."""
+    from transformers.utils import logging as transformers_logging
+
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -4,19 +4,19 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing, redirect_stdout
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ...search.answers import Answer, Filter, Reasons
 from ...search.index import VideoIndex
 from ...search.queries import QueryError, Term, parse_query
-from ...visualization.contact_sheet import write_contact_sheet
 from ...visualization.moments import describe_moment
 from ...visualization.score_bars import describe_reasons, score_range
 from .. import video_index
-from ..reasons import explain_videos
-from ..search_model import SearchModel
 from .expected_errors import EXPECTED, report_error
 from .printing import Printer, Row
+
+if TYPE_CHECKING:
+    from ..search_model import SearchModel
 
 PROMPT = 'search> '
 
@@ -126,6 +126,8 @@ def answer_query(
     if not answers:
         print(f'no video answers {typed}', file=sys.stderr)
     if args.sheet is not None:
+        from ...visualization.contact_sheet import write_contact_sheet  # imports matplotlib
+
         write_contact_sheet(args.sheet, answers, typed, reasons)
 
 
@@ -169,9 +171,20 @@ def as_row(typed: str, answer: Answer, with_query: bool) -> Row:
 
 
 def find_reasons(index: VideoIndex, query: Sequence[Term], answers: Sequence[Answer]) -> list[Reasons | None]:
-    """Explain the score of each answer; None for a file that cannot be read any more."""
+    """Explain the score of each answer; None for a file that cannot be read any more.
+
+    Raises:
+        QueryError: If the model is an exported one, which has no frames to explain.
+    """
+    if not getattr(index.model, 'explains', True):
+        raise QueryError(
+            f'--why needs the checkpoint of the index, got {index.model.identity.name}, an exported model: '
+            'give --model CHECKPOINT'
+        )
+    from ..reasons import explain_videos  # imports torch
+
     moments = [(answer.filename, answer.start, answer.end) for answer in answers]
-    return list(explain_videos(cast(SearchModel, index.model), query, moments))
+    return list(explain_videos(cast('SearchModel', index.model), query, moments))
 
 
 def add_reasons(rows: Sequence[Row], reasons: Sequence[Reasons | None]) -> list[Row]:

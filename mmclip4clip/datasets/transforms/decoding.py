@@ -1,9 +1,6 @@
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
-from mmengine.dataset import Compose
 
 from ..video_readers import (
     ArrayReader,
@@ -22,10 +19,10 @@ from ..video_readers.reader import check_bytes
 from ..video_readers.reader_process import MAX_BYTES
 from .resizing import check_sides
 from .time_window import TimeWindow, UnsuitableVideoError
+from .transform import Transform, TransformList
 
 
-@TRANSFORMS.register_module()
-class DecodeVideo(BaseTransform):
+class DecodeVideo(Transform):
     """Open a video, sample frames and decode them, and try the next backend if one fails.
 
     Replaces ``DecordInit``, the samplers and ``DecordDecode`` of mmaction2. A time window (``start``,
@@ -52,7 +49,7 @@ class DecodeVideo(BaseTransform):
     - reported_frames (int): number of frames according to the container
 
     Args:
-        sampling (dict | BaseTransform | list): Sampler or samplers, of mmaction2 or of this package.
+        sampling (dict | Callable | list): Sampler or samplers, of mmaction2 or of this package.
         backends (Sequence[str], optional): Some of ``'pyav'``, ``'decord'``, ``'opencv'`` and
             ``'torchcodec'``, in the order in which they are tried. PyAV is the fastest. It also seeks
             correctly where decord would return a wrong frame. decord and torchcodec are optional packages.
@@ -86,7 +83,7 @@ class DecodeVideo(BaseTransform):
 
     def __init__(
         self,
-        sampling: dict | BaseTransform | Sequence,
+        sampling: dict | Callable | Sequence,
         backends: Sequence[str] | None = None,
         time_limit: float | None = 60,
         min_frames: int = 1,
@@ -104,7 +101,7 @@ class DecodeVideo(BaseTransform):
         if min_frames < 1:
             raise ValueError(f'min_frames must be at least 1, got {min_frames}')
         steps = list(sampling) if isinstance(sampling, (list, tuple)) else [sampling]
-        self.sampling = Compose(steps)
+        self.sampling = TransformList(steps)
         if not any(isinstance(step, TimeWindow) for step in self.sampling.transforms):
             self.sampling.transforms.insert(
                 0,

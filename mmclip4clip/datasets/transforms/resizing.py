@@ -1,15 +1,13 @@
 import numpy as np
-from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
 from PIL import Image
 
 from ..video_readers import VideoReadError
+from .transform import Transform
 
 MAX_ASPECT_RATIO = 100  # a header can claim any shape, and enlarging the frame takes memory
 
 
-@TRANSFORMS.register_module()
-class ResizeCenterCrop(BaseTransform):
+class ResizeCenterCrop(Transform):
     """Resize frames to a square, with exactly the pixels of the encoder's own preprocessing.
 
     Without arguments, or with CLIP's 224, the tools take them from the encoder, see

@@ -1,8 +1,7 @@
 import numpy as np
-from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
 
 from .time_window import UnsuitableVideoError, presentation_times, reference_rate
+from .transform import Transform
 
 
 def frames_at_rate(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
@@ -42,8 +41,7 @@ def check_rate(fps: float, name: str = 'fps') -> None:
         raise ValueError(f'{name} must be positive and finite, got {fps}')
 
 
-@TRANSFORMS.register_module()
-class SampleAtRate(BaseTransform):
+class SampleAtRate(Transform):
     """Sample frames at a fixed rate, up to a maximum number.
 
     This is CLIP4Clip's sampling (arXiv:2104.08860, section 4.1): one frame per second, at most
@@ -147,8 +145,7 @@ class SampleAtRate(BaseTransform):
         )
 
 
-@TRANSFORMS.register_module()
-class SampleEvenly(BaseTransform):
+class SampleEvenly(Transform):
     """Sample evenly spaced frames, including the first and the last, at any frame rate.
 
     Required Keys:

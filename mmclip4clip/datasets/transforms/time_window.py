@@ -1,6 +1,6 @@
 import numpy as np
-from mmaction.registry import TRANSFORMS
-from mmcv.transforms import BaseTransform
+
+from .transform import Transform
 
 
 class UnsuitableVideoError(ValueError):
@@ -58,8 +58,7 @@ def reference_rate(results: dict) -> int:
     return fps
 
 
-@TRANSFORMS.register_module()
-class TimeWindow(BaseTransform):
+class TimeWindow(Transform):
     """Restrict a video to the time window of its annotation.
 
     Place it before the sampler, of this package or of mmaction2, which then treats the window as the whole

@@ -1,8 +1,8 @@
-import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from ...tokenizers.caption_text import encode_captions, special_ids
+from ...tokenizers.cleaning import pad_rows
 from ...tokenizers.loading import load_decoder_tokenizer, load_tokenizer
 
 
@@ -58,7 +58,7 @@ class TokenizeCaptions(BaseTransform):
         """Tokenize all captions of one video."""
         words = encode_captions(self.tokenizer, results['captions'], self.max_words - self.num_special)
         encoded = [[*self.start, *ids, *self.end] for ids in words]
-        return dict(results, **_pad(encoded, 'tokens', 'text_mask'))
+        return dict(results, **dict(zip(('tokens', 'text_mask'), pad_rows(encoded))))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(tokenizer={self.name!r}, max_words={self.max_words})'
@@ -110,7 +110,7 @@ class TokenizeTargets(BaseTransform):
         """Tokenize all captions of one video."""
         words = encode_captions(self.tokenizer, results['captions'], self.max_words - 2)
         encoded = [[self.start, *ids, self.end] for ids in words]
-        return dict(results, **_pad(encoded, 'caption_tokens', 'caption_mask'))
+        return dict(results, **dict(zip(('caption_tokens', 'caption_mask'), pad_rows(encoded))))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(tokenizer={self.name!r}, max_words={self.max_words})'
@@ -119,13 +119,3 @@ class TokenizeTargets(BaseTransform):
 def _check_max_words(max_words: int) -> None:
     if max_words < 3:
         raise ValueError(f'max_words counts start and end, so it must be at least 3, got {max_words}')
-
-
-def _pad(encoded: list[list[int]], tokens_key: str, mask_key: str) -> dict[str, np.ndarray]:
-    """Pad the ids of N captions with 0 to (N, L), and return them with a mask (N, L) of the real tokens."""
-    lengths = np.array([len(ids) for ids in encoded])
-    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
-    tokens = np.zeros_like(mask)
-    for row, ids in zip(tokens, encoded):
-        row[: len(ids)] = ids
-    return {tokens_key: tokens, mask_key: mask}

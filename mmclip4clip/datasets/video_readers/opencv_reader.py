@@ -1,6 +1,6 @@
 import os
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from .errors import NoVideoError, VideoReadError
@@ -8,6 +8,9 @@ from .packet_index import demux
 from .reader import VideoReader, effective_fps
 from .storage_errors import refuse_failing_storage
 from .video_streams import PICTURE_CODECS, check_compatible, open_video, refuse_playlist
+
+if TYPE_CHECKING:
+    import cv2
 
 
 class OpenCVReader(VideoReader):
@@ -32,6 +35,8 @@ class OpenCVReader(VideoReader):
     """
 
     def __init__(self, filename: str) -> None:
+        import cv2  # here, because it is not needed beside another backend
+
         self._filename = os.path.abspath(filename)  # "a:b.mp4" alone would be a protocol
         refuse_playlist(filename)  # before OpenCV opens it
         capture = self._open()
@@ -57,7 +62,9 @@ class OpenCVReader(VideoReader):
         rising = bool(np.isfinite(seconds).all() and (np.diff(seconds) > 0).all())
         self.fps, self.times = effective_fps(seconds if rising else None, fps)
 
-    def _open(self) -> cv2.VideoCapture:
+    def _open(self) -> 'cv2.VideoCapture':
+        import cv2
+
         capture = cv2.VideoCapture(self._filename, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not capture.isOpened():
             raise VideoReadError('OpenCV cannot open it')
@@ -65,6 +72,8 @@ class OpenCVReader(VideoReader):
         return capture
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
+        import cv2
+
         capture, frames, wanted = self._open(), {}, set(indices)
         for i in range(indices[-1] + 1):
             if not capture.grab():

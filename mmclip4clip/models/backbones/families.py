@@ -139,7 +139,7 @@ class Family:
         if per_token:
             return dict(tokens=project(hidden[:, :length]), text_mask=text_mask)
         if self.pooling == 'last':
-            return project(hidden[torch.arange(len(hidden)), text_mask.sum(dim=1).long() - 1])
+            return project(hidden[torch.arange(hidden.shape[0]), text_mask.sum(dim=1).long() - 1])
         return project(hidden[:, 0 if self.pooling == 'first' else -1])
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
-from mmengine.logging import print_log
 
+from ...logs import print_log
 from ..answers import EVERYTHING, Filter
 from .base import Hit, SegmentRow, SegmentStore, StoreError, check_vector
 from .candidate_index import CandidateIndex, import_faiss, num_samples

@@ -217,7 +217,7 @@ def reasons(monkeypatch):
         asked.append((model, query, videos))
         return iter([found, None][: len(videos)])
 
-    monkeypatch.setattr(search, 'explain_videos', explain_videos)
+    monkeypatch.setattr('mmclip4clip.apis.reasons.explain_videos', explain_videos)
     return found, asked
 
 

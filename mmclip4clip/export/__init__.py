@@ -1,0 +1,1 @@
+"""Models as ONNX files: writing them with torch, and running them without it."""

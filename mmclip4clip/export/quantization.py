@@ -1,0 +1,47 @@
+"""8-bit weights for the CPU."""
+
+import logging
+from pathlib import Path
+
+from .export_folder import FRAMES, TEXT, file_sizes
+
+
+def quantize_towers(folder: Path) -> dict[str, int]:
+    """Replace the matrices of both towers by 8-bit integers, and compute with these (dynamic quantization).
+
+    The scales of activations are found at run time, so no data are needed. The adapter, whose part of the
+    computation is small, stays as it is.
+
+    Args:
+        folder (Path): Folder of an exported model.
+
+    Returns:
+        dict[str, int]: New sizes of its files in bytes.
+
+    Raises:
+        ImportError: If ``onnx`` or ``onnxruntime`` is missing.
+    """
+    try:
+        import onnx  # noqa: F401  which the next line needs
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError as error:
+        raise ImportError(
+            "8-bit weights need onnx and ONNX Runtime: pip install 'mmclip4clip[onnx]'"
+        ) from error
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it warns by the root logger that it could preprocess the file
+    try:
+        for name in (FRAMES, TEXT):
+            small = folder / f'{name}.int8'
+            quantize_dynamic(
+                folder / name,
+                small,
+                op_types_to_quantize=['MatMul'],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+            )
+            small.replace(folder / name)
+    finally:
+        root.setLevel(level)
+    return file_sizes(folder)
