@@ -20,7 +20,6 @@ from itertools import count
 from pathlib import Path
 
 WORDS = ['red', 'blue', 'green', 'yellow', 'star', 'circle', 'square', 'goes', 'left', 'right', 'then', 'up']
-PAGE = os.sysconf('SC_PAGE_SIZE')
 PART = {'Range': 'bytes=0-65535'}
 
 
@@ -75,11 +74,12 @@ class Client(threading.Thread):
 
 
 def memory_of(pid: int) -> int:
-    """Return the bytes that a process and its children have in memory; shared pages count in each."""
+    """Return the bytes of a process and its children in memory; pages that they share count once (PSS)."""
     threads = Path(f'/proc/{pid}/task').iterdir()
     children = {child for thread in threads for child in (thread / 'children').read_text().split()}
-    pages = int(Path(f'/proc/{pid}/statm').read_text().split()[1])
-    return pages * PAGE + sum(memory_of(int(child)) for child in children)
+    rollup = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in rollup if line.startswith('Pss:'))
+    return 1024 * kilobytes + sum(memory_of(int(child)) for child in children)
 
 
 def percentile(times: list[float], share: float) -> float:
