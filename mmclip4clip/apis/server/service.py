@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ...datasets import DecodeVideo
 from ...models.adapters.wti import WTIAdapter
 from ...search.answers import Answer
 from ...search.index import VideoIndex
@@ -46,6 +47,8 @@ class Service:
         self._closed = False
         self._pool = WorkerPool('searches', threads=1, waiting=self.limits.waiting)
         self._index = self._pool.call(open_index)
+        if self.model is not None:
+            limit_decoding(self.model, self.limits.decode_seconds)
         settings = self._index.settings
         self.depth = self.limits.depth if settings.features is None else self.limits.compared_depth
         self.model_name = Path(settings.model.name).name
@@ -99,3 +102,10 @@ class Service:
         self._pool.call(self._index.close)
         self._pool.close()
         self.files.close()
+
+
+def limit_decoding(model: VideoTextModel, seconds: float) -> None:
+    """Shorten the time that a model's decoders may take for a video, because other searches wait for it."""
+    for step in getattr(getattr(model.prepare, 'transforms', None), 'transforms', ()):
+        if isinstance(step, DecodeVideo) and step.time_limit is not None:
+            step.time_limit = min(step.time_limit, seconds)

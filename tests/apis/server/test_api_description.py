@@ -18,6 +18,7 @@ ROUTES = {
     ('get', '/videos/{id}/frame'),
     ('get', '/videos/{id}/strip'),
 }
+ALWAYS_VALID = {('get', '/info'), ('get', '/videos/{id}')}  # an unknown video is a valid request
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +28,8 @@ def described(served):
     async def running(scope, receive, send):
         """Pass requests on, but not the start and the end that each of them would bring."""
         if scope['type'] != 'lifespan':
-            return await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
         for part in ('startup', 'shutdown'):
             await receive()
             await send({'type': f'lifespan.{part}.complete'})
@@ -71,19 +73,20 @@ def send(case) -> None:
     assert answer.status_code < 500 or answer.status_code == 501
 
 
-def fuzz(operation, examples: int) -> None:
-    """Send valid and invalid requests."""
-    for mode in GenerationMode:
+def fuzz(described, method: str, path: str, examples: int) -> None:
+    """Send valid requests, and invalid ones where there are any."""
+    operation = described[path][method.upper()]
+    for mode in [GenerationMode.POSITIVE] if (method, path) in ALWAYS_VALID else GenerationMode:
         checked = given(case=operation.as_strategy(generation_mode=mode))(send)
         settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)(checked)()
 
 
 @pytest.mark.parametrize('method, path', sorted(ROUTES))
 def test_made_up_requests_are_answered_as_described(described, method, path):
-    fuzz(described[path][method.upper()], 8)
+    fuzz(described, method, path, 8)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize('method, path', sorted(ROUTES))
 def test_many_made_up_requests_are_answered_as_described(described, method, path):
-    fuzz(described[path][method.upper()], 500)
+    fuzz(described, method, path, 500)
