@@ -159,7 +159,7 @@ def declared(*extras: str) -> set:
 @pytest.mark.parametrize(
     'folder, extras',
     [
-        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'search', 'shots']),
+        ('mmclip4clip', ['caption', 'decord', 'lora', 'openmmlab', 'postgresql', 'ray', 'search', 'shots']),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
     ],
@@ -173,7 +173,7 @@ def test_everything_imported_is_declared(folder, extras):
 
 def test_everything_declared_is_imported():
     used = set().union(*distributions('mmclip4clip').values())
-    assert not declared('cache', 'caption', 'demo', 'postgresql', 'search', 'shots') - used
+    assert not declared('cache', 'caption', 'demo', 'postgresql', 'ray', 'search', 'shots') - used
 
 
 def test_type_checkers_of_users_see_the_types(wheel):

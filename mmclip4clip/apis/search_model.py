@@ -89,14 +89,9 @@ class SearchModel:
         """Encode the segments of files; those that cannot be read have a reason."""
         parts = SegmentParts(files, self.pipeline, plan, digest)
         for file in encode_parts(self.model.model, parts, num_workers, self.model.fp16):
-            if file.missing_frames:
-                print_log(
-                    f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
-                    'and are not indexed',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            yield self._index_file(file)
+            indexed = self._index_file(file)._replace(missing_frames=file.missing_frames)
+            warn_of_missing_frames(indexed)
+            yield indexed
 
     def encode_query(self, query: Query) -> EncodedQuery:
         """Encode the terms of a query; its vector is their normalized weighted sum.
@@ -166,6 +161,17 @@ class SearchModel:
     def _encode_texts(self, texts: list[str]) -> Features:
         features = self.model.encode_text(texts)
         return move_features(to_features(features, 'text', not self.adapter.uses_tokens), self.model.device)
+
+
+def warn_of_missing_frames(file: IndexedFile) -> None:
+    """Warn of a file that ends early."""
+    if file.missing_frames:
+        print_log(
+            f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
+            'and are not indexed',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def read_image(path: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ..datasets.remote_files import local_copy
 from ..datasets.video_readers import VideoReadError, VideoUnavailableError
 from ..models import CLIP4ClipRetriever
 from ..models.features import Features, cat_features, move_features
@@ -60,7 +61,7 @@ class SegmentParts(IterableDataset):
     """Chunks of the segments of files; each worker takes every n-th file.
 
     Args:
-        files (Sequence[str]): Paths.
+        files (Sequence[str]): Paths, or URLs, which are downloaded.
         pipeline (FramePipeline): Decodes and packs.
         plan (Callable): Returns the segments of a file with a duration, see :class:`SegmentDecoder`.
         describe (Callable, optional): Called with each path in the process that decodes it; its result is
@@ -85,14 +86,17 @@ class SegmentParts(IterableDataset):
         worker = get_worker_info()
         files = self.files if worker is None else self.files[worker.id :: worker.num_workers]
         for filename in files:
+            path = filename
             try:
-                note = None if self.describe is None else self.describe(filename)
-                item = dict(filename=filename, video_id=filename, video_key=filename)
-                for prepared in self.pipeline.prepare_segments(item, self.plan):
-                    yield _Part(filename, prepared)
+                with local_copy(filename) as path:
+                    note = None if self.describe is None else self.describe(path)
+                    item = dict(filename=path, video_id=filename, video_key=filename)
+                    for prepared in self.pipeline.prepare_segments(item, self.plan):
+                        yield _Part(filename, prepared)
             except (VideoReadError, OSError) as error:
                 retry = isinstance(error, (VideoUnavailableError, OSError))
-                yield _Part(filename, None, None, str(error) or repr(error), retry)
+                reason = (str(error) or repr(error)).replace(path, filename)  # not the copy of a URL
+                yield _Part(filename, None, None, reason, retry)
             else:
                 yield _Part(filename, None, note)
 
