@@ -66,7 +66,8 @@ class MTEBEncoder(SentenceEncoder):
             if kinds == ['text']:
                 parts.append(super().encode([dict(text=text) for text in batch['text']]))
             else:  # one at a time, because all frames of a video are in memory
-                parts += [super().encode([dict(video=decode(video))]) for video in batch['video']]
+                for video in batch['video']:
+                    parts.append(super().encode([dict(video=decode(video))]))
         return np.concatenate(parts)
 
 
@@ -74,15 +75,19 @@ def decode(video: Any) -> Any:
     """Return the frames of a video of mteb as :meth:`VideoTextModel.encode_videos` takes them.
 
     Args:
-        video (VideoDecoder | Tensor): A decoder of torchcodec, or sampled frames (T, 3, H, W) uint8.
+        video (VideoDecoder | Tensor | str): A decoder of torchcodec, sampled frames (T, 3, H, W) uint8, or a
+            path.
 
     Returns:
-        np.ndarray | tuple[np.ndarray, float]: Frames (T, H, W, 3), and of a decoder their rate.
+        np.ndarray | tuple[np.ndarray, float] | str: Frames (T, H, W, 3), of a decoder with their rate; or the
+        path.
 
     Examples:
         >>> decode(torch.zeros(2, 3, 4, 6, dtype=torch.uint8)).shape
         (2, 4, 6, 3)
     """
+    if isinstance(video, str):
+        return video
     if isinstance(video, Tensor):
         return video.permute(0, 2, 3, 1).numpy()
     return video[:].permute(0, 2, 3, 1).numpy(), float(video.metadata.average_fps)
