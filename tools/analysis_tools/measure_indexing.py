@@ -1,8 +1,8 @@
-"""Measure how many videos a second workers of a Ray cluster on this machine index, one number after the other.
+"""Measure how many videos a second the workers of a Ray cluster on this machine index.
 
-Prints a JSON object a line. ``videos_per_second`` counts from the first result to the last, and ``start_s`` are
-the seconds to the first one, in which Ray starts and each worker loads the model. ``bytes_per_video`` is the
-size of catalog and store.
+Prints a JSON object a line for each number of workers. ``videos_per_second`` counts from the first result to
+the last. ``start_s`` are the seconds to the first one, in which Ray starts and each worker loads the model.
+``bytes_per_video`` is the size of catalog and store.
 """
 
 import argparse
