@@ -1,6 +1,7 @@
 from .clip_choice import use_clip
 from .config_migration import read_config
 from .encoder_frames import encoder_format, follow_encoder
+from .hub_push import push_to_hub, save_transformers
 from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
 from .launch import (
     add_common_arguments,
@@ -11,14 +12,20 @@ from .launch import (
 )
 from .model_list import list_models
 from .model_loading import get_model, load
+from .mteb_encoder import MTEBEncoder
 from .presets import Preset, find_preset, list_presets
+from .ray_encoding import RayModel
 from .runner_builder import build_runner
+from .sentence_encoder import SentenceEncoder
 from .video_index import create_index, default_index, open_index
 from .video_text_model import VideoTextModel
 from .zero_shot import check_zero_shot
 
 __all__ = [
+    'MTEBEncoder',
     'Preset',
+    'RayModel',
+    'SentenceEncoder',
     'VideoCaptionInferencer',
     'VideoRetrievalInferencer',
     'VideoTextModel',
@@ -38,7 +45,9 @@ __all__ = [
     'load_config',
     'lock_for_training',
     'open_index',
+    'push_to_hub',
     'read_config',
+    'save_transformers',
     'set_checkpoint',
     'use_clip',
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LOCAL = 'local'
+LOCAL, LOOPBACK = 'local', '127.0.0.1'
 OBJECT_STORE = 256 * 2**20  # bytes; results are small, and videos never pass through it
 # Read by Ray when it is imported: no usage reports, and no progress bars and internal messages on stderr.
 ENVIRONMENT = dict(
@@ -38,8 +38,11 @@ def import_ray(address: str) -> Any:
     try:
         import ray
         import ray.data
+        from ray._private import ray_constants
     except ImportError as error:
         raise ImportError("many machines need Ray Data: pip install 'mmclip4clip[ray]'") from error
+    if address == LOCAL:
+        ray_constants.ENABLE_RAY_CLUSTER = False  # if Ray was imported before the variable was set
     return ray
 
 
@@ -89,6 +92,8 @@ def ray_cluster(address: str, num_workers: int | None = None) -> Iterator[Any]:
             ray.shutdown()
             raise RayClusterError(f'the Ray cluster at {address!r} cannot be used: {error}') from error
         try:
+            if address == LOCAL and ray.util.get_node_ip_address() != LOOPBACK:
+                raise RayClusterError(f'this version of Ray does not keep to {LOOPBACK}: {ray.__version__}')
             yield ray
         finally:
             ray.shutdown()
