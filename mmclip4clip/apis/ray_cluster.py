@@ -4,14 +4,18 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LOCAL, LOOPBACK = 'local', '127.0.0.1'
 OBJECT_STORE = 256 * 2**20  # bytes; results are small, and videos never pass through it
-# Read by Ray when it is imported: no usage reports, and no progress bars and internal messages on stderr.
+# Read by Ray when it is imported: no usage reports, no progress bars and internal messages on stderr, and no
+# new cluster if a thread of Ray Data still asks for results after an interrupted update.
 ENVIRONMENT = dict(
-    RAY_USAGE_STATS_ENABLED='0', RAY_DATA_DISABLE_PROGRESS_BARS='1', RAY_BACKEND_LOG_LEVEL='fatal'
+    RAY_USAGE_STATS_ENABLED='0',
+    RAY_DATA_DISABLE_PROGRESS_BARS='1',
+    RAY_BACKEND_LOG_LEVEL='fatal',
+    RAY_ENABLE_AUTO_CONNECT='0',
 )
 # So that a local cluster listens on 127.0.0.1 alone, which Ray does by itself on other systems than Linux.
 LOCAL_ENVIRONMENT = dict(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER='0')
@@ -38,12 +42,19 @@ def import_ray(address: str) -> Any:
     try:
         import ray
         import ray.data
-        from ray._private import ray_constants
     except ImportError as error:
         raise ImportError("many machines need Ray Data: pip install 'mmclip4clip[ray]'") from error
-    if address == LOCAL:
-        ray_constants.ENABLE_RAY_CLUSTER = False  # if Ray was imported before the variable was set
     return ray
+
+
+def apply_environment(address: str) -> None:
+    """Do what the variables do if Ray was imported before they were set."""
+    with suppress(ImportError):  # of other versions; the address of a local cluster is checked
+        from ray._private import auto_init_hook, ray_constants
+
+        auto_init_hook.enable_auto_connect = False
+        if address == LOCAL:
+            ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 @contextmanager
@@ -74,6 +85,7 @@ def ray_cluster(address: str, num_workers: int | None = None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    apply_environment(address)
     settings: dict[str, Any] = dict(address=address, log_to_driver=False, logging_level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix='ray-', ignore_cleanup_errors=True) as folder:
         if address == LOCAL:

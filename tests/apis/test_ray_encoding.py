@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from ..search.conftest import index, videos  # noqa: F401
 from ..search.fakes import FakeModel, MemoryStore, MortalModel
 
 WINDOWS = FixedWindows(10, 5)
+needs_ray = pytest.mark.skipif(find_spec('ray') is None, reason='needs the extra ray')  # not imported yet
 
 
 def rows_of(index):  # noqa: F811
@@ -142,9 +144,9 @@ def test_a_cluster_that_is_not_there_is_an_error(monkeypatch):
         pass
 
 
+@needs_ray
 @pytest.mark.long
 def test_a_killed_worker_changes_nothing(tmp_path):
-    pytest.importorskip('ray', reason='needs the extra ray')
     folder = tmp_path / 'videos'
     folder.mkdir()
     for number in range(30):
@@ -169,15 +171,22 @@ index = mmclip4clip.create_index(folder, checkpoint, FixedWindows(1, 0.5), store
 index.use(RayModel(index.model, 'local', 2))
 killed = []
 
+def connections(process):
+    try:
+        return process.net_connections('inet')
+    except psutil.NoSuchProcess:
+        return []
+
 def kill_one(files, count):
     for file in files:
         if not killed:
             found = [p for p in psutil.Process().children(True) if 'MapWorker' in ' '.join(p.cmdline())]
             killed.append(len(found))
+            processes = [p for p in psutil.Process().children(True) if 'ray' in p.name()]
+            listening = [c for p in processes for c in connections(p) if c.status == 'LISTEN']
+            addresses = {c.laddr.ip for c in listening}
+            assert addresses and addresses <= {'127.0.0.1', '::ffff:127.0.0.1'}, addresses
             os.kill(found[0].pid, signal.SIGKILL)
-            listening = [c for p in psutil.Process().children(True) for c in p.net_connections('inet')]
-            addresses = {c.laddr.ip for c in listening if c.status == 'LISTEN'}
-            assert addresses <= {'127.0.0.1', '::ffff:127.0.0.1'}, addresses
         yield file
 
 report = index.update([videos], track=kill_one)
@@ -186,10 +195,10 @@ print(len(report.added))
 """
 
 
+@needs_ray
 @pytest.mark.long
 @pytest.mark.parametrize('where', ['sqlite', 'postgresql'])
 def test_a_worker_killed_from_outside_changes_nothing(where, checkpoint_of, tested, tmp_path, request):
-    pytest.importorskip('ray', reason='needs the extra ray')
     import mmclip4clip
 
     store = None if where == 'sqlite' else f'{request.getfixturevalue("server").url}#by_ray'
@@ -210,9 +219,9 @@ def test_a_worker_killed_from_outside_changes_nothing(where, checkpoint_of, test
     assert again.search('a red circle', top=3)[0].filename.startswith(str(folder))
 
 
+@needs_ray
 @pytest.mark.long
 def test_ctrl_c_ends_the_cluster(tmp_path, checkpoint_of, tested):
-    pytest.importorskip('ray', reason='needs the extra ray')
     psutil = pytest.importorskip('psutil')
     command = [sys.executable, '-m', 'mmclip4clip', 'index', os.path.dirname(tested.files[0]), '--index']
     command += [tmp_path / 'index', '--model', checkpoint_of('Mean')[0], '--ray', 'local', '--workers', '1']
