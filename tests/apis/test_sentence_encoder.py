@@ -1,6 +1,7 @@
 """One method for texts and videos, as sentence-transformers has it."""
 
 import inspect
+from importlib import import_module
 from types import SimpleNamespace
 
 import av
@@ -135,9 +136,9 @@ def test_batches_of_mteb_have_the_vectors_of_the_files(encoder, tested):
 def test_mteb_finds_the_recall_of_our_metric(encoder, tested, tmp_path):
     """A made task: each caption looks for its video."""
     mteb = pytest.importorskip('mteb', reason='mteb is not installed')
-    from datasets import Dataset
-    from mteb.abstasks.retrieval import AbsTaskRetrieval
-    from mteb.abstasks.task_metadata import TaskMetadata
+    Dataset = import_module('datasets').Dataset
+    AbsTaskRetrieval = import_module('mteb.abstasks.retrieval').AbsTaskRetrieval
+    TaskMetadata = import_module('mteb.abstasks.task_metadata').TaskMetadata
 
     captions = [(caption, n) for n, record in enumerate(tested.records) for caption in record['captions']]
 
