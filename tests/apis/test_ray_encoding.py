@@ -190,7 +190,8 @@ def kill_one(files, count):
         yield file
 
 report = index.update([videos], track=kill_one)
-assert killed == [2] and not psutil.Process().children(), killed
+left = [p.name() for p in psutil.Process().children(True) if p.status() != psutil.STATUS_ZOMBIE]
+assert killed[0] >= 2 and not left, (killed, left)
 print(len(report.added))
 """
 
