@@ -43,7 +43,7 @@ class MTEBEncoder(SentenceEncoder):
         )
         return meta.create_empty(values)
 
-    def encode(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def encode(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Encode the batches of mteb, each with ``text`` or ``video``; other inputs as the base class does.
 
         Args:
