@@ -37,6 +37,8 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     parser = build_parser()
     parsed = parser.parse_args(args)
     if parsed.command == 'index':
+        if parsed.ray is not None and parsed.workers == 0:
+            parser.error('--workers 0 has nobody to encode with --ray: leave it out, or give a number')
         if (parsed.shots or parsed.whole) and (parsed.window is not None or parsed.stride is not None):
             parser.error('--window and --stride are of fixed windows: leave --shots and --whole out')
         if parsed.window is None and parsed.stride is not None:
@@ -96,7 +98,12 @@ def build_parser() -> argparse.ArgumentParser:
 def add_index(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``index``."""
     parser.description = 'Add the videos of folders to the index. A second run takes new and changed files.'
-    parser.add_argument('folders', nargs='+', metavar='FOLDER', help='folder of videos, with its subfolders')
+    parser.add_argument(
+        'folders',
+        nargs='+',
+        metavar='FOLDER',
+        help='folder of videos, with its subfolders; or a Parquet file of paths or URLs',
+    )
     add_index_option(parser)
     parser.add_argument(
         '--remove',
@@ -128,7 +135,19 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--store', metavar='URL', help='where the vectors of a new index are (default: in its folder)'
     )
-    add_workers_option(parser)
+    parser.add_argument(
+        '--workers',
+        type=whole_number,
+        metavar='N',
+        help='processes that decode ahead; with --ray, those that decode and encode (default: 2; with --ray '
+        'one for each CPU)',
+    )
+    parser.add_argument(
+        '--ray',
+        metavar='ADDRESS',
+        help='encode on a Ray cluster: auto, HOST:PORT, or local for a new one on this machine (default: '
+        'without Ray)',
+    )
     add_format_options(parser)
 
 

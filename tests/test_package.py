@@ -161,7 +161,18 @@ def declared(*extras: str) -> set:
     [
         (
             'mmclip4clip',
-            ['caption', 'decord', 'lora', 'onnx', 'openmmlab', 'postgresql', 'search', 'serve', 'shots'],
+            [
+                'caption',
+                'decord',
+                'lora',
+                'onnx',
+                'openmmlab',
+                'postgresql',
+                'ray',
+                'search',
+                'serve',
+                'shots',
+            ],
         ),
         ('tools', ['caption', 'openmmlab']),
         ('tests', ['test', 'tensorboard', 'wandb']),
@@ -176,7 +187,7 @@ def test_everything_imported_is_declared(folder, extras):
 
 def test_everything_declared_is_imported():
     used = set().union(*distributions('mmclip4clip').values())
-    assert not declared('cache', 'caption', 'demo', 'onnx', 'postgresql', 'search', 'shots') - used
+    assert not declared('cache', 'caption', 'demo', 'onnx', 'postgresql', 'ray', 'search', 'shots') - used
 
 
 def test_type_checkers_of_users_see_the_types(wheel):

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .config_migration import read_config
     from .dump_reasons import ExplainedCaption, explain_caption
     from .encoder_frames import encoder_format, follow_encoder
+    from .hub_push import push_to_hub, save_transformers
     from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
     from .launch import (
         add_common_arguments,
@@ -18,19 +19,25 @@ if TYPE_CHECKING:
     from .model_choice import load
     from .model_list import list_models
     from .model_loading import get_model
+    from .mteb_encoder import MTEBEncoder
     from .onnx_export import export_onnx
     from .onnx_model import OnnxVideoTextModel
     from .presets import Preset, find_preset, list_presets
+    from .ray_encoding import RayModel
     from .reasons import explain, explain_videos
     from .runner_builder import build_runner
+    from .sentence_encoder import SentenceEncoder
     from .video_index import create_index, default_index, open_index
     from .video_text_model import VideoTextModel
     from .zero_shot import check_zero_shot
 
 __all__ = [
     'ExplainedCaption',
+    'MTEBEncoder',
     'OnnxVideoTextModel',
     'Preset',
+    'RayModel',
+    'SentenceEncoder',
     'VideoCaptionInferencer',
     'VideoRetrievalInferencer',
     'VideoTextModel',
@@ -54,7 +61,9 @@ __all__ = [
     'load_config',
     'lock_for_training',
     'open_index',
+    'push_to_hub',
     'read_config',
+    'save_transformers',
     'set_checkpoint',
     'use_clip',
 ]
@@ -66,6 +75,7 @@ __getattr__ = lazy_exports(
         config_migration=['read_config'],
         dump_reasons=['ExplainedCaption', 'explain_caption'],
         encoder_frames=['encoder_format', 'follow_encoder'],
+        hub_push=['push_to_hub', 'save_transformers'],
         inferencers=['VideoCaptionInferencer', 'VideoRetrievalInferencer'],
         launch=[
             'add_common_arguments',
@@ -77,11 +87,14 @@ __getattr__ = lazy_exports(
         model_list=['list_models'],
         model_choice=['load'],
         model_loading=['get_model'],
+        mteb_encoder=['MTEBEncoder'],
         onnx_export=['export_onnx'],
         onnx_model=['OnnxVideoTextModel'],
         presets=['Preset', 'find_preset', 'list_presets'],
+        ray_encoding=['RayModel'],
         reasons=['explain', 'explain_videos'],
         runner_builder=['build_runner'],
+        sentence_encoder=['SentenceEncoder'],
         video_index=['create_index', 'default_index', 'open_index'],
         video_text_model=['VideoTextModel'],
         zero_shot=['check_zero_shot'],

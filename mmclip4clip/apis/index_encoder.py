@@ -75,14 +75,9 @@ class IndexEncoder(ABC):
     ) -> Iterator[IndexedFile]:
         """Encode the segments of files; those that cannot be read have a reason."""
         for file in self.encode_parts(files, plan, digest, num_workers):
-            if file.missing_frames:
-                print_log(
-                    f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
-                    'and are not indexed',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            yield self._index_file(file)
+            indexed = self._index_file(file)._replace(missing_frames=file.missing_frames)
+            warn_of_missing_frames(indexed)
+            yield indexed
 
     def encode_query(self, query: Query) -> EncodedQuery:
         """Encode the terms of a query; its vector is their normalized weighted sum.
@@ -133,6 +128,17 @@ class IndexEncoder(ABC):
         is_image = term.kind == 'image'
         media = read_image(term.value)[None] if is_image else (term.value, term.start, term.end)
         return self.video_vectors(self.encode_media([media]))[0]
+
+
+def warn_of_missing_frames(file: IndexedFile) -> None:
+    """Warn of a file that ends early."""
+    if file.missing_frames:
+        print_log(
+            f'{file.filename} ends early: its last {file.missing_frames} frames cannot be decoded '
+            'and are not indexed',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def read_image(path: str) -> np.ndarray:

@@ -20,7 +20,7 @@ class SegmentParts(IterableDataset):
     """Chunks of the segments of files; each worker takes every n-th file.
 
     Args:
-        files (Sequence[str]): Paths.
+        files (Sequence[str]): Paths, or URLs, which are downloaded.
         pipeline (FramePipeline): Decodes and packs.
         plan (Callable): Returns the segments of a file with a duration, see :class:`SegmentDecoder`.
         describe (Callable, optional): Called with each path in the process that decodes it; its result is

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..datasets.remote_files import local_copy
 from ..datasets.video_readers.errors import VideoReadError, VideoUnavailableError
 
 Window = tuple[float | None, float | None]
@@ -81,21 +82,24 @@ def read_parts(
     """Decode the segments of files, chunk by chunk; the last part of each file has no chunk.
 
     Args:
-        files (Sequence[str]): Paths.
+        files (Sequence[str]): Paths, and URLs.
         prepare (Callable): Decodes the segments of an item by the plan.
         plan (Callable): Returns the segments of a file with a duration, see :class:`SegmentDecoder`.
         describe (Callable, optional): Called with each path; its result is the ``note`` of the file. An
             ``OSError`` makes the file unreadable.
     """
     for filename in files:
+        path = filename
         try:
-            note = None if describe is None else describe(filename)
-            item = dict(filename=filename, video_id=filename, video_key=filename)
-            for prepared in prepare(item, plan):
-                yield FilePart(filename, prepared)
+            with local_copy(filename) as path:
+                note = None if describe is None else describe(path)
+                item = dict(filename=path, video_id=filename, video_key=filename)
+                for prepared in prepare(item, plan):
+                    yield FilePart(filename, prepared)
         except (VideoReadError, OSError) as error:
             retry = isinstance(error, (VideoUnavailableError, OSError))
-            yield FilePart(filename, None, None, str(error) or repr(error), retry)
+            reason = (str(error) or repr(error)).replace(path, filename)  # not the copy of a URL
+            yield FilePart(filename, None, None, reason, retry)
         else:
             yield FilePart(filename, None, note)
 

@@ -59,14 +59,14 @@ def open_index(
     if model is None:
         name = settings.model.name
         try:
-            found = _search_model(name, device, settings)
+            found = build_search_model(name, device, settings)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'the index {folder} was made by {name}, which is not there any more: give its present path '
                 f'as model, with --model ({error})'
             ) from error
     else:
-        found = _search_model(model, device, settings)
+        found = build_search_model(model, device, settings)
     return VideoIndex.open(folder, found)
 
 
@@ -98,10 +98,12 @@ def create_index(
         ['/videos/dog.mp4']
     """
     folder = default_index() if folder is None else Path(folder)
-    return VideoIndex.create(folder, _search_model(model, device), segments, store)
+    return VideoIndex.create(folder, build_search_model(model, device), segments, store)
 
 
-def _search_model(model: AnyModel, device: str | None, settings: IndexSettings | None = None) -> IndexEncoder:
+def build_search_model(
+    model: AnyModel, device: str | None = None, settings: IndexSettings | None = None
+) -> IndexEncoder:
     """Load a model for an index; the weights of a file that has not changed are not digested again.
 
     A model in memory may have other weights than its file, so its weights are digested.

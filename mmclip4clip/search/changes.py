@@ -6,12 +6,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
+from ..datasets.remote_files import is_url
 from ..datasets.video_names import is_video
 from .catalog import Catalog, CatalogFile, FileStamp
 
 BLOCK = 2**20  # bytes read at once
+URL_STAMP = FileStamp(0, 0, 0, 0)  # a URL stands for a content that does not change
 
 
 class Copy(NamedTuple):
@@ -129,8 +131,8 @@ class VideoFolder:
 
 
 def stamp_of(path: str) -> FileStamp:
-    """Return the stamp of a file."""
-    return to_stamp(os.stat(path))
+    """Return the stamp of a file; all URLs have the same one, and are not looked at."""
+    return URL_STAMP if is_url(path) else to_stamp(os.stat(path))
 
 
 def to_stamp(found: os.stat_result) -> FileStamp:
@@ -159,14 +161,25 @@ def digest_open_file(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def find_changes(folders: Iterable[VideoFolder], catalog: Catalog) -> Changes:
+class VideoSource(Protocol):
+    """Where an update looks for videos: a folder, or a list."""
+
+    path: str
+    stamps: dict[str, FileStamp]
+    unreadable: dict[str, str]
+
+    def covers(self, path: str) -> bool:
+        """Return whether a file would have been found if it were there."""
+
+
+def find_changes(folders: Iterable[VideoSource], catalog: Catalog) -> Changes:
     """Compare folders with the catalog.
 
     Files with an unchanged stamp are not read. A file with a new stamp is read and compared by its content.
     A new file is read if the index has a file of the same size, which it may be a copy of.
 
     Args:
-        folders (Iterable[VideoFolder]): What is there now.
+        folders (Iterable[VideoSource]): What is there now.
         catalog (Catalog): What was there.
     """
     folders, changes = list(folders), Changes()

@@ -18,7 +18,7 @@ class IndexedFile(NamedTuple):
     """A file as a model encoded it for an index.
 
     Args:
-        filename (str): Absolute path.
+        filename (str): Absolute path, or URL.
         duration (float): In seconds.
         segments (list[tuple]): Start and end of each segment in seconds; (None, None) is the whole video.
         vectors (np.ndarray): Of unit length, one per segment, (S, D).
@@ -26,6 +26,7 @@ class IndexedFile(NamedTuple):
         content (str): Digest of the file, '' if it cannot be read.
         unreadable (str, optional): Why it cannot be read.
         retry (bool): Whether that may pass by itself.
+        missing_frames (int): Number of frames at the end that cannot be decoded.
 
     Examples:
         >>> IndexedFile('/v.mp4', 0.0, [], np.zeros((0, 4)), [], '', 'it is a text').unreadable
@@ -40,6 +41,7 @@ class IndexedFile(NamedTuple):
     content: str
     unreadable: str | None = None
     retry: bool = False
+    missing_frames: int = 0
 
     def rows(self) -> list[SegmentRow]:
         """Return the segments as rows of a store."""

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from ..datasets.remote_files import resolve_name
 from ..file_lock import LockTakenError, release_lock, take_lock
 from .catalog import Catalog, CatalogFile, FileStamp
-from .changes import Changes, VideoFolder, digest_file, find_changes, stamp_of
+from .changes import Changes, VideoSource, digest_file, find_changes, stamp_of
 from .index_model import IndexedFile, IndexModel
 from .segments import Segmenter
 from .stores import SegmentRow, SegmentStore
+from .video_list import ENDING, VideoList, find_videos
 
 LOCK = 'update.lock'
 BATCH_SEGMENTS, BATCH_SECONDS = 1000, 5.0  # encoded files are added in batches of this size and time
@@ -84,7 +86,7 @@ def update_index(
 
     Args: See :meth:`VideoIndex.update`.
     """
-    found = [VideoFolder(folder) for folder in folders]
+    found = [find_videos(folder) for folder in folders]
     for folder in found:
         _check_not_empty(folder, catalog)
     changes = find_changes(found, catalog)
@@ -110,21 +112,22 @@ def update_index(
 
 
 def remove_folder(catalog: Catalog, store: SegmentStore, folder: str | Path) -> list[str]:
-    """Remove the files of a folder, and return their paths.
+    """Remove the files of a folder, of a list, or below a URL, and return their paths.
 
     Raises:
         ValueError: If the index has none.
     """
-    path = str(Path(folder).resolve())
+    path = resolve_name(str(folder))
     below = path.rstrip('/') + '/'
-    files = [file for file in catalog.files() if file.path == path or file.path.startswith(below)]
+    listed = VideoList(path).names if path.lower().endswith(ENDING) else {path}
+    files = [file for file in catalog.files() if file.path in listed or file.path.startswith(below)]
     if not files:
         raise ValueError(f'the index has no files of {path}')
     _remove_files(catalog, store, files)
     return [file.path for file in files]
 
 
-def _check_not_empty(folder: VideoFolder, catalog: Catalog) -> None:
+def _check_not_empty(folder: VideoSource, catalog: Catalog) -> None:
     """Check that a folder has videos; an empty one may be a disk that is not there.
 
     Raises:

@@ -1,6 +1,10 @@
 """The vectors of an index, compared with those that the model gives for the same videos one by one."""
 
 import json
+import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -213,3 +217,22 @@ def test_the_texts_of_a_query_are_encoded_once(checkpoint_of, tested, monkeypatc
     monkeypatch.setattr(model, 'encode_text', lambda texts: encoded.append(list(texts)) or original(texts))
     found = index.search(parse_query('"red" + "a circle"'), top=16, shortlist=1)  # in several rounds
     assert len(found) == 16 and encoded == [['red', 'a circle']]
+
+
+def test_a_video_at_a_url_has_the_vectors_of_its_file(mean, tested, tmp_path):
+    pytest.importorskip('aiohttp', reason='needs aiohttp, of the extra ray')
+    (tmp_path / 'text.mp4').write_text('no video')
+    shutil.copy(tested.files[0], tmp_path / 'clip.mp4')
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    host = f'http://127.0.0.1:{server.server_port}'
+    names = [f'{host}/{name}.mp4' for name in ('clip', 'text', 'none')]
+    encoded = encode(mean, names)
+    server.shutdown()
+    server.server_close()
+    (local,) = encode(mean, tested.files[:1]).values()
+    (clip, text, none) = (encoded[name] for name in names)
+    assert (clip.vectors == local.vectors).all() and clip.segments == local.segments
+    assert clip.content == local.content
+    assert f'{host}/text.mp4 cannot be read' in text.unreadable and not text.retry
+    assert f'{host}/none.mp4 cannot be downloaded' in none.unreadable and none.retry

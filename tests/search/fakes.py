@@ -1,6 +1,8 @@
 """A store in memory and a model without weights, for tests of the index."""
 
 import hashlib
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +77,19 @@ class FakeModel:
 
     def rerank(self, query, features):
         raise NotImplementedError
+
+
+class MortalModel(FakeModel):
+    """Its process is killed at a file with the word ``deadly``, once, or with ``fatal``, at each try."""
+
+    def __init__(self, name: str = 'fake.pth') -> None:
+        super().__init__()
+        self.before = self._die
+
+    @staticmethod
+    def _die(path: str) -> None:
+        words = Path(path).read_text().split()
+        once = Path(f'{path}.died')
+        if 'fatal' in words or ('deadly' in words and not once.exists()):
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -16,6 +16,7 @@ from ...search.stores import without_password
 from .. import video_index
 from .printing import Printer, Row
 
+WORKERS = 2  # processes that decode ahead
 SHOWN = 20  # files of a kind in a table
 
 
@@ -40,9 +41,14 @@ def run_index(args: Namespace, printer: Printer) -> int:
         return 0
     missing = [name for name in args.folders if not Path(name).exists()]
     if missing:
-        raise FileNotFoundError(f'these folders do not exist: {", ".join(missing)}')
+        raise FileNotFoundError(f'these folders or files do not exist: {", ".join(missing)}')
     with closing(open_or_create(folder, args)) as index:
-        print_report(printer, index.update(args.folders, args.workers, show_progress))
+        if args.ray is not None:
+            from ..ray_encoding import RayModel
+
+            index.use(RayModel(index.model, args.ray, args.workers))
+        workers = WORKERS if args.workers is None else args.workers
+        print_report(printer, index.update(args.folders, workers, show_progress))
         if len(index) == len(index.unreadable()):
             raise ValueError(f'none of the videos in {", ".join(args.folders)} can be read')
     return 0
