@@ -40,3 +40,13 @@ def test_a_catalog_of_a_later_version_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(PermissionError, match='catalog .*c.sqlite cannot be opened or written'):
         Catalog(tmp_path / 'none/c.sqlite')
+
+
+def test_a_file_is_found_by_its_path_and_changes_by_others_are_noticed(tmp_path):
+    here, there = (Catalog(tmp_path / 'catalog.sqlite') for _ in range(2))
+    state, file = here.state(), CatalogFile('/v/a.mp4', FileStamp(10, 1, 1, 7), 'ab', 60.0, 11)
+    assert here.file('/v/a.mp4') is None and here.state() == state
+    there.put([file])
+    assert here.state() != state and here.file('/v/a.mp4') == file
+    here.close()
+    there.close()

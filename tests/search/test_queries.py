@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mmclip4clip.search.queries import QueryError, Term, parse_query
+from mmclip4clip.search.queries import QueryError, Term, parse_query, parse_texts
 
 WORD = st.from_regex(r'[a-zäß]+([+-][a-z]+)?[+]{0,2}', fullmatch=True)  # c++ and well-lit are words
 TEXT = st.lists(WORD, min_size=1, max_size=4).map(' '.join)
@@ -147,3 +147,18 @@ def test_any_typing_is_a_query_or_a_clear_error(line):
             assert str(error)
         else:
             assert terms and all(term.weight and term.value for term in terms)
+
+
+def test_a_query_of_texts_looks_at_no_file(tmp_path, monkeypatch):
+    (tmp_path / 'dog.jpg').touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('mmclip4clip.search.queries.is_file', lambda name: 1 / 0)
+    terms = parse_texts('dog.jpg + "a - b" - 0.5*clip.mp4@1-2')
+    assert [(term.weight, term.kind, term.value) for term in terms] == [
+        (1.0, 'text', 'dog.jpg'),
+        (1.0, 'text', 'a - b'),
+        (-0.5, 'text', 'clip.mp4@1-2'),
+    ]
+    for query in ('', ' ', '+', 'a +', '0*a', 'x*a', '2*', '"a', '\u200b'):
+        with pytest.raises(QueryError):
+            parse_texts(query)

@@ -29,6 +29,10 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> FastAP
             accepts every name, and then pages of other sites can ask it (DNS rebinding).
 
     Examples:
+        >>> from types import SimpleNamespace
+        >>> from mmclip4clip.apis.server import Limits
+        >>> create_app(SimpleNamespace(limits=Limits())).title  # a stand-in for a service
+        'mmclip4clip'
         >>> import mmclip4clip, uvicorn  # doctest: +SKIP
         >>> service = Service('index', lambda: mmclip4clip.open_index('index'))  # doctest: +SKIP
         >>> uvicorn.run(create_app(service, ['localhost', '127.0.0.1']), port=7860)  # doctest: +SKIP

@@ -111,9 +111,9 @@ async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
         (found,) = explain_videos(cast(SearchModel, index.model), terms, [clip], skip_unreadable=False)
         assert found is not None
         frames = [FrameReason(time=frame.time, score=frame.score) for frame in found.frames]
-        words = found.words and [
-            WordReason(word=word.word, frame=word.frame, score=word.score) for word in found.words
-        ]
+        words = None
+        if found.words is not None:
+            words = [WordReason(word=one.word, frame=one.frame, score=one.score) for one in found.words]
         return Reasons(frames=frames, words=words)
 
     return await service.search_thread(run)
