@@ -1,7 +1,7 @@
 """Encode a large batch in small parts, with the gradients of the whole batch."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -51,4 +51,4 @@ def encode_in_micro_batches(
     for start in range(0, len(inputs), size):
         part = [batch[start : start + size] for batch in (inputs, *others)]
         parts.append(checkpoint(encode, *part, use_reentrant=False))
-    return cat_features(parts) if isinstance(parts[0], dict) else torch.cat(parts)
+    return cast(Encoded, cat_features(parts) if isinstance(parts[0], dict) else torch.cat(parts))
