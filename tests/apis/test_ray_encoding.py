@@ -23,6 +23,7 @@ from mmclip4clip.version import __version__
 
 from ..search.conftest import index, videos  # noqa: F401
 from ..search.fakes import FakeModel, MemoryStore, MortalModel
+from ..search.stores.conftest import server  # noqa: F401
 
 WINDOWS = FixedWindows(10, 5)
 needs_ray = pytest.mark.skipif(find_spec('ray') is None, reason='needs the extra ray')  # not imported yet

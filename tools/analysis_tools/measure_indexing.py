@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='folder of videos')
     parser.add_argument('--model', required=True, help='checkpoint, or folder of a pretrained encoder')
     parser.add_argument(
-        '--workers', type=int, nargs='+', default=[1, 2], help='numbers of workers (default: 1 2)'
+        '--workers', type=int, nargs='+', default=[1, 2], help='numbers of workers (default: %(default)s)'
     )
     parser.add_argument('--device', help='device of the queries (default: a GPU if there is one)')
     return parser.parse_args()
