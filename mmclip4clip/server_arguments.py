@@ -28,11 +28,12 @@ def add_serve(parser: argparse.ArgumentParser, index_default: str) -> None:
         help='the model that made the index, if it has been moved (default: where it was)',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU if there is one)')
-    parser.add_argument('--open', action='store_true', help='open the page in a browser')
+    parser.add_argument(
+        '--open', action='store_true', help='open the page in a browser (default: print its address)'
+    )
     parser.add_argument(
         '--allow-host',
         action='append',
-        default=[],
         metavar='NAME',
         help='name under which a proxy or another machine reaches the server; may be repeated (default: '
         'names of this machine)',

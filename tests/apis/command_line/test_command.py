@@ -17,7 +17,7 @@ from mmclip4clip.command_arguments import build_parser, parse_args
 from mmclip4clip.command_start import clear_imports, command_start, is_command
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ('index', 'search', 'similar', 'caption', 'doctor')
+COMMANDS = ('index', 'search', 'similar', 'caption', 'serve', 'doctor')
 # Runs the command as the script that pip writes does, and prints the CPU time and whether torch was imported.
 SCRIPT = """
 import sys, time
