@@ -169,7 +169,7 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--shortlist',
         type=positive_whole_number,
-        default=50,
+        default=200,
         metavar='N',
         help='moments to score exactly, for heads such as Tight and WTI; doubled until the answers stay the '
         'same (default: %(default)s)',

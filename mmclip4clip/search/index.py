@@ -17,7 +17,7 @@ from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 
 MOMENTS = 4  # segments to look for per answer, because the best ones are often of the same video
-SHORTLIST = 50  # segments that a head compares exactly at first
+SHORTLIST = 200  # segments that a head compares exactly at first: docs/search.md tells what longer ones gain
 LONGEST = 32  # times as long a shortlist becomes at most
 
 

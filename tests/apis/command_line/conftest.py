@@ -48,7 +48,7 @@ class FakeIndex:
         self.calls.append(('remove', folder))
         return [f'{folder}/a.mp4']
 
-    def search(self, query, top=10, where=None, whole=False, all_moments=False, shortlist=50):
+    def search(self, query, top=10, where=None, whole=False, all_moments=False, shortlist=200):
         self.calls.append(('search', list(query), top, where, whole, all_moments))
         return self._return(self.answers[:top])
 

@@ -123,7 +123,7 @@ def test_queries_are_typed_at_a_prompt_on_a_terminal(index, folder, monkeypatch,
     monkeypatch.setattr('builtins.input', answer)
     args = search.Namespace(
         index=None, model=None, words=[], top=10, whole=False, all_moments=False, folder=None,
-        min_duration=None, max_duration=None, sheet=None, shortlist=50, why=False,
+        min_duration=None, max_duration=None, sheet=None, shortlist=200, why=False,
     )  # fmt: skip
     assert search.run_search(args, Printer(terminal)) == 0
     assert (
