@@ -2,7 +2,7 @@ import pytest
 
 from mmclip4clip.apis.server.guard import host_name
 
-from .conftest import found, post
+from .serving import found, post
 
 EXPECTED = {
     'x-content-type-options': 'nosniff',

@@ -12,7 +12,7 @@ from mmclip4clip.apis import explain
 from mmclip4clip.apis.server import Limits, Service, create_app
 from mmclip4clip.search import WholeVideos
 
-from .conftest import found, post
+from .serving import found, post
 
 
 @pytest.fixture(scope='module')

@@ -11,7 +11,7 @@ from mmclip4clip.search.index import VideoIndex
 from mmclip4clip.search.stores.base import SegmentRow
 
 from ...search.fakes import vector_of
-from .conftest import VideoModel, found, post
+from .serving import VideoModel, found, post
 
 
 def test_an_answer_is_the_best_moment_without_the_path(client, folder):

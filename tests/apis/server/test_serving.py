@@ -23,7 +23,7 @@ from mmclip4clip.search.index import VideoIndex
 
 from ..command_line.conftest import folder as command_folder  # noqa: F401  a fixture
 from ..command_line.conftest import run  # noqa: F401  a fixture
-from .conftest import LOCAL, VideoModel, found, post
+from .serving import LOCAL, VideoModel, found, post
 
 
 def start_command(temporary: Path, *args) -> tuple[int, TextIO]:

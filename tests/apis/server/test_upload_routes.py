@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmclip4clip.apis.server.limits import MIB
 
-from .conftest import post, write_clip
+from .serving import post, write_clip
 
 
 def image_bytes(kind: str = 'png', size=(64, 48)) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from mmclip4clip.apis.server.indexed_files import video_id
 from mmclip4clip.search.index import VideoIndex
 
-from .conftest import VideoModel, found, post, write_clip
+from .serving import VideoModel, found, post, write_clip
 
 
 def picture(answer) -> np.ndarray:

@@ -9,7 +9,7 @@ from mmclip4clip.apis.server import Service, create_app
 from mmclip4clip.search import FixedWindows
 from mmclip4clip.search.index import VideoIndex
 
-from ..conftest import LOCAL, VideoModel, write_clip
+from ..serving import LOCAL, VideoModel, write_clip
 from .browser import Visit, launch, serve
 
 HOSTILE = '<img src=x onerror=alert(1)>.mp4'  # a file may have this name

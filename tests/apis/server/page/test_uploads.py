@@ -1,6 +1,6 @@
 """Searching with files that are dropped or chosen."""
 
-from ..conftest import write_clip
+from ..serving import write_clip
 from .browser import red_png
 
 DROP = """([name, type, bytes]) => {
