@@ -156,7 +156,7 @@ def test_every_tool_has_the_flags_that_a_page_gives_it(page):
 
 @EVERY_PAGE
 def test_some_tool_has_every_flag_that_a_page_names(page):
-    sources = [*(ROOT / 'tools').rglob('*.py'), ROOT / 'mmclip4clip/command_arguments.py']
+    sources = [*(ROOT / 'tools').rglob('*.py'), *(ROOT / 'mmclip4clip').glob('*_arguments.py')]
     known = set().union(*map(flags, sources))
     others = {'--constraint', '--extra-index-url', '--no-deps', '--strict', '--help'}  # of pip, mkdocs, all
     found = {flag for span in code(page) for flag in re.findall(r'(?:^| )(--[a-z][\w-]*)', span)}

@@ -84,6 +84,7 @@ def decode(video: Any) -> Any:
         path.
 
     Examples:
+        >>> import torch
         >>> decode(torch.zeros(2, 3, 4, 6, dtype=torch.uint8)).shape
         (2, 4, 6, 3)
     """

@@ -31,6 +31,11 @@ def import_ray(address: str) -> Any:
     Raises:
         ImportError: If it is not installed.
         ValueError: If the address is of Ray Client.
+
+    Examples:
+        >>> import_ray('ray://host:10001')  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: 'ray://host:10001' is an address of Ray Client, which is not supported...
     """
     if address.startswith('ray://'):
         raise ValueError(

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
+from .growing_shortlist import settled_answers
 from .index_folder import CATALOG, check_store, is_leftover
 from .index_model import EncodedQuery, IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, Term, parse_query
-from .reranking import settled_answers
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
 from .stores import Hit, SegmentStore, open_store
 

@@ -1,7 +1,6 @@
 """Score a shortlist of videos by the head itself, from stored features."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,8 +9,6 @@ from ..models import CLIP4ClipRetriever
 from ..models.features import Features, count_features, move_features
 from .feature_layout import FeatureLayout
 from .stored_features import unpack_features
-
-AnswerType = TypeVar('AnswerType')
 
 
 @torch.no_grad()
@@ -66,37 +63,3 @@ def score_stored(
     if not torch.isfinite(joined).all():
         raise ValueError(f'{int((~torch.isfinite(joined)).sum())} scores are NaN or infinite')
     return joined.numpy()
-
-
-def settled_answers(
-    answers_of: Callable[[int], tuple[list[AnswerType], bool]], shortlist: int, longest: int, top: int
-) -> list[AnswerType]:
-    """Double the length of a shortlist until twice as long a one has the same answers.
-
-    A vector that agrees little with the score of a head needs a longer shortlist, and how long it must be
-    depends on the query.
-
-    Args:
-        answers_of (Callable): Given a length, returns the best answers of that shortlist, at most ``top``,
-            and whether nothing is left to be listed.
-        shortlist (int): The first length.
-        longest (int): The shortlist grows no further, unless there are fewer than ``top`` answers.
-        top (int): Number of answers.
-
-    Returns:
-        list: The answers.
-
-    Examples:
-        >>> scores = [1, 9, 2, 3, 8, 0]
-        >>> def best(length):
-        ...     return [max(scores[:length])], length >= len(scores)
-        >>> settled_answers(best, 1, 32, top=1), settled_answers(best, 2, 32, top=1)
-        ([9], [9])
-    """
-    answers, complete = answers_of(shortlist)
-    while not complete:
-        before, shortlist = answers, 2 * shortlist
-        answers, complete = answers_of(shortlist)
-        if len(answers) >= top and (answers == before or 2 * shortlist > longest):
-            break
-    return answers

@@ -22,6 +22,12 @@ def find_videos(path: str | Path) -> 'VideoFolder | VideoList':
     Raises:
         FileNotFoundError: If it does not exist.
         ValueError: If it is another file.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     find_videos(folder).stamps
+        {}
     """
     return VideoList(path) if str(path).lower().endswith(ENDING) else VideoFolder(path)
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -108,7 +107,7 @@ def test_help_takes_less_than_a_second_of_cpu():
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f'{name}: {done.stderr}'
         assert 'usage: ' in done.stdout
-        assert float(re.search(r'CPU (.*)', done.stdout)[1]) < 1, name
+        assert float(done.stdout.split()[-1]) < 1, name
 
 
 def test_an_unknown_ending_is_named(tool, tmp_path):

@@ -42,8 +42,8 @@ from mmclip4clip.search import (
     unpack_features,
     video_vectors,
 )
+from mmclip4clip.search.growing_shortlist import settled_answers
 from mmclip4clip.search.index import LONGEST
-from mmclip4clip.search.reranking import settled_answers
 
 
 def as_features(arrays, name: str) -> Features:
