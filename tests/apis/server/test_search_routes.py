@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from mmclip4clip.apis.server.folder_names import FolderNames
 from mmclip4clip.apis.server.indexed_files import video_id
 from mmclip4clip.apis.server.rankings import Rankings
 from mmclip4clip.search import Filter
@@ -56,6 +57,17 @@ def test_texts_are_encoded_one_by_one(client):
     _, answer = post(client, '/encode', texts=['dog', 'a - b'])
     assert answer['width'] == 8
     np.testing.assert_allclose(answer['vectors'], [vector_of('dog'), vector_of('a - b')], atol=1e-6)
+
+
+def test_folders_of_urls_stand_beside_those_of_paths():
+    folders = ['/home/me/videos/new', 'https://a.example/v', '/home/me/videos', 's3://b/v']
+    names = FolderNames(folders)
+    assert names.names == ['https://a.example/v', 's3://b/v', 'videos', 'videos/new']
+    assert [names.path_of(names.name_of(folder)) for folder in folders] == folders
+    assert FolderNames(['http://a.example', 'https://b.example']).names == [
+        'http://a.example',
+        'https://b.example',
+    ]
 
 
 def test_info_counts_and_names(client):
