@@ -229,10 +229,8 @@ class VideoIndex:
         encoded = self.model.encode_query(terms)
         wanted = top if whole or all_moments else MOMENTS * top
         if encoded.texts is not None:
-            lengths = (
-                max(shortlist, wanted),
-                LONGEST * shortlist,
-            )  # many answers settle late: no longer for them
+            # Many answers settle late, and features are in memory: no longer ones for them.
+            lengths = max(shortlist, wanted), LONGEST * shortlist
             return self._search_exactly(encoded, lengths, top, where, whole, all_moments)
         while True:
             hits = self.store.search(encoded.vector, wanted, whole, where)
