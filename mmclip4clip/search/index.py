@@ -208,7 +208,7 @@ class VideoIndex:
             all_moments (bool): Whether to return moments of one video separately.
             shortlist (int): For heads that keep more than a vector: number of segments, found by their
                 vectors, whose score is computed at first. The number is doubled until twice as many have the
-                same answers, 32-fold at most.
+                same answers, to 32 times ``shortlist`` at most.
 
         Returns:
             list[Answer]: Best first; fewer than ``top`` only if there are fewer.
@@ -229,7 +229,9 @@ class VideoIndex:
         encoded = self.model.encode_query(terms)
         wanted = top if whole or all_moments else MOMENTS * top
         if encoded.texts is not None:
-            return self._search_exactly(encoded, max(shortlist, wanted), top, where, whole, all_moments)
+            # Many answers settle late, and features are in memory: no longer ones for them.
+            lengths = max(shortlist, wanted), LONGEST * shortlist
+            return self._search_exactly(encoded, lengths, top, where, whole, all_moments)
         while True:
             hits = self.store.search(encoded.vector, wanted, whole, where)
             answers = self._answers(hits, whole, all_moments)
@@ -238,7 +240,13 @@ class VideoIndex:
             wanted *= 4
 
     def _search_exactly(
-        self, query: EncodedQuery, shortlist: int, top: int, where: Filter, whole: bool, all_moments: bool
+        self,
+        query: EncodedQuery,
+        lengths: tuple[int, int],
+        top: int,
+        where: Filter,
+        whole: bool,
+        all_moments: bool,
     ) -> list[Answer]:
         """Find the best answers by the score of the head, with a shortlist that grows until they settle."""
         scores: dict[str, float] = {}
@@ -252,7 +260,7 @@ class VideoIndex:
             ranked = sorted((Hit(scores[hit.row.id], hit.row) for hit in hits), key=lambda hit: -hit.score)
             return self._answers(ranked, whole, all_moments)[:top], len(hits) < length
 
-        return settled_answers(answers_of, shortlist, LONGEST * shortlist, top)
+        return settled_answers(answers_of, *lengths, top)
 
     def _answers(self, hits: list[Hit], whole: bool, all_moments: bool) -> list[Answer]:
         seen: set[str] = set()

@@ -334,6 +334,15 @@ def test_a_shortlist_grows_until_its_answers_stay(reranking, monkeypatch):
     assert len(seen) == 4
 
 
+def test_many_answers_do_not_lengthen_the_longest_shortlist(reranking, monkeypatch):
+    index, listed = reranking
+    scored, random = [], np.random.default_rng(0)
+    index.model.rerank = lambda query, features: scored.extend(features) or random.random(len(features))
+    monkeypatch.setattr('mmclip4clip.search.index.LONGEST', 8)
+    assert len(index.search('cat', top=5, shortlist=1, all_moments=True)) == 5
+    assert len(scored) == 10 < len(listed)  # 5 and 10, not 40
+
+
 def test_scores_are_those_of_the_vectors(index, videos):
     index.update([videos])
     query = index.model.encode_query([Term(1.0, 'text', 'dog')]).vector

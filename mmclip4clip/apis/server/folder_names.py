@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable
 
+from ...datasets.remote_files import is_url
+
 
 class FolderNames:
-    """Names folders from the deepest folder that has all of them.
+    """Names folders from the deepest folder that has all of them; those of URLs have their address as name.
 
     Args:
-        folders (Iterable[str]): Absolute paths.
+        folders (Iterable[str]): Absolute paths, and URLs.
 
     Attributes:
         names (list[str]): Of these folders and those above them, sorted.
@@ -23,9 +25,10 @@ class FolderNames:
 
     def __init__(self, folders: Iterable[str]) -> None:
         known = set(folders)
-        self._root = os.path.commonpath(known) if known else '/'
-        paths: set[str] = set()
-        for folder in known:
+        paths = set(filter(is_url, known))
+        local = known - paths
+        self._root = os.path.commonpath(local) if local else '/'
+        for folder in local:
             while folder not in paths and len(folder) >= len(self._root):
                 paths.add(folder)
                 folder = os.path.dirname(folder)
@@ -34,6 +37,8 @@ class FolderNames:
 
     def name_of(self, folder: str) -> str:
         """Return the name of a folder."""
+        if is_url(folder):
+            return folder
         above = os.path.dirname(self._root)
         return os.path.relpath(folder, above) if folder.startswith(self._root) else os.path.basename(folder)
 

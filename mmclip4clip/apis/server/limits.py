@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 MIB = 2**20
+IN_SCHEMAS = 'query_characters', 'terms', 'texts', 'top', 'depth', 'strip_frames', 'height'
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a server takes at most.
+
+    The schemas of requests have the defaults of ``query_characters``, ``terms``, ``texts``, ``top``,
+    ``depth``, ``strip_frames`` and ``height``, so these can only be lower.
 
     Args:
         query_characters (int): Of a query, and of a text to encode.
@@ -29,6 +33,9 @@ class Limits:
         uploads_bytes (int): Size of them together.
         upload_seconds (int): Age at which an uploaded file is deleted.
         image_pixels (int): Of an uploaded image.
+
+    Raises:
+        ValueError: If one of a schema is higher.
 
     Examples:
         >>> Limits(upload_bytes=10 * MIB).top
@@ -54,3 +61,9 @@ class Limits:
     uploads_bytes: int = 2048 * MIB
     upload_seconds: int = 3600
     image_pixels: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        for name in IN_SCHEMAS:
+            most, found = getattr(Limits, name), getattr(self, name)
+            if found > most:
+                raise ValueError(f'{name} can only be lowered: expected at most {most}, got {found}')

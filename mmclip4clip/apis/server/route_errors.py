@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from .errors import DESCRIPTIONS
+from .errors import DESCRIPTIONS, RequestError
 from .schemas import Error
 from .service import Service
 
@@ -30,3 +30,16 @@ def errors(*statuses: int, valid: bool = False) -> dict[int | str, dict[str, Any
     """
     common = (400, 403, 500) if valid else (400, 403, 413, 422, 500)
     return {status: dict(model=Error, description=DESCRIPTIONS[status]) for status in (*common, *statuses)}
+
+
+def within(number: int, most: int, unit: str, field: str) -> None:
+    """Refuse a number above a limit of this server, which may be lower than that of the schemas.
+
+    Raises:
+        RequestError: With status 422 if it is.
+
+    Examples:
+        >>> within(100, 100, 'answers', 'top')
+    """
+    if number > most:
+        raise RequestError(422, f'expected at most {most} {unit}, got {number}', field)

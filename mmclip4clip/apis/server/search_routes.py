@@ -17,7 +17,7 @@ from ..reasons import explain_videos
 from ..search_model import SearchModel
 from .errors import RequestError
 from .indexed_files import IndexSummary, video_id
-from .route_errors import ServiceOf, errors
+from .route_errors import ServiceOf, errors, within
 from .schemas import (
     Caption,
     Clip,
@@ -45,7 +45,7 @@ async def search(request: SearchRequest, service: ServiceOf) -> SearchAnswers:
 
     Pages of one query belong to one ranking: `offset` continues where the page before ended.
     """
-    terms = [] if request.query is None else texts_of(request.query)
+    terms = [] if request.query is None else texts_of(request.query, service)
     for upload in request.uploads:
         if not upload.weight:
             raise RequestError(422, 'a weight must not be 0', 'uploads')
@@ -72,7 +72,9 @@ async def similar(request: SimilarRequest, service: ServiceOf) -> SearchAnswers:
 @router.post('/encode', summary='Encode texts into vectors', responses=errors(503))
 async def encode(request: EncodeRequest, service: ServiceOf) -> Vectors:
     """Return the vectors that searches compare."""
+    within(len(request.texts), service.limits.texts, 'texts', 'texts')
     terms = [one_text(text, 'texts') for text in request.texts]
+    within(max(map(len, request.texts)), service.limits.query_characters, 'characters in a text', 'texts')
 
     def run(index: VideoIndex) -> Vectors:
         vectors = [index.model.encode_query([term]).vector.tolist() for term in terms]
@@ -103,7 +105,7 @@ async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
     """Score each frame of a video or a range of it for a text, and for heads like WTI each word."""
     if not service.explains:
         raise RequestError(501, f'the model {service.model_name} does not explain answers')
-    terms = texts_of(request.query)
+    terms = texts_of(request.query, service)
     term, _ = await clip_term(Clip(id=request.id, start=request.start, end=request.end), service)
 
     def run(index: VideoIndex) -> Reasons:
@@ -130,6 +132,7 @@ async def answer(
         request (Filters): The page, and which videos.
         hidden (CatalogFile, optional): A video that is no answer.
     """
+    within(request.top, service.limits.top, 'answers', 'top')
     summary = await service.files.summary()
     options = options_of(request, summary)
     leave_out = None if hidden is None else hidden.path
@@ -202,13 +205,14 @@ async def clip_term(clip: Clip, service: Service) -> tuple[Term, CatalogFile | N
     return Term(1.0, 'video', file.path, clip.start, clip.end), file
 
 
-def texts_of(query: str) -> list[Term]:
+def texts_of(query: str, service: Service) -> list[Term]:
     """Parse a query of texts.
 
     Raises:
-        RequestError: If it has control characters.
+        RequestError: If it is too long, or has control characters.
         QueryError: If it cannot be understood.
     """
+    within(len(query), service.limits.query_characters, 'characters', 'query')
     return parse_texts(clean(query, 'query'))
 
 

@@ -10,7 +10,7 @@ from ...search.catalog import CatalogFile
 from .errors import RequestError
 from .limits import Limits
 from .media_types import TYPES, media_type
-from .route_errors import ServiceOf, errors
+from .route_errors import ServiceOf, errors, within
 from .service import Service
 
 router = APIRouter(prefix='/videos', tags=['videos'])
@@ -93,6 +93,7 @@ async def strip(
     height: Height = 96,
 ) -> Response:
     """Return evenly spaced frames from the start to the end of a range, as one JPEG."""
+    within(frames, service.limits.strip_frames, 'frames', 'frames')
     file = await service.files.find(id)
     end = file.duration if end is None else min(end, file.duration)
     if start and start >= end:
@@ -107,6 +108,7 @@ async def picture(file: CatalogFile, times: list[float], height: int, service: S
     Raises:
         RequestError: If the file is not what was indexed, or too many others wait.
     """
+    within(height, service.limits.height, 'pixels', 'height')
 
     def check() -> None:
         service.files.open_checked(file).close()

@@ -24,6 +24,8 @@ MANIFESTS = b'<MPD', b'<CompositionPlaylist', b'c=IN IP'
 
 # Names and comments in a file may be in any encoding; from version 19 on, PyAV reads all of them.
 ANY_METADATA: dict[str, Any] = {} if Version(av.__version__).major >= 19 else dict(metadata_errors='ignore')
+# A file that names others, and was not recognized as a playlist, opens none of them, and no address.
+ALONE: dict[str, Any] = dict(container_options=dict(protocol_whitelist='none'), **ANY_METADATA)
 
 
 def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStream]:
@@ -36,7 +38,7 @@ def open_video(filename: str) -> tuple[av.container.InputContainer, av.VideoStre
         NoVideoError: If the file is a picture or a playlist, or contains no video.
     """
     refuse_playlist(filename)
-    container = av.open(StoredFile(filename), mode='r', **ANY_METADATA)
+    container = av.open(StoredFile(filename), mode='r', **ALONE)
     if container.format.name in PLAYLIST_FORMATS:
         raise NoVideoError(f'it is a playlist ({container.format.name}), whose files are not read')
     if container.format.name.endswith('_pipe') or container.format.name == 'image2':
@@ -58,7 +60,7 @@ def _moving_streams(filename: str, indices: list[int]) -> list[int]:
     """Return the streams with several pictures, or all streams if there are none."""
     frames = dict.fromkeys(indices, 0)
     with (
-        av.open(StoredFile(filename), **ANY_METADATA) as container,
+        av.open(StoredFile(filename), **ALONE) as container,
         suppress(av.error.InvalidDataError),
     ):  # stop where a damaged file becomes unreadable
         for packet in container.demux([container.streams[index] for index in indices]):

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from mmclip4clip.apis.server import Limits
+from mmclip4clip.apis.server.folder_names import FolderNames
 from mmclip4clip.apis.server.indexed_files import video_id
 from mmclip4clip.apis.server.rankings import Rankings
 from mmclip4clip.search import Filter
@@ -56,6 +58,17 @@ def test_texts_are_encoded_one_by_one(client):
     _, answer = post(client, '/encode', texts=['dog', 'a - b'])
     assert answer['width'] == 8
     np.testing.assert_allclose(answer['vectors'], [vector_of('dog'), vector_of('a - b')], atol=1e-6)
+
+
+def test_folders_of_urls_stand_beside_those_of_paths():
+    folders = ['/home/me/videos/new', 'https://a.example/v', '/home/me/videos', 's3://b/v']
+    names = FolderNames(folders)
+    assert names.names == ['https://a.example/v', 's3://b/v', 'videos', 'videos/new']
+    assert [names.path_of(names.name_of(folder)) for folder in folders] == folders
+    assert FolderNames(['http://a.example', 'https://b.example']).names == [
+        'http://a.example',
+        'https://b.example',
+    ]
 
 
 def test_info_counts_and_names(client):
@@ -195,3 +208,22 @@ def rows_of(path, rng):
     vectors = rng.normal(size=(2, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return [SegmentRow(path, n, n, n + 1.0, 2.0, False, True, vectors[n]) for n in range(2)]
+
+
+def test_a_server_may_have_lower_limits_than_the_schemas(served):
+    client = served(top=2, query_characters=8, texts=1, strip_frames=2, height=50)
+    first = found(client, query='cat', top=2)[0]['id']
+    for path, content, field in (
+        ('/search', dict(query='cat', top=3), 'top'),
+        ('/similar', dict(id=first, top=3), 'top'),
+        ('/search', dict(query='a cat and a dog', top=1), 'query'),
+        ('/encode', dict(texts=['cat', 'dog']), 'texts'),
+        ('/encode', dict(texts=['a cat and a dog']), 'texts'),
+    ):
+        status, answer = post(client, path, **content)
+        assert (status, answer['error']['field']) == (422, field)
+    for options in ('strip?frames=3&height=50', 'strip?frames=2&height=51', 'frame?height=51'):
+        assert client.get(f'/videos/{first}/{options}').status_code == 422
+    assert client.get(f'/videos/{first}/strip?frames=2&height=50').status_code == 200
+    with pytest.raises(ValueError, match='top can only be lowered: expected at most 100, got 101'):
+        Limits(top=101)

@@ -2,6 +2,7 @@
 
 import os
 
+import av
 import pytest
 
 from mmclip4clip.datasets.first_frames import probe_videos
@@ -40,3 +41,10 @@ def test_videos_and_pipes_are_none(files, tmp_path):
     open_video(str(video))[0].close()
     os.mkfifo(tmp_path / 'pipe')  # reading from it would never end
     refuse_playlist(str(tmp_path / 'pipe'))
+
+
+def test_a_session_that_looks_binary_opens_no_address(tmp_path):
+    path = tmp_path / 'a.mp4'
+    path.write_text(PLAYLISTS['bare'] + '\0')
+    with pytest.raises(av.error.InvalidDataError):  # not after a wait for packets from an open port
+        open_video(str(path))
