@@ -86,6 +86,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, answer_http_error)  # such as an unknown address
     app.add_exception_handler(QueryError, answer_query_error)
     app.add_exception_handler(VideoReadError, answer_read_error)
+    app.add_exception_handler(FileNotFoundError, answer_gone)
     app.add_exception_handler(StoreError, answer_store_error)
 
 
@@ -122,6 +123,12 @@ async def answer_read_error(request: Request, error: Any) -> Response:
     """Answer a request for a video that cannot be decoded; the message names a path, so it is for the log."""
     print_log(str(error), 'current', logging.WARNING)
     return error_response(422, 'the video cannot be read')
+
+
+async def answer_gone(request: Request, error: Any) -> Response:
+    """Answer a request for a video that was deleted since it was looked for."""
+    print_log(str(error), 'current', logging.WARNING)
+    return error_response(404, 'the video is not there any more')
 
 
 async def answer_store_error(request: Request, error: Any) -> Response:

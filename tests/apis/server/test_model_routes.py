@@ -81,3 +81,17 @@ def test_vectors_are_those_of_the_model(client, model):
 def test_decoders_of_the_model_get_less_time_because_others_wait(client):
     steps = client.app.state.service.model.prepare.transforms.transforms
     assert [step.time_limit for step in steps if hasattr(step, 'time_limit')] == [7]
+
+
+@pytest.mark.parametrize('route', ['/why', '/similar', '/caption'])
+def test_a_video_that_vanishes_while_it_is_looked_at_is_not_found(client, video, monkeypatch, route):
+    def vanish(*args, **kwargs):
+        raise FileNotFoundError(2, 'No such file', video[1])
+
+    monkeypatch.setattr('mmclip4clip.apis.video_text_model.VideoTextModel.encode_videos', vanish)
+    monkeypatch.setattr('mmclip4clip.apis.video_text_model.VideoTextModel.caption', vanish)
+    monkeypatch.setattr('mmclip4clip.apis.server.search_routes.explain_videos', vanish)
+    query = dict(query='a red star') if route == '/why' else {}
+    status, answer = post(client, route, id=video[0], **query)
+    assert status == 404 and answer['error']['message'] == 'the video is not there any more'
+    assert video[1] not in str(answer)
