@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 LOCAL, LOOPBACK = 'local', '127.0.0.1'
+LONGEST_FOLDER = 28  # characters: the path of a socket has 107, and Ray adds up to 79
 OBJECT_STORE = 256 * 2**20  # bytes; results are small, and videos never pass through it
 # Read by Ray when it is imported: no usage reports, no progress bars and internal messages on stderr, and no
 # new cluster if a thread of Ray Data still asks for results after an interrupted update.
@@ -62,6 +63,17 @@ def apply_environment(address: str) -> None:
             ray_constants.ENABLE_RAY_CLUSTER = False
 
 
+def temporary_folder() -> str:
+    """Return where temporary files go: ``$TMPDIR``, or ``/tmp`` if its path is too long for Ray's sockets.
+
+    Examples:
+        >>> len(temporary_folder()) <= LONGEST_FOLDER
+        True
+    """
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= LONGEST_FOLDER else '/tmp'  # noqa: S108
+
+
 @contextmanager
 def ray_cluster(address: str, num_workers: int | None = None) -> Iterator[Any]:
     """Connect to a cluster, and disconnect at the end.
@@ -92,7 +104,8 @@ def ray_cluster(address: str, num_workers: int | None = None) -> Iterator[Any]:
         return
     apply_environment(address)
     settings: dict[str, Any] = dict(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix='ray-', ignore_cleanup_errors=True) as folder:
+    place = temporary_folder()
+    with tempfile.TemporaryDirectory(prefix='ray-', dir=place, ignore_cleanup_errors=True) as folder:
         if address == LOCAL:
             settings.update(
                 num_cpus=num_workers or len(os.sched_getaffinity(0)),

@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from mmclip4clip.apis import ray_cluster, ray_encoding
-from mmclip4clip.apis.ray_cluster import RayClusterError, import_ray
+from mmclip4clip.apis.ray_cluster import RayClusterError, import_ray, temporary_folder
 from mmclip4clip.apis.ray_encoding import EncodeWorker, RayModel
 from mmclip4clip.search import FixedWindows
 from mmclip4clip.search.changes import digest_file
@@ -223,11 +225,13 @@ def test_a_worker_killed_from_outside_changes_nothing(where, checkpoint_of, test
 
 @needs_ray
 @pytest.mark.long
-def test_ctrl_c_ends_the_cluster(tmp_path, checkpoint_of, tested):
+def test_ctrl_c_ends_the_cluster(tmp_path, checkpoint_of, tested, request):
     psutil = pytest.importorskip('psutil')
     command = [sys.executable, '-m', 'mmclip4clip', 'index', os.path.dirname(tested.files[0]), '--index']
     command += [tmp_path / 'index', '--model', checkpoint_of('Mean')[0], '--ray', 'local', '--workers', '1']
-    env = dict(os.environ, TMPDIR=str(tmp_path))
+    folder = tempfile.mkdtemp(prefix='ray-', dir='/tmp')  # a long path would not be used
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    env = dict(os.environ, TMPDIR=folder)
     done = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     process, children = psutil.Process(done.pid), []
     while not any('MapWorker' in ' '.join(child.cmdline()) for child in children):
@@ -236,4 +240,11 @@ def test_ctrl_c_ends_the_cluster(tmp_path, checkpoint_of, tested):
     done.send_signal(signal.SIGINT)
     _, printed = done.communicate(timeout=120)
     assert done.returncode == 130 and 'Traceback' not in printed
-    assert not psutil.wait_procs(children, timeout=60)[1] and not [*tmp_path.glob('ray-*')]
+    assert not psutil.wait_procs(children, timeout=60)[1] and not [*Path(folder).glob('ray-*')]
+
+
+def test_a_path_that_is_too_long_for_sockets_is_not_used(monkeypatch):
+    monkeypatch.setattr('tempfile.tempdir', '/scratch')
+    assert temporary_folder() == '/scratch'
+    monkeypatch.setattr('tempfile.tempdir', '/scratch/' + 60 * 'a')
+    assert temporary_folder() == '/tmp'
