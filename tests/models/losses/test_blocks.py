@@ -44,6 +44,18 @@ def test_blocks_have_the_loss_and_the_gradients_of_the_whole(loss_type, same_vid
 
 
 @pytest.mark.parametrize('loss_type', LOSSES)
+def test_mixed_precision_does_not_round_the_loss_of_features_in_single_precision(loss_type):
+    (text, videos, scale), index, key = batch(dtype=torch.float32)
+    loss = loss_type(block_size=3)
+    tensors = [text, videos, scale]
+    exact = gradients(loss.forward_in_blocks(text, videos, scale, index, key), tensors)
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = loss.forward_in_blocks(text, videos, scale, index, key)
+    for found, expected in zip(gradients(mixed, tensors), exact):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('loss_type', LOSSES)
 def test_a_batch_of_2048_is_equal_in_blocks(loss_type):
     (text, videos, scale), *_ = batch(2048, 2048, 64)
     index = key = torch.arange(2048)
