@@ -82,7 +82,8 @@ def _contrast_in_blocks(
     gather: str,
 ) -> dict[str, Tensor]:
     """Compare the captions of this process with the videos of all, a block of captions at a time."""
-    captions, compared = unit_vectors(vectors(text)), unit_vectors(vectors(videos))
+    captions = unit_vectors(vectors(text))
+    compared = vectors(videos).to(captions.dtype)  # of unit length up to rounding, as in cosine()
     if gather == 'none':
         return loss.forward_in_blocks(captions, compared, scale, video_index, video_key)
     video_index = offset_video_index(video_index, len(video_key))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmclip4clip.models import SigmoidLoss, SymmetricContrastiveLoss
+from mmclip4clip.models import MeanAdapter, SigmoidLoss, SymmetricContrastiveLoss
+from mmclip4clip.models.batch_contrast import contrast_batch
 
 LOSSES = [SymmetricContrastiveLoss, SigmoidLoss]
 
@@ -53,6 +54,27 @@ def test_mixed_precision_does_not_round_the_loss_of_features_in_single_precision
         mixed = loss.forward_in_blocks(text, videos, scale, index, key)
     for found, expected in zip(gradients(mixed, tensors), exact):
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('loss_type', LOSSES)
+def test_vectors_of_half_precision_are_compared_as_in_the_whole_matrix(loss_type):
+    generator = torch.Generator().manual_seed(0)
+    frames, text = (torch.randn(*shape, generator=generator).bfloat16() for shape in ((6, 3, 32), (6, 32)))
+    adapter, index = MeanAdapter(), torch.arange(6)
+    features = dict(text=text), adapter.encode(frames, torch.ones(6, 3))
+    whole, blocks = (
+        contrast_batch(
+            loss_type(block_size=size),
+            adapter.similarity,
+            *features,
+            torch.tensor(100.0),
+            index,
+            index,
+            'exact',
+        )
+        for size in (None, 2)
+    )
+    torch.testing.assert_close(blocks, whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('loss_type', LOSSES)
