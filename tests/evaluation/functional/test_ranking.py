@@ -29,6 +29,13 @@ def test_video_to_text_by_hand():
     assert ranks_of_captions(SIMILARITY, OWNER, 'best_caption').tolist() == [1, 2, 1]
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint64, np.int32])
+def test_unsorted_video_indices_of_any_integer_type_are_ranked(dtype):
+    order = np.array([3, 1, 2, 0])
+    ranks = ranks_of_captions(SIMILARITY[order], OWNER[order].astype(dtype))
+    assert ranks.tolist() == ranks_of_captions(SIMILARITY, OWNER).tolist()
+
+
 def test_the_two_protocols_differ_when_one_video_has_two_captions_that_beat_the_right_one():
     similarity = np.array([[0.9, 0.8], [0.9, 0.7], [0.1, 0.5]])
     video_index = np.array([0, 0, 1])
