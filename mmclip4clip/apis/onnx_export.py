@@ -19,7 +19,7 @@ from ..datasets import (
 )
 from ..datasets.pipeline_description import describe_step
 from ..export.caption_reader import CaptionReader
-from ..export.export_folder import SETTINGS, TOKENIZER, ExportSettings, file_sizes, is_export
+from ..export.export_folder import GRAPHS, SETTINGS, TOKENIZER, ExportSettings, file_sizes, is_export
 from ..export.onnx_files import OPSET, write_graphs
 from ..export.quantization import quantize_towers
 from ..models.backbones.families import image_size
@@ -59,10 +59,7 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
         array([[0.31]], dtype=float32)
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and (is_export(folder) or not any(folder.iterdir()))):
-        raise FileExistsError(
-            f'{folder} exists and is neither empty nor an exported model: choose another one'
-        )
+    check_replaceable(folder)
     frames = describe_frames(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f'.{folder.name}-') as name:
@@ -90,6 +87,27 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
         for path in sorted(new.iterdir(), key=lambda path: path.name == SETTINGS):  # these last
             shutil.move(path, folder / path.name)
     return folder
+
+
+def check_replaceable(folder: Path) -> None:
+    """Check that a folder is new, empty, or that of an earlier export and nothing else.
+
+    Raises:
+        FileExistsError: If it is a file, or has other files, which would be deleted.
+    """
+    if not folder.exists():
+        return
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not folder.is_dir() or (names and not is_export(folder)):
+        raise FileExistsError(
+            f'{folder} exists and is neither empty nor an exported model: choose another one'
+        )
+    others = [name for name in names if name not in (*GRAPHS, SETTINGS, TOKENIZER)]
+    if others:
+        raise FileExistsError(
+            f'{folder} has {others[0]} beside an exported model, and all of it would be replaced: move that '
+            'away, or choose another folder'
+        )
 
 
 def describe_frames(model: VideoTextModel) -> dict[str, Any]:

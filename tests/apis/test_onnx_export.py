@@ -330,6 +330,11 @@ def test_only_an_export_is_replaced(encoder, copied, tmp_path):
     model = with_head(encoder, 'Mean')
     with pytest.raises(FileExistsError, match='neither empty nor an exported model'):
         export_onnx(model, tmp_path / 'mine')
+    (copied / 'index').mkdir()
+    with pytest.raises(FileExistsError, match='has index beside an exported model'):
+        export_onnx(model, copied)
+    assert (copied / 'index').is_dir()
+    (copied / 'index').rmdir()
     export_onnx(model, copied)
     assert mmclip4clip.load(copied).settings.identity.adapter == 'MeanAdapter'
     assert copied.stat().st_mode & 0o777 == tmp_path.joinpath('mine').stat().st_mode & 0o777
