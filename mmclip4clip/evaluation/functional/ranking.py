@@ -79,9 +79,7 @@ def caption_group_scores(similarity: ScoreMatrix, video_index: np.ndarray) -> np
     _check(similarity, video_index)
     groups = np.full((similarity.shape[1], similarity.shape[1]), -np.inf, similarity.dtype)
     order = np.argsort(video_index, kind='stable')  # the captions of a video one after another
-    shuffled = bool(
-        (video_index[1:] < video_index[:-1]).any()
-    )  # np.diff of unsigned numbers is never below 0
+    shuffled = bool((video_index[1:] < video_index[:-1]).any())  # their difference may be unsigned
     for rows in row_blocks(similarity.shape):
         chosen = order[rows] if shuffled else rows
         videos, begins = np.unique(video_index[chosen], return_index=True)

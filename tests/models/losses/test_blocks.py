@@ -61,7 +61,7 @@ def test_vectors_of_half_precision_are_compared_as_in_the_whole_matrix(loss_type
     generator = torch.Generator().manual_seed(0)
     frames, text = (torch.randn(*shape, generator=generator).bfloat16() for shape in ((6, 3, 32), (6, 32)))
     adapter, index = MeanAdapter(), torch.arange(6)
-    features = dict(text=text), adapter.encode(frames, torch.ones(6, 3))
+    features = dict(text=text), adapter.encode(frames, torch.ones(6, 3, dtype=torch.long))
     whole, blocks = (
         contrast_batch(
             loss_type(block_size=size),
