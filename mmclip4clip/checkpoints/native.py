@@ -24,6 +24,8 @@ from .reference import HEADS, has_head
 from .renaming import Rule, check_keys, expand
 
 DECODER = 'decoder.'  # prefix of the decoder of CLIP4ClipCaptioner
+LOSS = 'loss_module.'  # prefix of the parameters of a loss, such as the bias of SigmoidLoss
+LOSS_BIAS, ENCODER_BIAS = f'{LOSS}logit_bias', 'backbone.clip.logit_bias'
 # Settings of open_clip that are written again when a checkpoint goes back there.
 LAYOUT = dict(custom_text=bool, nonscalar_logit_scale=bool, hf_tokenizer_name=str, tokenizer_kwargs=dict)
 # In keys of encoders of other families than CLIP.
@@ -34,7 +36,8 @@ def to_native(content: dict, name: str) -> Checkpoint:
     """Read a checkpoint of :class:`CLIP4ClipRetriever` or :class:`CLIP4ClipCaptioner`.
 
     LoRA is merged into the weights, and the decoder of a captioner is dropped, because no other project
-    supports it; notes say so. Settings such as attention heads are not in the weights. They come from the
+    supports it; notes say so. The bias of a sigmoid loss becomes that of an encoder that has one, and is
+    dropped else. Settings such as attention heads are not in the weights. They come from the
     converters' metadata, or from the config that mmengine saves in training.
 
     Args:
@@ -45,6 +48,9 @@ def to_native(content: dict, name: str) -> Checkpoint:
         ValueError: If keys are missing or unknown, or the config contradicts the weights.
     """
     meta, state_dict = content.get('meta') or {}, merge_lora(content['state_dict'], name)
+    loss = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(LOSS)}
+    if {LOSS_BIAS} == loss.keys() and ENCODER_BIAS in state_dict and loss[LOSS_BIAS].numel() == 1:
+        state_dict[ENCODER_BIAS] = loss[LOSS_BIAS].reshape(state_dict[ENCODER_BIAS].shape)
     decoder = [state_dict.pop(key) for key in list(state_dict) if key.startswith(DECODER)]
     checkpoint = Checkpoint(
         state_dict,
@@ -54,10 +60,12 @@ def to_native(content: dict, name: str) -> Checkpoint:
         known_settings(meta.get('settings', {}), name),
         **_preprocessing(meta.get('mmclip4clip') or {}, name),
     )
-    if len(state_dict) + len(decoder) < len(content['state_dict']):
+    if len(state_dict) + len(decoder) + len(loss) < len(content['state_dict']):
         checkpoint.notes.append('merged LoRA into the weights')
     if decoder:
         checkpoint.notes.append(f'left out the caption decoder, {len(decoder)} tensors')
+    if loss and ENCODER_BIAS not in state_dict:
+        checkpoint.notes.append(f'left out parameters of the loss: {", ".join(sorted(loss))}')
     model = trained_model(meta)
     if not checkpoint.settings.get('adapter'):
         checkpoint.settings['adapter'] = model.get('adapter', {})

@@ -145,6 +145,18 @@ def test_the_settings_of_another_family_cannot_be_changed(kind, tmp_path):
     convert(tmp_path / 'epoch_1.pth', tmp_path / 'out', text_heads=2, vision_heads=2)
 
 
+@pytest.mark.parametrize('kind', ['siglip', 'siglip2'])
+def test_a_siglip_gets_the_bias_that_its_sigmoid_loss_trained(kind, tmp_path):
+    trained(kind, tmp_path / 'epoch_1.pth', type='MeanAdapter')
+    content = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    content['state_dict']['loss_module.logit_bias'] = torch.tensor(-4.25)
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    done = convert(tmp_path / 'epoch_1.pth', tmp_path / 'folder')
+    saved = load_file(tmp_path / 'folder/model.safetensors')
+    assert saved['logit_bias'].tolist() == [-4.25]
+    assert not any('loss' in note for note in done.checkpoint.notes)
+
+
 @pytest.mark.parametrize('kind', ['chinese_clip', 'altclip', 'siglip', 'siglip2'])
 def test_a_file_without_the_settings_of_its_encoder_says_so(kind, tmp_path):
     model = trained(kind, tmp_path / 'epoch_1.pth', type='MeanAdapter')

@@ -90,6 +90,16 @@ def test_a_captioners_checkpoint_is_converted_without_its_decoder_and_that_is_sa
     assert identical(*(read(tmp_path / name)[1].state_dict for name in ('one', 'two')))
 
 
+def test_the_bias_of_a_sigmoid_loss_is_left_out_and_that_is_said(trained, saved, tmp_path):
+    path = trained(type='MeanAdapter')
+    content = torch.load(path, weights_only=True)
+    content['state_dict']['loss_module.logit_bias'] = torch.tensor(-4.0)
+    done = convert(saved(content, 'sigmoid.pth'), tmp_path / 'one')
+    assert done.checkpoint.notes == ['left out parameters of the loss: loss_module.logit_bias']
+    convert(path, tmp_path / 'two')
+    assert identical(*(read(tmp_path / name)[1].state_dict for name in ('one', 'two')))
+
+
 def test_the_tight_head_of_the_paper_is_known_by_its_keys(trained, build, tmp_path):
     content = torch.load(trained(type='TightAdapter', variant='paper', **BLOCKS), weights_only=True)
     torch.save(dict(state_dict=content['state_dict']), tmp_path / 'bare.pth')
