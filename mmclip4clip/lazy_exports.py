@@ -9,7 +9,8 @@ from typing import Any
 def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package, which imports the module of a name.
 
-    So one module of the package can be imported without all others, and what they import.
+    So one module of the package can be imported without all others, and what they import. The package also
+    gets a ``__dir__``, so that completion shows the names before their first use.
 
     Args:
         package (str): The ``__name__`` of the package.
@@ -29,4 +30,8 @@ def lazy_exports(package: str, modules: Mapping[str, Sequence[str]]) -> Callable
         setattr(sys.modules[package], name, value)
         return value
 
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *module_of})
+
+    vars(sys.modules[package])['__dir__'] = __dir__
     return __getattr__
