@@ -46,6 +46,7 @@ UPSTREAMS = (
 PYTHON = '>=3.10,<3.14'
 
 
+ONNX_RUNTIMES = ('onnxruntime', 'onnxruntime-gpu')
 NOT_FOR_ONNX = ('torch', 'mmengine', 'mmcv-lite', 'mmaction2', 'transformers')
 
 
@@ -61,7 +62,7 @@ def check_versions(with_torch: bool | None = None) -> None:
     """
     python = '.'.join(map(str, sys.version_info[:3]))
     if with_torch is None:
-        with_torch = bool(find_distributions(('torch',))) or not find_distributions(('onnxruntime',))
+        with_torch = bool(find_distributions(('torch',))) or not find_distributions(ONNX_RUNTIMES)
     problems, untested = [], [] if SpecifierSet(PYTHON).contains(python) else [f'Python {python} ({PYTHON})']
     for upstream in UPSTREAMS:
         found = find_distributions(upstream.names)

@@ -72,22 +72,23 @@ def test_tested_versions_and_forks_pass_in_silence(install, changes):
         check_versions()
 
 
-def test_without_torch_exported_models_need_onnx_runtime_alone(install):
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'onnxruntime_gpu'])
+def test_without_torch_exported_models_need_onnx_runtime_alone(install, runtime):
     missing = dict(torch=None, mmengine=None, mmcv_lite=None, mmaction2=None, transformers=None)
-    install(**missing, onnxruntime='1.32.0')
+    install(**missing, **{runtime: '1.32.0'})
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         check_versions()
     with pytest.raises(ImportError, match='torch is missing'):
         check_versions(with_torch=True)
-    install(**missing, onnxruntime='1.32.0', av=None)
+    install(**missing, av=None, **{runtime: '1.32.0'})
     with pytest.raises(ImportError, match='av is missing') as caught:
         check_versions()
     assert 'torch' not in str(caught.value)
     install(**missing)
     with pytest.raises(ImportError, match='torch is missing'):
         check_versions()
-    install(**(missing | dict(torch='2.6.0')), onnxruntime='1.32.0')
+    install(**(missing | {'torch': '2.6.0', runtime: '1.32.0'}))
     with pytest.raises(ImportError, match='mmengine is missing'):
         check_versions()
 

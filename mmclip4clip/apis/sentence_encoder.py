@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets.video_names import is_video
 from ..datasets.video_readers import VideoReadError
-from .model_loading import load
+from .model_choice import load
 from .video_text_model import VideoTextModel
 
 FIXED = dict(output_value='sentence_embedding', precision='float32', device=None, pool=None, chunk_size=None)
@@ -41,7 +41,11 @@ class SentenceEncoder:
     similarity_fn_name = 'cosine'
 
     def __init__(self, model: VideoTextModel | str | os.PathLike, device: str | None = None) -> None:
-        self.model = model if isinstance(model, VideoTextModel) else load(os.fspath(model), device=device)
+        self.model = (
+            model
+            if isinstance(model, VideoTextModel)
+            else load(os.fspath(model), device=device, backend='torch')
+        )
         if not self.model.scores_by_cosine or self.model.model.adapter.uses_tokens:
             raise TypeError(
                 f'{self.model.name} has a {type(self.model.model.adapter).__name__}, which keeps more than a '

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_file import atomic_file
-from ..safe_json import shorten
+from ..safe_json import read_json, shorten
 from ..search.index_settings import ModelIdentity
 
 FORMAT = 1
@@ -72,7 +72,7 @@ def read_export(folder: Path) -> ExportSettings:
     if not path.is_file():
         raise ExportError(f'the exported model {folder} is incomplete: it has no {SETTINGS}. Export it again')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path)
         version = content.pop('format')
         if type(version) is not int or version > FORMAT:
             raise ValueError(f'format {shorten(version)}, this mmclip4clip knows {FORMAT}: update it')

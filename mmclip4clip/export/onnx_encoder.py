@@ -92,7 +92,7 @@ class OnnxEncoder:
     def _load(self, graph: str) -> Any:
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3  # errors
-        options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS') or 0)  # 0: one per core
+        options.intra_op_num_threads = wanted_threads()
         # Threads sleep between two operations: beside other programs, threads that spin slow them down.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
@@ -101,6 +101,12 @@ class OnnxEncoder:
             raise ExportError(
                 f'{self.folder / graph} cannot be loaded by ONNX Runtime {self._runtime.__version__}: {error}'
             ) from error
+
+
+def wanted_threads() -> int:
+    """Return the first number of ``OMP_NUM_THREADS``, which may be a list, or 0 for one thread per core."""
+    first = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
+    return int(first) if first.isascii() and first.isdigit() else 0
 
 
 def find_provider(device: str, available: Sequence[str]) -> Any:

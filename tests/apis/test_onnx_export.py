@@ -304,9 +304,11 @@ def test_settings_of_a_later_version_and_damaged_ones_are_refused(copied, change
     (copied / SETTINGS).write_text(json.dumps(content))
     with pytest.raises(ExportError, match=reason):
         read_export(copied)
-    (copied / SETTINGS).write_text('{"format": ')
-    with pytest.raises(ExportError, match='damaged'):
-        mmclip4clip.load(copied)
+    for damaged in (b'{"format": ', b'[' * 100_000, b'{"format": 1, "' + b'\xff' * 1000):
+        (copied / SETTINGS).write_bytes(damaged)
+        with pytest.raises(ExportError, match='damaged') as caught:
+            mmclip4clip.load(copied)
+        assert len(str(caught.value)) < 1000
 
 
 def test_load_names_a_source_of_the_other_backend(exported, encoder):

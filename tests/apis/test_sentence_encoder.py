@@ -106,6 +106,12 @@ def test_a_head_that_compares_more_than_vectors_is_refused(checkpoint_of):
         SentenceEncoder(mmclip4clip.load(checkpoint_of('WTI')[0], device='cpu'))
 
 
+def test_an_exported_model_is_refused_as_such(tmp_path):
+    (tmp_path / 'export.json').write_text('{}')
+    with pytest.raises(ValueError, match='was exported to ONNX: .* load its checkpoint'):
+        SentenceEncoder(tmp_path)
+
+
 class Decoder:
     """The part of torchcodec's VideoDecoder that is used."""
 

@@ -6,7 +6,7 @@ import pytest
 from mmclip4clip.export.caption_reader import CaptionReader
 from mmclip4clip.export.export_folder import ExportError
 from mmclip4clip.export.frame_reader import FrameReader
-from mmclip4clip.export.onnx_encoder import find_provider
+from mmclip4clip.export.onnx_encoder import find_provider, wanted_threads
 
 SAMPLE = [dict(type='SampleEvenly', num_frames=2)]
 DECODE = dict(time_limit=None, backends=['pyav', 'a-missing-one'])
@@ -47,3 +47,13 @@ def test_devices_are_providers_of_onnx_runtime():
     for device in ('cuda:x', 'mps', ''):
         with pytest.raises(ValueError, match='cannot be used: ONNX Runtime has CUDAExecutionProvider'):
             find_provider(device, available)
+
+
+@pytest.mark.parametrize(
+    'value, threads', [('3', 3), ('4,2', 4), (' 2 ', 2), ('', 0), ('many', 0), (None, 0)]
+)
+def test_threads_are_the_first_number_of_the_variable(monkeypatch, value, threads):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if value is not None:
+        monkeypatch.setenv('OMP_NUM_THREADS', value)
+    assert wanted_threads() == threads
