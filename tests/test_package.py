@@ -134,14 +134,15 @@ def imports(folder: str) -> set:
     """Find the top-level names that the modules of a folder import, at any depth of their code."""
     names = set()
     for path in (ROOT / folder).rglob('*.py'):
-        if path.name == 'vector_store_candidates.py':  # compares libraries that nobody needs to have
+        if path.name in ('vector_store_candidates.py', 'contenders.py'):  # compare what nobody needs to have
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 names.update(alias.name.split('.')[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split('.')[0])
-    return names - set(sys.stdlib_module_names) - {'mmclip4clip', 'tests'}
+    beside = {path.stem for path in (ROOT / 'tools').rglob('*.py')}
+    return names - set(sys.stdlib_module_names) - {'mmclip4clip', 'tests'} - beside
 
 
 def distributions(folder: str) -> dict:

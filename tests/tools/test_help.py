@@ -16,7 +16,15 @@ from mmclip4clip.preparation.converters import CONVERTERS
 from .conftest import ROOT
 
 RENAMED = 'analysis_tools/summarise_runs.py'  # runs summarize_runs.py
-PARTS = {'analysis_tools/vector_store_candidates.py'}  # of another tool
+PARTS = {  # of other tools
+    f'analysis_tools/{name}.py'
+    for name in (
+        'contenders',
+        'testing_contenders',
+        'training_contenders',
+        'vector_store_candidates',
+    )
+}
 TOOLS = sorted({str(path.relative_to(ROOT / 'tools')) for path in (ROOT / 'tools').rglob('*.py')} - PARTS)
 # Fails if a tool imports torch, and prints its CPU time in seconds.
 TIMED = """

@@ -1,0 +1,57 @@
+"""tools/analysis_tools/benchmark.py and the parts that have no test of their own."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+FOLDER = ROOT / 'tools/analysis_tools'
+
+
+def test_every_benchmark_is_a_part(tool, capsys):
+    with pytest.raises(SystemExit):
+        tool('analysis_tools/benchmark.py', '--help')
+    parts = re.search(r'{(.*?)}', capsys.readouterr().out, re.DOTALL)[1].split(',')
+    files = [path.name for path in FOLDER.glob('benchmark_*.py')]
+    source = (FOLDER / 'benchmark.py').read_text()
+    assert not [name for name in files if f"'{name}'" not in source]
+    assert len(parts) == len(re.findall(r"='\w+\.py'", source))
+
+
+def test_a_line_names_machine_versions_and_command(tool, capsys):
+    tool('analysis_tools/benchmark.py', 'machine', '--seconds', 0.01, '--threads', 1)
+    machine, command, products, memory = capsys.readouterr().out.splitlines()
+    assert 'cores' in machine and 'torch ' in machine and 'mmclip4clip ' in machine
+    assert command == '$ benchmark.py machine --seconds 0.01 --threads 1'
+    assert float(products.split()[2]) > 0.1 and float(memory.split()[1]) > 0.1
+
+
+def test_growth_is_printed_and_plotted(tool, tmp_path, capsys):
+    options = ['--of', 'videos', '--sizes', 10, 40, '--rounds', 1, '--out', tmp_path / 'growth']
+    tool('analysis_tools/benchmark_growth.py', *options)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['10', '40'] * 2
+    figures = json.loads((tmp_path / 'growth.json').read_text())
+    assert list(figures['videos']) == ['ranks', 'dual softmax']
+    assert (tmp_path / 'growth.png').stat().st_size > 1000
+    with pytest.raises(SystemExit, match='--sizes needs one thing'):
+        tool('analysis_tools/benchmark_growth.py', '--of', 'videos', 'batch', '--sizes', 10)
+
+
+def test_startup_is_that_of_new_processes(tool, capsys):
+    tool('analysis_tools/benchmark_startup.py', '--only', 'mmclip4clip --help', '--rounds', 1)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert 0.01 < float(line.split()[-3]) < 60
+
+
+def test_a_training_step_is_compared_with_the_rate_of_matrix_products():
+    options = dict(layers=1, batch_size=2, frames=1, rounds=1, threads=1)
+    command = [sys.executable, FOLDER / 'benchmark.py', 'training', '--against']
+    command += [f'--{name}={value}'.replace('_', '-') for name, value in options.items()]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert 'mmclip4clip' in out and '2 videos of 1 frames, 1 layers' in out
+    # A block of ViT-B/32 has 50 tokens a frame, and takes about 3 x 24 x 50 x 768^2 operations.
+    assert 4 < float(re.search(r'([\d.,]+) GFLOP at', out)[1]) < 12
