@@ -18,6 +18,7 @@ from .gradient_checkpointing import checkpoint_towers
 from .lora import add_lora
 from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
+from .quick_gelu import replace_quick_gelu
 from .random_encoder import build_random, redraw_embeddings
 from .towers import check_features, text_projection, vision_projection
 
@@ -106,6 +107,7 @@ class CLIPBackbone(BaseBackbone):
             self.family, self.clip, format = load_pretrained(self.pretrained, image_size, text_length)
         self.frame_format = with_fields(format, frame_format)
         check_features(self.clip)
+        replace_quick_gelu(self.clip)
         self.linear_patch, self.frozen_layers = linear_patch, frozen_layers
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
