@@ -1,4 +1,4 @@
-"""Join an adapter that tools/train.py --features trained with its encoder, as a checkpoint of the whole model."""
+"""Join an adapter that tools/train.py --features trained with its encoder, into a whole checkpoint."""
 
 import argparse
 from pathlib import Path
