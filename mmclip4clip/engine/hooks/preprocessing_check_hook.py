@@ -86,7 +86,7 @@ class PreprocessingCheckHook(Hook):
     def _compare_bank(runner) -> None:
         """Warn if the captions of the query bank are truncated or joined differently from the test's."""
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
-            bank = getattr(loop, 'query_bank', None)
+            bank: Any = getattr(loop, 'query_bank', None)
             if getattr(bank, 'tokenize', None) is None:  # no bank, or one of stored features
                 continue
             for dataset, transforms in pipelines(loop.dataloader.dataset):
