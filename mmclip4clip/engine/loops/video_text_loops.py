@@ -96,6 +96,7 @@ class _EncodeOnceLoop:
             self.rerank_top,
             self.query_bank,
             self.fp16,
+            all(getattr(metric, 'reads_scores_in_blocks', False) for metric in self.evaluator.metrics),
         )
 
 
