@@ -13,7 +13,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.evaluator import Evaluator
 
 from mmclip4clip.engine.loops import VideoTextTestLoop, video_text_loops
-from mmclip4clip.evaluation import cosine_scores, score_videos
+from mmclip4clip.evaluation import RetrievalDump, VideoTextRetrievalMetric, cosine_scores, score_videos
 from mmclip4clip.evaluation.cosine_scores import CosineRows
 from mmclip4clip.evaluation.functional import score_blocks
 from mmclip4clip.evaluation.records import stack_scores
@@ -136,12 +136,18 @@ def test_scores_are_kept_for_other_metrics_other_heads_and_small_tests(model, mo
     assert max(sample.record.scores.max() for sample in samples) == 2
 
 
-@pytest.mark.parametrize(('others', 'in_blocks'), [([], True), (['RetrievalDump'], False)])
+class OwnMetric(VideoTextRetrievalMetric):
+    """May index the matrix as it likes."""
+
+
+@pytest.mark.parametrize(
+    ('others', 'in_blocks'), [([], True), ([RetrievalDump], False), ([OwnMetric], False)]
+)
 def test_the_loop_asks_its_metrics(monkeypatch, tmp_path, others, in_blocks):
     given = []
     monkeypatch.setattr(video_text_loops, 'score_videos', lambda *args: given.append(args))
-    metrics = [dict(type='VideoTextRetrievalMetric')]
-    metrics += [dict(type=name, out_file_path=str(tmp_path / 'r.pkl')) for name in others]
+    metrics = [VideoTextRetrievalMetric()]
+    metrics += [kind(str(tmp_path / 'r.pkl')) if kind is RetrievalDump else kind() for kind in others]
     loop = SimpleNamespace(
         runner=SimpleNamespace(model=torch.nn.Linear(1, 1)),
         evaluator=Evaluator(metrics),
