@@ -157,7 +157,7 @@ def test_the_loop_asks_its_metrics(monkeypatch, tmp_path, others, in_blocks):
         fp16=False,
     )
     VideoTextTestLoop.score(loop, [])
-    assert given[0][-1] is in_blocks
+    assert given[0][-1] == in_blocks
 
 
 def test_features_that_are_not_finite_are_refused(model, small_blocks):
