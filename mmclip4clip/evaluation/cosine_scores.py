@@ -81,10 +81,10 @@ def stack_rows(rows: list[CosineRows]) -> ComputedScores:
 
 def compares_cosines(model: Any, text: Features, videos: Features) -> bool:
     """Return whether the scores of a model are the cosines of one vector per caption and video."""
-    kind = type(getattr(model, 'adapter', None))
-    plain = isinstance(getattr(model, 'adapter', None), PooledAdapter)
-    whole = BARE not in videos and len(videos) == len(text) == 1
-    return plain and whole and kind.similarity is PooledAdapter.similarity
+    adapter = getattr(model, 'adapter', None)
+    if not isinstance(adapter, PooledAdapter) or BARE in videos or not len(videos) == len(text) == 1:
+        return False
+    return type(adapter).similarity is PooledAdapter.similarity
 
 
 def cosine_rows(text: Features, videos: Features, unreadable: Tensor, counts: list[int]) -> list[CosineRows]:
