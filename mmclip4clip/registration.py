@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 RUN_START = 'mmclip4clip.run_start'
 LOCATIONS = {
     'MODELS': ['mmclip4clip.models'],
-    'DATASETS': ['mmclip4clip.datasets.video_caption_dataset', 'mmclip4clip.datasets.seeded_dataset'],
+    'DATASETS': [
+        'mmclip4clip.datasets.video_caption_dataset',
+        'mmclip4clip.datasets.seeded_dataset',
+        'mmclip4clip.datasets.feature_dataset',
+    ],
     'DATA_SAMPLERS': ['mmclip4clip.datasets.samplers'],
     'TRANSFORMS': ['mmclip4clip.datasets.transforms.registration'],
     'METRICS': ['mmclip4clip.evaluation', 'mmclip4clip.moving_shapes'],

@@ -28,6 +28,12 @@ def parse_args() -> argparse.Namespace:
         help='write captions, features, ranks and the best retrieved videos to this file, for '
         'tools/analysis_tools/score_dump.py (default: none is written)',
     )
+    parser.add_argument(
+        '--features',
+        metavar='FOLDER',
+        help='test from the features of tools/extract_features.py --out FOLDER, without videos '
+        '(default: decode and encode the videos)',
+    )
     add_arguments(parser)
     return parser.parse_intermixed_args()  # options may precede the checkpoint
 
@@ -35,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 if __name__ == '__main__':
     args = parse_args()  # before the imports, which take seconds
 
-from mmclip4clip.apis import build_runner, check_zero_shot, leave_processes, load_config
+from mmclip4clip.apis import build_runner, check_zero_shot, leave_processes, load_config, use_features
 from mmclip4clip.evaluation.metrics.dump import check_writable
 
 
@@ -50,6 +56,8 @@ def main(args: argparse.Namespace) -> None:
             dict(type='RetrievalDump', out_file_path=str(args.dump)),
         ]
     cfg.load_from, cfg.resume = args.checkpoint or cfg.get('load_from'), False
+    if args.features:
+        use_features(cfg, args.features, training=False)
     runner = build_runner(cfg, training=False)
     if not cfg.load_from:
         check_zero_shot(runner)

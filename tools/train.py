@@ -34,6 +34,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale learning rates by the batch size over auto_scale_lr.base_batch_size (default: off)',
     )
+    parser.add_argument(
+        '--features',
+        metavar='FOLDER',
+        help='train the adapter alone from the features of tools/extract_features.py --out FOLDER, without '
+        'videos (default: decode and encode the videos)',
+    )
     add_arguments(parser)
     return parser.parse_args()
 
@@ -47,6 +53,7 @@ from mmclip4clip.apis import (
     load_config,
     lock_for_training,
     set_checkpoint,
+    use_features,
 )
 from mmclip4clip.engine.hooks import TrainingStopped
 
@@ -68,6 +75,8 @@ def main(args: argparse.Namespace) -> None:
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
     set_checkpoint(cfg, args.resume)
+    if args.features:
+        use_features(cfg, args.features, training=True)
     try:
         build_runner(cfg, training=True).train()
     except TrainingStopped:

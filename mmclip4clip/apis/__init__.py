@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from .config_migration import read_config
     from .dump_reasons import ExplainedCaption, explain_caption
     from .encoder_frames import encoder_format, follow_encoder
+    from .feature_extraction import use_extraction
+    from .feature_runs import use_features
     from .hub_push import push_to_hub, save_transformers
     from .inferencers import VideoCaptionInferencer, VideoRetrievalInferencer
     from .launch import (
@@ -66,6 +68,8 @@ __all__ = [
     'save_transformers',
     'set_checkpoint',
     'use_clip',
+    'use_extraction',
+    'use_features',
 ]
 
 __getattr__ = lazy_exports(
@@ -75,6 +79,8 @@ __getattr__ = lazy_exports(
         config_migration=['read_config'],
         dump_reasons=['ExplainedCaption', 'explain_caption'],
         encoder_frames=['encoder_format', 'follow_encoder'],
+        feature_extraction=['use_extraction'],
+        feature_runs=['use_features'],
         hub_push=['push_to_hub', 'save_transformers'],
         inferencers=['VideoCaptionInferencer', 'VideoRetrievalInferencer'],
         launch=[

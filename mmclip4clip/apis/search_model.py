@@ -1,6 +1,5 @@
 """A model of torch as an index uses it."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -13,6 +12,7 @@ from torch import nn
 
 from ..datasets.pipeline_description import describe_pipeline
 from ..models.features import Features, move_features
+from ..models.weight_digest import digest_tensors
 from ..search import shortlist_vectors
 from ..search.feature_layout import FeatureLayout
 from ..search.index_model import EncodedQuery
@@ -123,7 +123,6 @@ class SearchModel(IndexEncoder):
         return move_features(to_features(features, 'text', not self.adapter.uses_tokens), self.model.device)
 
 
-@torch.no_grad()
 def digest_weights(model: nn.Module) -> str:
     """Digest the names and values of all weights, BLAKE2b of 16 bytes in hex.
 
@@ -132,8 +131,4 @@ def digest_weights(model: nn.Module) -> str:
         >>> digest_weights(one) == digest_weights(other)
         False
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f'{name} {tuple(value.shape)} {value.dtype}'.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest_tensors(model.state_dict())

@@ -3,6 +3,8 @@ from typing import TYPE_CHECKING
 from ..lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from .feature_dataset import FeatureDataset
+    from .feature_files import FeatureFolder
     from .samplers import DistinctVideoBatchSampler, GroupedSampler, ResumableBatchSampler
     from .seeded_dataset import SeededDataset
     from .transforms import (
@@ -25,6 +27,8 @@ __all__ = [
     'CacheFrames',
     'DecodeVideo',
     'DistinctVideoBatchSampler',
+    'FeatureDataset',
+    'FeatureFolder',
     'GroupedSampler',
     'PackVideoCaptions',
     'RandomShift',
@@ -44,6 +48,8 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     dict(
+        feature_dataset=['FeatureDataset'],
+        feature_files=['FeatureFolder'],
         samplers=['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler'],
         seeded_dataset=['SeededDataset'],
         transforms=[

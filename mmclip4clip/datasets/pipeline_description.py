@@ -24,11 +24,16 @@ def pipelines(dataset: Any) -> Iterator[tuple[Any, list]]:
 def describe_pipeline(dataset: Any, transforms: list) -> dict:
     """Describe the settings that determine frames and tokens, as strings, numbers, lists and dicts.
 
+    A dataset of stored features has no pipeline, but the description of the one that they are from.
+
     Returns:
         dict: ``sampling`` and ``frames``, one dict per transform with its ``type`` and arguments;
         ``num_frames`` and ``size`` of :class:`FrameShape`; ``max_words``, ``caption_mode`` and ``cleaning``
         of the captions; ``decoder_max_words`` if the decoder has its own targets.
     """
+    stored = getattr(dataset, 'preprocessing', None)
+    if stored is not None:
+        return stored
     sampling, changing = frame_steps(transforms)
     shape = find_frame_shape(transforms)
     reads, writes = (find_step(transforms, kind) for kind in (TokenizeCaptions, TokenizeTargets))

@@ -3,6 +3,7 @@ from .hooks import (
     BadVideoHook,
     CaptionReportHook,
     EvaluationReportHook,
+    FeatureCheckpointHook,
     InputCheckHook,
     NonFiniteGuardHook,
     PreprocessingCheckHook,
@@ -15,7 +16,7 @@ from .hooks import (
     VideoCheckHook,
     WorkDirLockHook,
 )
-from .loops import ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
+from .loops import FeatureExtractionLoop, ResumableTrainLoop, VideoTextTestLoop, VideoTextValLoop
 from .optimizers import BertAdam, CLIPGroupsOptimWrapperConstructor
 from .schedulers import RawCosineLR, WarmUpCosineLR, WarmUpLR
 
@@ -26,6 +27,8 @@ __all__ = [
     'CLIPGroupsOptimWrapperConstructor',
     'CaptionReportHook',
     'EvaluationReportHook',
+    'FeatureCheckpointHook',
+    'FeatureExtractionLoop',
     'InputCheckHook',
     'NonFiniteGuardHook',
     'PreprocessingCheckHook',

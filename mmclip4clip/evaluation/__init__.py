@@ -1,3 +1,4 @@
+from .cosine_scores import CosineRows
 from .functional import (
     CaptionScores,
     RankBin,
@@ -30,6 +31,7 @@ from .wrong_answers import WrongAnswer, find_wrong_answers
 
 __all__ = [
     'CaptionScores',
+    'CosineRows',
     'QueryBank',
     'RankBin',
     'ReportContext',

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from .cosine_scores import CosineRows, stack_rows
 from .unreadable import blank_fields
 
 REQUIRED = ('video_id', 'filename', 'captions')
@@ -24,7 +25,8 @@ class Scores(NamedTuple):
     """All scores of an evaluation.
 
     Args:
-        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V). Those of a
+            large evaluation are computed whenever they are read.
         video_index (np.ndarray): Index of the video of each caption, (N,).
         groups (list[str | None], optional): Group of each video, (V,).
         bank (np.ndarray, optional): Score of each caption of the query bank for each video, (B, V).
@@ -36,7 +38,7 @@ class Scores(NamedTuple):
         100.0
     """
 
-    similarity: np.ndarray
+    similarity: Any
     video_index: np.ndarray
     groups: list[str | None] | None
     bank: np.ndarray | None = None
@@ -60,7 +62,8 @@ class VideoRecord:
         generated_score (float, optional): Score of the generated caption.
         video_features (dict[str, np.ndarray], optional): Features of the video.
         text_features (dict[str, np.ndarray], optional): Features of the captions, (N_i, ...) each.
-        scores (np.ndarray, optional): Similarity of the captions with all videos, (N_i, V).
+        scores (np.ndarray | CosineRows, optional): Similarity of the captions with all videos, (N_i, V).
+            ``numpy.asarray`` gives those that a large evaluation does not keep.
         bank_scores (np.ndarray, optional): Similarity of the query bank's captions with the video, (B,).
         cider (float, optional): CIDEr of the generated caption, set by :class:`VideoCaptionMetric`.
 
@@ -82,7 +85,7 @@ class VideoRecord:
     generated_score: float | None = None
     video_features: dict[str, np.ndarray] | None = None
     text_features: dict[str, np.ndarray] | None = None
-    scores: np.ndarray | None = None
+    scores: Any = None
     bank_scores: np.ndarray | None = None
     cider: float | None = None
 
@@ -113,6 +116,8 @@ class VideoRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of a dump: fields that apply, with features of a single part as one array."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}
+        if isinstance(held['scores'], CosineRows):
+            held['scores'] = np.asarray(held['scores'])
         for key in FEATURES:
             if held[key] is not None and len(held[key]) == 1:
                 (held[key],) = held[key].values()
@@ -223,8 +228,9 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
     video_index = np.repeat(np.arange(len(videos)), [len(v.captions) for v in videos])
     groups = [v.group if v.group_key is None else v.group_key for v in videos]
     banks = [v.bank_scores for v in videos if v.bank_scores is not None]
+    rows: list[Any] = [v.scores for v in videos]
     return Scores(
-        np.concatenate([v.scores for v in videos]),
+        stack_rows(rows) if isinstance(rows[0], CosineRows) else np.concatenate(rows),
         video_index,
         groups if any(g is not None for g in groups) else None,
         np.stack(banks, axis=1) if banks else None,

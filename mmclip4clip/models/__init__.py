@@ -7,10 +7,11 @@ from .adapters import (
     WTIAdapter,
     XPoolAdapter,
 )
-from .backbones import BaseBackbone, CLIPBackbone
+from .backbones import BaseBackbone, CLIPBackbone, StoredFeatureBackbone
 from .captioner import CLIP4ClipCaptioner
 from .data_preprocessor import VideoCaptionPreprocessor
 from .decoders import CaptionDecoder
+from .feature_preprocessor import FeaturePreprocessor
 from .losses import CaptionCrossEntropy, MILNCELoss, SigmoidLoss, SymmetricContrastiveLoss
 from .retriever import CLIP4ClipRetriever
 
@@ -22,11 +23,13 @@ __all__ = [
     'CLIPBackbone',
     'CaptionCrossEntropy',
     'CaptionDecoder',
+    'FeaturePreprocessor',
     'MILNCELoss',
     'MeanAdapter',
     'SeqLSTMAdapter',
     'SeqTransformerAdapter',
     'SigmoidLoss',
+    'StoredFeatureBackbone',
     'SymmetricContrastiveLoss',
     'TightAdapter',
     'VideoCaptionPreprocessor',

@@ -104,7 +104,10 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
                 imgs=data['inputs']['imgs'],
                 data_samples=data['data_samples'],
                 inputs=dict(
-                    text, video_index=video_index, frame_mask=frame_mask, **_numbers(data['data_samples'])
+                    text,
+                    video_index=video_index,
+                    frame_mask=frame_mask,
+                    **number_samples(data['data_samples']),
                 ),
             )
         )
@@ -134,7 +137,7 @@ class VideoCaptionPreprocessor(BaseDataPreprocessor):
                 )
 
 
-def _numbers(data_samples: list) -> dict[str, Tensor]:
+def number_samples(data_samples: list) -> dict[str, Tensor]:
     """Return ``video_key`` and ``id_number``, (V,) each; the same on all processes."""
     ids = [sample.get('video_id', uuid4()) for sample in data_samples]
     keys = [sample.get('video_key', name) for sample, name in zip(data_samples, ids)]

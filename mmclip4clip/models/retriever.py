@@ -145,7 +145,7 @@ class CLIP4ClipRetriever(BaseModel):
         if self.adapter.uses_tokens:
             text = self.backbone.encode_text(tokens, text_mask, per_token=True)
             found = text.get('tokens') if isinstance(text, dict) else text
-            check_output(self.backbone, 'encode_text(per_token=True)', found, tokens.shape)
+            check_output(self.backbone, 'encode_text(per_token=True)', found, text_mask.shape)
             return text
         text = self.backbone.encode_text(tokens, text_mask)
         check_output(self.backbone, 'encode_text', text, tokens.shape[:1])

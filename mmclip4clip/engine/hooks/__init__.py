@@ -1,6 +1,7 @@
 from .architecture_check_hook import ArchitectureCheckHook
 from .bad_video_hook import BadVideoHook
 from .evaluation_report_hook import CaptionReportHook, EvaluationReportHook, RetrievalReportHook
+from .feature_checkpoint_hook import FeatureCheckpointHook
 from .input_check_hook import InputCheckHook
 from .non_finite_guard_hook import NonFiniteGuardHook
 from .preprocessing_check_hook import PreprocessingCheckHook, TokenizerCheckHook
@@ -16,6 +17,7 @@ __all__ = [
     'BadVideoHook',
     'CaptionReportHook',
     'EvaluationReportHook',
+    'FeatureCheckpointHook',
     'InputCheckHook',
     'NonFiniteGuardHook',
     'PreprocessingCheckHook',

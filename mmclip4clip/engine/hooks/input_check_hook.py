@@ -41,8 +41,8 @@ class InputCheckHook(Hook):
                 if key == 'train_dataloader' and captioner_of(runner) is not None:
                     problems += self._check_targets(runner, f'{key}: ', transforms)
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
-            if getattr(loop, 'query_bank', None) is not None:
-                problems += self._check_text(runner, 'query_bank: ', loop.query_bank.tokenize)
+            bank = getattr(loop, 'query_bank', None)
+            problems += self._check_text(runner, 'query_bank: ', getattr(bank, 'tokenize', None))
         if problems:
             raise ValueError(
                 'the outputs of the pipelines do not match the model:\n  '

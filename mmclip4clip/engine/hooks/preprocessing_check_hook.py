@@ -70,7 +70,7 @@ class PreprocessingCheckHook(Hook):
         ]
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
             bank: Any = getattr(loop, 'query_bank', None)
-            found += [] if bank is None else [('the query_bank', bank.tokenize)]
+            found += [('the query_bank', bank.tokenize)] if getattr(bank, 'tokenize', None) else []
         described = [(where, describe_tokenizer(step.tokenizer)) for where, step in found]
         for where, description in described[1:]:
             first, expected = described[0]
@@ -86,8 +86,8 @@ class PreprocessingCheckHook(Hook):
     def _compare_bank(runner) -> None:
         """Warn if the captions of the query bank are truncated or joined differently from the test's."""
         for loop in built_loops(runner, '_val_loop', '_test_loop'):
-            bank = getattr(loop, 'query_bank', None)
-            if bank is None:
+            bank: Any = getattr(loop, 'query_bank', None)
+            if getattr(bank, 'tokenize', None) is None:  # no bank, or one of stored features
                 continue
             for dataset, transforms in pipelines(loop.dataloader.dataset):
                 test, mode = find_step(transforms, TokenizeCaptions), getattr(dataset, 'caption_mode', None)

@@ -2,6 +2,7 @@ from typing import Any
 
 import torch
 from mmaction.registry import LOOPS
+from mmengine.evaluator import BaseMetric
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
@@ -96,7 +97,13 @@ class _EncodeOnceLoop:
             self.rerank_top,
             self.query_bank,
             self.fp16,
+            all(_reads_in_blocks(metric) for metric in self.evaluator.metrics),
         )
+
+
+def _reads_in_blocks(metric: BaseMetric) -> bool:
+    """Return whether the class of a metric itself, not one that it extends, accepts :class:`CosineRows`."""
+    return vars(type(metric)).get('reads_scores_in_blocks', False)
 
 
 @LOOPS.register_module()

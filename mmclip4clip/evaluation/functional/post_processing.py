@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .score_blocks import ComputedScores, count_not_finite, row_blocks
+from .score_blocks import ComputedScores, ScoreMatrix, count_not_finite, row_blocks
 
 
 def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int = 0) -> np.ndarray:
@@ -45,7 +45,7 @@ def dual_softmax(similarity: np.ndarray, temperature: float = 100.0, axis: int =
     return np.asarray(dual_softmax_rows(similarity, temperature, axis))
 
 
-def dual_softmax_rows(similarity: np.ndarray, temperature: float = 100.0, axis: int = 0) -> ComputedScores:
+def dual_softmax_rows(similarity: ScoreMatrix, temperature: float = 100.0, axis: int = 0) -> ComputedScores:
     """Compute the scores of :func:`dual_softmax` when they are read, a block of captions at a time.
 
     Args and errors are those of :func:`dual_softmax`.
@@ -115,7 +115,7 @@ def qb_norm(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int
     return np.asarray(qb_norm_rows(similarity, bank, beta, k))
 
 
-def qb_norm_rows(similarity: np.ndarray, bank: np.ndarray, beta: float = 20.0, k: int = 1) -> ComputedScores:
+def qb_norm_rows(similarity: ScoreMatrix, bank: np.ndarray, beta: float = 20.0, k: int = 1) -> ComputedScores:
     """Compute the scores of :func:`qb_norm` when they are read, a block of captions at a time.
 
     Args and errors are those of :func:`qb_norm`.
@@ -152,15 +152,21 @@ def check_positive(**arguments: float) -> None:
             raise ValueError(f'{name} must be a finite number above 0, got {value}')
 
 
-def _smallest_size(values: np.ndarray) -> float:
+def _smallest_size(values: ScoreMatrix) -> float:
     """Return the smallest absolute value that is not 0, at most 1."""
     sizes = (np.abs(values[rows]) for rows in row_blocks(values.shape))
     return min(float(size.min(initial=1, where=size > 0)) for size in sizes)
 
 
-def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
+def _largest(values: ScoreMatrix, axis: int) -> np.ndarray:
+    """Return the largest values along an axis that stays."""
+    parts = [values[rows].max(axis=axis, keepdims=True) for rows in row_blocks(values.shape)]
+    return np.concatenate(parts) if axis else np.max(parts, axis=0)
+
+
+def _soft_maximum(values: ScoreMatrix, factor: float, axis: int) -> np.ndarray:
     """Return log(sum(exp(factor x values))) / factor along an axis that stays, in the precision of values."""
-    largest = values.max(axis=axis, keepdims=True).astype(float) * factor
+    largest = _largest(values, axis).astype(float) * factor
     totals = np.zeros_like(largest)
     for rows in row_blocks(values.shape):
         exponents = values[rows].astype(float)
@@ -175,16 +181,16 @@ def _soft_maximum(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
     return ((largest + np.log(totals)) / factor).astype(values.dtype)
 
 
-def _checked(name: str, values: np.ndarray, width: int | None = None) -> np.ndarray:
+def _checked(name: str, values: Any, width: int | None = None) -> Any:
     """Return a valid matrix of scores as floating-point numbers."""
-    if values.ndim != 2 or 0 in values.shape or values.shape[1] != (width or values.shape[1]):
+    if len(values.shape) != 2 or 0 in values.shape or values.shape[1] != (width or values.shape[1]):
         raise ValueError(
             f'expected {name} (captions, {width or "videos"}) with at least one of each, got {values.shape}'
         )
     not_finite = count_not_finite(values)
     if not_finite:
         raise ValueError(
-            f'{not_finite} of the {values.size} scores of {name} are NaN or infinite, so they cannot be '
-            'ranked'
+            f'{not_finite} of the {math.prod(values.shape)} scores of {name} are NaN or infinite, so they '
+            'cannot be ranked'
         )
     return values if np.issubdtype(values.dtype, np.floating) else values.astype(float)

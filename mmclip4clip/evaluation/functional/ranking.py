@@ -5,8 +5,8 @@ gives all items the same score has the worst ranks.
 """
 
 import math
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,10 +84,35 @@ def caption_group_scores(similarity: ScoreMatrix, video_index: np.ndarray) -> np
         chosen = order[rows] if shuffled else rows
         videos, begins = np.unique(video_index[chosen], return_index=True)
         groups[videos] = np.maximum(groups[videos], np.maximum.reduceat(similarity[chosen], begins, axis=0))
+    _check_queries(similarity, video_index)
+    return groups
+
+
+def _check_queries(similarity: ScoreMatrix, video_index: np.ndarray) -> None:
     empty = np.setdiff1d(np.arange(similarity.shape[1]), video_index)
     if len(empty):
         raise ValueError(f'videos without a caption cannot be used as queries: {empty.tolist()[:10]}')
-    return groups
+
+
+def _blocks_of_videos(shape: tuple[int, ...], video_index: np.ndarray) -> Iterator[Any]:
+    """Yield rows in blocks that contain all captions of their videos, as slices if they are consecutive."""
+    if not len(video_index):
+        return
+    shuffled = bool((video_index[1:] < video_index[:-1]).any())  # their difference may be unsigned
+    order = np.argsort(video_index, kind='stable') if shuffled else None
+    begins = np.unique(video_index if order is None else video_index[order], return_index=True)[1]
+    ends, start = [*begins[1:].tolist(), len(video_index)], 0
+    most = next(row_blocks(shape)).stop
+    for end, following in zip(ends, [*ends[1:], None]):
+        if following is None or following - start > most:
+            yield slice(start, end) if order is None else order[start:end]
+            start = end
+
+
+def _group(block: np.ndarray, video_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best score of the captions of each video in a block, and these videos."""
+    videos, begins = np.unique(video_index, return_index=True)
+    return np.maximum.reduceat(block, begins, axis=0), videos
 
 
 def ranks_of_captions(
@@ -113,25 +138,30 @@ def ranks_of_captions(
         >>> ranks_of_captions(similarity, np.array([0, 0, 1]))
         array([1, 1])
     """
-    groups = caption_group_scores(similarity, video_index)
-    best = groups.diagonal()
-    if protocol == 'caption_groups':
-        return (groups >= best).sum(axis=0)
-    if protocol == 'best_caption':
-        ranks = np.ones(similarity.shape[1], int)
-        for rows in row_blocks(similarity.shape):
+    if protocol not in ('caption_groups', 'best_caption'):
+        raise ValueError(f"protocol must be 'caption_groups' or 'best_caption', got {protocol!r}")
+    _check(similarity, video_index)
+    _check_queries(similarity, video_index)
+    best = np.empty(similarity.shape[1], similarity.dtype)
+    for rows in _blocks_of_videos(similarity.shape, video_index):
+        groups, videos = _group(similarity[rows], video_index[rows])
+        best[videos] = groups[np.arange(len(videos)), videos]
+    ranks = np.zeros(similarity.shape[1], int)
+    for rows in _blocks_of_videos(similarity.shape, video_index):  # the same blocks: the same rounding
+        if protocol == 'caption_groups':
+            better = _group(similarity[rows], video_index[rows])[0] >= best
+        else:
             better = similarity[rows] >= best
             better[np.arange(len(better)), video_index[rows]] = False  # captions of the video itself
-            ranks += np.count_nonzero(better, axis=0)
-        return ranks
-    raise ValueError(f"protocol must be 'caption_groups' or 'best_caption', got {protocol!r}")
+        ranks += np.count_nonzero(better, axis=0)
+    return ranks if protocol == 'caption_groups' else ranks + 1
 
 
-def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequence) -> np.ndarray:
+def group_ranks(similarity: ScoreMatrix, video_index: np.ndarray, groups: Sequence) -> np.ndarray:
     """Rank the right video of each caption among the videos of its group.
 
     Args:
-        similarity (np.ndarray): Score of each caption for each video, (N, V).
+        similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V).
         video_index (np.ndarray): Index of the video of each caption, (N,).
         groups (Sequence): Group of each video, (V,); None for videos without a group.
 
@@ -154,10 +184,11 @@ def group_ranks(similarity: np.ndarray, video_index: np.ndarray, groups: Sequenc
     for videos in members.values():
         if len(videos) > 1:
             captions = np.concatenate([order[begins[video] : begins[video + 1]] for video in videos])
-            positive = similarity[captions, video_index[captions]]
-            ranks[captions] = (similarity[np.ix_(captions, np.array(videos))] >= positive[:, None]).sum(
-                axis=1
-            )
+            for part in row_blocks((len(captions), similarity.shape[1])):
+                rows = captions[part]
+                block = similarity[rows]
+                positive = np.take_along_axis(block, video_index[rows, None], axis=1)
+                ranks[rows] = np.count_nonzero(block[:, videos] >= positive, axis=1)
     return ranks[ranks > 0]
 
 

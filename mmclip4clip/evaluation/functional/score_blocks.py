@@ -41,7 +41,7 @@ class ComputedScores:
         np.float64(6.0)
     """
 
-    def __init__(self, compute: Callable[[Any], np.ndarray], shape: tuple[int, int], dtype: np.dtype) -> None:
+    def __init__(self, compute: Callable[[Any], np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.compute, self.shape, self.dtype, self.ndim = compute, shape, dtype, 2
 
     def __getitem__(self, rows: Any) -> np.ndarray:

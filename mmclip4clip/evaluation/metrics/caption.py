@@ -41,6 +41,7 @@ class VideoCaptionMetric(BaseMetric):
     """
 
     default_prefix = 'caption'
+    reads_scores_in_blocks = True  # see score_videos
 
     def __init__(self, java: bool = True, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         check_scorers(java)

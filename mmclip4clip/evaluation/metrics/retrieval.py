@@ -153,6 +153,7 @@ class VideoTextRetrievalMetric(BaseMetric):
     """
 
     default_prefix = 'retrieval'
+    reads_scores_in_blocks = True  # see score_videos
 
     def __init__(
         self,

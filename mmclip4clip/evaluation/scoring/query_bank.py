@@ -14,6 +14,7 @@ from ...datasets.pipeline_description import pipelines
 from ...datasets.transforms import TokenizeCaptions
 from ...models.features import Features, join_features, move_features
 from ..metrics.retrieval import NO_BANK
+from .stored_captions import StoredCaptions
 
 CAPTION_MODES = ('all', 'paragraph')
 
@@ -35,6 +36,9 @@ class QueryBank:
             uses all captions.
         batch_size (int): Number of captions to encode and score at once.
         seed (int): Seed of the draw, which is the same in every process.
+        features (str, optional): Folder with the features of the captions of ``ann_file``, see
+            :class:`FeatureDataset`; then no text tower is needed, and the tokenizer is not used.
+        per_token (bool): Whether to take the features of all tokens from ``features``.
 
     Raises:
         FileNotFoundError: If ``ann_file`` does not exist.
@@ -56,6 +60,8 @@ class QueryBank:
         max_captions: int | None = 5000,
         batch_size: int = 256,
         seed: int = 0,
+        features: str | None = None,
+        per_token: bool = False,
     ) -> None:
         if caption_mode not in CAPTION_MODES:
             raise ValueError(
@@ -64,18 +70,22 @@ class QueryBank:
         for name, value in (('max_captions', max_captions), ('batch_size', batch_size)):
             if value is not None and value < 1:
                 raise ValueError(f'{name} of the query bank must be at least 1, got {value}')
-        entries = load_annotations(ann_file)
-        if caption_mode == 'paragraph':
-            captions = [paragraph(e['captions'], f'{ann_file} ({e["video"]})') for e in entries]
-        else:
-            captions = [c for e in entries for c in e['captions']]
+        self.stored = (
+            None if features is None else StoredCaptions(features, ann_file, caption_mode, per_token)
+        )
+        captions = _read_captions(ann_file, caption_mode) if self.stored is None else self.stored.captions
         total = len(captions)
+        self.numbers = np.arange(total)
         if max_captions is not None and total > max_captions:
             drawn = np.random.default_rng(seed).choice(total, max_captions, replace=False)
-            captions = [captions[i] for i in sorted(drawn)]
-        print_log(f'query bank: {len(captions)} of the {total} captions of {ann_file}', logger='current')
-        self.captions, self.batch_size, self.caption_mode = captions, batch_size, caption_mode
-        self.tokenize = TokenizeCaptions(tokenizer, max_words)
+            self.numbers = np.sort(drawn)
+        self.captions = [captions[number] for number in self.numbers]
+        print_log(
+            f'query bank: {len(self.captions)} of the {total} captions of {features or ann_file}',
+            logger='current',
+        )
+        self.batch_size, self.caption_mode = batch_size, caption_mode
+        self.tokenize = None if self.stored else TokenizeCaptions(tokenizer, max_words)
 
     @torch.no_grad()
     def scores(self, model: Any, videos: Features, device: torch.device, fp16: bool = False) -> Tensor:
@@ -92,12 +102,19 @@ class QueryBank:
         """
         rows = []
         for start in range(0, len(self.captions), self.batch_size):
-            batch = self.tokenize(dict(captions=self.captions[start : start + self.batch_size]))
-            tokens, mask = (torch.from_numpy(batch[k]).to(device) for k in ('tokens', 'text_mask'))
-            with autocast(enabled=fp16):
-                text = model.encode_text(tokens, mask)
+            text = self._encode(model, slice(start, start + self.batch_size), device, fp16)
             rows.append(model.similarity(move_features(text, device), videos).cpu())
         return torch.cat(rows)
+
+    def _encode(self, model: Any, part: slice, device: torch.device, fp16: bool) -> Features:
+        """Return the features of some captions, from the model or from the files."""
+        if self.stored is not None:
+            return self.stored.features(self.numbers[part])
+        assert self.tokenize is not None
+        batch = self.tokenize(dict(captions=self.captions[part]))
+        tokens, mask = (torch.from_numpy(batch[k]).to(device) for k in ('tokens', 'text_mask'))
+        with autocast(enabled=fp16):
+            return model.encode_text(tokens, mask)
 
     def add_scores(
         self, samples: list[BaseDataElement], model: Any, device: torch.device, fp16: bool = False
@@ -115,6 +132,13 @@ class QueryBank:
         videos = move_features(join_features([sample.video_features for sample in samples]), device)
         for sample, column in zip(samples, self.scores(model, videos, device, fp16).T):
             sample.set_field(column, 'bank_scores')
+
+
+def _read_captions(ann_file: str, caption_mode: str) -> list[str]:
+    entries = load_annotations(ann_file)
+    if caption_mode == 'paragraph':
+        return [paragraph(e['captions'], f'{ann_file} ({e["video"]})') for e in entries]
+    return [c for e in entries for c in e['captions']]
 
 
 def build_query_bank(cfg: dict | None, metrics: list[BaseMetric], dataset: Any = None) -> QueryBank | None:

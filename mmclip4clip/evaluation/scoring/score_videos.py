@@ -1,5 +1,6 @@
 """Score all pairs of captions and videos of an evaluation, distributed over the processes."""
 
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -18,6 +19,8 @@ from ...models.features import (
     join_features,
     move_features,
 )
+from .. import cosine_scores
+from ..cosine_scores import compares_cosines, cosine_rows
 from ..records import VideoRecord
 from ..unreadable import blank_fields, is_unreadable, rank_last
 from .query_bank import QueryBank
@@ -32,6 +35,7 @@ def score_videos(
     rerank_top: int | None = None,
     query_bank: QueryBank | None = None,
     fp16: bool = False,
+    in_blocks: bool = False,
 ) -> dict[str, int]:
     """Set ``scores`` (N_i, V) of each video, the scores of its captions for all videos.
 
@@ -50,6 +54,8 @@ def score_videos(
             :func:`rerank`.
         query_bank (QueryBank, optional): Query bank to score the videos with.
         fp16 (bool): Whether the captions of the bank are encoded in mixed precision.
+        in_blocks (bool): Whether the metrics accept scores that are computed when they are read. Then a large
+            evaluation with a head that compares cosines keeps no scores, see :class:`CosineRows`.
 
     Returns:
         dict[str, int]: Additional metrics of re-ranking.
@@ -81,17 +87,18 @@ def score_videos(
     videos = move_features(join_features(gathered), device)
     text = move_features(cat_features([sample.text_features for sample in samples]), device)
     counts = [count_features(sample.text_features) for sample in samples]
-    if rerank_top is None:
-        scores, extra = model.similarity(text, videos).cpu(), {}
+    extra: dict[str, int] = {}
+    unreadable = _blank_unreadable(samples, total)
+    if rerank_top is None and in_blocks and _many(counts, total) and compares_cosines(model, text, videos):
+        rows: Sequence[Any] = cosine_rows(text, videos, unreadable, counts)
     else:
-        scores, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
-    bad = (~torch.isfinite(scores)).sum().to(device)
-    all_reduce(bad)
-    if bad:  # raised in every process, so that none waits for another
-        raise ValueError(f'{int(bad)} similarities are NaN or infinite, so they cannot be ranked')
-    scores = _rank_unreadable_last(samples, scores, total)
-    for sample, rows in zip(samples, scores.split(counts)):
-        sample.set_field(rows, 'scores')
+        if rerank_top is None:
+            scores = model.similarity(text, videos).cpu()
+        else:
+            scores, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
+        rows = _rank_last(scores, unreadable, device).split(counts)
+    for sample, part in zip(samples, rows):
+        sample.set_field(part, 'scores')
     if query_bank is not None:
         query_bank.add_scores(samples, model, device, fp16)
     for sample in samples:
@@ -106,13 +113,28 @@ def _wrap_features(samples: list[BaseDataElement]) -> None:
             sample.set_field(as_features(sample.get(key), f'the model, in {key},'), key)
 
 
-def _rank_unreadable_last(samples: list[BaseDataElement], scores: Tensor, total: int) -> Tensor:
-    """Replace the results of unreadable videos in this process, and rank those of all processes last."""
+def _many(counts: list[int], total: int) -> bool:
+    """Return whether all processes together have more scores than are kept."""
+    captions = torch.tensor(sum(counts))
+    all_reduce(captions)
+    return int(captions) * total > cosine_scores.KEPT
+
+
+def _blank_unreadable(samples: list[BaseDataElement], total: int) -> Tensor:
+    """Replace the results of unreadable videos in this process; return which of all are unreadable, (V,)."""
     for sample in samples:
         for key, value in blank_fields(sample).items():
             kind = 'metainfo' if key in sample.metainfo_keys() else 'data'
             sample.set_field(value, key, field_type=kind)
-    unreadable = torch.tensor(_gather_in_order([is_unreadable(sample) for sample in samples], total))
+    return torch.tensor(_gather_in_order([is_unreadable(sample) for sample in samples], total))
+
+
+def _rank_last(scores: Tensor, unreadable: Tensor, device: torch.device) -> Tensor:
+    """Check scores, and rank unreadable videos last."""
+    bad = (~torch.isfinite(scores)).sum().to(device)
+    all_reduce(bad)
+    if bad:  # raised in every process, so that none waits for another
+        raise ValueError(f'{int(bad)} similarities are NaN or infinite, so they cannot be ranked')
     lowest = scores.min() if scores.numel() else torch.tensor(float('inf'))
     all_reduce(lowest, 'min')
     return rank_last(scores, unreadable, lowest)

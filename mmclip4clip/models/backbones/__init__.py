@@ -1,4 +1,5 @@
 from .base import BaseBackbone
 from .clip import CLIPBackbone
+from .stored_features import StoredFeatureBackbone
 
-__all__ = ['BaseBackbone', 'CLIPBackbone']
+__all__ = ['BaseBackbone', 'CLIPBackbone', 'StoredFeatureBackbone']

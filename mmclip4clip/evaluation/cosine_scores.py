@@ -1,0 +1,114 @@
+"""Scores of heads that compare one vector per video, computed whenever they are read."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from ..models.adapters.base import PooledAdapter, unit_vectors
+from ..models.features import BARE, Features, vectors
+from .functional.score_blocks import ComputedScores, row_blocks
+
+KEPT = 2**24  # scores of an evaluation that are kept, 64 MiB; more are computed whenever they are read
+
+
+class VideoVectors:
+    """The vectors that captions are compared with.
+
+    Args:
+        vectors (Tensor): Vectors of unit length, (V, D).
+        unreadable (Tensor): True for videos that could not be read, (V,).
+        last (float): Score of every caption for an unreadable video.
+
+    Examples:
+        >>> videos = VideoVectors(torch.eye(2), torch.tensor([False, True]), last=-2.0)
+        >>> videos.score(torch.tensor([[0.6, 0.8]]))
+        array([[ 0.6, -2. ]], dtype=float32)
+    """
+
+    def __init__(self, vectors: Tensor, unreadable: Tensor, last: float = 0.0) -> None:
+        self.vectors, self.unreadable, self.last = vectors, unreadable, last
+
+    def score(self, captions: Tensor) -> np.ndarray:
+        """Score captions (N, D) of unit length, (N, V)."""
+        scores = captions @ self.vectors.to(captions.dtype).T
+        return scores.masked_fill_(self.unreadable, self.last).numpy()
+
+
+class CosineRows:
+    """The scores of the captions of one video with all videos, (N_i, V), as an array that is not kept.
+
+    ``numpy.asarray`` computes them.
+
+    Args:
+        captions (Tensor): Vectors of unit length, (N_i, D).
+        videos (VideoVectors): All videos.
+
+    Examples:
+        >>> rows = CosineRows(torch.eye(2)[:1], VideoVectors(torch.eye(2), torch.zeros(2, dtype=torch.bool)))
+        >>> rows.shape, np.asarray(rows).tolist()
+        ((1, 2), [[1.0, 0.0]])
+    """
+
+    ndim = 2
+
+    def __init__(self, captions: Tensor, videos: VideoVectors) -> None:
+        self.captions, self.videos = captions, videos
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of captions and of videos."""
+        return len(self.captions), len(self.videos.vectors)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.videos.score(self.captions).astype(dtype or np.float32, copy=False)
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.asarray(self)[index]
+
+
+def stack_rows(rows: list[CosineRows]) -> ComputedScores:
+    """Stack the scores of all videos to a matrix that is computed a block of captions at a time."""
+    captions, videos = torch.cat([part.captions for part in rows]), rows[0].videos
+    shape = len(captions), len(videos.vectors)
+    return ComputedScores(lambda index: videos.score(captions[index]), shape, np.dtype(np.float32))
+
+
+def compares_cosines(model: Any, text: Features, videos: Features) -> bool:
+    """Return whether the scores of a model are the cosines of one vector per caption and video."""
+    adapter = getattr(model, 'adapter', None)
+    if not isinstance(adapter, PooledAdapter) or BARE in videos or not len(videos) == len(text) == 1:
+        return False
+    return type(adapter).similarity is PooledAdapter.similarity
+
+
+def cosine_rows(text: Features, videos: Features, unreadable: Tensor, counts: list[int]) -> list[CosineRows]:
+    """Return the scores of the captions of each video of this process, which are computed when they are read.
+
+    Args:
+        text (dict[str, Tensor]): Features of the N captions of this process, (N, D).
+        videos (dict[str, Tensor]): Features of all V videos, (V, D).
+        unreadable (Tensor): True for videos that could not be read, (V,).
+        counts (list[int]): Number of captions of each video of this process.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite.
+    """
+    captions, targets = unit_vectors(vectors(text)), vectors(videos)
+    bad = sum((~torch.isfinite(part)).sum() for part in (captions, targets))
+    all_reduce(bad)
+    if bad:  # raised in every process, so that none waits for another
+        raise ValueError(f'{int(bad)} features are NaN or infinite, so their similarities cannot be ranked')
+    captions, compared = captions.cpu(), VideoVectors(targets.cpu(), torch.zeros_like(unreadable))
+    if unreadable.any():  # the same in all processes
+        blocks = row_blocks((len(captions), len(unreadable)))
+        lowest = min((float(compared.score(captions[rows]).min()) for rows in blocks), default=float('inf'))
+        shared = torch.tensor(lowest)
+        all_reduce(shared, 'min')
+        compared = VideoVectors(compared.vectors, unreadable, float(shared) - 1)
+    return [CosineRows(part, compared) for part in captions.split(counts)]
