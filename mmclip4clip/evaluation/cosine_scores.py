@@ -11,6 +11,7 @@ from ..models.adapters.base import PooledAdapter, unit_vectors
 from ..models.features import BARE, Features, vectors
 from .functional.score_blocks import ComputedScores, row_blocks
 
+TILE = 2048  # videos of a tile of scores, 16 MiB with one caption each
 KEPT = 2**24  # scores of an evaluation that are kept, 64 MiB; more are computed whenever they are read
 
 
@@ -30,11 +31,14 @@ class VideoVectors:
 
     def __init__(self, vectors: Tensor, unreadable: Tensor, last: float = 0.0) -> None:
         self.vectors, self.unreadable, self.last = vectors, unreadable, last
+        self.any_unreadable = bool(unreadable.any())
 
-    def score(self, captions: Tensor) -> np.ndarray:
-        """Score captions (N, D) of unit length, (N, V)."""
-        scores = captions @ self.vectors.to(captions.dtype).T
-        return scores.masked_fill_(self.unreadable, self.last).numpy()
+    def score(self, captions: Tensor, videos: slice = slice(None)) -> np.ndarray:
+        """Score captions (N, D) of unit length with all videos or some of them, (N, V)."""
+        scores = captions @ self.vectors[videos].to(captions.dtype).T
+        if self.any_unreadable:
+            scores.masked_fill_(self.unreadable[videos], self.last)
+        return scores.numpy()
 
 
 class CosineRows:
@@ -72,11 +76,71 @@ class CosineRows:
         return np.asarray(self)[index]
 
 
-def stack_rows(rows: list[CosineRows]) -> ComputedScores:
+class CosineScores(ComputedScores):
+    """The scores of captions and videos, (N, V), computed a block at a time whenever they are read.
+
+    Args:
+        captions (Tensor): Vectors of unit length, (N, D).
+        videos (VideoVectors): All videos.
+
+    Examples:
+        >>> videos = VideoVectors(torch.eye(2), torch.zeros(2, dtype=torch.bool))
+        >>> CosineScores(torch.eye(2), videos)[1:]
+        array([[0., 1.]], dtype=float32)
+    """
+
+    def __init__(self, captions: Tensor, videos: VideoVectors) -> None:
+        self.captions, self.videos = captions, videos
+        shape = len(captions), len(videos.vectors)
+        super().__init__(lambda index: videos.score(captions[index]), shape, np.dtype(np.float32))
+
+    def ranks(self, video_index: np.ndarray, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rank both ways while each score is computed once, in tiles.
+
+        The ranks are those of :func:`ranks_of_videos` and :func:`ranks_of_captions`, except for scores that
+        differ by rounding only.
+
+        Args:
+            video_index (np.ndarray): Index of the video of each caption, (N,). Each video has captions.
+            protocol (str): See :func:`ranks_of_captions`.
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: Ranks of videos (N,) and of captions (V,).
+        """
+        order = np.argsort(video_index, kind='stable')
+        begins = np.searchsorted(video_index[order], np.arange(self.shape[1] + 1))
+        size = max(1, TILE * self.shape[1] // self.shape[0])
+        tiles = [slice(i, min(i + size, self.shape[1])) for i in range(0, self.shape[1], size)]
+        parts = [order[begins[tile.start] : begins[tile.stop]] for tile in tiles]
+        own = np.empty(self.shape[0], np.float32)
+        best = np.full(self.shape[1], -np.inf, np.float32)
+        for rows, tile in zip(parts, tiles):  # the same tiles as below: the same rounding
+            videos = video_index[rows]
+            own[rows] = self._tile(rows, tile)[np.arange(len(rows)), videos - tile.start]
+            np.maximum.at(best, videos, own[rows])
+        to_video, to_caption = np.zeros(self.shape[0], int), np.zeros(self.shape[1], int)
+        for rows, group in zip(parts, tiles):
+            starts = begins[group] - begins[group.start]
+            for tile in tiles:
+                scores = self._tile(rows, tile)
+                to_video[rows] += np.count_nonzero(scores >= own[rows, None], axis=1)
+                if protocol == 'caption_groups' and len(rows) > len(starts):
+                    scores = np.maximum.reduceat(scores, starts, axis=0)
+                better = scores >= best[tile]
+                if protocol != 'caption_groups' and tile == group:
+                    better[np.arange(len(rows)), video_index[rows] - tile.start] = (
+                        False  # of the video itself
+                    )
+                to_caption[tile] += np.count_nonzero(better, axis=0)
+        return to_video, to_caption if protocol == 'caption_groups' else to_caption + 1
+
+    def _tile(self, rows: np.ndarray, videos: slice) -> np.ndarray:
+        return self.videos.score(self.captions[torch.from_numpy(rows)], videos)
+
+
+def stack_rows(rows: list[CosineRows]) -> CosineScores:
     """Stack the scores of all videos to a matrix that is computed a block of captions at a time."""
-    captions, videos = torch.cat([part.captions for part in rows]), rows[0].videos
-    shape = len(captions), len(videos.vectors)
-    return ComputedScores(lambda index: videos.score(captions[index]), shape, np.dtype(np.float32))
+    return CosineScores(torch.cat([part.captions for part in rows]), rows[0].videos)
 
 
 def compares_cosines(model: Any, text: Features, videos: Features) -> bool:

@@ -14,7 +14,7 @@ from mmengine.evaluator import Evaluator
 
 from mmclip4clip.engine.loops import VideoTextTestLoop, video_text_loops
 from mmclip4clip.evaluation import RetrievalDump, VideoTextRetrievalMetric, cosine_scores, score_videos
-from mmclip4clip.evaluation.cosine_scores import CosineRows
+from mmclip4clip.evaluation.cosine_scores import CosineRows, CosineScores, VideoVectors
 from mmclip4clip.evaluation.functional import score_blocks
 from mmclip4clip.evaluation.records import stack_scores
 from mmclip4clip.models import MeanAdapter
@@ -185,3 +185,27 @@ def test_memory_does_not_grow_with_the_matrix(model, monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert whole > 12 * 2**20 and peak < 4 * 2**20
+
+
+@pytest.mark.parametrize('protocol', ['caption_groups', 'best_caption'])
+@pytest.mark.parametrize('tile', [1, 3, 100])
+@pytest.mark.parametrize('unreadable', [(), (2, 5)])
+def test_ranks_in_tiles_are_those_of_the_whole_matrix(monkeypatch, protocol, tile, unreadable):
+    monkeypatch.setattr(cosine_scores, 'TILE', tile)
+    draw = torch.Generator().manual_seed(tile)
+    videos = EXACT[torch.randint(len(EXACT), (11,), generator=draw)]
+    index = torch.cat([torch.arange(11), torch.randint(11, (14,), generator=draw)])
+    index = index[torch.randperm(25, generator=draw)].numpy().astype(np.uint16)
+    bad = torch.zeros(11, dtype=torch.bool)
+    bad[list(unreadable)] = True
+    captions = EXACT[torch.randint(len(EXACT), (25,), generator=draw)]
+    scores = CosineScores(captions, VideoVectors(videos, bad, last=-2.0))
+    whole = np.asarray(captions @ videos.T)
+    whole[:, bad] = -2
+    to_video, to_caption = scores.ranks(index, protocol)
+    assert to_video.tolist() == [int((row >= row[own]).sum()) for row, own in zip(whole, index)]
+    best = [whole[index == video, video].max() for video in range(11)]
+    for video in range(11):
+        others = [whole[index == other, video] for other in range(11) if other != video]
+        ahead = [part.max() for part in others] if protocol == 'caption_groups' else np.concatenate(others)
+        assert to_caption[video] == 1 + sum(score >= best[video] for score in ahead)

@@ -55,3 +55,16 @@ def test_a_training_step_is_compared_with_the_rate_of_matrix_products():
     assert 'mmclip4clip' in out and '2 videos of 1 frames, 1 layers' in out
     # A block of ViT-B/32 has 50 tokens a frame, and takes about 3 x 24 x 50 x 768^2 operations.
     assert 4 < float(re.search(r'([\d.,]+) GFLOP at', out)[1]) < 12
+
+
+def test_ranks_from_features_are_compared_with_the_rate_of_matrix_products():
+    command = [
+        sys.executable,
+        FOLDER / 'benchmark_ranking.py',
+        '--captions=300',
+        '--videos=100',
+        '--width=16',
+    ]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out.startswith('300 captions, 100 videos, width 16: ranks in ')
+    assert float(out.rsplit(maxsplit=1)[1]) > 10  # R@1: a caption is its own video's vector and noise

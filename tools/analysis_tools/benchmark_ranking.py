@@ -1,6 +1,8 @@
 """Measure time and additional memory of ranks and post-processing for a large test.
 
 The default size is that of all captions of the MSR-VTT test. ``read`` is the time to read all scores once.
+With --width, the scores are cosines of features of that width and are never kept; beside the time is the share of
+the rate of matrix products that this run measured.
 """
 
 import argparse
@@ -19,6 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--bank', type=int, default=5_000, help='captions of the query bank (default: %(default)s)'
     )
+    parser.add_argument('--width', type=int, help='rank features of this width (default: rank a matrix)')
     return parser.parse_args()
 
 
@@ -27,7 +30,37 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def main(args: argparse.Namespace) -> None:
+def rank_features(args: argparse.Namespace) -> None:
+    """Rank both ways from features, and print time, memory and the share of the machine's rate."""
+    import torch
+    from benchmark_machine import sgemm_rate
+
+    from mmclip4clip.evaluation import retrieval_figures
+    from mmclip4clip.evaluation.cosine_scores import CosineScores, VideoVectors
+    from mmclip4clip.evaluation.records import Scores
+
+    torch.manual_seed(0)
+    normalize = torch.nn.functional.normalize
+    videos = normalize(torch.randn(args.videos, args.width), dim=-1)
+    index = torch.arange(args.captions).sort().values % args.videos
+    captions = normalize(videos[index] + 6 * torch.randn(args.captions, args.width) / args.width**0.5, dim=-1)
+    readable = VideoVectors(videos, torch.zeros(args.videos, dtype=torch.bool))
+    scores = Scores(CosineScores(captions, readable), index.numpy(), None)
+    rates, before = [sgemm_rate()], peak_memory()
+    begin, cpu = time.perf_counter(), time.process_time()
+    figures = retrieval_figures(scores)
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    rates.append(sgemm_rate())
+    rate, rates = 2 * args.captions * args.videos * args.width / seconds, sum(rates) / 2
+    print(
+        f'{args.captions} captions, {args.videos} videos, width {args.width}: ranks in {seconds:.1f} s '
+        f'({cpu:.1f} CPU s), +{peak_memory() - before:.2f} GiB, peak {peak_memory():.2f} GiB; '
+        f'{rate / 1e9:.0f} of {rates / 1e9:.0f} GFLOP/s, {100 * rate / rates:.0f} %; R@1 {figures["R1"]:.1f}'
+    )
+
+
+def rank_matrix(args: argparse.Namespace) -> None:
+    """Rank and post-process a matrix of random scores, and print time and memory."""
     from mmclip4clip.evaluation import retrieval_figures
     from mmclip4clip.evaluation.metrics.retrieval import post_processed_figures
     from mmclip4clip.evaluation.records import Scores
@@ -54,4 +87,5 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    main(parse_args())
+    args = parse_args()
+    rank_features(args) if args.width else rank_matrix(args)

@@ -1,15 +1,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
+from ..cosine_scores import CosineScores
 from ..functional import group_ranks, ranks_of_captions, ranks_of_videos, recall_figures
 from ..functional.post_processing import check_positive, dual_softmax_rows, qb_norm_rows
 from ..records import Scores, VideoRecord, make_record, stack_scores
 from ..report_context import ReportContext
 from ..unreadable import count_unreadable
 
+PROTOCOLS = ('caption_groups', 'best_caption')
 POST_PROCESSING = ('dual_softmax', 'qb_norm')
 NO_BANK = (
     "post_processing 'qb_norm' needs the scores of a query bank, the captions of the training "
@@ -46,14 +49,22 @@ def retrieval_figures(
         (50.0, 1.5)
     """
     similarity, video_index, groups = scores[:3]
-    figures = recall_figures(ranks_of_videos(similarity, video_index), recall_at, lower_median)
-    backwards = recall_figures(ranks_of_captions(similarity, video_index, protocol), recall_at)
-    figures.update(_with_prefix('v2t_', backwards))
+    to_video, to_caption = _rank_both_ways(similarity, video_index, protocol)
+    figures = recall_figures(to_video, recall_at, lower_median)
+    figures.update(_with_prefix('v2t_', recall_figures(to_caption, recall_at)))
     if groups is not None:
         ranks = group_ranks(similarity, video_index, groups)
         if len(ranks):
             figures['group_R1'] = recall_figures(ranks, (1,))['R1']
     return figures
+
+
+def _rank_both_ways(similarity: Any, video_index: np.ndarray, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of videos (N,) and of captions (V,); scores that are computed are computed once."""
+    complete = len(np.unique(video_index)) == similarity.shape[1]  # otherwise the functions below complain
+    if isinstance(similarity, CosineScores) and complete and protocol in PROTOCOLS:
+        return similarity.ranks(video_index, protocol)
+    return ranks_of_videos(similarity, video_index), ranks_of_captions(similarity, video_index, protocol)
 
 
 def post_processed_figures(
