@@ -2,8 +2,8 @@
 
 The default size is that of all captions of the MSR-VTT test. ``read`` is the time to read all scores once.
 
-With --width, the scores are cosines of features of that width and are never kept. Beside the time is the share
-of the rate of matrix products that this run measured.
+With --width, the scores are cosines of features of that width and are never kept. Beside the time is the
+share of the rate of matrix products that this run measured.
 """
 
 import argparse
