@@ -20,6 +20,7 @@ from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 from .quick_gelu import replace_quick_gelu
 from .random_encoder import build_random, redraw_embeddings
+from .token_merging import merge_vision_tokens
 from .towers import check_features, text_projection, vision_projection
 
 
@@ -60,6 +61,8 @@ class CLIPBackbone(BaseBackbone):
             backward pass, which takes less memory and more time: True for both, or ``'vision'``, ``'text'``.
         lora (dict, optional): LoRA in the blocks of one or both towers, whose other weights are then frozen,
             see :func:`add_lora` and :class:`LoRAOptions`. Needs ``peft``.
+        token_merging (dict, optional): ``dict(r=n)`` lets each block of the vision tower merge n patches into
+            others that are like them, which takes less time and memory, see :func:`merge_vision_tokens`.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE, prefix='backbone.')`` loads
             the backbone of a checkpoint of this package.
 
@@ -95,6 +98,7 @@ class CLIPBackbone(BaseBackbone):
         frame_format: dict | None = None,
         gradient_checkpointing: bool | str | Sequence[str] = False,
         lora: dict | None = None,
+        token_merging: dict | None = None,
     ) -> None:
         apply_patches()  # a checkpoint may be loaded into the model next
         check_arguments(pretrained, config, linear_patch, embedding_std, init_cfg, image_size or text_length)
@@ -112,6 +116,8 @@ class CLIPBackbone(BaseBackbone):
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
             embeddings.patch_embedding = Patch3d(embeddings.patch_embedding)
+        merge_vision_tokens(self.clip, token_merging)
+        self.token_merging = token_merging
         freeze_layers(self.clip, frozen_layers, linear_patch)
         if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
             self.clip.logit_bias.requires_grad = False
