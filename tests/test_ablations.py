@@ -25,6 +25,7 @@ VARIED = {  # what the names say, but for the sampling of a frame a second
         f'_8xb{n}-': {'train_dataloader.batch_size': n, 'auto_scale_lr.base_batch_size': 8 * n}
         for n in (4, 32)
     },
+    '-merge4-': {'model.backbone.token_merging': {'r': 4}},
     '-p32-3d-': {'model.backbone.linear_patch': '3d'},
     '-tight-paper_': {'model.adapter.type': 'TightAdapter', 'model.adapter.variant': 'paper'},
     'vit-base-p16-': {'model.backbone.pretrained': 'openai/clip-vit-base-patch16'},
@@ -85,7 +86,7 @@ def test_an_ablation_differs_from_the_published_config_by_what_it_varies_alone(p
 
 
 def test_ablations_have_a_folder_of_their_own_and_no_twin():
-    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 20
+    assert len(ABLATIONS) == len({path.name for path in LEAVES} & {path.name for path in ABLATIONS}) == 21
     assert len({path.name for path in LEAVES}) == len(LEAVES)
     assert not [path for path in RETRIEVAL.glob('*_msrvtt-9k-rgb.py') if any(n in path.stem for n in VARIED)]
 

@@ -75,6 +75,8 @@ class SearchModel(IndexEncoder):
         frames = {key: described[key] for key in ('sampling', 'frames', 'size')}
         for key in ('mean', 'std'):
             frames[key] = [round(value, 4) for value in getattr(processor, key).flatten().tolist()]
+        if merging := getattr(self.model.model.backbone, 'token_merging', None):
+            frames['token_merging'] = list(merging)
         width = self.model.model.backbone.width
         name = type(self.adapter).__name__
         weights = self._fingerprint or digest_weights(self.model.model)

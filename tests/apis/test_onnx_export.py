@@ -172,11 +172,13 @@ def test_an_encoder_of_real_size_equals_torch_on_real_clips(tmp_path, data):
     assert_equal_features(model, mmclip4clip.load(export_onnx(model, tmp_path / 'onnx')), clips(data)[:5])
 
 
-@pytest.mark.parametrize('changed', ['lora', 'patch3d'])
-def test_lora_and_patches_of_three_frames_equal_torch(encoder, tmp_path, changed):
+@pytest.mark.parametrize('changed', ['lora', 'patch3d', 'token_merging'])
+def test_lora_patches_of_three_frames_and_merged_ones_equal_torch(encoder, tmp_path, changed):
     model = with_head(encoder, 'Seq')
     backbone = dict(type='CLIPBackbone', pretrained=str(encoder))
-    backbone |= dict(lora=dict(r=2)) if changed == 'lora' else dict(linear_patch='3d')
+    backbone |= dict(
+        lora=dict(lora=dict(r=2)), patch3d=dict(linear_patch='3d'), token_merging=dict(token_merging=dict(r=2))
+    )[changed]
     model.model.backbone = MODELS.build(backbone).eval()
     for name, value in model.model.backbone.named_parameters():
         if 'lora_B' in name or name.endswith('patch_embedding.weight'):

@@ -172,6 +172,10 @@ def test_the_identity_changes_with_what_changes_vectors(checkpoint_of, tested, m
         next(again.model.model.parameters()).view(-1)[0] += 1e-3
     again.__dict__.pop('identity')
     assert [line.split(':')[0] for line in mean.identity.differences(again.identity)] == ['weights']
+    again.model.model.backbone.token_merging = [1]
+    again.__dict__.pop('identity')
+    changed = [line.split(':')[0] for line in mean.identity.differences(again.identity)]
+    assert changed == ['weights', 'frames']
     other = SearchModel(mmclip4clip.load(checkpoint_of('Seq')[0], device='cpu'))
     changed = [line.split(':')[0] for line in mean.identity.differences(other.identity)]
     assert changed == ['adapter', 'weights'] and json.loads(mean.identity.frames)['sampling']

@@ -125,10 +125,12 @@ def gradients(model, share):
 
 def losses_and_gradients(model, share, **changed):
     inputs = {key: value[share] for key, value in dict(batch(), **changed).items()}
-    longest = inputs['frame_mask'].sum(1).max()  # each process pads to its own longest video
-    inputs.update(
-        frames=inputs['frames'][:, :longest],
-        frame_mask=inputs['frame_mask'][:, :longest],
+    frames, words = (inputs[mask].sum(1).max() for mask in ('frame_mask', 'text_mask'))
+    inputs.update(  # each process pads to its own longest video and caption
+        frames=inputs['frames'][:, :frames],
+        frame_mask=inputs['frame_mask'][:, :frames],
+        tokens=inputs['tokens'][:, :words],
+        text_mask=inputs['text_mask'][:, :words],
         video_index=torch.arange(len(inputs['frames'])),
     )
     model.zero_grad()

@@ -116,8 +116,7 @@ class CLIPBackbone(BaseBackbone):
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
             embeddings.patch_embedding = Patch3d(embeddings.patch_embedding)
-        merge_vision_tokens(self.clip, token_merging)
-        self.token_merging = token_merging
+        self.token_merging = merge_vision_tokens(self.clip, token_merging)
         freeze_layers(self.clip, frozen_layers, linear_patch)
         if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
             self.clip.logit_bias.requires_grad = False

@@ -16,7 +16,7 @@ PARTS = {'layer_norm1', 'self_attn', 'layer_norm2', 'mlp'}  # of a block that ca
 ARGUMENT = 'model.backbone.token_merging'
 
 
-def merge_vision_tokens(model: Any, options: dict | None) -> None:
+def merge_vision_tokens(model: Any, options: dict | None) -> list[int]:
     """Let the blocks of the vision tower merge patches, so that higher blocks compute fewer.
 
     Weights and their names stay the same. Without merging, the model is not touched.
@@ -27,18 +27,21 @@ def merge_vision_tokens(model: Any, options: dict | None) -> None:
             number for all blocks, or a list with one for each. The last block never merges, because nothing
             reads its patches, so a list has no number for it. 0 merges nothing.
 
+    Returns:
+        list[int]: The number for each block but the last; empty if nothing merges.
+
     Raises:
         ValueError: If ``r`` is no such number, a block would merge more than half of its patches, or the
             tower has no class token, as in SigLIP.
     """
     if options is None:
-        return
+        return []
     if set(options) != {'r'}:
         raise ValueError(f'{ARGUMENT} must be dict(r=...) without other keys, got {options!r}')
     blocks = tower_blocks(model, 'vision')
     counts = _read_counts(options['r'], len(blocks) - 1)
     if not any(counts):
-        return
+        return []
     vision = model.vision_model
     if not hasattr(vision.embeddings, 'class_embedding') or any(
         {name for name, _ in block.named_children()} != PARTS for block in blocks
@@ -57,6 +60,7 @@ def merge_vision_tokens(model: Any, options: dict | None) -> None:
             )
         patches -= count
     vision.encoder = MergingEncoder(blocks, [*counts, None])
+    return counts
 
 
 def _read_counts(r: object, number: int) -> list[int]:

@@ -99,6 +99,7 @@ def test_merging_equal_patches_changes_nothing(kind, r):
 def test_without_merging_the_tower_is_not_touched(r):
     plain, other = build_backbone(), build_backbone(r)
     assert [type(m) for m in other.modules()] == [type(m) for m in plain.modules()]
+    assert other.token_merging == plain.token_merging == [] and build_backbone(3).token_merging == [3, 3]
     assert_identical(step(other.train()), step(plain.train()))
 
 
@@ -186,8 +187,8 @@ def test_the_tower_is_one_graph():
         (dict(r=1.5), 'r must be a whole number .* got 1.5'),
         (dict(r='2'), "r must be a whole number .* got '2'"),
         (dict(r=[1, 1, 1]), r'one for each block of the vision tower but the last, got \[1, 1, 1\]'),
-        (dict(rate=1), r"token_merging must be dict\(r=...\) without other keys, got {'rate': 1}"),
-        ({}, r'token_merging must be dict\(r=...\)'),
+        (dict(rate=1), r" must be dict\(r=...\) without other keys, got {'rate': 1}"),
+        ({}, r' must be dict\(r=...\) without other keys, got {}'),
     ],
 )
 def test_what_cannot_be_merged_is_refused(options, message):
