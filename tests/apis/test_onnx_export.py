@@ -172,19 +172,18 @@ def test_an_encoder_of_real_size_equals_torch_on_real_clips(tmp_path, data):
     assert_equal_features(model, mmclip4clip.load(export_onnx(model, tmp_path / 'onnx')), clips(data)[:5])
 
 
-@pytest.mark.parametrize('changed', ['lora', 'patch3d', 'token_merging'])
+@pytest.mark.parametrize('changed', ['lora', 'linear_patch', 'token_merging'])
 def test_lora_patches_of_three_frames_and_merged_ones_equal_torch(encoder, tmp_path, changed):
     model = with_head(encoder, 'Seq')
     backbone = dict(type='CLIPBackbone', pretrained=str(encoder))
-    backbone |= dict(
-        lora=dict(lora=dict(r=2)), patch3d=dict(linear_patch='3d'), token_merging=dict(token_merging=dict(r=2))
-    )[changed]
+    options = dict(lora=dict(r=2), linear_patch='3d', token_merging=dict(r=2))
+    backbone[changed] = options[changed]
     model.model.backbone = MODELS.build(backbone).eval()
     for name, value in model.model.backbone.named_parameters():
         if 'lora_B' in name or name.endswith('patch_embedding.weight'):
             torch.nn.init.normal_(value, std=0.3)
     other = mmclip4clip.load(export_onnx(model, tmp_path / 'onnx'))
-    assert other.settings.neighbors == (changed == 'patch3d')
+    assert other.settings.neighbors == (changed == 'linear_patch')
     arrays = videos(np.random.default_rng(0), 1, 4)
     assert_equal_features(model, other, arrays)
     segments = [arrays[1][:2], arrays[1][1:]]

@@ -137,10 +137,11 @@ def attend_in_proportion(attention: Any, hidden: Tensor, size: Tensor | None) ->
         size (Tensor, optional): Number of patches in each token, (B, L); None if that is 1.
 
     Returns:
-        tuple[Tensor, Tensor]: The output (B, L, D), and the keys, averaged over heads, (B, L, D / heads).
+        tuple[Tensor, Tensor]: The output (B, L, D), and the keys, averaged over heads, (B, L, C).
     """
+    batch, length, _ = hidden.shape  # view: an ONNX graph of unflatten has the batch of the example
     query, key, value = (
-        project(hidden).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # (B, heads, L, D / heads)
+        project(hidden).view(batch, length, attention.num_heads, -1).transpose(1, 2)  # (B, heads, L, C)
         for project in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
     bias = None if size is None else size.log().to(query.dtype)[:, None, None]
@@ -169,7 +170,8 @@ def match_tokens(keys: Tensor, count: int) -> Tensor:
     likeness, partner = (unit[:, 1::2] @ unit[:, 2::2].transpose(1, 2)).max(dim=-1)  # (B, sources)
     chosen = likeness.topk(count, dim=-1).indices
     sources, targets = 2 * chosen + 1, 2 * partner.gather(1, chosen) + 2
-    stays = torch.ones(keys.shape[:2], dtype=torch.long, device=keys.device).scatter(1, sources, 0)
+    batch, length, _ = keys.shape
+    stays = keys.new_ones(batch, length, dtype=torch.long).scatter(1, sources, 0)
     places = stays.cumsum(dim=1) - 1
     return places.scatter(1, sources, places.gather(1, targets))
 
