@@ -1,6 +1,6 @@
 """Token merging (ToMe, arXiv:2210.09461): the blocks of a vision tower average patches that are alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -65,7 +65,7 @@ def merge_vision_tokens(model: Any, options: dict | None) -> list[int]:
 
 def _read_counts(r: object, number: int) -> list[int]:
     """Return the number of patches to merge in each block but the last."""
-    counts = list(r) if isinstance(r, Sequence) and not isinstance(r, str) else [r] * number
+    counts: list[Any] = list(r) if isinstance(r, Sequence) and not isinstance(r, str) else [r] * number
     if len(counts) != number or any(type(count) is not int or count < 0 for count in counts):
         raise ValueError(
             f'{ARGUMENT}.r must be a whole number from 0 on, or a list of {number} of them, one for each '
@@ -78,11 +78,11 @@ class MergingEncoder(nn.Module):
     """Blocks that pass on tokens and their sizes; in place of the encoder of a vision tower.
 
     Args:
-        blocks (Sequence[nn.Module]): The blocks of the encoder.
-        counts (Sequence[int | None]): See :class:`MergingBlock`.
+        blocks (Iterable[nn.Module]): The blocks of the encoder.
+        counts (Iterable[int | None]): See :class:`MergingBlock`.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], counts: Sequence[int | None]) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], counts: Iterable[int | None]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(MergingBlock(*pair) for pair in zip(blocks, counts))
 
@@ -102,6 +102,11 @@ class MergingBlock(GradientCheckpointingLayer):
         count (int, optional): Number of patches to merge. None in the last block, which passes on the class
             token alone.
     """
+
+    layer_norm1: nn.Module
+    self_attn: nn.Module
+    layer_norm2: nn.Module
+    mlp: nn.Module
 
     def __init__(self, block: nn.Module, count: int | None) -> None:
         super().__init__()
