@@ -13,7 +13,7 @@ from .batch_contrast import check_loss, contrast_batch
 from .data_preprocessor import VideoCaptionPreprocessor
 from .features import BARE, Features, as_features, split_features, take_features, vectors
 from .micro_batches import check_micro_batch_size, encode_in_micro_batches
-from .weight_check import compare_shared
+from .weight_check import compare_shared, is_sharded
 
 Inputs = dict[str, Tensor]
 Samples = list[BaseDataElement]
@@ -105,6 +105,8 @@ class CLIP4ClipRetriever(BaseModel):
         Raises:
             RuntimeError: If keys are missing, unexpected or of another shape; lists the first ones.
         """
+        if is_sharded(prefix):
+            return super()._load_from_state_dict(state_dict, prefix, *args)
         weights = {
             key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
         }

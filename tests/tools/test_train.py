@@ -78,18 +78,6 @@ def test_other_flags(tool, config, tmp_path):
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-4)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='the message is for machines without a GPU')
-def test_amp_says_that_it_needs_a_gpu(tool, config):
-    with pytest.raises(AssertionError, match='only available training on gpu'):
-        tool('train.py', config, '--amp')
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='mmengine has no mixed precision without a GPU')
-def test_amp_trains(tool, config):
-    tool('train.py', config, '--amp', '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
-    assert 'AmpOptimWrapper' in torch.load('w/epoch_1.pth', weights_only=True)['meta']['cfg']
-
-
 def test_amp_does_not_go_with_every_wrapper(tool, config):
     with pytest.raises(ValueError, match="--amp does not support optim_wrapper.type='ApexOptimWrapper'"):
         tool('train.py', config, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')

@@ -21,6 +21,7 @@ from ..finite_check import (
     optimizer_tensors,
     unwrap_model,
 )
+from ..runner_access import local_weights
 
 
 @HOOKS.register_module()
@@ -202,7 +203,7 @@ class NonFiniteGuardHook(Hook):
 
     def _check_state(self, runner, when: str) -> None:
         """Check the weights and the optimizers' states, in all processes."""
-        named = unwrap_model(runner).state_dict()
+        named = local_weights(runner)
         for number, wrapper in enumerate(optim_wrappers(runner)):
             named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
         named = self._variable(named)
