@@ -166,7 +166,8 @@ def distribute_without_gpu() -> None:
 
     def init_slurm_on_cpu(backend, port: int | None = None, **kwargs) -> None:
         if get_device() != 'cpu':
-            return init_dist_slurm(backend, port=port, **kwargs)
+            init_dist_slurm(backend, port=port, **kwargs)
+            return
         slurm = dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID')
         os.environ.update({name: os.environ[theirs] for name, theirs in slurm.items()})
         if port is not None:
@@ -210,7 +211,8 @@ def mix_precision_without_gpu() -> None:
 
     def init_on_cpu(self, loss_scale='dynamic', dtype=None, use_fsdp: bool = False, **kwargs) -> None:
         if get_device() != 'cpu':
-            return init(self, loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp, **kwargs)
+            init(self, loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp, **kwargs)
+            return
         if dtype not in (None, 'bfloat16', torch.bfloat16):
             raise ValueError(
                 f"optim_wrapper.dtype={str(dtype)!r} needs a GPU; on the CPU it must be 'bfloat16'"

@@ -24,14 +24,15 @@ def use_fsdp(cfg: Config) -> None:
     name = class_name(strategy) if isinstance(strategy, dict) else str(strategy)
     if name == 'DeepSpeedStrategy':
         raise ValueError(
-            "strategy.type='DeepSpeedStrategy' is not supported: mmengine neither shows its checkpoints to hooks "
-            'when they are saved nor when they are loaded, so that they cannot be checked or resumed exactly. Use '
-            "strategy=dict(type='FSDPStrategy'), which divides the same: weights, gradients, optimizer state"
+            "strategy.type='DeepSpeedStrategy' is not supported: mmengine shows its checkpoints to no hook, "
+            'so that they could not be checked or resumed exactly, and DeepSpeed fails for numbers such as the '
+            "logit scale. Use strategy=dict(type='FSDPStrategy'), which divides weights, gradients and the "
+            "optimizer's state as well"
         )
     if name not in FSDP:
         raise ValueError(
-            f"strategy must be dict(type='FSDPStrategy', ...), got {name!r}; without sharding, Runner does the "
-            'same as the other strategies of FlexibleRunner: remove runner_type and strategy'
+            f"strategy must be dict(type='FSDPStrategy', ...), got {name!r}; for all other trainings, remove "
+            "runner_type and strategy: mmengine's Runner trains in one process and in several"
         )
     problems = list(_problems(cfg))
     if problems:
@@ -40,7 +41,7 @@ def use_fsdp(cfg: Config) -> None:
 
 
 def _problems(cfg: Config) -> Iterator[str]:
-    """Yield what is wrong, with its key."""
+    """Yield each setting that does not go with FSDP, with the reason."""
     wrapper, model = cfg.get('optim_wrapper') or {}, cfg.get('model') or {}
     optimizer = wrapper.get('optimizer') or {}
     if (cfg.get('launcher') or 'none') == 'none':
@@ -58,7 +59,10 @@ def _problems(cfg: Config) -> Iterator[str]:
     if cfg.get('model_wrapper_cfg'):
         yield 'model_wrapper_cfg: its settings belong in strategy.model_wrapper'
     if model.get('micro_batch_size') is not None:
-        yield 'model.micro_batch_size: it divides batches among processes unequally; use gradient_checkpointing'
+        yield (
+            'model.micro_batch_size: the processes gather the weights of a block together, but may have '
+            'different numbers of parts; use model.backbone.gradient_checkpointing'
+        )
     if model.get('decoder') is not None:
         yield 'model.decoder: captions of different lengths would let processes wait for each other'
     if (cfg.get('val_cfg') or {}).get('query_bank') is not None:

@@ -105,12 +105,10 @@ class CLIP4ClipRetriever(BaseModel):
         Raises:
             RuntimeError: If keys are missing, unexpected or of another shape; lists the first ones.
         """
-        if is_sharded(prefix):
-            return super()._load_from_state_dict(state_dict, prefix, *args)
         weights = {
             key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
         }
-        difference = compare_shared(self.state_dict(), weights)
+        difference = not is_sharded(prefix) and compare_shared(self.state_dict(), weights)
         if difference:
             raise RuntimeError(
                 f'the checkpoint contains only a part of what this {type(self).__name__} needs: {difference}'

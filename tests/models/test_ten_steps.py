@@ -1,7 +1,8 @@
 """Ten optimizer steps of one, two and three processes on the same global batches: losses, gradients, weights.
 
-In float64, so that a difference is a difference of what is computed: AdamW divides by the size of a gradient, and
-in float32 the gradients that are zero but for rounding, such as those of the biases of keys, move weights at random.
+In float64, so that a difference is a difference of what is computed: AdamW divides by the size of a gradient,
+and in float32 the gradients that are zero but for rounding, such as those of the biases of keys, move weights
+at random.
 """
 
 import gc
@@ -18,12 +19,10 @@ from torch.nn.parallel import DistributedDataParallel
 from .test_gathering import build
 
 STEPS, VIDEOS = 10, 7
-# Gradients that are zero but for rounding (1e-16) over AdamW's eps (1e-8), times the rate (1e-2), in ten steps.
+# Gradients that are zero but for rounding (1e-16) over AdamW's eps (1e-8), times the rate (1e-2), ten times.
 ROUNDING = 1e-9
 WAYS = {
     'whole': ('mean', 'exact'),
-    'tight': ('tight', 'exact'),
-    'micro-batches': ('mean', 'exact', 'micro_batches'),
     'sigmoid in blocks': ('mean', 'exact', 'sigmoid_blocks'),
 }
 # Where the videos of a batch are divided: no process has as many as another.

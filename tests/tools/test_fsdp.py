@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ OPTIONS += ['optim_wrapper.optimizer.momentum=0.9']
 @pytest.fixture
 def sharded(config, tmp_path):
     """The tiny config with the base for FSDP."""
-    path, text = tmp_path / 'sharded.py', open(config).read()
+    path, text = tmp_path / 'sharded.py', Path(config).read_text()
     base = f'{ROOT}/configs/_base_/'
     text = text.replace(
         f"_base_ = '{base}default_runtime.py'",

@@ -178,23 +178,34 @@ def test_three_processes_train_and_evaluate_as_two_and_one(command, config, shap
         args = ['--work-dir', name, '--seed', 0, '--cfg-options', *options, size]
         command('train.py', config, *args, processes=processes)
         trained[processes] = weights(tmp_path / name / 'epoch_5.pth')
-        (entry,) = json.loads((tmp_path / name / 'metrics.json').read_text())
-        assert entry['iter'] == 10
-        args = ['--work-dir', f'{name}/test', '--dump', f'{name}.pkl', '--cfg-options']
-        args += [*options[:3], *query_bank(shapes)]
-        command('test.py', config, '1-processes/epoch_5.pth', *args, processes=processes)
-        (tested,) = json.loads((tmp_path / name / 'test/metrics.json').read_text())
-        metrics[processes] = [
-            {key: value for key, value in figures.items() if key.startswith('retrieval/')}
-            for figures in (entry, tested)
+        metrics[processes] = read_metrics(tmp_path / name)
+    for processes in (1, 3):
+        name = f'{processes}-tested'
+        args = [
+            '--work-dir',
+            name,
+            '--dump',
+            f'{name}.pkl',
+            '--cfg-options',
+            *options[:3],
+            *query_bank(shapes),
         ]
+        command('test.py', config, '1-processes/epoch_5.pth', *args, processes=processes)
         dumps[processes] = read_dump(tmp_path / f'{name}.pkl')
-    assert 'retrieval/qb_R1' in metrics[1][1] and len(dumps[1]) == 13
+    assert metrics[1] == metrics[2] == metrics[3] and metrics[1]['iter'] == 10
     for processes in (2, 3):
-        assert metrics[processes] == metrics[1]
         for name, value in trained[1].items():
             torch.testing.assert_close(trained[processes][name], value, rtol=1e-3, atol=1e-5, msg=name)
-        for ours, theirs in zip(dumps[processes], dumps[1], strict=True):
-            assert ours['filename'] == theirs['filename'] and list(ours['ranks']) == list(theirs['ranks'])
-            np.testing.assert_allclose(ours['scores'], theirs['scores'], atol=1e-5)
-            np.testing.assert_allclose(ours['bank_scores'], theirs['bank_scores'], atol=1e-5)
+    tested = read_metrics(tmp_path / '1-tested')
+    assert tested == read_metrics(tmp_path / '3-tested') and 'retrieval/qb_R1' in tested
+    assert len(dumps[1]) == 13
+    for ours, theirs in zip(dumps[3], dumps[1], strict=True):
+        assert ours['filename'] == theirs['filename'] and list(ours['ranks']) == list(theirs['ranks'])
+        np.testing.assert_allclose(ours['scores'], theirs['scores'], atol=1e-5)
+        np.testing.assert_allclose(ours['bank_scores'], theirs['bank_scores'], atol=1e-5)
+
+
+def read_metrics(work_dir):
+    """Return the figures of the only evaluation of a run, and after how many steps it was."""
+    (entry,) = json.loads((work_dir / 'metrics.json').read_text())
+    return {key: value for key, value in entry.items() if key.startswith('retrieval/') or key == 'iter'}

@@ -14,6 +14,8 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+OF_OPTIMIZER = ('state', 'param_groups')  # keys of an optimizer's state dict
+
 
 def wrap_modules(module: nn.Module, recurse: bool, nonwrapped_numel: int, modules: list[nn.Module]) -> bool:
     """Return whether FSDP divides a module by itself, as one of some modules.
@@ -129,12 +131,16 @@ class ResumableFSDPStrategy(FSDPStrategy):
         """
         if any(isinstance(key, int) for key in state_dict.get('state', {})):
             raise RuntimeError(
-                'a training without FSDP saved this checkpoint: its optimizer state cannot be divided. Resume '
-                'without strategy, or start a new training from its weights with load_from'
+                'a training without FSDP saved this checkpoint: its optimizer state cannot be divided. '
+                'Resume without strategy, or start a new training from its weights with load_from'
             )
-        others = {key: value for key, value in state_dict.items() if key not in ('state', 'param_groups')}
-        own = {key: state_dict[key] for key in ('state', 'param_groups')}
+        own = {key: state_dict[key] for key in OF_OPTIMIZER}
         divided = FullyShardedDataParallel.optim_state_dict_to_load(
             self.model, self.optim_wrapper.optimizer, own
         )
-        self.optim_wrapper.load_state_dict({**divided, **others})
+        self.optim_wrapper.load_state_dict({**_without_tensors(state_dict), **divided})
+
+
+def _without_tensors(state_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return what an optimizer wrapper saves beside the state of its optimizer."""
+    return {key: value for key, value in state_dict.items() if key not in OF_OPTIMIZER}
