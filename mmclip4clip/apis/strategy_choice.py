@@ -25,9 +25,9 @@ def use_fsdp(cfg: Config) -> None:
     if name == 'DeepSpeedStrategy':
         raise ValueError(
             "strategy.type='DeepSpeedStrategy' is not supported: mmengine shows its checkpoints to no hook, "
-            'so that they could not be checked or resumed exactly, and DeepSpeed fails for numbers such as the '
-            "logit scale. Use strategy=dict(type='FSDPStrategy'), which divides weights, gradients and the "
-            "optimizer's state as well"
+            'so that they could not be checked or resumed exactly, and DeepSpeed fails for numbers such as '
+            "the logit scale. Use strategy=dict(type='FSDPStrategy'), which divides weights, gradients and "
+            "the optimizer's state as well"
         )
     if name not in FSDP:
         raise ValueError(
