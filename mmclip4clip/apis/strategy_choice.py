@@ -47,7 +47,7 @@ def _problems(cfg: Config) -> Iterator[str]:
     if (cfg.get('launcher') or 'none') == 'none':
         yield 'launcher: there is one process; start several with tools/dist_train.sh or --launcher'
     if wrapper.get('type', WRAPPERS[0]) not in WRAPPERS:
-        yield f'optim_wrapper.type={wrapper.type!r}: it must be OptimWrapper or AmpOptimWrapper'
+        yield f'optim_wrapper.type={wrapper.get("type")!r}: it must be OptimWrapper or AmpOptimWrapper'
     if wrapper.get('clip_grad'):
         yield 'optim_wrapper.clip_grad: each process would clip its part of the gradients by itself'
     if wrapper.get('accumulative_counts', 1) != 1:

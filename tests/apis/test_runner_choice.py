@@ -69,13 +69,19 @@ def test_what_does_not_go_with_fsdp_is_refused_with_its_key(settings, message):
 @pytest.mark.parametrize(
     'settings, message',
     [
-        (dict(runner_type='FlexibleRunner'), r"strategy must be dict\(type='FSDPStrategy', ...\), got 'None'"),
+        (
+            dict(runner_type='FlexibleRunner'),
+            r"strategy must be dict\(type='FSDPStrategy', ...\), got 'None'",
+        ),
         (dict(runner_type='mmengine.FlexibleRunner', strategy=dict(type='DDPStrategy')), "got 'DDPStrategy'"),
         (
             dict(runner_type='FlexibleRunner', strategy=dict(type='DeepSpeedStrategy')),
             "strategy.type='DeepSpeedStrategy' is not supported",
         ),
-        (dict(strategy=dict(type='FSDPStrategy')), "strategy needs runner_type='FlexibleRunner', got 'Runner'"),
+        (
+            dict(strategy=dict(type='FSDPStrategy')),
+            "strategy needs runner_type='FlexibleRunner', got 'Runner'",
+        ),
         (dict(runner_type='NoRunner'), "runner_type must be 'Runner' .*, got 'NoRunner'"),
         (dict(runner_type=dict), "runner_type must be 'Runner' .*, got 'dict'"),
         (dict(compile='yes'), "compile must be True, False or a dict .*, got 'yes'"),

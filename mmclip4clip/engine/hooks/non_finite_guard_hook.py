@@ -203,7 +203,7 @@ class NonFiniteGuardHook(Hook):
 
     def _check_state(self, runner, when: str) -> None:
         """Check the weights and the optimizers' states, in all processes."""
-        named = local_weights(runner)
+        named: dict[str, object] = dict(local_weights(runner))
         for number, wrapper in enumerate(optim_wrappers(runner)):
             named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
         named = self._variable(named)
