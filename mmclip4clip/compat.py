@@ -210,7 +210,7 @@ def mix_precision_without_gpu() -> None:
     init = amp.AmpOptimWrapper.__init__
 
     def init_on_cpu(self, loss_scale='dynamic', dtype=None, use_fsdp: bool = False, **kwargs) -> None:
-        if get_device() != 'cpu':
+        if get_device() != 'cpu' or amp.is_cuda_available():
             init(self, loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp, **kwargs)
             return
         if dtype not in (None, 'bfloat16', torch.bfloat16):
