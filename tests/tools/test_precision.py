@@ -10,6 +10,7 @@ from mmclip4clip.models.backbones.clip import CLIPBackbone
 from .conftest import weights
 
 OPTIONS = ['train_cfg.max_epochs=1', 'optim_wrapper.optimizer.type=SGD', 'optim_wrapper.optimizer.lr=0.1']
+OPTIONS += ['train_dataloader.num_workers=0']
 BFLOAT16 = ['optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=dynamic']
 MICRO = 'model.micro_batch_size=3'
 
