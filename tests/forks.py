@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch._dynamo  # optimizers import it at their first step, which takes seconds in each fork
 from mmaction.visualization import ActionVisualizer
 from mmengine.config import config as mmengine_config
 from mmengine.logging import MessageHub, MMLogger

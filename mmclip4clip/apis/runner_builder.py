@@ -44,7 +44,7 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         >>> runner.train()  # doctest: +SKIP
     """
     apply_patches()
-    kind = runner_class(cfg)
+    kind = runner_class(cfg, training)
     note = use_checkpoint_settings(cfg, training)
     follow_encoder(cfg)
     try:

@@ -8,23 +8,22 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from .short_log import ShortLogRunner
-
-STRATEGY = (
-    'FlexibleRunner saves, loads and resumes in its own way, without the exact resumption and the checks of '
-    'checkpoints, architecture and input that this package has. Remove this key; several GPUs need '
-    '--launcher, mixed precision --amp, and FSDP model_wrapper_cfg'
-)
+from .strategy_choice import use_fsdp
+from .strategy_runner import StrategyRunner
 
 
-def runner_class(cfg: Config) -> type[Runner]:
+def runner_class(cfg: Config, training: bool = True) -> type[Runner] | type[StrategyRunner]:
     """Return the class that runs a config, after checking ``runner_type``, ``strategy`` and ``compile``.
 
     Args:
         cfg (Config): Config with ``runner_type`` (default ``'Runner'``), which may name a subclass of
-            mmengine's ``Runner`` in the registry ``RUNNERS``, and ``full_log``.
+            mmengine's ``Runner`` in the registry ``RUNNERS``, ``strategy`` and ``full_log``.
+        training (bool): Whether the runner is for training. A test needs no strategy, as its checkpoints are
+            whole, and uses mmengine's ``Runner``.
 
     Returns:
-        type[Runner]: :class:`ShortLogRunner`, mmengine's runner with ``full_log``, or the registered class.
+        type: :class:`ShortLogRunner`, mmengine's runner with ``full_log``, :class:`StrategyRunner`
+        with a strategy, or the registered class.
 
     Raises:
         ValueError: If a setting could only be ignored; names the key.
@@ -34,13 +33,16 @@ def runner_class(cfg: Config) -> type[Runner]:
         name, found = kind, RUNNERS.get(kind)
     else:
         name, found = getattr(kind, '__name__', str(kind)), kind
+    check_compile(cfg.get('compile'))
     if name.rsplit('.')[-1] == 'FlexibleRunner':
-        raise ValueError(f'runner_type={name!r} is not supported: {STRATEGY}')
+        if training:
+            use_fsdp(cfg)
+            return StrategyRunner
+        found = Runner
+    elif cfg.get('strategy') is not None:
+        raise ValueError(f"strategy needs runner_type='FlexibleRunner', got {name!r}")
     if not (inspect.isclass(found) and issubclass(found, Runner)):
         raise ValueError(f"runner_type must be 'Runner' or a registered subclass of it, got {name!r}")
-    if cfg.get('strategy') is not None:
-        raise ValueError(f'strategy is a setting of FlexibleRunner, which is not supported: {STRATEGY}')
-    check_compile(cfg.get('compile'))
     if found is not Runner:
         return found
     return Runner if cfg.get('full_log') else ShortLogRunner

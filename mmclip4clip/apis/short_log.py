@@ -57,7 +57,7 @@ class ShortLogRunner(Runner):
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
         self.logger.info(
             f'Python {platform.python_version()}, torch {torch.__version__} on {device}, mmengine '
-            f'{mmengine.__version__}, seed {self._seed}, {get_world_size()} process(es) of '
+            f'{mmengine.__version__}, seed {self.seed}, {get_world_size()} process(es) of '
             f'{torch.get_num_threads()} thread(s); tools/doctor.py shows more'
         )
 

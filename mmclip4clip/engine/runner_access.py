@@ -1,14 +1,18 @@
 """Access the datasets, loops, model and tokenizers that a runner has built, without their wrappers."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
+from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
 from ..datasets.transforms import TokenizeCaptions
 from ..models.backbones.families import FAMILIES
+from ..models.weight_check import FSDP
 from ..tokenizers.saved_tokenizer import CAPTIONS, DECODER
 
 
@@ -58,6 +62,31 @@ def tokenizers_of(runner) -> dict[str, Any]:
 def unwrapped_model(runner) -> Any:
     """Return the model without its wrapper for distributed training."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def whole_weights(runner) -> dict[str, Tensor]:
+    """Return the state dict of the model; names and shapes only, if FSDP divides it among processes."""
+    strategy = getattr(runner, 'strategy', None)
+    return getattr(strategy, 'whole_weights', None) or unwrapped_model(runner).state_dict()
+
+
+def local_weights(runner) -> dict[str, Tensor]:
+    """Return the state dict of the model; this process's parts of it, if FSDP divides it among processes."""
+    model = unwrapped_model(runner)
+    if not isinstance(runner.model, FullyShardedDataParallel):
+        return model.state_dict()
+    parts = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name.replace(FSDP, ''): value for name, value in parts.items()}
+
+
+def with_whole_weights(model: nn.Module) -> AbstractContextManager:
+    """Return a context in which each process has all weights of a model that FSDP divides.
+
+    Within it, functions of the model can be called, but neither its ``forward`` nor that of its blocks.
+    """
+    if isinstance(model, FullyShardedDataParallel):
+        return FullyShardedDataParallel.summon_full_params(model, writeback=False)
+    return nullcontext()
 
 
 def captioner_of(runner) -> Any:

@@ -12,6 +12,7 @@ from .lora_weights import is_lora
 COUNTING = re.compile(r'(.*\.)?(text|vision)_model\.(roberta\.)?embeddings\.position_ids')
 # Prefixes that wrappers add to the keys of the wrapped model.
 WRAPPERS = ('module.', '_orig_mod.', 'model.', 'backbone.', 'clip.')
+FSDP = '_fsdp_wrapped_module.'  # prefix of the keys of a model whose weights are divided among processes
 LORA = ' (LoRA)'  # end of the name of a component
 
 
@@ -136,3 +137,15 @@ def _wrapping(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> st
         if inner != key and inner in expected:
             return key.removesuffix(inner)
     return ''
+
+
+def is_sharded(prefix: str) -> bool:
+    """Return whether a module loads under FullyShardedDataParallel, which has only parts of the weights.
+
+    Such modules cannot compare their weights with a checkpoint; ``ArchitectureCheckHook`` has done so.
+
+    Examples:
+        >>> is_sharded('_fsdp_wrapped_module.backbone.'), is_sharded('backbone.')
+        (True, False)
+    """
+    return FSDP in prefix

@@ -8,6 +8,7 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
 
 from ...models.weight_check import KeyDifference, compare_shared, compare_weights, components
+from ..runner_access import whole_weights
 
 DECODER = 'decoder.'  # prefix of the weights that CLIP4ClipCaptioner adds to a retriever
 
@@ -38,7 +39,7 @@ class ArchitectureCheckHook(Hook):
             RuntimeError: If keys are missing, unexpected or of another shape, with the first ones.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        name, expected = runner._load_from or '', model.state_dict()
+        name, expected = runner._load_from or '', whole_weights(runner)
         loaded = read_weights(name, checkpoint)
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume and set(expected) & set(loaded):
             self._start_training(model, name, expected, loaded)

@@ -21,6 +21,7 @@ from ..finite_check import (
     optimizer_tensors,
     unwrap_model,
 )
+from ..runner_access import local_weights
 
 
 @HOOKS.register_module()
@@ -202,10 +203,10 @@ class NonFiniteGuardHook(Hook):
 
     def _check_state(self, runner, when: str) -> None:
         """Check the weights and the optimizers' states, in all processes."""
-        named = unwrap_model(runner).state_dict()
+        state: dict[str, object] = dict(local_weights(runner))
         for number, wrapper in enumerate(optim_wrappers(runner)):
-            named |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
-        named = self._variable(named)
+            state |= optimizer_tensors(wrapper.optimizer.state_dict()['state'], f'optimizer{number or ""}.')
+        named = self._variable(state)
         bad = (~torch.isfinite(max_abs(named.values()))).to(torch.int32)
         all_reduce(bad, 'max')
         self._refuse(runner, (find_non_finite(named) or ['in another process']) if bad else [], when)

@@ -7,6 +7,8 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from ..runner_access import unwrapped_model, whole_weights
+
 STATUS = Path('/proc/self/status')  # Linux
 
 
@@ -26,9 +28,11 @@ class TrainingSizeHook(Hook):
 
     def before_train(self, runner) -> None:
         """Log the number of trained parameters, of all, and their share."""
-        parameters = list(runner.model.parameters())
-        trained = sum(p.numel() for p in parameters if p.requires_grad)
-        total = sum(p.numel() for p in parameters)
+        trains = getattr(getattr(runner, 'strategy', None), 'trained', None) or {
+            name: parameter.requires_grad for name, parameter in unwrapped_model(runner).named_parameters()
+        }
+        sizes = {name: weight.numel() for name, weight in whole_weights(runner).items() if name in trains}
+        trained, total = sum(sizes[name] for name in sizes if trains[name]), sum(sizes.values())
         print_log(
             f'trained parameters: {trained:,} of {total:,} ({trained / max(1, total):.2%})', logger='current'
         )

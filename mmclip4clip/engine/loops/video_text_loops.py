@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from ...evaluation.scoring import QueryBank, score_videos
 from ...evaluation.scoring.query_bank import build_query_bank
 from ...models.features import as_features, move_features
+from ..runner_access import with_whole_weights
 from .batch_loading import load_batches
 
 
@@ -90,15 +91,16 @@ class _EncodeOnceLoop:
     def score(self, samples: list[BaseDataElement]) -> dict[str, int]:
         """Add the scores to each sample, see :func:`score_videos`."""
         model = self.runner.model
-        return score_videos(
-            model.module if is_model_wrapper(model) else model,
-            samples,
-            len(self.dataloader.dataset),
-            self.rerank_top,
-            self.query_bank,
-            self.fp16,
-            all(_reads_in_blocks(metric) for metric in self.evaluator.metrics),
-        )
+        with with_whole_weights(model):
+            return score_videos(
+                model.module if is_model_wrapper(model) else model,
+                samples,
+                len(self.dataloader.dataset),
+                self.rerank_top,
+                self.query_bank,
+                self.fp16,
+                all(_reads_in_blocks(metric) for metric in self.evaluator.metrics),
+            )
 
 
 def _reads_in_blocks(metric: BaseMetric) -> bool:

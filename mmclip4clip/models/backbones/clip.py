@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...compat import apply_patches
 from ..features import Features
 from ..lora_weights import without_fresh_lora
-from ..weight_check import compare_weights
+from ..weight_check import compare_weights, is_sharded
 from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
 from .families import image_size, text_length
@@ -155,7 +155,7 @@ class CLIPBackbone(BaseBackbone):
         found = {
             key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
         }
-        if found or (self.pretrained is None and self.init_cfg is None):
+        if not is_sharded(prefix) and (found or (self.pretrained is None and self.init_cfg is None)):
             self._check_complete(found)
         super()._load_from_state_dict(state_dict, prefix, *args)
 

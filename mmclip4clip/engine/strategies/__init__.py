@@ -1,0 +1,3 @@
+from .fsdp import ResumableFSDPStrategy
+
+__all__ = ['ResumableFSDPStrategy']
