@@ -27,10 +27,13 @@ from mmclip4clip.export.export_folder import (
     ExportError,
     read_export,
 )
-from mmclip4clip.search import FixedWindows, IndexMismatchError, VideoIndex
+from mmclip4clip.models.adapters import RerankableAdapter
+from mmclip4clip.search import FeatureLayout, FixedWindows, IndexMismatchError, VideoIndex
+from mmclip4clip.search.answers import EVERYTHING
+from mmclip4clip.search.queries import parse_texts
+from mmclip4clip.search.stored_features import unpack_arrays
 
 from ..encoders import KINDS, save_encoder
-from .conftest import HEADS
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = [
@@ -52,12 +55,20 @@ try:
 finally:
     assert not [name for name in {blocked!r} if sys.modules.get(name) is not None]
 """
+SCORING = dict(
+    layout=dict(frames=dict(shape=[64], per_frame=True, dtype='float32')), text=['text'], pairs_at_once=8
+)
+TIGHT = dict(width=64, num_heads=2, max_frames=12, start='random', pairs_at_once=4)
 HEADS_64 = dict(
     Mean=dict(type='MeanAdapter'),
     Seq=dict(
         type='SeqTransformerAdapter', width=64, num_layers=1, num_heads=2, max_frames=12, start='random'
     ),
     LSTM=dict(type='SeqLSTMAdapter', width=64),
+    WTI=dict(type='WTIAdapter', width=64, num_layers=1, num_heads=2, max_frames=12, start='random'),
+    XPool=dict(type='XPoolAdapter', width=64, num_heads=2),
+    Tight=dict(type='TightAdapter', **TIGHT, num_layers=3),
+    TightPaper=dict(type='TightAdapter', **TIGHT, num_layers=1, variant='paper'),
 )
 
 
@@ -71,6 +82,8 @@ def with_head(encoder: Path, name: str):
     torch.manual_seed(0)
     model = mmclip4clip.load(encoder, device='cpu')
     model.model.adapter = MODELS.build(HEADS_64[name]).eval()
+    for parameter in model.model.adapter.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
     return model
 
 
@@ -103,12 +116,24 @@ def clips(data: Path) -> list[str]:
     return [name for name in found if 'broken' not in name]
 
 
+def assert_equal_arrays(found, expected) -> None:
+    """Compare vectors, or the parts of features; those of padding may have any values."""
+    if not isinstance(expected, dict):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        return
+    assert list(found) == list(expected)
+    (mask,) = (part.astype(bool) for name, part in expected.items() if name.endswith('_mask'))
+    for name, part in expected.items():
+        assert found[name].dtype == part.dtype and found[name].shape == part.shape
+        np.testing.assert_allclose(found[name][mask], part[mask], atol=1e-4)
+
+
 def assert_equal_features(model, other, files) -> None:
     for texts in ([CAPTIONS[1]], CAPTIONS, CAPTIONS[:2]):
-        np.testing.assert_allclose(other.encode_text(texts), model.encode_text(texts), atol=1e-4)
+        assert_equal_arrays(other.encode_text(texts), model.encode_text(texts))
     expected = model.encode_videos(files)
     for size in (1, 3, 16):
-        np.testing.assert_allclose(other.encode_videos(files, batch_size=size), expected, atol=1e-4)
+        assert_equal_arrays(other.encode_videos(files, batch_size=size), expected)
 
 
 def test_features_of_any_length_and_batch_equal_those_of_torch(pair, shapes):
@@ -130,7 +155,7 @@ def test_real_clips_have_the_same_frames_and_features(encoder, exported, data, e
         assert np.array_equal(frames, packed['inputs']['imgs'].numpy())
         expected = model.run_batch([PreparedVideo(0, packed, None)], read_videos(name), True, False).features
         np.testing.assert_allclose(
-            other.encoder.encode_videos([frames]), expected['video'].numpy(), atol=1e-4
+            other.encoder.encode_videos([frames])['video'], expected['video'].numpy(), atol=1e-4
         )
 
 
@@ -191,17 +216,69 @@ def test_lora_and_patches_of_three_frames_equal_torch(encoder, tmp_path, changed
     )
     found = other.encoder.encode_segments(frames, [np.array([0, 1]), np.array([1, 2, 3])])
     expected = other.encoder.encode_videos([frames[:2], frames[1:]])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(segments) == len(found)
+    np.testing.assert_allclose(found['video'], expected['video'], atol=1e-5)
+    assert len(segments) == len(found['video'])
 
 
-@pytest.mark.parametrize('head', ['Tight', 'WTI', 'XPool'])
-def test_heads_that_compare_more_than_a_vector_are_refused(encoder, tmp_path, head):
-    model = mmclip4clip.load(encoder, device='cpu')
-    model.model.adapter = MODELS.build(dict(HEADS[head], width=64)).eval()
-    with pytest.raises(TypeError, match=f'{head}Adapter has no ONNX export'):
+class BareAdapter(RerankableAdapter):
+    """Scores pairs, and has nothing to export."""
+
+    pool = cheap_text = cheap_video = similarity = pair_similarity = lambda *_: None
+
+
+def test_a_head_without_a_score_of_blocks_is_refused(encoder, tmp_path):
+    model = with_head(encoder, 'Mean')
+    model.model.adapter = BareAdapter()
+    with pytest.raises(TypeError, match='BareAdapter has no ONNX export.* and score_block'):
         export_onnx(model, tmp_path / 'onnx')
-    assert not (tmp_path / 'onnx').exists() and not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope='module', params=['WTI', 'XPool', 'Tight', 'TightPaper'])
+def indexed(request, encoder, shapes, tmp_path_factory):
+    """Search models of a head that compares more than a vector, of torch and ONNX, and an index of each."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = with_head(encoder, request.param)
+    both = SearchModel(model), OnnxSearchModel(mmclip4clip.load(export_onnx(model, folder / 'onnx')))
+    indexes = []
+    for name, one in zip(('torch', 'exported'), both):
+        indexes.append(VideoIndex.create(folder / name, one, FixedWindows(1.0, 0.5)))
+        indexes[-1].update([shapes / 'videos'], num_workers=0)
+    return both, indexes
+
+
+@pytest.mark.parametrize('query', ['a red circle', '"a red circle" + "goes left" - 0.5 * "blue"', 'VIDEO'])
+def test_every_head_finds_what_it_finds_with_torch_in_an_index_of_either(indexed, shapes, query):
+    models, indexes = indexed
+    video = str(sorted((shapes / 'videos').rglob('*.mp4'))[0])
+    terms = query.replace('VIDEO', video)
+    expected = indexes[0].search(terms, top=12, all_moments=True, shortlist=4)
+    assert len(expected) == 12
+    for index in indexes:
+        index.use(models[1])
+        found = index.search(terms, top=12, all_moments=True, shortlist=4)
+        assert {(one.filename, one.start) for one in found} == {(o.filename, o.start) for o in expected}
+        np.testing.assert_allclose([o.score for o in found], [o.score for o in expected], atol=2e-3)
+    indexes[0].use(models[0])
+
+
+def test_stored_features_of_both_differ_by_a_rounding_and_score_the_same(indexed):
+    (torch_model, onnx_model), (first, second) = indexed
+    query = onnx_model.encode_query(parse_texts('"a red circle" + left'))
+    rows = [index.store.search(query.vector, 30, False, EVERYTHING) for index in (first, second)]
+    contents = [{hit.row.id: hit.row.features for hit in hits} for hits in rows]
+    assert contents[0].keys() == contents[1].keys() and len(contents[0]) == 30
+    layout = FeatureLayout.from_json(onnx_model.features)
+    assert onnx_model.features == torch_model.features
+    found, expected = (unpack_arrays(layout, [one[key] for key in contents[0]]) for one in contents)
+    for name, part in expected.items():
+        np.testing.assert_allclose(found[name], part, rtol=2e-3, atol=2e-3)
+    same = list(contents[0].values())
+    expected = torch_model.rerank(torch_model.encode_query(parse_texts('"a red circle" + left')), same)
+    np.testing.assert_allclose(onnx_model.rerank(query, same), expected, atol=1e-4)
+    with pytest.raises(ValueError, match='damaged, or of another model'):
+        onnx_model.rerank(query, [same[0][:-1]])
+    assert onnx_model.rerank(query, []).shape == (0,)
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess:
@@ -213,13 +290,15 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.parametrize('head', ['Seq', 'WTI'])
 def test_an_index_of_torch_is_searched_and_updated_where_torch_cannot_be_imported(
-    encoder, exported, shapes, tmp_path
+    encoder, shapes, tmp_path, head
 ):
     files = sorted((shapes / 'videos').rglob('*.mp4'))
     for name in files[:4]:
         shutil.copy(name, tmp_path)
-    model = with_head(encoder, 'Seq')
+    model = with_head(encoder, head)
+    exported = export_onnx(model, tmp_path / 'onnx')
     index = mmclip4clip.create_index(tmp_path / 'index', model, FixedWindows(1.0, 0.5))
     index.update([tmp_path])
     expected = index.search('a red circle', top=9)
@@ -291,8 +370,12 @@ def test_a_cut_file_and_one_of_other_content_are_named(copied, name):
 @pytest.mark.parametrize(
     'change, reason',
     [
-        (lambda content: content.update(format=2), 'this mmclip4clip knows 1: update it'),
-        (lambda content: content.update(format='1'), 'this mmclip4clip knows 1: update it'),
+        (lambda content: content.update(format=3), 'this mmclip4clip knows 2: update it'),
+        (lambda content: content.update(format='1'), 'this mmclip4clip knows 2: update it'),
+        (lambda content: content.update(scoring=[]), 'scoring must have layout, text and pairs_at_once'),
+        (lambda content: content.update(scoring=dict(SCORING, text=[1])), 'scoring must have layout, text'),
+        (lambda content: content.update(scoring=dict(SCORING, layout={})), 'the layout of features must be'),
+        (lambda content: content.update(scoring=SCORING), 'pairs.onnx is missing'),
         (lambda content: content.pop('identity'), 'no settings of an exported model, or damaged'),
         (lambda content: content.pop('captions'), 'no settings of an exported model, or damaged'),
         (lambda content: content.update(sizes=[]), 'no settings of an exported model, or damaged'),
