@@ -97,7 +97,7 @@ async def caption(request: Clip, service: ServiceOf) -> Caption:
         (found,) = service.model.caption([(term.value, term.start, term.end)], show_progress=False)
         return Caption(caption=found)
 
-    return await service.search_thread(run)
+    return await service.search_thread(run, [term])
 
 
 @router.post('/why', summary='Tell why a video was found', responses=errors(404, 501, 503))
@@ -118,7 +118,7 @@ async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
             words = [WordReason(word=one.word, frame=one.frame, score=one.score) for one in found.words]
         return Reasons(frames=frames, words=words)
 
-    return await service.search_thread(run)
+    return await service.search_thread(run, [term])
 
 
 async def answer(
@@ -146,7 +146,7 @@ async def answer(
             raise QueryError(str(error)) from error
         return *found, time.perf_counter() - start
 
-    found, more, seconds = await service.search_thread(run)
+    found, more, seconds = await service.search_thread(run, terms)
     service.remember(found)
     answers = [describe(one, summary) for one in found]
     return SearchAnswers(answers=answers, offset=request.offset, more=more, seconds=seconds)

@@ -1,13 +1,15 @@
 """What the routes of a server share: the index on its thread, files, frames and uploads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from ...datasets import DecodeVideo
+from ...datasets.video_readers import VideoReadError
 from ...models.adapters.wti import WTIAdapter
 from ...search.answers import Answer
 from ...search.index import VideoIndex
+from ...search.queries import Term
 from ..search_model import SearchModel
 from ..video_text_model import VideoTextModel
 from .frames import FrameReader
@@ -79,13 +81,21 @@ class Service:
         """Whether it also tells the best frame of each word."""
         return self.model is not None and isinstance(self.model.model.adapter, WTIAdapter)
 
-    async def search_thread(self, function: Callable[[VideoIndex], T]) -> T:
+    async def search_thread(self, function: Callable[[VideoIndex], T], terms: Iterable[Term] = ()) -> T:
         """Call a function with the index, on its thread, after the calls that wait already.
 
+        Args:
+            function (Callable): The call.
+            terms (Iterable[Term]): What it reads, which may be uploads.
+
         Raises:
-            RequestError: With status 503 if too many wait.
+            RequestError: With status 503 if too many wait, and 404 if an upload is gone when its turn comes.
         """
-        return await self._pool.run(function, self._index)
+        try:
+            return await self._pool.run(function, self._index)
+        except (VideoReadError, FileNotFoundError):
+            self.uploads.check_there(term.value for term in terms if term.kind != 'text')
+            raise
 
     def remember(self, answers: list[Answer]) -> None:
         """Make the files of answers known by their identifiers."""
