@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -331,6 +333,42 @@ def test_an_index_of_the_export_opens_without_a_model_and_with_the_one_of_torch(
     again = mmclip4clip.open_index(tmp_path / 'index')
     assert isinstance(again.model, OnnxSearchModel) and again.search('a red circle') == [answer]
     assert with_torch[0].score == pytest.approx(answer.score, abs=1e-4)
+
+
+def test_an_index_is_served_where_torch_cannot_be_imported(exported, shapes, tmp_path):
+    pytest.importorskip('fastapi')
+    (tmp_path / 'videos').mkdir()
+    shutil.copy(sorted((shapes / 'videos').rglob('*.mp4'))[0], tmp_path / 'videos/one.mp4')
+    index = mmclip4clip.create_index(tmp_path / 'index', exported)
+    index.update([tmp_path / 'videos'], num_workers=0)
+    index.close()
+    blocked = [name for name in BLOCKED if name != 'cv2']  # which writes the frames
+    arguments = ('serve', str(tmp_path / 'index'), '--port', '0')
+    code = SEARCH.format(blocked=blocked, arguments=arguments)
+    with subprocess.Popen(
+        [sys.executable, '-u', '-W', 'ignore', '-c', code],
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            address = server.stdout.readline().split()[2]
+
+            def ask(path, **content):
+                request = Request(address + path, json.dumps(content).encode() if content else None)
+                request.add_header('Content-Type', 'application/json')
+                with urlopen(request, timeout=60) as answer:
+                    return answer.read()
+
+            (answer,) = json.loads(ask('search', query='a red circle'))['answers']
+            assert answer['name'] == 'one.mp4'
+            assert json.loads(ask('similar', id=answer['id']))['answers'] == []  # not itself
+            assert ask(f'videos/{answer["id"]}/strip').startswith(b'\xff\xd8')
+            with pytest.raises(HTTPError, match='501'):
+                ask('why', id=answer['id'], query='a')
+        finally:
+            server.terminate()
+    assert server.returncode == 0
 
 
 def test_8_bits_are_smaller_close_and_another_model(encoder, exported, shapes, tmp_path):

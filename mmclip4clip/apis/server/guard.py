@@ -5,10 +5,10 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from mmengine.logging import print_log
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from ...logs import print_log
 from .errors import DESCRIPTIONS, error_response
 from .limits import Limits
 

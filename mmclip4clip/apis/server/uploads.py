@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 
 from ...datasets.video_readers import VideoReadError
-from ..search_model import read_image
+from ..index_encoder import read_image
 from .errors import RequestError
 from .frames import FrameReader
 from .limits import MIB, Limits
