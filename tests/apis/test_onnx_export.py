@@ -1,13 +1,7 @@
 """Models as ONNX files: the same frames, features and answers as with torch, and no torch in the process."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -30,63 +24,15 @@ from mmclip4clip.export.export_folder import (
     read_export,
 )
 from mmclip4clip.models.adapters import RerankableAdapter
-from mmclip4clip.search import FeatureLayout, FixedWindows, IndexMismatchError, VideoIndex
-from mmclip4clip.search.answers import EVERYTHING
-from mmclip4clip.search.queries import parse_texts
-from mmclip4clip.search.stored_features import unpack_arrays
+from mmclip4clip.search import FixedWindows
 
 from ..encoders import KINDS, save_encoder
+from .onnx_exports import CAPTIONS, HEADS_64, assert_equal_features, clips, videos, with_head
 
 ROOT = Path(__file__).parents[2]
-CAPTIONS = [
-    'a red circle goes left',
-    'A',
-    ' two  spaces\tand caf\u00e9 ' + 'a long sentence about nothing ' * 20,
-    'x',
-    '<|endoftext|> and, isn\u2019t 3.14 \u65e5\u672c\u8a9e',
-]
-BLOCKED = ('torch', 'mmengine', 'mmcv', 'mmaction', 'transformers', 'cv2', 'decord', 'matplotlib')
-# Runs the command where none of these packages can be imported, and says whether torch is there all the same.
-SEARCH = """
-import sys
-sys.modules.update(dict.fromkeys({blocked!r}))
-sys.argv = ['mmclip4clip', *{arguments!r}]
-from mmclip4clip.__main__ import main
-try:
-    main()
-finally:
-    assert not [name for name in {blocked!r} if sys.modules.get(name) is not None]
-"""
 SCORING = dict(
     layout=dict(frames=dict(shape=[64], per_frame=True, dtype='float32')), text=['text'], pairs_at_once=8
 )
-TIGHT = dict(width=64, num_heads=2, max_frames=12, start='random', pairs_at_once=4)
-HEADS_64 = dict(
-    Mean=dict(type='MeanAdapter'),
-    Seq=dict(
-        type='SeqTransformerAdapter', width=64, num_layers=1, num_heads=2, max_frames=12, start='random'
-    ),
-    LSTM=dict(type='SeqLSTMAdapter', width=64),
-    WTI=dict(type='WTIAdapter', width=64, num_layers=1, num_heads=2, max_frames=12, start='random'),
-    XPool=dict(type='XPoolAdapter', width=64, num_heads=2),
-    Tight=dict(type='TightAdapter', **TIGHT, num_layers=3),
-    TightPaper=dict(type='TightAdapter', **TIGHT, num_layers=1, variant='paper'),
-)
-
-
-@pytest.fixture(scope='module')
-def encoder(tmp_path_factory) -> Path:
-    return save_encoder(tmp_path_factory.mktemp('encoder'), 'clip', CAPTIONS)
-
-
-def with_head(encoder: Path, name: str):
-    """Load an encoder without training, and give it a head with random weights."""
-    torch.manual_seed(0)
-    model = mmclip4clip.load(encoder, device='cpu')
-    model.model.adapter = MODELS.build(HEADS_64[name]).eval()
-    for parameter in model.model.adapter.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
 
 
 @pytest.fixture(scope='module', params=HEADS_64)
@@ -95,47 +41,6 @@ def pair(request, encoder, tmp_path_factory):
     model = with_head(encoder, request.param)
     folder = export_onnx(model, tmp_path_factory.mktemp('onnx') / request.param)
     return model, mmclip4clip.load(folder)
-
-
-@pytest.fixture(scope='module')
-def exported(encoder, tmp_path_factory) -> Path:
-    return export_onnx(with_head(encoder, 'Seq'), tmp_path_factory.mktemp('exported') / 'seq')
-
-
-@pytest.fixture
-def copied(exported, tmp_path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / 'copy'))
-
-
-def videos(rng: np.random.Generator, *lengths: int) -> list[np.ndarray]:
-    return [rng.integers(0, 256, (length, 72, 100, 3)).astype(np.uint8) for length in lengths]
-
-
-def clips(data: Path) -> list[str]:
-    found = [
-        str(p) for p in sorted((data / 'clips').rglob('*')) if p.suffix in ('.mp4', '.avi', '.webm', '.mkv')
-    ]
-    return [name for name in found if 'broken' not in name]
-
-
-def assert_equal_arrays(found, expected) -> None:
-    """Compare vectors, or the parts of features; those of padding may have any values."""
-    if not isinstance(expected, dict):
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-        return
-    assert list(found) == list(expected)
-    (mask,) = (part.astype(bool) for name, part in expected.items() if name.endswith('_mask'))
-    for name, part in expected.items():
-        assert found[name].dtype == part.dtype and found[name].shape == part.shape
-        np.testing.assert_allclose(found[name][mask], part[mask], atol=1e-4)
-
-
-def assert_equal_features(model, other, files) -> None:
-    for texts in ([CAPTIONS[1]], CAPTIONS, CAPTIONS[:2]):
-        assert_equal_arrays(other.encode_text(texts), model.encode_text(texts))
-    expected = model.encode_videos(files)
-    for size in (1, 3, 16):
-        assert_equal_arrays(other.encode_videos(files, batch_size=size), expected)
 
 
 def test_features_of_any_length_and_batch_equal_those_of_torch(pair, shapes):
@@ -234,157 +139,6 @@ def test_a_head_without_a_score_of_blocks_is_refused(encoder, tmp_path):
     with pytest.raises(TypeError, match='BareAdapter has no ONNX export.* and score_block'):
         export_onnx(model, tmp_path / 'onnx')
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture(scope='module', params=['WTI', 'XPool', 'Tight', 'TightPaper'])
-def indexed(request, encoder, shapes, tmp_path_factory):
-    """Search models of a head that compares more than a vector, of torch and ONNX, and an index of each."""
-    folder = tmp_path_factory.mktemp(request.param)
-    model = with_head(encoder, request.param)
-    both = SearchModel(model), OnnxSearchModel(mmclip4clip.load(export_onnx(model, folder / 'onnx')))
-    indexes = []
-    for name, one in zip(('torch', 'exported'), both):
-        indexes.append(VideoIndex.create(folder / name, one, FixedWindows(1.0, 0.5)))
-        indexes[-1].update([shapes / 'videos'], num_workers=0)
-    return both, indexes
-
-
-@pytest.mark.parametrize('query', ['a red circle', '"a red circle" + "goes left" - 0.5 * "blue"', 'VIDEO'])
-def test_every_head_finds_what_it_finds_with_torch_in_an_index_of_either(indexed, shapes, query):
-    models, indexes = indexed
-    video = str(sorted((shapes / 'videos').rglob('*.mp4'))[0])
-    terms = query.replace('VIDEO', video)
-    expected = indexes[0].search(terms, top=12, all_moments=True, shortlist=4)
-    assert len(expected) == 12
-    for index in indexes:
-        index.use(models[1])
-        found = index.search(terms, top=12, all_moments=True, shortlist=4)
-        assert {(one.filename, one.start) for one in found} == {(o.filename, o.start) for o in expected}
-        np.testing.assert_allclose([o.score for o in found], [o.score for o in expected], atol=2e-3)
-    indexes[0].use(models[0])
-
-
-def test_stored_features_of_both_differ_by_a_rounding_and_score_the_same(indexed):
-    (torch_model, onnx_model), (first, second) = indexed
-    query = onnx_model.encode_query(parse_texts('"a red circle" + left'))
-    rows = [index.store.search(query.vector, 30, False, EVERYTHING) for index in (first, second)]
-    contents = [{hit.row.id: hit.row.features for hit in hits} for hits in rows]
-    assert contents[0].keys() == contents[1].keys() and len(contents[0]) == 30
-    layout = FeatureLayout.from_json(onnx_model.features)
-    assert onnx_model.features == torch_model.features
-    found, expected = (unpack_arrays(layout, [one[key] for key in contents[0]]) for one in contents)
-    for name, part in expected.items():
-        np.testing.assert_allclose(found[name], part, rtol=2e-3, atol=2e-3)
-    same = list(contents[0].values())
-    expected = torch_model.rerank(torch_model.encode_query(parse_texts('"a red circle" + left')), same)
-    np.testing.assert_allclose(onnx_model.rerank(query, same), expected, atol=1e-4)
-    with pytest.raises(ValueError, match='damaged, or of another model'):
-        onnx_model.rerank(query, [same[0][:-1]])
-    assert onnx_model.rerank(query, []).shape == (0,)
-
-
-def run_command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', SEARCH.format(blocked=BLOCKED, arguments=arguments)],
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize('head', ['Seq', 'WTI'])
-def test_an_index_of_torch_is_searched_and_updated_where_torch_cannot_be_imported(
-    encoder, shapes, tmp_path, head
-):
-    files = sorted((shapes / 'videos').rglob('*.mp4'))
-    for name in files[:4]:
-        shutil.copy(name, tmp_path)
-    model = with_head(encoder, head)
-    exported = export_onnx(model, tmp_path / 'onnx')
-    index = mmclip4clip.create_index(tmp_path / 'index', model, FixedWindows(1.0, 0.5))
-    index.update([tmp_path])
-    expected = index.search('a red circle', top=9)
-    index.close()
-
-    search = ('search', '--json', '--index', str(tmp_path / 'index'), '--model', str(exported))
-    done = run_command(*search, 'a red circle')
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row['file'], row['start']) for row in found] == [(a.filename, a.start) for a in expected]
-    np.testing.assert_allclose([row['score'] for row in found], [a.score for a in expected], atol=1e-4)
-
-    shutil.copy(files[4], tmp_path / 'new.mp4')
-    done = run_command('index', str(tmp_path), '--index', str(tmp_path / 'index'), '--model', str(exported))
-    assert done.returncode == 0 and '1 added' in done.stdout, done.stderr
-    done = run_command(*search, str(tmp_path / 'new.mp4'))
-    assert json.loads(done.stdout.splitlines()[0])['file'] == str(tmp_path / 'new.mp4'), done.stderr
-
-
-def test_an_index_of_the_export_opens_without_a_model_and_with_the_one_of_torch(
-    encoder, exported, shapes, tmp_path
-):
-    name = sorted((shapes / 'videos').rglob('*.mp4'))[0]
-    (tmp_path / 'videos').mkdir()
-    shutil.copy(name, tmp_path / 'videos')
-    index = mmclip4clip.create_index(tmp_path / 'index', exported)
-    index.update([tmp_path / 'videos'], num_workers=0)
-    (answer,) = index.search('a red circle')
-    with_torch = mmclip4clip.open_index(tmp_path / 'index', with_head(encoder, 'Seq')).search('a red circle')
-    again = mmclip4clip.open_index(tmp_path / 'index')
-    assert isinstance(again.model, OnnxSearchModel) and again.search('a red circle') == [answer]
-    assert with_torch[0].score == pytest.approx(answer.score, abs=1e-4)
-
-
-def test_an_index_is_served_where_torch_cannot_be_imported(exported, shapes, tmp_path):
-    pytest.importorskip('fastapi')
-    (tmp_path / 'videos').mkdir()
-    shutil.copy(sorted((shapes / 'videos').rglob('*.mp4'))[0], tmp_path / 'videos/one.mp4')
-    index = mmclip4clip.create_index(tmp_path / 'index', exported)
-    index.update([tmp_path / 'videos'], num_workers=0)
-    index.close()
-    blocked = [name for name in BLOCKED if name != 'cv2']  # which writes the frames
-    arguments = ('serve', str(tmp_path / 'index'), '--port', '0')
-    code = SEARCH.format(blocked=blocked, arguments=arguments)
-    with subprocess.Popen(
-        [sys.executable, '-u', '-W', 'ignore', '-c', code],
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        try:
-            address = server.stdout.readline().split()[2]
-
-            def ask(path, **content):
-                request = Request(address + path, json.dumps(content).encode() if content else None)
-                request.add_header('Content-Type', 'application/json')
-                with urlopen(request, timeout=60) as answer:
-                    return answer.read()
-
-            (answer,) = json.loads(ask('search', query='a red circle'))['answers']
-            assert answer['name'] == 'one.mp4'
-            assert json.loads(ask('similar', id=answer['id']))['answers'] == []  # not itself
-            assert ask(f'videos/{answer["id"]}/strip').startswith(b'\xff\xd8')
-            with pytest.raises(HTTPError, match='501'):
-                ask('why', id=answer['id'], query='a')
-        finally:
-            server.terminate()
-    assert server.returncode == 0
-
-
-def test_8_bits_are_smaller_close_and_another_model(encoder, exported, shapes, tmp_path):
-    small = mmclip4clip.load(export_onnx(with_head(encoder, 'Seq'), tmp_path / 'int8', int8=True))
-    large = mmclip4clip.load(exported)
-    assert small.settings.sizes[FRAMES] < 0.8 * large.settings.sizes[FRAMES]
-    files = sorted(map(str, (shapes / 'videos').rglob('*.mp4')))[:4]
-    for found, expected in (
-        (small.encode_text(CAPTIONS), large.encode_text(CAPTIONS)),
-        (small.encode_videos(files), large.encode_videos(files)),
-    ):
-        assert not np.allclose(found, expected, atol=1e-4)
-        assert ((found * expected).sum(axis=1) > 0.9).all()
-    index = VideoIndex.create(tmp_path / 'index', OnnxSearchModel(large))
-    with pytest.raises(IndexMismatchError, match=r"weights: '\w+' -> '\w+\+int8'"):
-        index.use(OnnxSearchModel(small))
 
 
 @pytest.mark.parametrize('name', [SETTINGS, TEXT, FRAMES, ADAPTER, TOKENIZER])
