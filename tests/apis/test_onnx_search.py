@@ -177,7 +177,7 @@ def test_8_bits_of_a_head_that_compares_tokens_leave_the_head_as_it_is(encoder, 
     small = mmclip4clip.load(export_onnx(model, tmp_path / 'int8', int8=True))
     nodes = onnx.load(small.encoder.folder / TEXT).graph.node
     floats = {node.name for node in nodes if node.op_type == 'MatMul'}
-    assert any(name.startswith('/adapter/token_weight') for name in floats)
+    assert any('token_weight' in name for name in floats)
     assert sum(node.op_type == 'MatMulInteger' for node in nodes) > 4
     assert not any('/mlp/' in name for name in floats)
     files = sorted(map(str, (shapes / 'videos').rglob('*.mp4')))[:4]
