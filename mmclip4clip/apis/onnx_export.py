@@ -19,10 +19,21 @@ from ..datasets import (
 )
 from ..datasets.pipeline_description import describe_step
 from ..export.caption_reader import CaptionReader
-from ..export.export_folder import GRAPHS, SETTINGS, TOKENIZER, ExportSettings, file_sizes, is_export
+from ..export.export_folder import (
+    GRAPHS,
+    SETTINGS,
+    TOKENIZER,
+    ExportSettings,
+    PairScoring,
+    file_sizes,
+    is_export,
+)
+from ..export.graphs import check_exportable
 from ..export.onnx_files import OPSET, write_graphs
+from ..export.part_names import TEXT_MASK
 from ..export.quantization import quantize_towers
 from ..models.backbones.families import image_size
+from ..search.feature_layout import FeatureLayout
 from ..tokenizers.caption_text import reads_lowercase
 from ..tokenizers.saved_tokenizer import PROBES
 from ..version import __version__
@@ -31,6 +42,7 @@ from .search_model import SearchModel
 from .video_text_model import VideoTextModel
 
 SAMPLERS = (SampleAtRate, SampleEvenly, TimeWindow)
+PAIRS_AT_ONCE = 128  # of adapters that do not say how many
 INT8 = '+int8'  # at the end of the fingerprint: the vectors differ from those of the float32 weights
 
 
@@ -47,7 +59,7 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
 
     Raises:
         FileExistsError: If the folder has other files.
-        TypeError: If the adapter keeps more than a vector per video.
+        TypeError: If the adapter has no export.
         ValueError: If the pipeline or the tokenizer has no equivalent without torch.
         RuntimeError: If torch cannot export the model.
         ImportError: If a package of the extra ``onnx`` is missing.
@@ -60,13 +72,17 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
     """
     folder = Path(folder)
     check_replaceable(folder)
+    check_exportable(model.model.adapter)
     frames = describe_frames(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f'.{folder.name}-') as name:
         new = Path(name)
         captions = write_tokenizer(model, new)
-        write_graphs(model.model, new)
-        identity = SearchModel(model).identity
+        searched, scoring = SearchModel(model), None
+        if searched.layout is not None:
+            scoring = describe_scoring(model, searched.layout)
+        write_graphs(model.model, new, scoring)
+        identity = searched.identity
         sizes = file_sizes(new)
         if int8:
             sizes = quantize_towers(new)
@@ -79,6 +95,7 @@ def export_onnx(model: VideoTextModel, folder: str | Path, int8: bool = False) -
             'int8' if int8 else 'float32',
             dict(mmclip4clip=__version__, torch=torch.__version__, opset=OPSET),
             sizes,
+            scoring,
         )
         settings.write(new)
         if folder.exists():
@@ -108,6 +125,13 @@ def check_replaceable(folder: Path) -> None:
             f'{folder} has {others[0]} beside an exported model, and all of it would be replaced: move that '
             'away, or choose another folder'
         )
+
+
+def describe_scoring(model: VideoTextModel, layout: FeatureLayout) -> PairScoring:
+    """Describe what a head compares, given the layout of its features of videos."""
+    adapter = cast(Any, model.model.adapter)
+    text = ['tokens', TEXT_MASK] if adapter.uses_tokens else ['text']
+    return PairScoring(layout, text, int(getattr(adapter, 'pairs_at_once', PAIRS_AT_ONCE)))
 
 
 def describe_frames(model: VideoTextModel) -> dict[str, Any]:

@@ -1,22 +1,60 @@
 """The folder of an exported model: its files, and what they were made from, as JSON."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..atomic_file import atomic_file
 from ..safe_json import read_json, shorten
+from ..search.feature_layout import FeatureLayout
 from ..search.index_settings import ModelIdentity
 
-FORMAT = 1
+FORMAT = 2  # of heads that compare more than a vector; 1 for others, which earlier versions read too
 SETTINGS, TOKENIZER = 'export.json', 'tokenizer.json'
-FRAMES, TEXT, ADAPTER = 'frames.onnx', 'text.onnx', 'adapter.onnx'
-GRAPHS = (FRAMES, TEXT, ADAPTER)
+FRAMES, TEXT, ADAPTER, PAIRS = 'frames.onnx', 'text.onnx', 'adapter.onnx', 'pairs.onnx'
+GRAPHS = (FRAMES, TEXT, ADAPTER, PAIRS)  # the last is that of heads that compare more than a vector
 
 
 class ExportError(ValueError):
     """Raised if the folder of an exported model is damaged, incomplete, or of another version."""
+
+
+class PairScoring(NamedTuple):
+    """How a head compares more than a vector.
+
+    Args:
+        layout (FeatureLayout): Of the features of a video, as an index stores them.
+        text (list[str]): Parts of the features of a text.
+        pairs_at_once (int): Pairs of a text and a video to score at once, which bounds memory.
+
+    Examples:
+        >>> part = dict(shape=[8], per_frame=True, dtype='float32')
+        >>> content = dict(layout=dict(frames=part), text=['text'], pairs_at_once=128)
+        >>> PairScoring.from_json(content).as_json() == content
+        True
+    """
+
+    layout: FeatureLayout
+    text: list[str]
+    pairs_at_once: int
+
+    @classmethod
+    def from_json(cls, value: Any) -> 'PairScoring':
+        """Read what :meth:`as_json` returned.
+
+        Raises:
+            ValueError: If it has another form.
+        """
+        match value:
+            case {'layout': layout, 'text': [str(), *_] as text, 'pairs_at_once': int(count)}:
+                if all(isinstance(name, str) for name in text) and type(count) is int and count > 0:
+                    return cls(FeatureLayout.from_json(layout), text, count)
+        raise ValueError(f'scoring must have layout, text and pairs_at_once, got {shorten(value)}')
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return dict(self._asdict(), layout=self.layout.as_json())
 
 
 @dataclass(frozen=True)
@@ -35,6 +73,7 @@ class ExportSettings:
         weights (str): ``'float32'`` or ``'int8'``.
         versions (dict): Of this package, torch and the ONNX operators (``opset``) that wrote the files.
         sizes (dict[str, int]): Size of each file in bytes.
+        scoring (PairScoring, optional): None if the cosine is the score.
 
     Examples:
         >>> identity = ModelIdentity('a.pth', 'MeanAdapter', 512, 'ab', '{}')
@@ -49,11 +88,15 @@ class ExportSettings:
     weights: str
     versions: dict[str, Any]
     sizes: dict[str, int]
+    scoring: PairScoring | None = None
 
     def write(self, folder: Path) -> None:
         """Write the settings; last, because a folder without them is no model."""
+        content = dict(format=1, **asdict(replace(self, scoring=None)))
+        if self.scoring is not None:
+            content.update(format=FORMAT, scoring=self.scoring.as_json())
         with atomic_file(folder / SETTINGS) as file:
-            file.write(json.dumps(dict(format=FORMAT, **asdict(self)), indent=1).encode())
+            file.write(json.dumps(content, indent=1).encode())
 
 
 def is_export(source: str | Path) -> bool:
@@ -78,11 +121,14 @@ def read_export(folder: Path) -> ExportSettings:
             raise ValueError(f'format {shorten(version)}, this mmclip4clip knows {FORMAT}: update it')
         names = {entry.name for entry in fields(ExportSettings)}
         content = {key: value for key, value in content.items() if key in names}
+        scoring = content.get('scoring')
+        content['scoring'] = None if scoring is None else PairScoring.from_json(scoring)
         settings = ExportSettings(**dict(content, identity=ModelIdentity(**content['identity'])))
         sizes = {str(name): int(size) for name, size in settings.sizes.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f'{path} is no settings of an exported model, or damaged: {error!r}') from error
-    for name in (*GRAPHS, TOKENIZER):
+    graphs = [name for name in GRAPHS if name != PAIRS or settings.scoring is not None]
+    for name in (*graphs, TOKENIZER):
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
         if found != sizes.get(name) or found is None:
             state = 'is missing' if found is None else f'has {found} bytes instead of {sizes.get(name)}'
@@ -94,4 +140,5 @@ def read_export(folder: Path) -> ExportSettings:
 
 def file_sizes(folder: Path) -> dict[str, int]:
     """Return the sizes of the files of an exported model in bytes."""
-    return {name: (folder / name).stat().st_size for name in (*GRAPHS, TOKENIZER)}
+    names = [name for name in (*GRAPHS, TOKENIZER) if (folder / name).is_file()]
+    return {name: (folder / name).stat().st_size for name in names}

@@ -14,64 +14,86 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.backbones.families import image_size
-from .export_folder import ADAPTER, FRAMES, TEXT
-from .graphs import AdapterGraph, FrameGraph, TextGraph
+from .export_folder import ADAPTER, FRAMES, PAIRS, TEXT, PairScoring
+from .graphs import AdapterGraph, FrameGraph, PairGraph, TextGraph, check_exportable
+from .part_names import FRAME_MASK, TEXT_MASK, TEXT_PREFIX, VECTOR, VIDEO_PREFIX
 
 OPSET = 17  # the oldest with LayerNormalization; ONNX Runtime knows it since 1.12
-AXES = dict(tokens='NL', text_mask='NL', frame_mask='VT')
 
 
-def write_graphs(model: Any, folder: Path) -> None:
-    """Write both towers and the adapter of a model.
+def write_graphs(model: Any, folder: Path, scoring: PairScoring | None = None) -> None:
+    """Write both towers and the adapter of a model, and for a head that compares more the score of pairs.
 
     The batch, the number of tokens and the number of frames stay free.
 
     Args:
         model (CLIP4ClipRetriever): The model, on the CPU.
         folder (Path): Existing folder.
+        scoring (PairScoring, optional): Parts of the features of such a head.
 
     Raises:
         TypeError: If the adapter has no export.
         RuntimeError: If torch cannot export a tower.
     """
     model = model.eval()
+    check_exportable(model.adapter)
     height, width = image_size(model.backbone.clip.config)
     count = min(3, model.adapter.max_frames or 3)
-    mask = torch.ones(2, count, dtype=torch.long)
     frames = torch.zeros(count, 3, height, width, dtype=torch.uint8)
-    text = torch.ones(2, 5, dtype=torch.long)
-    features = torch.rand(2, count, model.backbone.width)
-    adapter = AdapterGraph(model)
-    _write(TextGraph(model), folder / TEXT, dict(tokens=text, text_mask=text), 'text', 'N')
+    ids = torch.ones(2, 5, dtype=torch.long)
+    texts = dict(tokens=(ids, 'NL'), text_mask=(ids, 'NL'))
+    mask = torch.ones(3, count, dtype=torch.long)
+    videos = dict(frames=(torch.rand(3, count, model.backbone.width), 'VT'), frame_mask=(mask, 'VT'))
+    text_outputs, video_outputs = dict(text='N'), dict(video='V')
+    if scoring is not None:
+        text_axes, video_axes = part_axes(scoring)
+        text_outputs = {name: axes for name, axes in text_axes.items() if not name.endswith(TEXT_MASK)}
+        video_outputs = {name: axes for name, axes in video_axes.items() if not name.endswith(FRAME_MASK)}
+        text_outputs[VECTOR], video_outputs[VECTOR] = 'N', 'V'
+    text = _write(TextGraph(model), folder / TEXT, texts, text_outputs)
     with fixed_positions(model.backbone.clip):
-        _write(FrameGraph(model), folder / FRAMES, dict(frames=frames), 'features', 'T')
-    _write(adapter, folder / ADAPTER, dict(frames=features, frame_mask=mask), 'video', 'V')
+        _write(FrameGraph(model), folder / FRAMES, dict(frames=(frames, 'T')), dict(features='T'))
+    video = _write(AdapterGraph(model), folder / ADAPTER, videos, video_outputs)
+    if scoring is not None:
+        known = {**text, **video, TEXT_PREFIX + TEXT_MASK: ids, VIDEO_PREFIX + FRAME_MASK: mask}
+        parts = {name: (known[name], axes) for name, axes in {**text_axes, **video_axes}.items()}
+        graph = PairGraph(model, scoring.text, list(scoring.layout.parts))
+        _write(graph, folder / PAIRS, parts, dict(scores='NV'))
 
 
-def _write(graph: nn.Module, path: Path, inputs: dict[str, Tensor], output: str, axis: str) -> None:
-    axes = {name: _axes(name, value) for name, value in inputs.items()}
+def part_axes(scoring: PairScoring) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the names of the parts of texts and of videos in graphs, each with a letter per free axis."""
+    per_token = ('tokens', TEXT_MASK)
+    text = {TEXT_PREFIX + name: 'NL' if name in per_token else 'N' for name in scoring.text}
+    parts = scoring.layout.parts.items()
+    return text, {VIDEO_PREFIX + name: 'VT' if part.per_frame else 'V' for name, part in parts}
+
+
+def _write(
+    graph: nn.Module, path: Path, inputs: dict[str, tuple[Tensor, str]], outputs: dict[str, str]
+) -> dict[str, Tensor]:
+    """Write a graph, given an example and the free axes of each input, and return its outputs by name."""
+    axes = {name: letters for name, (_, letters) in inputs.items()} | outputs
     options: dict[str, Any] = dict(
         input_names=list(inputs),
-        output_names=[output],
-        dynamic_axes=dict(axes, **{output: {0: axis}}),
+        output_names=list(outputs),
+        dynamic_axes={name: dict(enumerate(letters)) for name, letters in axes.items()},
         opset_version=OPSET,
     )
     if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
         # The exporter of TorchScript: it is in all versions, takes seconds instead of a minute, and needs no
         # other package.
         options['dynamo'] = False
+    examples = tuple(value for value, _ in inputs.values())
     with torch.no_grad(), silence(), exportable_attention():
         try:
-            torch.onnx.export(graph.eval(), tuple(inputs.values()), str(path), **options)
+            torch.onnx.export(graph.eval(), examples, str(path), **options)
+            found = graph(*examples)
         except Exception as error:  # torch.onnx raises errors of many classes
             raise RuntimeError(
                 f'torch {torch.__version__} cannot export the {type(graph).__name__} of this model: {error}'
             ) from error
-
-
-def _axes(name: str, value: Tensor) -> dict[int, str]:
-    letters = AXES.get(name) or ('VT' if value.ndim == 3 else 'T')
-    return dict(enumerate(letters))
+    return dict(zip(outputs, found if isinstance(found, tuple) else (found,)))
 
 
 @contextmanager

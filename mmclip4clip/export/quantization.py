@@ -2,8 +2,10 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from .export_folder import FRAMES, TEXT, file_sizes
+from .part_names import VECTOR
 
 
 def quantize_towers(folder: Path) -> dict[str, int]:
@@ -22,7 +24,7 @@ def quantize_towers(folder: Path) -> dict[str, int]:
         ImportError: If ``onnx`` or ``onnxruntime`` is missing.
     """
     try:
-        import onnx  # noqa: F401  which the next line needs
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ImportError(
@@ -34,10 +36,12 @@ def quantize_towers(folder: Path) -> dict[str, int]:
     try:
         for name in (FRAMES, TEXT):
             small = folder / f'{name}.int8'
+            graph = onnx.load(folder / name, load_external_data=False).graph
             quantize_dynamic(
                 folder / name,
                 small,
                 op_types_to_quantize=['MatMul'],
+                nodes_to_exclude=nodes_of_head(graph),
                 per_channel=True,
                 weight_type=QuantType.QInt8,
             )
@@ -45,3 +49,19 @@ def quantize_towers(folder: Path) -> dict[str, int]:
     finally:
         root.setLevel(level)
     return file_sizes(folder)
+
+
+def nodes_of_head(graph: Any) -> list[str]:
+    """Return the names of the nodes that compute nothing but the vector that selects candidates.
+
+    Args:
+        graph (onnx.GraphProto): The graph of a tower.
+    """
+    needed = {output.name for output in graph.output if output.name != VECTOR}
+    names = []
+    for node in reversed(graph.node):  # each comes after those that it reads
+        if needed.isdisjoint(node.output):
+            names.append(node.name)
+        else:
+            needed.update(node.input)
+    return names

@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
-from ..models.features import Features
 from ..safe_json import shorten
+
+if TYPE_CHECKING:
+    from ..models.features import Features
 
 MASK = 'frame_mask'
 HALF = np.dtype('<f2')  # the type of stored values: half precision, little-endian
-DTYPES = {
-    str(dtype).removeprefix('torch.'): dtype
-    for dtype in (torch.float32, torch.float64, torch.bool, torch.uint8, torch.int32, torch.int64)
-}
+DTYPES = {name: np.dtype(name) for name in ('float32', 'float64', 'bool', 'uint8', 'int32', 'int64')}
 
 
 class StoredPart(NamedTuple):
@@ -66,14 +64,14 @@ class FeatureLayout(NamedTuple):
     parts: dict[str, StoredPart]
 
     @classmethod
-    def of(cls, *batches: Features) -> 'FeatureLayout':
+    def of(cls, *batches: 'Features') -> 'FeatureLayout':
         """Derive the layout from features.
 
         A part whose second axis is that of ``frame_mask``, T, has one row per frame. Batches of different T
         tell such a part from one that has this size by chance.
 
         Args:
-            batches (dict[str, Tensor]): Features of videos, with V first in each part.
+            batches (dict[str, Tensor]): Features of videos, with V first in each part; arrays of numpy too.
 
         Raises:
             ValueError: If the batches have other parts, or their shapes differ in more than V and T.
@@ -84,17 +82,19 @@ class FeatureLayout(NamedTuple):
         return cls({name: _describe(name, batches) for name in batches[0]})
 
     @classmethod
-    @torch.no_grad()
     def of_model(cls, model: Any) -> 'FeatureLayout':
         """Derive the layout from the features of videos with one and with two frames.
 
         Args:
             model (CLIP4ClipRetriever): The model, in evaluation mode.
         """
+        import torch
+
         like = next(model.parameters())
         counts = range(1, min(2, model.adapter.max_frames or 2) + 1)
         frames = [like.new_zeros(1, count, model.backbone.width) for count in counts]
-        return cls.of(*(model.pool(part, torch.ones_like(part[..., 0]).long()) for part in frames))
+        with torch.no_grad():
+            return cls.of(*(model.pool(part, torch.ones_like(part[..., 0]).long()) for part in frames))
 
     @classmethod
     def from_json(cls, value: Any) -> 'FeatureLayout':
@@ -140,7 +140,7 @@ class FeatureLayout(NamedTuple):
         return HALF.itemsize * (whole + num_frames * per_frame)
 
 
-def _describe(name: str, batches: Sequence[Features]) -> StoredPart:
+def _describe(name: str, batches: Sequence['Features']) -> StoredPart:
     """Return the form of a part that all batches have."""
     shapes = [tuple(batch[name].shape[1:]) for batch in batches]
     frames = [batch[MASK].shape[1] if MASK in batch else None for batch in batches]
@@ -153,5 +153,5 @@ def _describe(name: str, batches: Sequence[Features]) -> StoredPart:
         )
     dtype = str(batches[0][name].dtype).removeprefix('torch.')
     if dtype not in DTYPES:
-        dtype = 'float32' if batches[0][name].is_floating_point() else 'int64'
+        dtype = 'float32' if 'float' in dtype else 'int64'
     return StoredPart(forms.pop(), per_frame, dtype)

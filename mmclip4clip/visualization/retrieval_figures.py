@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from ..evaluation.functional import RankBin
@@ -44,6 +45,8 @@ def similarity_map(
     axis.set_facecolor('#cccccc')
     drawn = axis.imshow(shown, cmap='viridis', interpolation='nearest')
     figure.colorbar(drawn, ax=axis, label='similarity')
+    for side in (axis.xaxis, axis.yaxis):  # also of a single video
+        side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     every = '' if step == 1 else f', every {_ordinal(step)} video'
     axis.set(xlabel='video', ylabel='first caption of the video', title=f'similarity{every}')
     return figure

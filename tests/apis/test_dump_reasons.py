@@ -80,3 +80,12 @@ def test_the_tool_writes_a_sheet(tested, tmp_path, monkeypatch, capsys):
     page = sheet.read_text()
     assert page.count('<svg') == 2 and 'right video, rank ' in page and 'wrong video, rank ' in page
     assert f'<h1>{printed[-3]}</h1>' in page and ' best 0:0' in printed[-1]
+
+
+def test_the_tool_says_that_no_video_is_where_it_looks(tested, tmp_path, monkeypatch):
+    dump, sheet = tested.path.parent / 'dump.pkl', tmp_path / 'why.html'
+    arguments = (dump, tested.path, sheet, '--videos', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['tool', *map(str, arguments)])
+    with pytest.raises(SystemExit, match='none of the videos can be read, .* give --videos'):
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert not sheet.exists()

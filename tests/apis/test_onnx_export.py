@@ -1,10 +1,6 @@
 """Models as ONNX files: the same frames, features and answers as with torch, and no torch in the process."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,51 +23,16 @@ from mmclip4clip.export.export_folder import (
     ExportError,
     read_export,
 )
-from mmclip4clip.search import FixedWindows, IndexMismatchError, VideoIndex
+from mmclip4clip.models.adapters import RerankableAdapter
+from mmclip4clip.search import FixedWindows
 
 from ..encoders import KINDS, save_encoder
-from .conftest import HEADS
+from .onnx_exports import CAPTIONS, HEADS_64, assert_equal_features, clips, videos, with_head
 
 ROOT = Path(__file__).parents[2]
-CAPTIONS = [
-    'a red circle goes left',
-    'A',
-    ' two  spaces\tand caf\u00e9 ' + 'a long sentence about nothing ' * 20,
-    'x',
-    '<|endoftext|> and, isn\u2019t 3.14 \u65e5\u672c\u8a9e',
-]
-BLOCKED = ('torch', 'mmengine', 'mmcv', 'mmaction', 'transformers', 'cv2', 'decord', 'matplotlib')
-# Runs the command where none of these packages can be imported, and says whether torch is there all the same.
-SEARCH = """
-import sys
-sys.modules.update(dict.fromkeys({blocked!r}))
-sys.argv = ['mmclip4clip', *{arguments!r}]
-from mmclip4clip.__main__ import main
-try:
-    main()
-finally:
-    assert not [name for name in {blocked!r} if sys.modules.get(name) is not None]
-"""
-HEADS_64 = dict(
-    Mean=dict(type='MeanAdapter'),
-    Seq=dict(
-        type='SeqTransformerAdapter', width=64, num_layers=1, num_heads=2, max_frames=12, start='random'
-    ),
-    LSTM=dict(type='SeqLSTMAdapter', width=64),
+SCORING = dict(
+    layout=dict(frames=dict(shape=[64], per_frame=True, dtype='float32')), text=['text'], pairs_at_once=8
 )
-
-
-@pytest.fixture(scope='module')
-def encoder(tmp_path_factory) -> Path:
-    return save_encoder(tmp_path_factory.mktemp('encoder'), 'clip', CAPTIONS)
-
-
-def with_head(encoder: Path, name: str):
-    """Load an encoder without training, and give it a head with random weights."""
-    torch.manual_seed(0)
-    model = mmclip4clip.load(encoder, device='cpu')
-    model.model.adapter = MODELS.build(HEADS_64[name]).eval()
-    return model
 
 
 @pytest.fixture(scope='module', params=HEADS_64)
@@ -80,35 +41,6 @@ def pair(request, encoder, tmp_path_factory):
     model = with_head(encoder, request.param)
     folder = export_onnx(model, tmp_path_factory.mktemp('onnx') / request.param)
     return model, mmclip4clip.load(folder)
-
-
-@pytest.fixture(scope='module')
-def exported(encoder, tmp_path_factory) -> Path:
-    return export_onnx(with_head(encoder, 'Seq'), tmp_path_factory.mktemp('exported') / 'seq')
-
-
-@pytest.fixture
-def copied(exported, tmp_path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / 'copy'))
-
-
-def videos(rng: np.random.Generator, *lengths: int) -> list[np.ndarray]:
-    return [rng.integers(0, 256, (length, 72, 100, 3)).astype(np.uint8) for length in lengths]
-
-
-def clips(data: Path) -> list[str]:
-    found = [
-        str(p) for p in sorted((data / 'clips').rglob('*')) if p.suffix in ('.mp4', '.avi', '.webm', '.mkv')
-    ]
-    return [name for name in found if 'broken' not in name]
-
-
-def assert_equal_features(model, other, files) -> None:
-    for texts in ([CAPTIONS[1]], CAPTIONS, CAPTIONS[:2]):
-        np.testing.assert_allclose(other.encode_text(texts), model.encode_text(texts), atol=1e-4)
-    expected = model.encode_videos(files)
-    for size in (1, 3, 16):
-        np.testing.assert_allclose(other.encode_videos(files, batch_size=size), expected, atol=1e-4)
 
 
 def test_features_of_any_length_and_batch_equal_those_of_torch(pair, shapes):
@@ -130,7 +62,7 @@ def test_real_clips_have_the_same_frames_and_features(encoder, exported, data, e
         assert np.array_equal(frames, packed['inputs']['imgs'].numpy())
         expected = model.run_batch([PreparedVideo(0, packed, None)], read_videos(name), True, False).features
         np.testing.assert_allclose(
-            other.encoder.encode_videos([frames]), expected['video'].numpy(), atol=1e-4
+            other.encoder.encode_videos([frames])['video'], expected['video'].numpy(), atol=1e-4
         )
 
 
@@ -192,83 +124,22 @@ def test_lora_patches_of_three_frames_and_merged_ones_equal_torch(encoder, tmp_p
     )
     found = other.encoder.encode_segments(frames, [np.array([0, 1]), np.array([1, 2, 3])])
     expected = other.encoder.encode_videos([frames[:2], frames[1:]])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(segments) == len(found)
+    np.testing.assert_allclose(found['video'], expected['video'], atol=1e-5)
+    assert len(segments) == len(found['video'])
 
 
-@pytest.mark.parametrize('head', ['Tight', 'WTI', 'XPool'])
-def test_heads_that_compare_more_than_a_vector_are_refused(encoder, tmp_path, head):
-    model = mmclip4clip.load(encoder, device='cpu')
-    model.model.adapter = MODELS.build(dict(HEADS[head], width=64)).eval()
-    with pytest.raises(TypeError, match=f'{head}Adapter has no ONNX export'):
+class BareAdapter(RerankableAdapter):
+    """Scores pairs, and has nothing to export."""
+
+    pool = cheap_text = cheap_video = similarity = pair_similarity = lambda *_: None
+
+
+def test_a_head_without_a_score_of_blocks_is_refused(encoder, tmp_path):
+    model = with_head(encoder, 'Mean')
+    model.model.adapter = BareAdapter()
+    with pytest.raises(TypeError, match='BareAdapter has no ONNX export.* and score_block'):
         export_onnx(model, tmp_path / 'onnx')
-    assert not (tmp_path / 'onnx').exists() and not list(tmp_path.iterdir())
-
-
-def run_command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', SEARCH.format(blocked=BLOCKED, arguments=arguments)],
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_an_index_of_torch_is_searched_and_updated_where_torch_cannot_be_imported(
-    encoder, exported, shapes, tmp_path
-):
-    files = sorted((shapes / 'videos').rglob('*.mp4'))
-    for name in files[:4]:
-        shutil.copy(name, tmp_path)
-    model = with_head(encoder, 'Seq')
-    index = mmclip4clip.create_index(tmp_path / 'index', model, FixedWindows(1.0, 0.5))
-    index.update([tmp_path])
-    expected = index.search('a red circle', top=9)
-    index.close()
-
-    search = ('search', '--json', '--index', str(tmp_path / 'index'), '--model', str(exported))
-    done = run_command(*search, 'a red circle')
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row['file'], row['start']) for row in found] == [(a.filename, a.start) for a in expected]
-    np.testing.assert_allclose([row['score'] for row in found], [a.score for a in expected], atol=1e-4)
-
-    shutil.copy(files[4], tmp_path / 'new.mp4')
-    done = run_command('index', str(tmp_path), '--index', str(tmp_path / 'index'), '--model', str(exported))
-    assert done.returncode == 0 and '1 added' in done.stdout, done.stderr
-    done = run_command(*search, str(tmp_path / 'new.mp4'))
-    assert json.loads(done.stdout.splitlines()[0])['file'] == str(tmp_path / 'new.mp4'), done.stderr
-
-
-def test_an_index_of_the_export_opens_without_a_model_and_with_the_one_of_torch(
-    encoder, exported, shapes, tmp_path
-):
-    name = sorted((shapes / 'videos').rglob('*.mp4'))[0]
-    (tmp_path / 'videos').mkdir()
-    shutil.copy(name, tmp_path / 'videos')
-    index = mmclip4clip.create_index(tmp_path / 'index', exported)
-    index.update([tmp_path / 'videos'], num_workers=0)
-    (answer,) = index.search('a red circle')
-    with_torch = mmclip4clip.open_index(tmp_path / 'index', with_head(encoder, 'Seq')).search('a red circle')
-    again = mmclip4clip.open_index(tmp_path / 'index')
-    assert isinstance(again.model, OnnxSearchModel) and again.search('a red circle') == [answer]
-    assert with_torch[0].score == pytest.approx(answer.score, abs=1e-4)
-
-
-def test_8_bits_are_smaller_close_and_another_model(encoder, exported, shapes, tmp_path):
-    small = mmclip4clip.load(export_onnx(with_head(encoder, 'Seq'), tmp_path / 'int8', int8=True))
-    large = mmclip4clip.load(exported)
-    assert small.settings.sizes[FRAMES] < 0.8 * large.settings.sizes[FRAMES]
-    files = sorted(map(str, (shapes / 'videos').rglob('*.mp4')))[:4]
-    for found, expected in (
-        (small.encode_text(CAPTIONS), large.encode_text(CAPTIONS)),
-        (small.encode_videos(files), large.encode_videos(files)),
-    ):
-        assert not np.allclose(found, expected, atol=1e-4)
-        assert ((found * expected).sum(axis=1) > 0.9).all()
-    index = VideoIndex.create(tmp_path / 'index', OnnxSearchModel(large))
-    with pytest.raises(IndexMismatchError, match=r"weights: '\w+' -> '\w+\+int8'"):
-        index.use(OnnxSearchModel(small))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('name', [SETTINGS, TEXT, FRAMES, ADAPTER, TOKENIZER])
@@ -292,8 +163,12 @@ def test_a_cut_file_and_one_of_other_content_are_named(copied, name):
 @pytest.mark.parametrize(
     'change, reason',
     [
-        (lambda content: content.update(format=2), 'this mmclip4clip knows 1: update it'),
-        (lambda content: content.update(format='1'), 'this mmclip4clip knows 1: update it'),
+        (lambda content: content.update(format=3), 'this mmclip4clip knows 2: update it'),
+        (lambda content: content.update(format='1'), 'this mmclip4clip knows 2: update it'),
+        (lambda content: content.update(scoring=[]), 'scoring must have layout, text and pairs_at_once'),
+        (lambda content: content.update(scoring=dict(SCORING, text=[1])), 'scoring must have layout, text'),
+        (lambda content: content.update(scoring=dict(SCORING, layout={})), 'the layout of features must be'),
+        (lambda content: content.update(scoring=SCORING), 'pairs.onnx is missing'),
         (lambda content: content.pop('identity'), 'no settings of an exported model, or damaged'),
         (lambda content: content.pop('captions'), 'no settings of an exported model, or damaged'),
         (lambda content: content.update(sizes=[]), 'no settings of an exported model, or damaged'),

@@ -103,3 +103,8 @@ def test_the_page_shows_figures_pictures_and_wrong_answers(records, tmp_path):
     for name in ('similarity', 'ranks', 'recall'):
         assert Image.open(tmp_path / f'report/{name}.png').size[0] > 300
     assert page.count('cannot be read') == 5  # the files do not exist
+
+
+def test_the_axes_of_a_single_video_have_whole_numbers():
+    axes = similarity_map(np.array([[0.5]]), np.array([0])).axes[0]
+    assert [float(tick).is_integer() for tick in (*axes.get_xticks(), *axes.get_yticks())].count(False) == 0

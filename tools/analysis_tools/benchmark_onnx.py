@@ -91,22 +91,47 @@ def time_queries(models: dict, query: str, repeat: int) -> Figures:
 
 
 def compare_videos(models: dict, files: list[str], captions: list[str]) -> tuple[Figures, dict]:
-    """Encode videos with each model, and compare the vectors with those of torch."""
-    figures, videos, texts = {}, {}, {}
+    """Encode videos with each model, and compare features and scores with those of torch.
+
+    The cosines are those of whole features, of all their parts that are not masks.
+    """
+    figures, found, scores = {}, {}, {}
     for backend, model in models.items():
         model.encode_videos(files[:1])
         start = time.process_time()
-        videos[backend] = model.encode_videos(files, show_progress=False)
+        videos = model.encode_videos(files, show_progress=False)
         seconds = time.process_time() - start
-        texts[backend] = model.encode_text(captions)
+        texts = model.encode_text(captions)
+        found[backend] = dict(videos=flatten(videos), texts=flatten(texts))
+        scores[backend] = model.similarity(texts, videos)
         figures[backend] = dict(video_cpu_ms=round(1000 * seconds / len(files), 1))
     for backend in models:
-        for name, vectors in dict(videos=videos, texts=texts).items():
-            cosines = (vectors[backend] * vectors['torch']).sum(axis=1)
-            largest = np.abs(vectors[backend] - vectors['torch']).max()
+        for name, features in found[backend].items():
+            expected = found['torch'][name]
+            lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
+            cosines = (features * expected).sum(axis=1) / lengths
+            largest = np.abs(features - expected).max()
             figures[backend] |= {f'{name}_max_difference': float(f'{largest:.2g}')}
             figures[backend] |= {f'{name}_least_cosine': round(float(cosines.min()), 5)}
-    return figures, videos
+        largest = np.abs(scores[backend] - scores['torch']).max()
+        figures[backend] |= dict(score_max_difference=float(f'{largest:.2g}'))
+    return figures, scores
+
+
+def flatten(features: np.ndarray | dict) -> np.ndarray:
+    """Return the features of each video or text in one row, with 0 for padding."""
+    if not isinstance(features, dict):
+        return features
+    masks = [part.astype(bool) for name, part in features.items() if name.endswith('_mask')]
+    rows = []
+    for name, part in features.items():
+        if name.endswith('_mask'):
+            continue
+        for mask in masks:
+            if part.shape[:2] == mask.shape:
+                part = np.where(mask.reshape(*mask.shape, *[1] * (part.ndim - 2)), part, 0)
+        rows.append(part.reshape(len(part), -1))
+    return np.concatenate(rows, axis=1)
 
 
 def measure_recall(models: dict, folder: Path, annotations: Path) -> Figures:

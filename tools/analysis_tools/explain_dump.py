@@ -34,6 +34,7 @@ if __name__ == '__main__':
     args = parse_args()  # before the imports, which take seconds
 
 import mmclip4clip
+from mmclip4clip.apis.command_line.printing import escape_controls
 from mmclip4clip.apis.dump_reasons import explain_caption
 from mmclip4clip.evaluation import read_dump
 from mmclip4clip.evaluation.records import as_record, name_videos
@@ -44,6 +45,8 @@ from mmclip4clip.visualization.score_bars import describe_reasons, score_range
 
 def main(args: argparse.Namespace) -> None:
     records = [as_record(entry) for entry in read_dump(args.dump)]
+    if not any(record.captions for record in records):
+        raise SystemExit(f'error: {args.dump} has no captions')
     video, caption = args.video, args.caption
     if video is None:
         wrong = find_wrong_answers(records, 1)
@@ -53,12 +56,18 @@ def main(args: argparse.Namespace) -> None:
         caption = int(caption)
     model = mmclip4clip.load(args.checkpoint, device=args.device)
     found = explain_caption(model, records, video, caption, args.against, args.top, args.videos)
+    if not any(found.reasons):
+        raise SystemExit(
+            f'error: none of the videos can be read, {found.answers[0].filename} neither: give --videos with '
+            'the folder where they are now'
+        )
     write_contact_sheet(args.sheet, found.answers, found.caption, found.reasons, found.notes)
     limits = score_range(found.reasons)
-    print(found.caption)
+    print(escape_controls(found.caption))
     for answer, reasons, note in zip(found.answers, found.reasons, found.notes):
         bars = 'cannot be read' if reasons is None else describe_reasons(reasons, limits)
-        print(f'{answer.score:.4f}\t{answer.filename}\t{bars}\t{note}')
+        cells = (f'{answer.score:.4f}', answer.filename, bars, note)
+        print('\t'.join(map(escape_controls, cells)))
 
 
 if __name__ == '__main__':

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from mmengine.logging import print_log
 from starlette.exceptions import HTTPException
 
-from ...datasets.video_readers import VideoReadError
+from ...datasets.video_readers.errors import VideoReadError
+from ...logs import print_log
 from ...search import QueryError, StoreError
 
 DESCRIPTIONS = {

@@ -1,14 +1,15 @@
 """Checks before any route: who asks, under which name, and how much; and the headers of all answers."""
 
+import asyncio
 import logging
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from mmengine.logging import print_log
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from ...logs import print_log
 from .errors import DESCRIPTIONS, error_response
 from .limits import Limits
 
@@ -69,7 +70,7 @@ class Guard:
         try:
             refusal = self.refuse(scope, headers)
             if refusal is None:
-                bounded = BoundedBody(receive, self._max_bytes(scope))
+                bounded = BoundedBody(receive, self._max_bytes(scope), self.limits.stall_seconds)
                 await self.app(scope, bounded, send_guarded)
                 return
         except Exception as error:
@@ -101,22 +102,30 @@ class Guard:
 
 
 class BoundedBody:
-    """Receives the body of a request, and stops at a number of bytes.
+    """Receives the body of a request, and stops at a number of bytes, or if nothing comes for a while.
 
     Args:
         receive (Callable): Of ASGI.
         max_bytes (int): Of the body.
+        seconds (float): To wait for the next part of the body.
 
     Raises:
-        HTTPException: With status 413, when there are more.
+        HTTPException: With status 413, when there are more bytes, and 408, when none come.
     """
 
-    def __init__(self, receive: Any, max_bytes: int) -> None:
-        self.receive, self.left, self.max_bytes = receive, max_bytes, max_bytes
+    def __init__(self, receive: Any, max_bytes: int, seconds: float) -> None:
+        self.receive, self.left, self.max_bytes, self.seconds = receive, max_bytes, max_bytes, seconds
+        self._complete = False
 
     async def __call__(self) -> Any:
         """Receive the next part."""
-        message = await self.receive()
+        if self._complete:  # waits for the end of the connection
+            return await self.receive()
+        try:
+            message = await asyncio.wait_for(self.receive(), self.seconds)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, f'the request stalls: nothing came for {self.seconds:g} s') from error
+        self._complete = not message.get('more_body', False)
         self.left -= len(message.get('body', b''))
         if self.left < 0:
             raise HTTPException(413, f'expected at most {self.max_bytes} bytes')

@@ -59,7 +59,9 @@ class IndexedFiles:
             'look-ups', threads=1, waiting=1000
         )  # SQLite's connection has one thread
         self._file_pool = WorkerPool('openings of files', threads=4, waiting=200)
-        self._catalog = self._catalog_pool.call(Catalog, folder / CATALOG)
+        self._catalog_path = folder / CATALOG
+        self._inode = inode_of(self._catalog_path)
+        self._catalog = self._catalog_pool.call(Catalog, self._catalog_path)
         self._paths: dict[bytes, str] = {}
         self._state, self._scanned = -1, 0.0
         self._same: dict[tuple[str, FileStamp], str] = {}  # digests of files with another stamp
@@ -75,7 +77,11 @@ class IndexedFiles:
         return await self._catalog_pool.run(self._find, identifier)
 
     async def summary(self) -> IndexSummary:
-        """Count the videos of the index, and list their folders."""
+        """Count the videos of the index, and list their folders.
+
+        Raises:
+            RequestError: With status 503 if the index was deleted, or another one is in its place.
+        """
         return await self._catalog_pool.run(self._scan)
 
     def remember(self, paths: Iterable[str]) -> None:
@@ -141,6 +147,8 @@ class IndexedFiles:
 
     def _scan(self, at_once: bool = False) -> IndexSummary:
         """Read the catalog if it has changed, but not all the time while it changes."""
+        if inode_of(self._catalog_path) != self._inode:  # the open one would be served for ever
+            raise RequestError(503, 'the index was deleted or replaced: start the server again', None, 5)
         now = time.monotonic()
         if at_once or now - self._scanned >= SCAN_EVERY:
             state = self._catalog.state()
@@ -152,6 +160,15 @@ class IndexedFiles:
                 self._state = state
             self._scanned = time.monotonic()
         return self._summary
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def video_id(path: str) -> str:

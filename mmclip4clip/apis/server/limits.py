@@ -28,6 +28,7 @@ class Limits:
         height (int): Height of a frame in pixels.
         cache_bytes (int): Size of the JPEG files that are kept in memory.
         body_bytes (int): Size of a request that is no upload.
+        stall_seconds (float): Time in which nothing of a request comes, before it is given up.
         upload_bytes (int): Size of an uploaded file.
         uploads (int): Uploaded files at a time.
         uploads_bytes (int): Size of them together.
@@ -56,6 +57,7 @@ class Limits:
     height: int = 720
     cache_bytes: int = 64 * MIB
     body_bytes: int = 256 * 1024
+    stall_seconds: float = 20.0
     upload_bytes: int = 256 * MIB
     uploads: int = 100
     uploads_bytes: int = 2048 * MIB

@@ -4,7 +4,7 @@ import asyncio
 import time
 import unicodedata
 from collections.abc import Hashable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter
 
@@ -13,8 +13,6 @@ from ...search.answers import Answer
 from ...search.catalog import CatalogFile
 from ...search.index import VideoIndex
 from ...search.queries import parse_texts
-from ..reasons import explain_videos
-from ..search_model import SearchModel
 from .errors import RequestError
 from .indexed_files import IndexSummary, video_id
 from .route_errors import ServiceOf, errors, within
@@ -34,6 +32,9 @@ from .schemas import (
     WordReason,
 )
 from .service import Service
+
+if TYPE_CHECKING:
+    from ..search_model import SearchModel
 
 router = APIRouter(tags=['search'])
 BLANKS = '\t\n\r'  # control characters that are read as spaces
@@ -97,7 +98,7 @@ async def caption(request: Clip, service: ServiceOf) -> Caption:
         (found,) = service.model.caption([(term.value, term.start, term.end)], show_progress=False)
         return Caption(caption=found)
 
-    return await service.search_thread(run)
+    return await service.search_thread(run, [term])
 
 
 @router.post('/why', summary='Tell why a video was found', responses=errors(404, 501, 503))
@@ -109,8 +110,10 @@ async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
     term, _ = await clip_term(Clip(id=request.id, start=request.start, end=request.end), service)
 
     def run(index: VideoIndex) -> Reasons:
+        from ..reasons import explain_videos  # imports torch, which an exported model does without
+
         clip = (term.value, term.start, term.end)
-        (found,) = explain_videos(cast(SearchModel, index.model), terms, [clip], skip_unreadable=False)
+        (found,) = explain_videos(cast('SearchModel', index.model), terms, [clip], skip_unreadable=False)
         assert found is not None
         frames = [FrameReason(time=frame.time, score=frame.score) for frame in found.frames]
         words = None
@@ -118,7 +121,7 @@ async def why(request: WhyRequest, service: ServiceOf) -> Reasons:
             words = [WordReason(word=one.word, frame=one.frame, score=one.score) for one in found.words]
         return Reasons(frames=frames, words=words)
 
-    return await service.search_thread(run)
+    return await service.search_thread(run, [term])
 
 
 async def answer(
@@ -146,7 +149,7 @@ async def answer(
             raise QueryError(str(error)) from error
         return *found, time.perf_counter() - start
 
-    found, more, seconds = await service.search_thread(run)
+    found, more, seconds = await service.search_thread(run, terms)
     service.remember(found)
     answers = [describe(one, summary) for one in found]
     return SearchAnswers(answers=answers, offset=request.offset, more=more, seconds=seconds)

@@ -1,21 +1,23 @@
 """What the routes of a server share: the index on its thread, files, frames and uploads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...datasets import DecodeVideo
-from ...models.adapters.wti import WTIAdapter
+from ...datasets.video_readers import VideoReadError
 from ...search.answers import Answer
 from ...search.index import VideoIndex
-from ..search_model import SearchModel
-from ..video_text_model import VideoTextModel
+from ...search.queries import Term
 from .frames import FrameReader
 from .indexed_files import IndexedFiles
 from .limits import Limits
 from .rankings import Rankings
 from .uploads import UploadStore
 from .worker_pool import WorkerPool
+
+if TYPE_CHECKING:
+    from ..video_text_model import VideoTextModel
 
 T = TypeVar('T')
 
@@ -47,8 +49,7 @@ class Service:
         self._closed = False
         self._pool = WorkerPool('searches', threads=1, waiting=self.limits.waiting)
         self._index = self._pool.call(open_index)
-        if self.model is not None:
-            limit_decoding(self.model, self.limits.decode_seconds)
+        limit_decoding(getattr(self._index.model, 'model', None), self.limits.decode_seconds)
         settings = self._index.settings
         self.depth = self.limits.depth if settings.features is None else self.limits.compared_depth
         self.model_name = Path(settings.model.name).name
@@ -59,10 +60,10 @@ class Service:
         self.upload_pool = WorkerPool('uploads', threads=2, waiting=4)
 
     @property
-    def model(self) -> VideoTextModel | None:
-        """The model, to be used in :meth:`search_thread` alone; None if the index has one of another kind."""
-        model = self._index.model
-        return model.model if isinstance(model, SearchModel) else None
+    def model(self) -> 'VideoTextModel | None':
+        """The model of torch, to be used in :meth:`search_thread` alone; None if it is of another kind."""
+        model = cast(Any, self._index.model)
+        return model.model if getattr(model, 'explains', False) else None
 
     @property
     def can_caption(self) -> bool:
@@ -77,15 +78,27 @@ class Service:
     @property
     def explains_words(self) -> bool:
         """Whether it also tells the best frame of each word."""
-        return self.model is not None and isinstance(self.model.model.adapter, WTIAdapter)
+        if self.model is None:
+            return False
+        from ...models.adapters import WTIAdapter  # imports torch, which an exported model does without
 
-    async def search_thread(self, function: Callable[[VideoIndex], T]) -> T:
+        return isinstance(self.model.model.adapter, WTIAdapter)
+
+    async def search_thread(self, function: Callable[[VideoIndex], T], terms: Iterable[Term] = ()) -> T:
         """Call a function with the index, on its thread, after the calls that wait already.
 
+        Args:
+            function (Callable): The call.
+            terms (Iterable[Term]): What it reads, which may be uploads.
+
         Raises:
-            RequestError: With status 503 if too many wait.
+            RequestError: With status 503 if too many wait, and 404 if an upload is gone when its turn comes.
         """
-        return await self._pool.run(function, self._index)
+        try:
+            return await self._pool.run(function, self._index)
+        except (VideoReadError, FileNotFoundError):
+            self.uploads.check_there(term.value for term in terms if term.kind != 'text')
+            raise
 
     def remember(self, answers: list[Answer]) -> None:
         """Make the files of answers known by their identifiers."""
@@ -104,8 +117,11 @@ class Service:
         self.files.close()
 
 
-def limit_decoding(model: VideoTextModel, seconds: float) -> None:
+def limit_decoding(model: Any, seconds: float) -> None:
     """Shorten the time that a model's decoders may take for a video, because other searches wait for it."""
-    for step in getattr(getattr(model.prepare, 'transforms', None), 'transforms', ()):
+    transforms = getattr(getattr(model, 'prepare', None), 'transforms', None)
+    steps = [*getattr(transforms, 'transforms', ())]  # of torch
+    steps.append(getattr(getattr(model, 'frames', None), 'decode', None))  # of an exported model
+    for step in steps:
         if isinstance(step, DecodeVideo) and step.time_limit is not None:
             step.time_limit = min(step.time_limit, seconds)

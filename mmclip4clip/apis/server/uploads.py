@@ -4,24 +4,26 @@ import contextlib
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
 from ...datasets.video_readers import VideoReadError
-from ..search_model import read_image
+from ..index_encoder import read_image
 from .errors import RequestError
 from .frames import FrameReader
 from .limits import MIB, Limits
 from .media_types import HEAD_BYTES, IMAGE_FORMATS, kind_of
+from .private_folder import delete_private_folder, make_private_folder
 
 BLOCK = 2**20
 MAX_SIDE = 2048  # of a stored image
+GONE = 'there is no such upload, or it is too old: upload the file again'
 
 
 class Upload(NamedTuple):
@@ -63,8 +65,8 @@ class UploadStore:
 
     def __init__(self, limits: Limits, frames: FrameReader) -> None:
         self.limits, self._frames = limits, frames
-        self._folder = Path(tempfile.mkdtemp(prefix='mmclip4clip-uploads-'))  # of mode 700
-        self._end = weakref.finalize(self, shutil.rmtree, self._folder, True)  # also if nobody closes it
+        self._folder = make_private_folder()
+        self._end = weakref.finalize(self, delete_private_folder, self._folder)  # also if nobody closes it
         self._uploads: dict[str, Upload] = {}
         self._lock = threading.Lock()
         self._coming = 0
@@ -105,13 +107,26 @@ class UploadStore:
         """Return an upload.
 
         Raises:
-            RequestError: With status 404 if it is unknown, or too old.
+            RequestError: With status 404 if it is unknown or too old, or its file has been deleted.
         """
         self.delete_old()
         upload = self._uploads.get(token)
-        if upload is None:
-            raise RequestError(404, 'there is no such upload, or it is too old: upload the file again', field)
+        if upload is None or not upload.path.is_file():
+            raise RequestError(404, GONE, field)
         return upload
+
+    def check_there(self, paths: Iterable[str]) -> None:
+        """Raise an error if a file of this store has been deleted while a request waited.
+
+        Args:
+            paths (Iterable[str]): Files of a request; those that are no uploads are ignored.
+
+        Raises:
+            RequestError: With status 404.
+        """
+        for path in map(Path, paths):
+            if path.parent == self._folder and not path.is_file():
+                raise RequestError(404, GONE)
 
     def delete_old(self) -> None:
         """Delete the files whose time is over."""

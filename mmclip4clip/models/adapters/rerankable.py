@@ -81,6 +81,24 @@ class RerankableAdapter(BaseAdapter):
             Tensor: Similarity of each pair, (P,).
         """
 
+    def score_block(self, text: Any, videos: Any) -> Tensor:
+        """Compute :meth:`similarity` for few captions and videos at once, which is exported to ONNX.
+
+        Chunks and other loops over the input would be fixed in the exported graph, and so would the values
+        of ``len()``: sizes must be read from ``shape``.
+
+        Args:
+            text (dict[str, Tensor]): See :meth:`similarity`.
+            videos (dict[str, Tensor]): See :meth:`similarity`.
+
+        Returns:
+            Tensor: Similarity, (N, V).
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} has no score_block(), which scores all pairs of few captions and videos: '
+            'the export to ONNX needs it'
+        )
+
 
 def score_chunks(score: Callable[..., Tensor], chunks: Sequence[tuple]) -> Tensor:
     """Score chunks of captions or pairs one after another, and concatenate the scores.

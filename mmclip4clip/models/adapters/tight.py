@@ -131,10 +131,8 @@ class TightAdapter(RerankableAdapter):
         Returns:
             Tensor: Similarity of each pair, (P,).
         """
-        block, frames, num_videos = self.transformer.layers[0], videos['frames'], len(videos['frames'])
-        added = self._embeddings(1 + frames.shape[1])
-        captions = prepare_captions(block, self.dropout(vectors(text) + added[0]))
-        clips = prepare_videos(block, self.dropout(frames + added[1:]), videos['frame_mask'])
+        num_videos = len(videos['frames'])
+        captions, clips = self._prepare(text, videos)
         return score_chunks(
             self._score,
             [
@@ -142,6 +140,13 @@ class TightAdapter(RerankableAdapter):
                 for part in pairs.split(self.pairs_at_once)
             ],
         )
+
+    def score_block(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption with every video in one chunk, (N, V)."""
+        num_captions, num_videos = vectors(text).shape[0], videos['frames'].shape[0]
+        pairs = torch.arange(num_captions * num_videos, device=videos['frames'].device)
+        rows, columns = torch.div(pairs, num_videos, rounding_mode='floor'), pairs % num_videos
+        return self._score(*self._prepare(text, videos), rows, columns).view(num_captions, num_videos)
 
     def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
         """Score each frame alone, at its own position: the transformer does not see the other frames.
@@ -154,6 +159,13 @@ class TightAdapter(RerankableAdapter):
         only = torch.diag(frame_mask[0])[frame_mask[0].bool()]  # (R, T), one real frame a row
         alone = dict(frames=videos['frames'].expand(count, -1, -1), frame_mask=only)
         return PairReasons(self.similarity(text, videos)[0, 0], self.similarity(text, alone)[0])
+
+    def _prepare(self, text: Features, videos: Features) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Compute the parts of the first block that depend on captions alone, and on videos alone."""
+        block, frames = self.transformer.layers[0], videos['frames']
+        added = self._embeddings(1 + frames.shape[1])
+        captions = prepare_captions(block, self.dropout(vectors(text) + added[0]))
+        return captions, prepare_videos(block, self.dropout(frames + added[1:]), videos['frame_mask'])
 
     def _embeddings(self, length: int) -> Tensor:
         """Return what is added to a sequence of a caption and ``length - 1`` frames, (length, D)."""
@@ -170,7 +182,7 @@ class TightAdapter(RerankableAdapter):
         first, *middle = self.transformer.layers
         text = {key: value[rows] for key, value in captions.items()}
         video = {key: value[columns] for key, value in clips.items()}
-        mask = torch.cat([video['mask'].new_ones(len(rows), 1), video['mask']], dim=1)  # (P, 1 + T)
+        mask = torch.cat([video['mask'].new_ones(rows.shape[0], 1), video['mask']], dim=1)  # (P, 1 + T)
         if not middle:
             pooled = last_block(first, torch.cat([text['hidden'][:, None], video['hidden']], dim=1), mask)
         else:

@@ -133,6 +133,10 @@ class WTIAdapter(RerankableAdapter):
 
         return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
 
+    def score_block(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption with every video in one chunk, (N, V)."""
+        return _match_all(*self._weigh_tokens(text), videos)
+
     def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
         """Match the tokens of one caption with the frames of one video.
 

@@ -74,14 +74,8 @@ class XPoolAdapter(RerankableAdapter):
         captions = vectors(text)
         at_once = max(1, self.pairs_at_once // len(videos['keys']))
         split = (captions.split(at_once), self._queries(captions).split(at_once))
-        heads = self._split_heads(videos)
-
-        def score(part: Tensor, query: Tensor) -> Tensor:
-            scores = torch.einsum('nhc,vthc->nvth', query, heads['keys'])
-            weights = _attend(scores, videos['frame_mask'])
-            return self._compare(part[:, None], torch.einsum('nvth,vthc->nvhc', weights, heads['values']))
-
-        return score_chunks(score, list(zip(*split)))
+        heads = dict(self._split_heads(videos), frame_mask=videos['frame_mask'])
+        return score_chunks(self._score_all, [(*part, heads) for part in zip(*split)])
 
     def pair_similarity(self, text: Features, videos: Features, pairs: Tensor) -> Tensor:
         """Score selected pairs, n * V + v, (P,).
@@ -101,6 +95,11 @@ class XPoolAdapter(RerankableAdapter):
         at_once = max(1, self.pairs_at_once // (2 * num_frames))
         return score_chunks(score, [(chunk,) for chunk in pairs.split(at_once)])
 
+    def score_block(self, text: Features, videos: Features) -> Tensor:
+        """Score every caption with every video in one chunk, (N, V)."""
+        heads = dict(self._split_heads(videos), frame_mask=videos['frame_mask'])
+        return self._score_all(vectors(text), self._queries(vectors(text)), heads)
+
     def explain(self, text: Features, frames: Tensor, frame_mask: Tensor) -> PairReasons:
         """Score each frame alone, and weigh it by the attention of the caption, the mean of all heads.
 
@@ -113,6 +112,12 @@ class XPoolAdapter(RerankableAdapter):
         scores = torch.einsum('hc,thc->th', self._queries(vectors(text))[0], keys)
         weights = _attend(scores, frame_mask[0]).mean(dim=-1)
         return reasons._replace(frame_weights=weights[frame_mask[0].bool()])
+
+    def _score_all(self, captions: Tensor, queries: Tensor, heads: Features) -> Tensor:
+        """Score captions (n, D) with queries (n, H, C) against videos in heads, (n, V)."""
+        scores = torch.einsum('nhc,vthc->nvth', queries, heads['keys'])
+        weights = _attend(scores, heads['frame_mask'])
+        return self._compare(captions[:, None], torch.einsum('nvth,vthc->nvhc', weights, heads['values']))
 
     def _queries(self, captions: Tensor) -> Tensor:
         """Project captions (N, D) to queries (N, H, C), scaled by 1 / sqrt(C)."""

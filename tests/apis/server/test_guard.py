@@ -1,6 +1,9 @@
-import pytest
+import asyncio
 
-from mmclip4clip.apis.server.guard import host_name
+import pytest
+from starlette.exceptions import HTTPException
+
+from mmclip4clip.apis.server.guard import BoundedBody, host_name
 
 from .serving import found, post
 
@@ -88,3 +91,22 @@ def test_an_unknown_method_names_the_known_ones(client):
 def test_a_name_of_a_server_is_read_strictly():
     assert host_name('a/b') == host_name('[') == ''
     assert host_name('LocalHost.') == 'localhost'
+
+
+def test_a_body_that_stalls_is_given_up_and_a_connection_may_stay_open_after_it():
+    async def receive_all(*messages):
+        coming = iter(messages)
+
+        async def receive():
+            message = next(coming, None)
+            return message if message is not None else await asyncio.Event().wait()
+
+        bounded = BoundedBody(receive, max_bytes=100, seconds=0.05)
+        return [await asyncio.wait_for(bounded(), 1) for _ in range(len(messages) + 1)]
+
+    part = dict(type='http.request', body=b'a', more_body=True)
+    with pytest.raises(HTTPException, match='nothing came for 0.05 s') as caught:
+        asyncio.run(receive_all(part, part))
+    assert caught.value.status_code == 408
+    with pytest.raises(asyncio.TimeoutError):  # of the test
+        asyncio.run(receive_all(part, dict(part, more_body=False)))

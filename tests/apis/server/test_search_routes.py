@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -227,3 +228,14 @@ def test_a_server_may_have_lower_limits_than_the_schemas(served):
     assert client.get(f'/videos/{first}/strip?frames=2&height=50').status_code == 200
     with pytest.raises(ValueError, match='top can only be lowered: expected at most 100, got 101'):
         Limits(top=101)
+
+
+@pytest.mark.parametrize('again', [False, True])
+def test_an_index_that_is_deleted_or_replaced_is_not_served(served, index_folder, tmp_path, again):
+    client = served(shutil.copytree(index_folder, tmp_path / 'index'))
+    assert found(client, query='dog')
+    (tmp_path / 'index').rename(tmp_path / 'old')
+    if again:
+        shutil.copytree(index_folder, tmp_path / 'index')
+    status, answer = post(client, '/search', query='dog')
+    assert status == 503 and 'start the server again' in answer['error']['message']

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 import time
 import zlib
 
@@ -7,8 +10,16 @@ import pytest
 from PIL import Image
 
 from mmclip4clip.apis.server.limits import MIB
+from mmclip4clip.apis.server.private_folder import (
+    LOCK,
+    PREFIX,
+    delete_leftovers,
+    delete_private_folder,
+    make_private_folder,
+)
+from mmclip4clip.datasets.video_readers import VideoReadError
 
-from .serving import post, write_clip
+from .serving import VideoModel, post, write_clip
 
 
 def image_bytes(kind: str = 'png', size=(64, 48)) -> bytes:
@@ -139,3 +150,58 @@ def test_the_folder_is_private_and_goes_with_the_server(served):
         assert folder.stat().st_mode & 0o777 == 0o700
         assert all(path.stat().st_mode & 0o077 in (0, 0o044) for path in folder.iterdir())
     assert not folder.exists()
+
+
+def test_an_upload_whose_file_vanishes_is_gone_and_no_faulty_query(client, monkeypatch):
+    token = send(client, image_bytes()).json()['token']
+    upload = client.app.state.service.uploads._uploads[token]
+
+    def encode_query(self, query):
+        upload.path.unlink()  # while the search waited
+        raise VideoReadError('the query image cannot be read')
+
+    monkeypatch.setattr(VideoModel, 'encode_query', encode_query)
+    for content in (dict(uploads=[dict(token=token, weight=1)]), dict(uploads=[dict(token=token)])):
+        status, answer = post(client, '/search', **content)
+        assert status == 404 and 'upload the file again' in answer['error']['message']
+        assert not upload.path.exists()  # so that the second search is refused before its turn
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], 'a')
+fcntl.lockf(file, fcntl.LOCK_EX)
+print('locked', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_folders_of_killed_servers_are_deleted_and_others_stay(tmp_path, monkeypatch):
+    folders = {name: tmp_path / f'{PREFIX}{name}' for name in ('dead', 'living', 'young', 'other')}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / 'upload.png').touch()
+    for name in ('dead', 'living', 'young'):
+        (folders[name] / LOCK).touch()
+    (tmp_path / f'{PREFIX}file').touch()
+    (tmp_path / 'dead').mkdir()
+    (tmp_path / 'dead' / LOCK).touch()
+    (tmp_path / f'{PREFIX}link').symlink_to(tmp_path / 'dead')
+    for path in (folders['dead'], folders['living'], tmp_path / 'dead'):
+        os.utime(path / LOCK, (1, 1))
+    command = [sys.executable, '-c', HOLD, str(folders['living'] / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == 'locked\n'
+        monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+        mine = make_private_folder()
+        os.utime(mine / LOCK, (1, 1))
+        other = make_private_folder()
+        left = {path.name for path in tmp_path.iterdir()}
+        server.stdin.close()
+    kept = {f'{PREFIX}{name}' for name in ('living', 'young', 'other', 'file', 'link')}
+    assert left == {*kept, 'dead', mine.name, other.name}
+    delete_leftovers(tmp_path)
+    assert not folders['living'].exists() and mine.exists()
+    for folder in (mine, other):
+        delete_private_folder(folder)
+        assert not folder.exists()
