@@ -20,6 +20,7 @@ PARTS = dict(  # tools beside this one
     training='benchmark_training.py',
     memory='benchmark_training_memory.py',
     heads='benchmark_steps.py',
+    merging='benchmark_token_merging.py',
     loss='benchmark_loss.py',
     loader='benchmark_loader.py',
     tight='benchmark_tight.py',
