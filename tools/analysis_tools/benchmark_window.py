@@ -21,7 +21,6 @@ import numpy as np
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate
 from mmclip4clip.datasets.first_frames import seconds_of
 from mmclip4clip.datasets.video_readers.index_cache import forget_index
-from mmclip4clip.moving_shapes.generator import write_video
 
 MINUTES = (1, 10, 60)
 FPS = 25
@@ -42,11 +41,16 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_long_video(path: Path, minutes: int) -> Path:
-    """Write a video by repeating the packets of a short one."""
+    """Write a video by repeating the packets of a short one, with a key frame every 10 seconds."""
     rng = np.random.default_rng(0)
-    blocks = rng.integers(0, 256, (FPS * PERIOD, 6, 8, 3), dtype=np.uint8)
     short = path.with_name('short.mp4')
-    write_video(str(short), blocks.repeat(16, axis=1).repeat(16, axis=2), fps=FPS)
+    with av.open(str(short), 'w') as container:
+        video = container.add_stream('libx264', rate=FPS, options=dict(preset='veryfast', g='250'))
+        video.width, video.height, video.pix_fmt = 320, 240, 'yuv420p'
+        for _ in range(FPS * PERIOD):
+            blocks = rng.integers(0, 256, (15, 20, 3), dtype=np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(blocks)))
+        container.mux(video.encode())
     with av.open(str(short)) as source, av.open(str(path), 'w') as target:
         stream = source.streams.video[0]
         added = target.add_stream_from_template(stream)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import av
 import numpy as np
@@ -27,8 +28,8 @@ class PacketIndex:
     """Packets of a video in decoding order, which is the order of the file.
 
     Attributes:
-        stamps (list[int | None]): Presentation timestamp of each packet's frame, in units of the stream;
-            None for a frame that is never shown.
+        stamps (list[int | None] | np.ndarray): Presentation timestamp of each packet's frame, in units of the
+            stream; None for a frame that is never shown. An array if a table lists them.
         keys (list[int]): Indices of the packets with key frames.
         packets (list[av.Packet]): The packets, up to the memory limit; none if a table lists them.
         seek_times (dict[int, int]): For each key frame, the timestamp to seek to; empty if a seek is not
@@ -60,23 +61,23 @@ class PacketIndex:
         stream: av.VideoStream,
         table: SampleTable | None = None,
     ) -> None:
-        self.stamps: list[int | None] = []
+        self.stamps: Any = []
         self.keys: list[int] = []
         self.packets: list[av.Packet] = []
         if table is None:
             decoded = self._read_packets(container, stream)
         else:
-            self.stamps, self.keys = table.shown.tolist(), table.keys.tolist()
+            self.stamps, self.keys = table.shown, table.keys.tolist()
             decoded = table.decoded[table.keys].tolist()
-        if not self.stamps:
+        if not len(self.stamps):
             raise NoVideoError('it has no frame')
         if len(self.stamps) == 1 and stream.codec_context.name in PICTURE_CODECS:
             raise NoVideoError(f'it is a picture ({stream.codec_context.name})')
-        shown = [stamp for stamp in self.stamps if stamp is not None]
+        shown = self.stamps if table else [stamp for stamp in self.stamps if stamp is not None]
         self.order = np.sort(np.array(shown, dtype=np.int64))
         # AVI has no timestamps; libavformat generates them, incorrectly if frames are reordered.
         made_up = container.format.name == 'avi' and stream.codec_context.has_b_frames
-        bounded = bool(shown) and max(shown) - min(shown) < 2**62  # differences must not overflow
+        bounded = len(shown) > 0 and int(self.order[-1]) - int(self.order[0]) < 2**62  # no overflow
         self.reliable = bounded and not made_up and bool((np.diff(self.order) > 0).all())
         self.num_frames = len(shown) or len(self.stamps)
         self.reported_frames = self.num_frames + max(0, stream.frames - len(self.stamps))

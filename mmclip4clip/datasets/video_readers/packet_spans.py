@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
+import numpy as np
 
 from . import packet_index
 from .packet_index import PacketIndex, demux
@@ -18,11 +19,13 @@ class FalseIndexError(Exception):
     """
 
 
-def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterable[int]) -> list[list[int]]:
+def plan_spans(
+    stamps: Sequence[int | None] | np.ndarray, keys: Sequence[int], wanted: Iterable[int]
+) -> list[list[int]]:
     """Find the packets to decode for the requested frames.
 
     Args:
-        stamps (Sequence[int | None]): Presentation timestamp of the frame of each packet.
+        stamps (Sequence[int | None] | np.ndarray): Presentation timestamp of the frame of each packet.
         keys (Sequence[int]): Indices of the packets with key frames, increasing.
         wanted (Iterable[int]): Timestamps of the requested frames.
 
@@ -36,7 +39,10 @@ def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterab
         [[0, 1], [3, 4]]
     """
     wanted = set(wanted)
-    places = {stamp: number for number, stamp in enumerate(stamps) if stamp in wanted}
+    if isinstance(stamps, np.ndarray):
+        places = {int(stamps[number]): int(number) for number in np.flatnonzero(np.isin(stamps, [*wanted]))}
+    else:
+        places = {stamp: number for number, stamp in enumerate(stamps) if stamp in wanted}
     spans: list[list[int]] = []
     pairs = sorted((_key_before(stamps, keys, stamp, places[stamp]), places[stamp]) for stamp in wanted)
     for first, last in pairs:
@@ -47,7 +53,9 @@ def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterab
     return spans
 
 
-def _key_before(stamps: Sequence[int | None], keys: Sequence[int], stamp: int, place: int) -> int:
+def _key_before(
+    stamps: Sequence[int | None] | np.ndarray, keys: Sequence[int], stamp: int, place: int
+) -> int:
     for number in range(bisect_right(keys, place) - 1, -1, -1):
         shown = stamps[keys[number]]
         if shown is not None and shown <= stamp:
@@ -79,7 +87,7 @@ def seek_spans(
     wanted = set(wanted)
     for first, last in plan_spans(index.stamps, index.keys, wanted):
         packets = _read_span(container, stream, index, first, last)
-        stamps = index.stamps[first : last + 1]
+        stamps = [*index.stamps[first : last + 1]]
         keys = [number - first for number, packet in packets.items() if packet.is_keyframe]
         shown = wanted.intersection(stamps)
         begin = plan_spans(stamps, keys, [min(shown)])[0][0]
@@ -104,7 +112,7 @@ def _read_span(
     number, size = -1, 0
     for packet in demux(container, stream):
         if number < 0:  # a seek may find an earlier key frame
-            number = index.stamps.index(packet.pts) if packet.pts in index.stamps else last + 1
+            number = next((i for i in range(first, -1, -1) if index.stamps[i] == packet.pts), last + 1)
         else:
             number += 1
         if number > (last if packets else first) or index.stamps[number] != packet.pts or packet.is_discard:
