@@ -31,7 +31,13 @@ val_dataset = dict(
     test_mode=True,
     pipeline=pipeline,
 )
-val_dataloader = dict(**loader, sampler=dict(type='DefaultSampler', shuffle=False), dataset=val_dataset)
+# A worker decodes a batch alone. With small batches the first one comes soon, and the workers decode the next
+# ones while the model encodes it. A batch of 4 videos has 48 frames.
+val_dataloader = dict(
+    **dict(loader, batch_size=4),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=val_dataset,
+)
 test_dataloader = dict(val_dataloader, dataset=dict(val_dataset, ann_file='test.json'))
 
 val_evaluator = dict(type='VideoTextRetrievalMetric')

@@ -1,11 +1,15 @@
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from .errors import VideoReadError
+from .index_cache import forget_index, open_indexed
 from .packet_index import PacketIndex, demux
+from .packet_spans import FalseIndexError, plan_spans, seek_spans
 from .reader import VideoReader
 from .video_streams import open_video
 
@@ -17,9 +21,10 @@ class PyAVReader(VideoReader):
     """Read with PyAV, decoding only what the requested frames need.
 
     Each requested frame is decoded from the key frame before it, and non-reference frames in between are
-    skipped. If timestamps are unreliable, or a frame is missing, all frames are decoded in order. Both ways
-    return the same frames if all packets can be decoded. In order, a packet that cannot be decoded is left
-    out, as in ffmpeg, so later frames get lower indices.
+    skipped. In an MP4 file with usable tables, and in a file that was read before, only these parts of the
+    file are read. If timestamps are unreliable, or a frame is missing, all frames are decoded in order. Both
+    ways return the same frames if all packets can be decoded. In order, a packet that cannot be decoded is
+    left out, as in ffmpeg, so later frames get lower indices.
 
     Args:
         filename (str): The video.
@@ -39,9 +44,8 @@ class PyAVReader(VideoReader):
 
     def __init__(self, filename: str) -> None:
         self._filename, self._to_rgb = filename, VideoReformatter()
-        self._container, stream = open_video(filename)
-        self._stream_index, self._codec = stream.index, stream.codec_context
-        self._list = PacketIndex(self._container, stream)
+        self._container, self._stream, self._list = open_indexed(filename)
+        self._stream_index, self._codec = self._stream.index, self._stream.codec_context
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
         self.reported_frames = self._list.reported_frames
@@ -49,9 +53,13 @@ class PyAVReader(VideoReader):
     def _packets(self) -> Iterable[av.Packet]:
         if len(self._list.packets) == len(self._list.stamps):
             return self._list.packets
+        self._reopen()
+        return demux(self._container, self._stream)
+
+    def _reopen(self) -> None:
         self._container.close()
-        self._container, stream = open_video(self._filename)
-        return demux(self._container, stream)
+        self._container, self._stream = open_video(self._filename)
+        self._codec = self._stream.codec_context
 
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         if self._list.reliable:
@@ -72,21 +80,47 @@ class PyAVReader(VideoReader):
                     frames[wanted[shown]] = self._convert(frame)
         except av.error.InvalidDataError:
             return {}
+        except FalseIndexError:
+            self._index_again()
+            return self._decode_spans(wanted)
         return frames
 
     def _frames_of_spans(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
-        spans = plan_spans(self._list.stamps, self._list.keys, wanted)
-        self._codec.flush_buffers()  # an earlier read may have stopped halfway
-        for number, packet in enumerate(self._packets()):
-            if spans[0][0] <= number <= spans[0][1]:
+        for span in self._spans(wanted):
+            self._codec.flush_buffers()  # an earlier read may have stopped halfway
+            for number, packet in span:
                 needless = self._skips and self._list.stamps[number] not in wanted
                 self._codec.skip_frame = 'NONREF' if needless else 'DEFAULT'
                 yield from self._codec.decode(packet)
-            if number == spans[0][1]:
-                yield from self._drain()
-                del spans[0]
-                if not spans:
-                    return
+            yield from self._drain()
+
+    def _spans(self, wanted: dict[int, int]) -> Iterator[Iterable[tuple[int, av.Packet]]]:
+        """Yield the packets of each span with their numbers."""
+        if self._list.seek_times and len(self._list.packets) < len(self._list.stamps):
+            yield from seek_spans(self._container, self._stream, self._list, wanted)
+            return
+        packets, number = iter(self._packets()), 0
+        for first, last in plan_spans(self._list.stamps, self._list.keys, wanted):
+            yield enumerate(islice(packets, first - number, last + 1 - number), first)
+            number = last + 1
+
+    def _index_again(self) -> None:
+        """Read all packets, because the index is false or their number in memory is limited.
+
+        Raises:
+            VideoReadError: If the packets are others than in the index, by which frames have been sampled.
+        """
+        forget_index(self._filename)
+        self._bytes = 0
+        self._reopen()
+        index = PacketIndex(self._container, self._stream)
+        index.seek_times = {}
+        if index.fps != self._list.fps or not np.array_equal(index.order, self._list.order):
+            raise VideoReadError(
+                f'its tables list {self._list.num_frames} frames, at other times than the '
+                f'{index.num_frames} in the file'
+            )
+        self._list = index
 
     def _drain(self) -> Iterator[av.VideoFrame]:
         """Get the delayed frames of the decoder and reset it."""
@@ -137,39 +171,3 @@ def _one_thread() -> dict[str, int]:
     except TypeError:
         return {}
     return {'threads': 1}
-
-
-def plan_spans(stamps: Sequence[int | None], keys: Sequence[int], wanted: Iterable[int]) -> list[list[int]]:
-    """Find the packets to decode for the requested frames.
-
-    Args:
-        stamps (Sequence[int | None]): Presentation timestamp of the frame of each packet.
-        keys (Sequence[int]): Indices of the packets with key frames.
-        wanted (Iterable[int]): Timestamps of the requested frames.
-
-    Returns:
-        list[list[int]]: First and last packet of each span to decode, increasing and disjoint. A span starts
-        with a key frame that is shown no later than its first requested frame, which therefore depends on
-        no earlier packet.
-    """
-    places = {stamp: number for number, stamp in enumerate(stamps)}
-    spans: list[list[int]] = []
-    for first, last in sorted(
-        (
-            max(
-                (
-                    k
-                    for k in keys
-                    if k <= places[stamp] and (shown := stamps[k]) is not None and shown <= stamp
-                ),
-                default=0,
-            ),
-            places[stamp],
-        )
-        for stamp in wanted
-    ):
-        if spans and first <= spans[-1][1] + 1:
-            spans[-1][1] = max(spans[-1][1], last)
-        else:
-            spans.append([first, last])
-    return spans

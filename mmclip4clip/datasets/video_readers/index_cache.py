@@ -1,0 +1,79 @@
+"""Open a video with the index of its packets, which is kept for a few files."""
+
+import copy
+import os
+from collections import OrderedDict
+
+import av
+
+from .packet_index import PacketIndex
+from .sample_table import read_sample_table
+from .video_streams import open_video
+
+MAX_FILES = 4  # in each process
+MAX_FRAMES = 10**6  # of one file; an index takes about 50 bytes per frame
+
+_INDICES: OrderedDict[tuple, PacketIndex] = OrderedDict()
+
+
+def open_indexed(filename: str) -> tuple[av.container.InputContainer, av.VideoStream, PacketIndex]:
+    """Open a video and list its frames.
+
+    In MP4 files with usable tables, the tables are read, otherwise all packets. The index is reused while the
+    file does not change, so the next window of a video does not need the whole file again.
+
+    Args:
+        filename (str): The video.
+
+    Returns:
+        tuple[InputContainer, VideoStream, PacketIndex]: The open file, its stream, and the index. The index
+        has the packets if they were read.
+
+    Raises:
+        NoVideoError: If the file contains no video.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmclip4clip.moving_shapes.generator import write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f'{folder}/v.mp4', np.zeros((8, 48, 64, 3), np.uint8))
+        ...     _, _, index = open_indexed(f'{folder}/v.mp4')
+        >>> index.num_frames, len(index.packets)
+        (8, 0)
+    """
+    key = _file_state(filename)
+    container, stream = open_video(filename)
+    if key in _INDICES:
+        _INDICES.move_to_end(key)
+        return container, stream, copy.copy(_INDICES[key])
+    table = read_sample_table(filename, container, stream)
+    if table is None and container.format.name.startswith('mov'):  # its first packet may have been read
+        container.close()
+        container, stream = open_video(filename)
+    index = PacketIndex(container, stream, table)
+    unchanged = _file_state(filename) == key  # otherwise it may have changed while it was read
+    if unchanged and index.seek_times and len(index.stamps) <= MAX_FRAMES:
+        _keep(key, index)
+    return container, stream, index
+
+
+def forget_index(filename: str) -> None:
+    """Remove the index of a file."""
+    _INDICES.pop(_file_state(filename), None)
+
+
+def _file_state(filename: str) -> tuple:
+    try:
+        state = os.stat(filename)
+    except OSError:  # opening the file reports it
+        return ()
+    return os.path.abspath(filename), state.st_size, state.st_mtime_ns, state.st_ino, state.st_dev
+
+
+def _keep(key: tuple, index: PacketIndex) -> None:
+    kept = copy.copy(index)
+    kept.packets = []  # they refer to the open file
+    _INDICES[key] = kept
+    while len(_INDICES) > MAX_FILES:
+        _INDICES.popitem(last=False)

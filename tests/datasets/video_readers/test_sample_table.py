@@ -1,0 +1,88 @@
+"""The tables of MP4 files are used only if they list the packets as they are."""
+
+import struct
+
+import av
+import numpy as np
+import pytest
+
+from mmclip4clip.datasets.video_readers.sample_table import read_sample_table
+from mmclip4clip.datasets.video_readers.video_streams import open_video
+
+from ...videos import at_rate, write_frames
+
+NO_TABLE = ('avi', 'no_count', 'fragments', 'over', 'one')  # one: all samples are of one size
+
+
+def packets_of(path) -> list[av.Packet]:
+    container, stream = open_video(str(path))
+    with container:
+        return [packet for packet in container.demux(stream) if packet.size]
+
+
+def table_of(path):
+    container, stream = open_video(str(path))
+    with container:
+        return read_sample_table(str(path), container, stream)
+
+
+def assert_lists_packets(path) -> None:
+    table, packets = table_of(path), packets_of(path)
+    assert table.shown.tolist() == [packet.pts for packet in packets]
+    assert table.decoded.tolist() == [packet.dts for packet in packets]
+    assert set(table.keys.tolist()) <= {i for i, packet in enumerate(packets) if packet.is_keyframe}
+
+
+@pytest.mark.parametrize('name', ['mp4', 'ntsc', 'intra', 'uneven', 'turned'])
+def test_the_table_lists_the_packets(files, name):
+    assert_lists_packets(files[name])
+
+
+@pytest.mark.parametrize(
+    'codec, options', [('mpeg4', {}), ('libx264', dict(use_editlist='0')), ('libx264', dict(brand='qt  '))]
+)
+def test_the_table_of_other_codecs_and_flavors_lists_the_packets(tmp_path, codec, options):
+    path = write_frames(tmp_path / 'a.mov', at_rate(24, 50), codec=codec, **options)
+    assert_lists_packets(path)
+
+
+@pytest.mark.parametrize('name', NO_TABLE)
+def test_without_a_table_of_all_frames_in_the_file_the_packets_decide(files, name):
+    assert table_of(files[name]) is None
+
+
+def change(source, path, box: bytes, offset: int, value: int):
+    """Copy a file with another number in a box, ``offset`` bytes after its name."""
+    content = bytearray(source.read_bytes())
+    place = content.index(box) + 4 + offset
+    content[place : place + 4] = struct.pack('>I', value)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    'box, offset, value',
+    [
+        (b'elst', 8, 500),  # shows the first half of a second of two only
+        (b'elst', 12, 40000),  # begins in the middle
+        (b'elst', 16, 1 << 17),  # at twice the speed
+        (b'stts', 8, 59),  # has one frame less
+        (b'stsz', 12, 7),  # the first frame has other bytes
+        (b'ctts', 8, 2**31 - 1),
+        (b'stco', 8, 4),
+        (b'stss', 12, 99),
+        (b'stsc', 12, 2**30),
+    ],
+)
+def test_edits_and_damage_are_noticed(files, tmp_path, box, offset, value):
+    path = change(files['mp4'], tmp_path / 'a.mp4', box, offset, value)
+    table = table_of(path)
+    assert table is None or table.shown.tolist() == [packet.pts for packet in packets_of(path)]
+    assert box in (b'stsz', b'stco', b'stss') or table is None  # a false place or size is in both
+
+
+def test_a_table_of_a_million_frames_is_refused_without_memory_for_them(files, tmp_path):
+    for box in (b'stts', b'ctts'):
+        path = change(files['mp4'], tmp_path / 'a.mp4', box, 8, 2**31 - 1)
+        assert table_of(path) is None
+    assert np.array_equal(table_of(files['mp4']).keys, [0, 10, 20, 30, 40, 50])
