@@ -1,3 +1,4 @@
+import os
 import runpy
 import shutil
 import subprocess
@@ -32,7 +33,8 @@ def test_a_set_without_its_python_is_skipped_by_name_if_asked(one_python, capsys
 
 def pytest_of(folder, *options):
     command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-rfE', *options, 'test_x.py']
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    env = dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD='1')
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 
 
 def test_what_failed_is_named(tmp_path):
