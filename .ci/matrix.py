@@ -68,8 +68,20 @@ def find_pythons(sets: list[str], skip: bool) -> dict[str, str]:
     return {name: python for name, python in found.items() if python}
 
 
+def summarize(done: subprocess.CompletedProcess) -> tuple[str, list[str]]:
+    """Return the counts of pytest, or its error if it ran no tests, and the lines that name what failed."""
+    lines = done.stdout.splitlines()
+    for line in reversed(lines):
+        counts = re.findall(r'\d+ (?:passed|failed|skipped|errors?)', line)
+        if counts:
+            return ', '.join(counts), [line for line in lines if line.startswith(('FAILED ', 'ERROR '))]
+    error = (done.stderr.strip() or done.stdout.strip() or 'it printed nothing').splitlines()
+    shown = [line for line in error if 'error:' in line] or error[-1:]
+    return f'pytest ended with {done.returncode}: {shown[0]}', []
+
+
 def run_set(name: str, interpreter: str, folder: Path, options: list[str]) -> tuple[str, bool]:
-    """Install a set, run the tests, and return a row of the table and whether all passed."""
+    """Install a set and run the tests; return a row of the table with what failed, and whether all passed."""
     begin = time.monotonic()
     python = folder / name / 'bin/python'
     env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
@@ -85,14 +97,14 @@ def run_set(name: str, interpreter: str, folder: Path, options: list[str]) -> tu
     subprocess.run(install, check=True, env=env)
     pins = dict(re.findall(r'^([\w.-]+)==(\S+)', requirements.read_text(), re.MULTILINE))
     installed = time.monotonic() - begin
-    command = [python, '-m', 'pytest', '-p', 'no:cacheprovider', '--no-header', *options]
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-    print(done.stdout, flush=True)
-    counts = ', '.join(re.findall(r'\d+ (?:passed|failed|skipped|errors?)', done.stdout.splitlines()[-1]))
+    command = [python, '-m', 'pytest', '-p', 'no:cacheprovider', '--no-header', '-rfE', *options]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    print(done.stdout, done.stderr, sep='\n', flush=True)
+    counts, failed = summarize(done)
     versions = ' '.join(f'{key} {pins[key]}' for key in SHOWN)
     total = time.monotonic() - begin
     row = f'{name:8} Python {SETS[name]} {versions}: {counts}, {total:.0f} s ({installed:.0f} s to install)'
-    return row, done.returncode == 0
+    return '\n'.join([row, *(f'    {line}' for line in failed)]), done.returncode == 0
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distributions as installed_distributions
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -145,11 +146,24 @@ def imports(folder: str) -> set:
     return names - set(sys.stdlib_module_names) - {'mmclip4clip', 'tests'} - beside
 
 
+def owners(name: str) -> list:
+    """Name the distributions with files in a package.
+
+    Python 3.10 finds only those with a ``top_level.txt``, which not all write.
+    """
+    return [
+        distribution.metadata['Name']
+        for distribution in installed_distributions()
+        if any(path.parts[0] == name for path in distribution.files or [])
+    ]
+
+
 def distributions(folder: str) -> dict:
     """Name the distributions, in lower case, that may provide each import of a folder."""
     providers = packages_distributions()
     return {
-        name: {d.lower().replace('_', '-') for d in providers.get(name, [name])} for name in imports(folder)
+        name: {d.lower().replace('_', '-') for d in providers.get(name) or owners(name) or [name]}
+        for name in imports(folder)
     }
 
 

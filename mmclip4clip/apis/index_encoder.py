@@ -150,7 +150,8 @@ def read_image(path: str) -> np.ndarray:
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith('I;16'):  # which convert() would cut off at 255
+            # 16 bits, which convert() would cut off at 255; Pillow 10 reads them from PNG as mode I.
+            if upright.mode.startswith('I;16') or (upright.mode == 'I' and image.format in ('PNG', 'PPM')):
                 upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
             return np.asarray(upright.convert('RGB'))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

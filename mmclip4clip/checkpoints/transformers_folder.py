@@ -81,7 +81,8 @@ def from_native(checkpoint: Checkpoint, folder: Path) -> int:
     model.load_state_dict(tensors, strict=True, assign=True)
     model.save_pretrained(folder, max_shard_size='1000GB')
     if len({value.dtype for value in tensors.values()}) > 1:
-        model.config.dtype = torch.float32
+        # transformers before 4.56 has, and can write, only torch_dtype.
+        setattr(model.config, 'dtype' if hasattr(model.config, 'dtype') else 'torch_dtype', torch.float32)
         model.config.save_pretrained(folder)
     # safetensors creates files that only their owner can read.
     (folder / WEIGHTS).chmod((folder / 'config.json').stat().st_mode)

@@ -183,13 +183,17 @@ def _load(load: Callable, name: str, complete: Callable, role: str, advice: str)
 
 
 def _need_vocabulary(load: Callable, name: str, **kwargs: Any) -> Any:
-    """Load a tokenizer, and say what is missing where transformers 4 asks for protobuf instead.
+    """Load a tokenizer, and say what is missing where transformers 4 asks for protobuf or raises TypeError.
 
     Raises:
-        OSError: If there is no file of a vocabulary, or from ``load``.
+        OSError: If there is no file of a vocabulary, or one of another class of tokenizers, or from ``load``.
     """
     try:
         return load(name, **kwargs)
+    except TypeError as error:
+        if 'NoneType' in str(error):  # the path of the vocabulary was None
+            raise OSError(f'{name!r} has no vocabulary') from error
+        raise OSError(f'{name!r} has a vocabulary of another class: {error}') from error
     except ImportError as error:
         if isinstance(error.__context__, TypeError):  # the path of the vocabulary was None
             raise OSError(f'{name!r} has no vocabulary') from error

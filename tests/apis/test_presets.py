@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from huggingface_hub import constants
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
@@ -134,6 +135,8 @@ def published(tiny_clip, shapes, tmp_path, monkeypatch) -> str:
     (folder.parents[1] / 'refs').mkdir()
     (folder.parents[1] / 'refs/main').write_text('d2f8985')
     monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'hub'))
+    # transformers 4 copies the value when it is imported.
+    monkeypatch.setattr(transformers.utils.hub, 'TRANSFORMERS_CACHE', str(tmp_path / 'hub'), raising=False)
     shutil.copytree(folder, tmp_path / 'reference')
     safetensors.rename(tmp_path / 'reference/model.safetensors')
     return str(folder)

@@ -200,7 +200,9 @@ def test_a_picture_is_read_upright_and_as_rgb(tmp_path):
     assert read_image(str(tmp_path / 'gray.png')).shape == (4, 6, 3)
     deep = np.array([[0, 257, 30000, 65535]], np.uint16)
     Image.fromarray(deep).save(tmp_path / 'deep.png')
-    assert read_image(str(tmp_path / 'deep.png'))[0, :, 0].tolist() == [0, 1, 117, 255]
+    (tmp_path / 'deep.pgm').write_bytes(b'P5 4 1 65535 ' + deep.astype('>u2').tobytes())
+    for name in ('deep.png', 'deep.pgm'):
+        assert read_image(str(tmp_path / name))[0, :, 0].tolist() == [0, 1, 117, 255]
     (tmp_path / 'b.png').write_text('no picture')
     with pytest.raises(VideoReadError, match='query image .*b.png cannot be read'):
         read_image(str(tmp_path / 'b.png'))

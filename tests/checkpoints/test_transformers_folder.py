@@ -51,7 +51,8 @@ def test_clips_own_vocabulary_gets_clips_own_tokens(saved, tmp_path):
 @pytest.mark.parametrize('shards', [1, 2])
 def test_there_and_back_gives_identical_tensors_and_config(folder, tmp_path, dtype, shards):
     model = CLIPModel.from_pretrained(folder).to(dtype)
-    model.config.dtype = model.config.torch_dtype = dtype  # of transformers 5 and 4
+    setting = 'dtype' if hasattr(model.config, 'dtype') else 'torch_dtype'  # as before transformers 4.56
+    setattr(model.config, setting, dtype)
     model.save_pretrained(folder, max_shard_size='100KB' if shards == 2 else '1GB')
     if shards == 2:
         (folder / 'model.safetensors').unlink()
@@ -62,7 +63,18 @@ def test_there_and_back_gives_identical_tensors_and_config(folder, tmp_path, dty
     source, native = (CLIPConfig.from_pretrained(path) for path in (folder, tmp_path / 'back'))
     for key in ('hidden_act', 'layer_norm_eps', 'num_attention_heads', 'eos_token_id', 'hidden_size'):
         assert getattr(source.text_config, key) == getattr(native.text_config, key)
-    assert source.dtype == native.dtype == dtype
+    assert getattr(source, setting) == getattr(native, setting) == dtype
+
+
+def test_tensors_of_two_types_keep_them_and_are_loaded_as_the_wider(folder, tmp_path):
+    weights = load_file(folder / 'model.safetensors')
+    weights['text_projection.weight'] = weights['text_projection.weight'].half()
+    save_file(weights, folder / 'model.safetensors', metadata=dict(format='pt'))
+    convert(folder, tmp_path / 'native.pth')
+    convert(tmp_path / 'native.pth', tmp_path / 'back')
+    assert identical(load_file(tmp_path / 'back/model.safetensors'), weights)
+    config = json.loads((tmp_path / 'back/config.json').read_text())
+    assert config.get('dtype', config.get('torch_dtype')) == 'float32'
 
 
 def test_old_folders_are_read(folder, build):

@@ -99,7 +99,7 @@ def best_possible(annotations) -> tuple:
 
 @pytest.mark.parametrize(
     'captions, frames, epochs',
-    [(6, 1, 45), pytest.param(None, 2, 90, marks=pytest.mark.long)],
+    [(6, 1, 75), pytest.param(None, 2, 90, marks=pytest.mark.long)],
     ids=['short', 'all captions'],
 )
 def test_a_small_model_overfits_the_real_clips(clips, tool, tmp_path, captions, frames, epochs):

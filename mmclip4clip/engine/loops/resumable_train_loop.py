@@ -1,10 +1,12 @@
 import copy
 
+import torch
 from mmaction.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers import ResumableBatchSampler
+from ..resume import evaluation_is_due
 from .batch_loading import load_batches
 
 
@@ -30,6 +32,22 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if isinstance(dataloader, dict):
             dataloader = make_resumable(dataloader)
         super().__init__(runner, dataloader, **kwargs)
+
+    def run(self) -> torch.nn.Module:
+        """Train, and evaluate every ``val_interval`` epochs and after the last one.
+
+        mmengine 0.10.0 does not evaluate after the last epoch unless the interval divides its number.
+
+        Returns:
+            torch.nn.Module: The trained model.
+        """
+        self.runner.call_hook('before_train')
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            if self.runner.val_loop is not None and evaluation_is_due(self):
+                self.runner.val_loop.run()
+        self.runner.call_hook('after_train')
+        return self.runner.model
 
     def run_epoch(self) -> None:
         """Train for an epoch, or for its remaining batches.

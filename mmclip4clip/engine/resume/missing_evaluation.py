@@ -25,7 +25,7 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
         >>> evaluation_is_missing(SimpleNamespace(val_loop=None), 'epoch_1.pth')  # no evaluation at all
         False
     """
-    if runner.val_loop is None or not _is_due(runner.train_loop):
+    if runner.val_loop is None or not evaluation_is_due(runner.train_loop):
         return False
     if EVALUATED in runner.message_hub.runtime_info:
         return runner.message_hub.get_info(EVALUATED) != runner.iter
@@ -35,8 +35,22 @@ def evaluation_is_missing(runner, resumed: str) -> bool:
     )
 
 
-def _is_due(loop) -> bool:
-    """Return whether mmengine's loops evaluate after the current number of steps."""
+def evaluation_is_due(loop) -> bool:
+    """Return whether a training loop evaluates after its current number of steps.
+
+    It does at intervals and at the end, from ``val_begin`` on.
+
+    Args:
+        loop (EpochBasedTrainLoop | IterBasedTrainLoop): Loop of mmengine.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from mmclip4clip.engine.resume import evaluation_is_due
+        >>> loop = SimpleNamespace(iter=5, max_iters=5, val_begin=1, val_interval=2)
+        >>> loop._decide_current_val_interval = lambda: None
+        >>> evaluation_is_due(loop)
+        True
+    """
     done, total = loop.iter, loop.max_iters
     if isinstance(loop, EpochBasedTrainLoop):
         if loop.iter != loop.epoch * len(loop.dataloader):

@@ -37,8 +37,8 @@ class ComputedScores:
         >>> scores = ComputedScores(lambda rows: 2 * np.eye(3)[rows], (3, 3), np.dtype(float))
         >>> scores[1:2]
         array([[0., 2., 0.]])
-        >>> np.asarray(scores).sum()
-        np.float64(6.0)
+        >>> float(np.asarray(scores).sum())
+        6.0
     """
 
     def __init__(self, compute: Callable[[Any], np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -40,7 +40,7 @@ def module_config(shapes, tmp_path_factory) -> str:
 
 @pytest.fixture(scope='package')
 def whole(module_config, tmp_path_factory):
-    """A whole training of three epochs of two steps, whose best checkpoint is replaced once."""
+    """A whole training of three epochs of two steps, whose best checkpoint is that of the second."""
     folder = tmp_path_factory.mktemp('whole')
     KilledTraining(module_config, folder, SMALL).train('whole')
     return folder / 'whole'

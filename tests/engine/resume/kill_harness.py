@@ -8,6 +8,7 @@ assert_same_run(tmp_path / 'killed', tmp_path / 'whole')
 """
 
 import fnmatch
+import functools
 import json
 import os
 import signal
@@ -103,7 +104,7 @@ class KilledTraining:
                     rank,
                     self.processes,
                     port,
-                    prepare=(lambda: _set_trap(kill)) if kill and rank == 0 else (lambda: None),
+                    prepare=functools.partial(_prepare, kill if rank == 0 else None),
                 )
                 for rank in range(self.processes)
             ],
@@ -121,8 +122,27 @@ class KilledTraining:
         return time.monotonic() - begin
 
 
+def _prepare(kill: Kill | None) -> None:
+    """Prepare a process of a training; it ends with it, so nothing is put back."""
+    _set_scores()
+    if kill:
+        _set_trap(kill)
+
+
+def _set_scores() -> None:
+    """Let epoch 2 be the best: in so short a training that depends on the versions of torch and numpy."""
+    call_hook = Runner.call_hook
+
+    def call_hook_with_score(self, name: str, **kwargs) -> None:
+        if name == 'after_val_epoch' and 'retrieval/R1' in kwargs['metrics']:
+            kwargs['metrics']['retrieval/R1'] = 100.0 - abs(self.epoch - 2)
+        call_hook(self, name, **kwargs)
+
+    Runner.call_hook = call_hook_with_score
+
+
 def _set_trap(kill: Kill) -> None:
-    """Let this process kill itself; it ends with it, so nothing is put back."""
+    """Let this process kill itself."""
     fsync, replace, remove = os.fsync, os.replace, os.remove
 
     def die() -> None:
