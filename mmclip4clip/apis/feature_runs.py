@@ -41,6 +41,10 @@ def use_features(cfg: Config, folder: str | Path, training: bool) -> None:
         >>> use_features(cfg, 'work_dirs/features', training=False)  # doctest: +SKIP
         >>> cfg.model.backbone.type  # doctest: +SKIP
         'StoredFeatureBackbone'
+        >>> captioner = Config(dict(model=dict(type='CLIP4ClipCaptioner')))
+        >>> use_features(captioner, 'features', training=False)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: --features has no captions to write: model.type=CLIP4ClipCaptioner needs videos. ...
     """
     init_default_scope('mmaction')
     if cfg.model.get('decoder') or class_name(cfg.model) == 'CLIP4ClipCaptioner':

@@ -38,6 +38,9 @@ def join_head(cfg: Config, head: Path, out: Path, checkpoint: Path | None = None
         >>> cfg = Config.fromfile('config.py')  # doctest: +SKIP
         >>> join_head(cfg, Path('epoch_5.pth'), Path('whole.pth'))  # doctest: +SKIP
         204
+        >>> join_head(Config(), Path('no_file.pth'), Path('whole.pth'))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        FileNotFoundError: ...no_file.pth...
     """
     trained = load_checkpoint(head)['state_dict']
     if ENCODER not in trained:

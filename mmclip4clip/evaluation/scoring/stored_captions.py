@@ -22,6 +22,9 @@ class StoredCaptions:
         >>> bank = StoredCaptions('features/train', 'train_9k.json', 'all', False)  # doctest: +SKIP
         >>> bank.features([0, 1])['text'].shape  # doctest: +SKIP
         torch.Size([2, 512])
+        >>> StoredCaptions('no_folder', 'train.json', 'all', False)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        FileNotFoundError: there are no features in no_folder: the folder does not exist. ...
     """
 
     def __init__(self, folder: str, ann_file: str, caption_mode: str, per_token: bool) -> None:
