@@ -114,6 +114,8 @@ def flags(path: Path) -> set:
     text = path.read_text()
     if 'apis/arguments.py' in text:
         text += (ROOT / 'mmclip4clip/apis/arguments.py').read_text()
+    if path.name == 'benchmark.py':  # runs a part with its flags
+        text += ''.join(part.read_text() for part in path.parent.glob('*.py'))
     if path.name == 'doctor.py':
         text += (ROOT / 'mmclip4clip/command_arguments.py').read_text()
     return set(re.findall(r"'(--[\w-]+)'", text))

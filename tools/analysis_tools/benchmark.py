@@ -23,6 +23,7 @@ PARTS = dict(  # tools beside this one
     merging='benchmark_token_merging.py',
     loss='benchmark_loss.py',
     loader='benchmark_loader.py',
+    window='benchmark_window.py',
     tight='benchmark_tight.py',
     ranking='benchmark_ranking.py',
     generation='benchmark_generation.py',
