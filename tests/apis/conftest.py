@@ -12,7 +12,7 @@ from mmclip4clip.apis import build_runner
 from mmclip4clip.evaluation import read_dump
 
 from ..tools.conftest import CONFIG, ROOT
-from .onnx_exports import copied, encoder, exported  # noqa: F401  fixtures
+from .onnx_exports import copied, encoder, exported, pair  # noqa: F401  fixtures
 
 HEADS = dict(
     Mean=dict(type='MeanAdapter'),

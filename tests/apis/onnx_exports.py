@@ -49,6 +49,14 @@ def with_head(encoder: Path, name: str):
     return model
 
 
+@pytest.fixture(scope='module', params=HEADS_64)
+def pair(request, encoder, tmp_path_factory):
+    """A model of torch, and its export."""
+    model = with_head(encoder, request.param)
+    folder = export_onnx(model, tmp_path_factory.mktemp('onnx') / request.param)
+    return model, mmclip4clip.load(folder)
+
+
 @pytest.fixture(scope='session')
 def exported(encoder, tmp_path_factory) -> Path:
     return export_onnx(with_head(encoder, 'Seq'), tmp_path_factory.mktemp('exported') / 'seq')

@@ -90,7 +90,7 @@ def test_a_video_that_vanishes_while_it_is_looked_at_is_not_found(client, video,
 
     monkeypatch.setattr('mmclip4clip.apis.video_text_model.VideoTextModel.encode_videos', vanish)
     monkeypatch.setattr('mmclip4clip.apis.video_text_model.VideoTextModel.caption', vanish)
-    monkeypatch.setattr('mmclip4clip.apis.server.search_routes.explain_videos', vanish)
+    monkeypatch.setattr('mmclip4clip.apis.reasons.explain_videos', vanish)
     query = dict(query='a red star') if route == '/why' else {}
     status, answer = post(client, route, id=video[0], **query)
     assert status == 404 and answer['error']['message'] == 'the video is not there any more'
