@@ -53,7 +53,8 @@ def open_indexed(filename: str) -> tuple[av.container.InputContainer, av.VideoSt
         container, stream = open_video(filename)
     index = PacketIndex(container, stream, table)
     unchanged = _file_state(filename) == key  # otherwise it may have changed while it was read
-    if unchanged and index.seek_times and len(index.stamps) <= MAX_FRAMES:
+    complete = index.reported_frames == index.num_frames  # seeks in a file that was cut off may fail
+    if unchanged and complete and index.seek_times and len(index.stamps) <= MAX_FRAMES:
         _keep(key, index)
     return container, stream, index
 
