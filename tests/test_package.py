@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mmclip4clip.version import __version__
 
@@ -219,14 +220,14 @@ def test_the_wheel_carries_the_page(wheel):
 def test_the_known_good_set_pins_what_the_package_and_every_extra_need(wheel):
     lines = requirements((ROOT / 'requirements/known-good.txt').read_text())
     assert all(str(line.specifier).startswith('==') and not line.extras for line in lines)
-    pinned = {line.name.lower(): str(line.specifier)[2:] for line in lines}
+    pinned = {canonicalize_name(line.name): str(line.specifier)[2:] for line in lines}
     metadata = wheel.read(next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode()
     needed = [
         Requirement(line.split(': ')[1]) for line in metadata.splitlines() if line.startswith('Requires-Dist')
     ]
     assert len(needed) >= 20
     for requirement in needed:
-        assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 
 
 def test_the_citation_is_of_this_version_and_of_the_paper():

@@ -67,7 +67,8 @@ def test_there_and_back_gives_identical_tensors_and_config(folder, tmp_path, dty
 
 
 def test_tensors_of_two_types_keep_them_and_are_loaded_as_the_wider(folder, tmp_path):
-    weights = load_file(folder / 'model.safetensors')
+    # safetensors 0.4.3 maps the file, which is written again below.
+    weights = {key: value.clone() for key, value in load_file(folder / 'model.safetensors').items()}
     weights['text_projection.weight'] = weights['text_projection.weight'].half()
     save_file(weights, folder / 'model.safetensors', metadata=dict(format='pt'))
     convert(folder, tmp_path / 'native.pth')
