@@ -53,13 +53,14 @@ class RunnerTest:
 
 
 class OurTest(RunnerTest):
-    """Our model, with the settings of the config for MSR-VTT, except for the sampling."""
+    """Our model, with the settings of the config for MSR-VTT, except for the sampling and the gallery."""
 
     def read_config(self, folder: Path) -> Any:
         """Return our config, with mmaction2's frames."""
         cfg = read_model_config(folder)
         *_, tokenize, pack = cfg.test_dataloader.dataset.pipeline
         decode = dict(type='DecodeVideo', sampling=SAMPLING)
+        cfg.default_hooks.report.gallery = 0  # the others draw none
         cfg.test_dataloader.dataset.pipeline = [decode, *RESIZE, FORMAT, tokenize, pack]
         return cfg
 
