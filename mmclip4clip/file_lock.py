@@ -53,11 +53,12 @@ def take_lock(path: Path) -> None:
     """
     if path in _HELD:  # the kernel lets the same process lock a file again
         raise LockTakenError('this process')
+    file = None
     try:
         file = path.open('a+')
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in TAKEN:
+        if file is None or error.errno not in TAKEN:
             print_log(
                 f'{path} cannot be locked: {error}. Another process could use this folder too',
                 logger='current',
@@ -75,6 +76,11 @@ def take_lock(path: Path) -> None:
     )
     file.flush()
     _HELD[path] = file
+
+
+def has_lock(path: Path) -> bool:
+    """Return whether this process has a lock; not where locks are not supported."""
+    return path in _HELD
 
 
 def release_lock(path: Path) -> None:

@@ -118,3 +118,15 @@ def test_a_lock_of_a_moment_waits_for_the_other_process(tmp_path):
     process.communicate('')
     with locked(tmp_path / '.lock', seconds=0):
         pass
+
+
+def test_a_lock_file_that_cannot_be_opened_is_said(tmp_path, monkeypatch):
+    def refused(self, mode):
+        raise PermissionError(errno.EACCES, 'permission denied', str(self))
+
+    messages = []
+    monkeypatch.setattr('pathlib.Path.open', refused)
+    monkeypatch.setattr(file_lock, 'print_log', lambda message, **_: messages.append(message))
+    file_lock.take_lock(tmp_path / 'a.lock')
+    assert not file_lock.has_lock(tmp_path / 'a.lock')
+    assert len(messages) == 1 and 'a.lock cannot be locked' in messages[0]

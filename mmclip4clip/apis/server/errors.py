@@ -18,7 +18,7 @@ DESCRIPTIONS = {
     403: 'The request comes from a page of another site.',
     404: 'There is no such video, upload or page.',
     405: 'The address has no such method.',
-    408: 'The upload takes too long.',
+    408: 'The request stalls, or the upload takes too long.',
     413: 'The request is too large.',
     415: 'The file is no image or video that can be read.',
     422: 'A value is out of range, or the query cannot be understood.',

@@ -124,7 +124,8 @@ class BoundedBody:
         try:
             message = await asyncio.wait_for(self.receive(), self.seconds)
         except asyncio.TimeoutError as error:
-            raise HTTPException(408, f'the request stalls: nothing came for {self.seconds:g} s') from error
+            message = f'the request stalls: nothing came for {self.seconds:g} s'
+            raise HTTPException(408, message, {'Connection': 'close'}) from error  # the rest may never come
         self._complete = not message.get('more_body', False)
         self.left -= len(message.get('body', b''))
         if self.left < 0:

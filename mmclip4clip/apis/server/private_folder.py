@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ...file_lock import LockTakenError, release_lock, take_lock
+from ...file_lock import LockTakenError, has_lock, release_lock, take_lock
 
 PREFIX, LOCK = 'mmclip4clip-uploads-', 'server.lock'
 STARTING = 60  # seconds between the creation of a lock file and the lock, at most
@@ -38,16 +38,18 @@ def delete_leftovers(parent: Path) -> None:
     """Delete the folders of servers that ended without deleting them, as by SIGKILL.
 
     The kernel releases the lock of a server when it ends. So a folder of this user whose lock is free, and
-    not younger than a minute, has no server.
+    not younger than a minute, has no server. Where locks are not supported, nothing is deleted.
     """
     for folder in parent.glob(f'{PREFIX}*'):
-        lock = folder.resolve() / LOCK
         try:
-            found, locked = folder.lstat(), lock.lstat()
+            found, locked = folder.lstat(), (folder / LOCK).lstat()
             is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if not is_own or time.time() - locked.st_mtime < STARTING:
+            is_old = stat.S_ISREG(locked.st_mode) and time.time() - locked.st_mtime >= STARTING
+            if not is_own or not is_old:
                 continue
+            lock = folder.resolve() / LOCK  # no link, which could be a loop
             take_lock(lock)
         except (OSError, LockTakenError):
             continue
-        delete_private_folder(lock.parent)
+        if has_lock(lock):
+            delete_private_folder(lock.parent)

@@ -26,9 +26,9 @@ def errors(*statuses: int, valid: bool = False) -> dict[int | str, dict[str, Any
 
     Examples:
         >>> sorted(errors(404))
-        [400, 403, 404, 413, 422, 500]
+        [400, 403, 404, 408, 413, 422, 500]
     """
-    common = (400, 403, 500) if valid else (400, 403, 413, 422, 500)
+    common = (400, 403, 500) if valid else (400, 403, 408, 413, 422, 500)
     return {status: dict(model=Error, description=DESCRIPTIONS[status]) for status in (*common, *statuses)}
 
 

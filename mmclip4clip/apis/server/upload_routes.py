@@ -34,7 +34,7 @@ BODY: dict[str, Any] = dict(
     status_code=201,
     summary='Upload an image or a video to search with',
     openapi_extra=BODY,
-    responses=errors(408, 415, 429, 503),
+    responses=errors(415, 429, 503),
 )
 async def upload(request: Request, service: ServiceOf) -> StoredUpload:
     """Keep one file, the part `file` of a form, for an hour or until the server ends.

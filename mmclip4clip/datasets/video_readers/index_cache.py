@@ -2,6 +2,7 @@
 
 import copy
 import os
+import stat
 from collections import OrderedDict
 
 import av
@@ -11,7 +12,7 @@ from .sample_table import read_sample_table
 from .video_streams import open_video
 
 MAX_FILES = 4  # in each process
-MAX_FRAMES = 10**6  # of one file; an index takes about 50 bytes per frame
+MAX_FRAMES = 10**6  # of one file; an index takes about 50 bytes per frame, and 150 more per key frame
 
 _INDICES: OrderedDict[tuple, PacketIndex] = OrderedDict()
 
@@ -44,15 +45,17 @@ def open_indexed(filename: str) -> tuple[av.container.InputContainer, av.VideoSt
     """
     key = _file_state(filename)
     container, stream = open_video(filename)
-    if key in _INDICES:
-        _INDICES.move_to_end(key)
-        return container, stream, copy.copy(_INDICES[key])
-    table = read_sample_table(filename, container, stream)
-    if table is None and container.format.name.startswith('mov'):  # its first packet may have been read
+    kept = _INDICES.pop(key, None)
+    if kept is not None and _file_state(filename) == key:  # it may have been replaced before it was opened
+        _INDICES[key] = kept  # as the last one
+        return container, stream, copy.copy(kept)
+    is_mov = bool(key) and container.format.name.startswith('mov')
+    table = read_sample_table(filename, container, stream) if is_mov else None
+    if table is None and is_mov:  # its first packet may have been read
         container.close()
         container, stream = open_video(filename)
     index = PacketIndex(container, stream, table)
-    unchanged = _file_state(filename) == key  # otherwise it may have changed while it was read
+    unchanged = bool(key) and _file_state(filename) == key  # otherwise it may have changed while it was read
     complete = index.reported_frames == index.num_frames  # seeks in a file that was cut off may fail
     if unchanged and complete and index.seek_times and len(index.stamps) <= MAX_FRAMES:
         _keep(key, index)
@@ -65,11 +68,19 @@ def forget_index(filename: str) -> None:
 
 
 def _file_state(filename: str) -> tuple:
+    """Return what changes with a file; empty for pipes, which can be read once, and if it cannot be asked.
+
+    The time of the last change of the inode tells a new content of the same size and modification time, as
+    of ``cp --preserve``.
+    """
     try:
         state = os.stat(filename)
     except OSError:  # opening the file reports it
         return ()
-    return os.path.abspath(filename), state.st_size, state.st_mtime_ns, state.st_ino, state.st_dev
+    if not stat.S_ISREG(state.st_mode):
+        return ()
+    times = state.st_mtime_ns, state.st_ctime_ns
+    return os.path.abspath(filename), state.st_size, *times, state.st_ino, state.st_dev
 
 
 def _keep(key: tuple, index: PacketIndex) -> None:

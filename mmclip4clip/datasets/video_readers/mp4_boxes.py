@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-MAX_BOXES = 1000  # at the top level of a file
+MAX_BOXES = 1000  # at the top level of a file, and in another box
 MAX_MOOV = 2**28  # bytes
 
 
@@ -46,14 +46,17 @@ def list_boxes(content: bytes) -> Iterator[tuple[str, bytes]]:
     r"""Yield the name and the content of each box in another one.
 
     Raises:
-        ValueError: If a box is longer than the rest.
+        ValueError: If a box is longer than the rest, or there are too many.
 
     Examples:
         >>> list(list_boxes(b'\0\0\0\x09free!'))
         [('free', b'!')]
     """
-    place = 0
+    place, count = 0, 0
     while place + 8 <= len(content):
+        count += 1
+        if count > MAX_BOXES:
+            raise ValueError(f'there are more than {MAX_BOXES} boxes')
         length, kind = struct.unpack_from('>I4s', content, place)
         if length < 8 or place + length > len(content):
             raise ValueError(f'box {kind!r} has {length} bytes')
@@ -84,4 +87,4 @@ def read_rows(box: bytes, columns: int, kind: str = '>i4') -> np.ndarray:
 
 def read_number(box: bytes, first: int, later: int) -> int:
     """Return a number of 4 bytes at one of two places, for version 0 and later ones of a box."""
-    return struct.unpack_from('>I', box, later if box[0] else first)[0]
+    return struct.unpack_from('>I', box, later if any(box[:1]) else first)[0]

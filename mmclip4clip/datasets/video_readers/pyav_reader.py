@@ -15,6 +15,12 @@ from .video_streams import open_video
 
 # Codecs that mark non-reference frames. HEVC's mark is valid only within a temporal layer.
 MARKS_REFERENCES = ('h264', 'mpeg4', 'mpeg2video', 'mpeg1video')
+# Codecs that return no frame of a packet that is falsely marked as a key frame. Others make one up.
+RECOVERS = ('h264', 'hevc')
+
+
+class _FalseKeyError(Exception):
+    """A packet that is marked as a key frame has none."""
 
 
 class PyAVReader(VideoReader):
@@ -78,7 +84,7 @@ class PyAVReader(VideoReader):
                 shown = frame.pts
                 if shown in wanted:
                     frames[wanted[shown]] = self._convert(frame)
-        except av.error.InvalidDataError:
+        except (av.error.InvalidDataError, _FalseKeyError):
             return {}
         except FalseIndexError:
             self._index_again()
@@ -88,11 +94,20 @@ class PyAVReader(VideoReader):
     def _frames_of_spans(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
         for span in self._spans(wanted):
             self._codec.flush_buffers()  # an earlier read may have stopped halfway
+            first = None
             for number, packet in span:
+                first = self._list.stamps[number] if first is None else first
                 needless = self._skips and self._list.stamps[number] not in wanted
                 self._codec.skip_frame = 'NONREF' if needless else 'DEFAULT'
-                yield from self._codec.decode(packet)
-            yield from self._drain()
+                yield from self._check_key(first, self._codec.decode(packet))
+            yield from self._check_key(first, self._drain())
+
+    def _check_key(self, stamp: int | None, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Yield frames, of which that with a timestamp must be a key frame."""
+        for frame in frames:
+            if frame.pts == stamp and not frame.key_frame and self._codec.name not in RECOVERS:
+                raise _FalseKeyError
+            yield frame
 
     def _spans(self, wanted: dict[int, int]) -> Iterator[Iterable[tuple[int, av.Packet]]]:
         """Yield the packets of each span with their numbers."""

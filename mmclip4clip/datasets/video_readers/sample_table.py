@@ -11,7 +11,7 @@ import numpy as np
 from .mp4_boxes import find_box, find_moov, list_boxes, read_number, read_rows
 
 # Codecs of which ffmpeg returns each sample of the file as one packet.
-CODECS = ('av1', 'h264', 'hevc', 'mpeg4')
+CODECS = ('av1', 'libdav1d', 'h264', 'hevc', 'mpeg4')
 CHECKED = 64  # entries to compare with ffmpeg's at the begin, at the end and between
 LARGEST_SHIFT = 2**28  # ticks; ffmpeg ignores a table with a larger one
 
@@ -57,11 +57,13 @@ def read_sample_table(
     if not container.format.name.startswith('mov') or stream.codec_context.name not in CODECS:
         return None
     try:
+        if not stat.S_ISREG(os.stat(filename).st_mode):  # opening a pipe again would never end
+            return None
         with open(filename, 'rb') as file:
-            state = os.fstat(file.fileno())
-            moov = find_moov(file, state.st_size) if stat.S_ISREG(state.st_mode) else None
+            size = os.fstat(file.fileno()).st_size
+            moov = find_moov(file, size)
         track = None if moov is None else _find_track(moov, stream)
-        return None if track is None else _checked_table(track, state.st_size, container, stream)
+        return None if track is None else _checked_table(track, size, container, stream)
     except (KeyError, ValueError, struct.error):  # damaged, or not as the standard says
         return None
 
@@ -169,7 +171,7 @@ def _checked_table(
 ) -> SampleTable | None:
     """Compare a part of the entries and the first packet with ffmpeg's."""
     entries, count = stream.index_entries, len(track.sizes)
-    if len(entries) != count or (track.positions + track.sizes).max() > size or track.positions.min() < 0:
+    if len(entries) != count or (track.positions > size - track.sizes).any() or track.positions.min() < 0:
         return None
     is_key = np.zeros(count, bool)
     is_key[track.keys] = True

@@ -107,6 +107,6 @@ def test_a_body_that_stalls_is_given_up_and_a_connection_may_stay_open_after_it(
     part = dict(type='http.request', body=b'a', more_body=True)
     with pytest.raises(HTTPException, match='nothing came for 0.05 s') as caught:
         asyncio.run(receive_all(part, part))
-    assert caught.value.status_code == 408
+    assert caught.value.status_code == 408 and caught.value.headers == {'Connection': 'close'}
     with pytest.raises(asyncio.TimeoutError):  # of the test
         asyncio.run(receive_all(part, dict(part, more_body=False)))

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import subprocess
@@ -205,3 +206,25 @@ def test_folders_of_killed_servers_are_deleted_and_others_stay(tmp_path, monkeyp
     for folder in (mine, other):
         delete_private_folder(folder)
         assert not folder.exists()
+
+
+def test_nothing_is_deleted_without_a_lock_and_links_in_a_loop_are_ignored(tmp_path, monkeypatch):
+    loop = tmp_path / f'{PREFIX}loop'
+    loop.symlink_to(loop)
+    unlockable, folder = tmp_path / f'{PREFIX}lock-is-a-folder', tmp_path / f'{PREFIX}a'
+    (unlockable / LOCK).mkdir(parents=True)
+    folder.mkdir()
+    (folder / LOCK).touch()
+    for lock in (unlockable / LOCK, folder / LOCK):
+        os.utime(lock, (1, 1))
+
+    def unsupported(file, flags):
+        raise OSError(errno.ENOLCK, 'no locks available')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('fcntl.lockf', unsupported)
+        delete_leftovers(tmp_path)
+        assert folder.exists()  # its server may live
+    os.utime(folder / LOCK, (1, 1))
+    delete_leftovers(tmp_path)
+    assert not folder.exists() and unlockable.exists() and loop.is_symlink()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -97,6 +98,51 @@ def test_an_index_is_kept_until_the_file_changes(files, tmp_path):
     write_frames(path, at_rate(30, 20))
     with open_reader('pyav', str(path)) as reader:
         assert reader.num_frames == 20
+
+
+def test_another_content_of_the_same_size_and_time_is_noticed(tmp_path):
+    """As after ``rsync --inplace --times``."""
+    seconds = [*at_rate(10, 10), *(2 + at_rate(4, 10))]
+    path = write_frames(tmp_path / 'a.mp4', seconds, b_frames=0, use_editlist='0')
+    size = path.stat().st_size
+    os.utime(path, (1, 1))
+    with open_reader('pyav', str(path)) as reader:
+        times = reader.times
+    content = bytearray(path.read_bytes())
+    place = content.index(b'mdhd') + 16
+    content[place : place + 4] = (int.from_bytes(content[place : place + 4], 'big') // 2).to_bytes(4, 'big')
+    with path.open('r+b') as file:  # half as fast
+        file.write(content)
+    os.utime(path, (1, 1))
+    assert path.stat().st_size == size
+    with open_reader('pyav', str(path)) as reader:
+        assert np.allclose(reader.times, 2 * times)
+
+
+def test_a_video_in_a_pipe_is_read_once(tmp_path, monkeypatch):
+    path = write_frames(tmp_path / 'a.mp4', at_rate(10, 30), movflags='+faststart')
+    expected = decode_in_order(path)
+    pipe = tmp_path / 'pipe.mp4'
+    os.mkfifo(pipe)
+    # To open it again would wait for another writer for ever.
+    monkeypatch.setattr(index_cache, 'read_sample_table', None)
+    with subprocess.Popen(f'cat {path} > {pipe}', shell=True), open_reader('pyav', str(pipe)) as reader:
+        assert np.array_equal(reader.read([13])[0], expected[13])
+    assert () not in index_cache._INDICES
+
+
+def test_an_index_that_another_thread_dropped_is_read_again(files, monkeypatch):
+    path = str(files['mp4'])
+    open_reader('pyav', path).close()
+    open_video = index_cache.open_video
+
+    def opening(filename):
+        index_cache._INDICES.clear()
+        return open_video(filename)
+
+    monkeypatch.setattr(index_cache, 'open_video', opening)
+    with open_reader('pyav', path) as reader:
+        assert reader.num_frames == 60
 
 
 def test_only_a_few_indices_are_kept(files, tmp_path):

@@ -6,10 +6,12 @@ import av
 import numpy as np
 import pytest
 
+from mmclip4clip.datasets.video_readers import open_reader
+from mmclip4clip.datasets.video_readers.mp4_boxes import list_boxes
 from mmclip4clip.datasets.video_readers.sample_table import read_sample_table
 from mmclip4clip.datasets.video_readers.video_streams import open_video
 
-from ...videos import at_rate, write_frames
+from ...videos import at_rate, decode_in_order, write_frames
 
 NO_TABLE = ('avi', 'no_count', 'fragments', 'over', 'one')  # one: all samples are of one size
 
@@ -86,3 +88,45 @@ def test_a_table_of_a_million_frames_is_refused_without_memory_for_them(files, t
         path = change(files['mp4'], tmp_path / 'a.mp4', box, 8, 2**31 - 1)
         assert table_of(path) is None
     assert np.array_equal(table_of(files['mp4']).keys, [0, 10, 20, 30, 40, 50])
+
+
+def test_a_hostile_track_beside_the_video_hides_no_frame(files, tmp_path):
+    """A header without content, before the track of the video."""
+    content = files['mp4'].read_bytes()
+    moov = content.index(b'moov') - 4
+    assert content.index(b'mdat') < moov  # so no place in the file changes
+    header = struct.pack('>I4sI4s', 16, b'trak', 8, b'tkhd')
+    (length,) = struct.unpack_from('>I', content, moov)
+    path = tmp_path / 'a.mp4'
+    path.write_bytes(
+        content[:moov] + struct.pack('>I4s', length + 16, b'moov') + header + content[moov + 8 :]
+    )
+    with open_reader('pyav', str(path)) as reader, open_reader('pyav', str(files['mp4'])) as plain:
+        assert np.array_equal(reader.read([7])[0], plain.read([7])[0])
+
+
+def test_boxes_without_end_are_not_listed():
+    with pytest.raises(ValueError, match='more than 1000 boxes'):
+        list(list_boxes(b'\0\0\0\x08free' * 1001))
+
+
+@pytest.mark.parametrize('b_frames', [0, 2])
+@pytest.mark.parametrize('codec', ['mpeg4', 'libx264'])
+def test_frames_marked_as_key_frames_that_are_none_are_decoded_from_one(tmp_path, codec, b_frames):
+    scene = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    path = tmp_path / 'a.mp4'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        stream.options = dict(g='12', bf=str(b_frames))
+        for number in range(30):  # mostly still, so that a frame needs the one before
+            picture = scene.copy()
+            picture[number : number + 4] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'stss', b'free'))  # without this table, all are key frames
+    expected = decode_in_order(path)
+    with open_reader('pyav', str(path)) as reader:
+        for number in (7, 25):
+            assert np.array_equal(reader.read([number])[0], expected[number])
