@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from ..datasets.feature_files import FeatureMismatchError, FeatureSettings, read_settings
 from ..models.adapters.adapter_sizes import adapter_with_sizes
 from .clip_choice import class_name
+from .feature_checks import check_annotations, check_data, check_merging
 from .runner_builder import read_entry
 
 STAGES = ('train', 'val', 'test')
@@ -33,7 +34,8 @@ def use_features(cfg: Config, folder: str | Path, training: bool) -> None:
 
     Raises:
         FileNotFoundError: If the features of a split are missing.
-        FeatureMismatchError: If the splits were encoded by different encoders.
+        FeatureMismatchError: If the splits were encoded by different encoders, or by one that merges other
+            patches than that of the config.
         ValueError: If the model writes captions, or a dataset or the query bank does not fit the features.
 
     Examples:
@@ -59,6 +61,8 @@ def use_features(cfg: Config, folder: str | Path, training: bool) -> None:
         loader = cfg[f'{stage}_dataloader']
         path = find_split(Path(folder), stage, loader.dataset)
         found[stage] = read_settings(path)
+        check_merging(cfg.model.backbone, found[stage], path)
+        check_data(loader.dataset, found[stage], path)
         loader.dataset = _dataset(loader.dataset, path, per_token)
         _use_bank(cfg, stage, Path(folder), per_token)
     first = found[stages[0]]
@@ -107,6 +111,7 @@ def _use_bank(cfg: Config, stage: str, folder: Path, per_token: bool) -> None:
     if not bank:
         return
     path = find_split(folder, 'train', bank)
+    check_annotations(str(bank.get('ann_file') or ''), read_settings(path), path)
     for key in ('tokenizer', 'max_words'):
         bank.pop(key, None)
     bank.update(features=str(path), per_token=per_token)

@@ -50,6 +50,7 @@ def describe_extraction(loop: Any, dataset: Any) -> FeatureSettings:
         logit_scale=backbone.logit_scale.item(),
         logit_scale_key=f'backbone.{key}',
         max_logit_scale=getattr(backbone, 'max_logit_scale', 100.0),
+        token_merging=list(getattr(backbone, 'token_merging', ())),
         clip_config=None if clip is None else clip_settings(clip.config),
         checkpoint=runner._load_from,
     )

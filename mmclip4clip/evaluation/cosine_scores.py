@@ -175,4 +175,5 @@ def cosine_rows(text: Features, videos: Features, unreadable: Tensor, counts: li
         shared = torch.tensor(lowest)
         all_reduce(shared, 'min')
         compared = VideoVectors(compared.vectors, unreadable, float(shared) - 1)
-    return [CosineRows(part, compared) for part in captions.split(counts)]
+    # Cloned, because a view is sent between processes with all captions.
+    return [CosineRows(part.clone(), compared) for part in captions.split(counts)]

@@ -2,14 +2,17 @@ import pickle
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from mmclip4clip.datasets.feature_files import (
     FeatureFolder,
     FeatureMismatchError,
+    locked_folder,
     prepare_folder,
     read_settings,
     shard_path,
+    write_shard,
 )
 
 from .feature_folders import random_videos, settings, write_folder
@@ -51,10 +54,63 @@ def test_half_precision_takes_half_the_room_and_rounds_once(tmp_path):
 def test_an_extraction_begins_goes_on_and_ends(tmp_path):
     folder = tmp_path / 'features' / 'test'
     assert prepare_folder(folder, settings()) == [0, 1] and read_settings(folder) == settings()
-    shard_path(folder, 0).touch()
+    write_shard(shard_path(folder, 0), random_videos()[:2])
     assert prepare_folder(folder, settings(checkpoint='other/place.pth')) == [1]
     with pytest.raises(ValueError, match='not complete: 1 of 2 shards are missing, the first is shard-00001'):
         FeatureFolder(folder)
+
+
+def test_damaged_shards_are_written_again(tmp_path):
+    folder = write_folder(tmp_path / 'test', random_videos())
+    assert prepare_folder(folder, settings()) == []
+    whole = shard_path(folder, 0).read_bytes()
+    shard_path(folder, 0).write_bytes(whole[: len(whole) // 2])
+    assert prepare_folder(folder, settings()) == [0]
+    shard_path(folder, 0).write_bytes(shard_path(folder, 1).read_bytes())
+    assert prepare_folder(folder, settings()) == [0]
+    with pytest.raises(ValueError, match=r'shard-00000.* has 1 videos, but 2 by features.json'):
+        FeatureFolder(folder)
+
+
+def test_shards_of_unequal_sizes_are_refused_although_their_sum_is_right(tmp_path):
+    videos, folder = random_videos(), tmp_path / 'test'
+    write_folder(folder, videos)
+    write_shard(shard_path(folder, 0), videos[:1])
+    write_shard(shard_path(folder, 1), videos[1:])
+    with pytest.raises(ValueError, match='has 1 videos, but 2'):
+        FeatureFolder(folder)
+
+
+def test_rows_that_are_not_counted_are_refused(tmp_path):
+    folder = write_folder(tmp_path, random_videos())
+    tensors = load_file(shard_path(folder, 1))
+    with safe_open(shard_path(folder, 1), 'pt') as file:
+        metadata = file.metadata()
+    save_file(dict(tensors, frames=tensors['frames'][:2].clone()), shard_path(folder, 1), metadata)
+    with pytest.raises(ValueError, match='its frames are not as many as it counts'):
+        FeatureFolder(folder)
+    del tensors['text']
+    save_file(tensors, shard_path(folder, 1), metadata)
+    with pytest.raises(ValueError, match='shard-00001.safetensors lacks text'):
+        FeatureFolder(folder)
+
+
+def test_two_extractions_do_not_write_into_one_folder(tmp_path):
+    folder = tmp_path / 'features' / 'test'
+    with locked_folder(folder):
+        said = pytest.raises(RuntimeError, match='another extraction writes into .*test: this process')
+        with said, locked_folder(folder):
+            pass
+        with locked_folder(folder.with_name('train')):
+            assert prepare_folder(folder, settings()) == [0, 1]
+    with locked_folder(folder):  # the lock was released
+        assert prepare_folder(folder, settings()) == [0, 1]
+
+
+def test_what_a_killed_run_left_is_no_other_file(tmp_path):
+    (tmp_path / 'features.json.unfinished').touch()
+    assert prepare_folder(tmp_path, settings()) == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ['features.json']
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
@@ -83,7 +139,9 @@ def test_a_damaged_shard_is_named(tmp_path, content):
         FeatureFolder(folder)
 
 
-@pytest.mark.parametrize('content', ['', '[]', '{"format": 99}', '{"format": 1, "split": "test"}'])
+@pytest.mark.parametrize(
+    'content', ['', '[]', '{"format": 99}', '{"format": 1, "split": "test"}', '[' * 100000]
+)
 def test_damaged_settings_are_named(tmp_path, content):
     (tmp_path / 'features.json').write_text(content)
     with pytest.raises(ValueError, match='features.json is no settings of features, or damaged'):

@@ -118,6 +118,14 @@ def test_processes_have_the_rows_of_one(model, small_blocks, monkeypatch):
         assert np.array_equal(record.scores, expected.record.scores)
 
 
+def test_records_are_sent_with_each_vector_once(model, small_blocks):
+    samples = make_samples(0, videos=100)
+    score_videos(model, samples, in_blocks=True)
+    rows = [sample.record.scores for sample in samples]
+    numbers = sum(len(row) for row in rows) + len(rows)  # vectors of captions and videos
+    assert len(pickle.dumps(rows)) < numbers * 4 * EXACT.shape[1] + 1000 * len(rows)
+
+
 def test_scores_are_kept_for_other_metrics_other_heads_and_small_tests(model, monkeypatch):
     samples = make_samples(0)
     score_videos(model, samples, in_blocks=True)

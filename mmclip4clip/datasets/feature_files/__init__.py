@@ -1,4 +1,4 @@
-from .folder import FeatureFolder, prepare_folder, shard_path
+from .folder import FeatureFolder, locked_folder, prepare_folder, shard_path
 from .settings import FeatureMismatchError, FeatureSettings, read_settings
 from .shard import FeatureShard, StoredVideo, write_shard
 
@@ -8,6 +8,7 @@ __all__ = [
     'FeatureSettings',
     'FeatureShard',
     'StoredVideo',
+    'locked_folder',
     'prepare_folder',
     'read_settings',
     'shard_path',

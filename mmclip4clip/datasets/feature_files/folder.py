@@ -1,8 +1,16 @@
 """A folder of shards of features, and how an extraction begins or goes on in one."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+from ...atomic_file import remove_unfinished
+from ...file_lock import LockTakenError, release_lock, take_lock
 from .settings import FILE, FeatureMismatchError, FeatureSettings, read_settings
 from .shard import FeatureShard
 
@@ -17,8 +25,35 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f'shard-{number:05d}.safetensors'
 
 
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Let no other extraction write into a folder; the lock is a file beside it.
+
+    Raises:
+        RuntimeError: If another extraction writes there, in all processes of this one.
+    """
+    path = folder.parent.resolve() / f'.{folder.name}.lock'
+    owner = ['']
+    if is_main_process():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            take_lock(path)
+        except LockTakenError as error:
+            owner = [str(error)]
+    broadcast_object_list(owner)
+    if owner[0]:
+        raise RuntimeError(
+            f'another extraction writes into {folder}: {owner[0]}. Wait until it ends, or give another --out'
+        )
+    try:
+        yield
+    finally:
+        if is_main_process():
+            release_lock(path)
+
+
 def prepare_folder(folder: Path, settings: FeatureSettings, write: bool = True) -> list[int]:
-    """Begin or go on with an extraction, and return the numbers of the shards that are still missing.
+    """Begin or go on with an extraction, and return the numbers of the shards that are missing or damaged.
 
     Args:
         folder (Path): The folder, created if needed.
@@ -38,6 +73,7 @@ def prepare_folder(folder: Path, settings: FeatureSettings, write: bool = True) 
                 + '\nGo on with the same settings, or give another --out'
             )
     elif write:
+        remove_unfinished(folder)
         others = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
         if others:
             raise FileExistsError(
@@ -45,7 +81,36 @@ def prepare_folder(folder: Path, settings: FeatureSettings, write: bool = True) 
             )
         folder.mkdir(parents=True, exist_ok=True)
         settings.write(folder)
-    return [n for n in range(settings.num_shards) if not shard_path(folder, n).is_file()]
+    return [n for n in range(settings.num_shards) if not _is_complete(shard_path(folder, n), settings, n)]
+
+
+def _is_complete(path: Path, settings: FeatureSettings, number: int) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        _read_shard(path, settings, number)
+    except ValueError as error:
+        print_log(f'{error}: it is written again', logger='current', level=logging.WARNING)
+        return False
+    return True
+
+
+def _read_shard(path: Path, settings: FeatureSettings, number: int) -> FeatureShard:
+    """Open a shard.
+
+    Raises:
+        ValueError: If it is damaged, or not that of the settings.
+    """
+    shard = FeatureShard(path)
+    expected = min(settings.shard_size, settings.num_videos - number * settings.shard_size)
+    if len(shard.infos) != expected:
+        raise ValueError(
+            f'{path} has {len(shard.infos)} videos, but {expected} by {FILE}: they are of different runs'
+        )
+    lacking = sorted(set(settings.parts) - shard.parts)
+    if lacking:
+        raise ValueError(f'{path} lacks {", ".join(lacking)}, which {FILE} names: it is damaged')
+    return shard
 
 
 class FeatureFolder:
@@ -74,13 +139,8 @@ class FeatureFolder:
                 f'{self.path} is not complete: {len(missing)} of {len(paths)} shards are missing, the first '
                 f'is {missing[0]}. Run tools/extract_features.py again, it goes on where it ended'
             )
-        self.shards = [FeatureShard(path) for path in paths]
+        self.shards = [_read_shard(path, self.settings, number) for number, path in enumerate(paths)]
         self.infos: list[dict[str, Any]] = [info for shard in self.shards for info in shard.infos]
-        if len(self.infos) != self.settings.num_videos:
-            raise ValueError(
-                f'{self.path} has {len(self.infos)} videos in its shards, but {self.settings.num_videos} in '
-                f'{FILE}: its files are of different extractions'
-            )
 
     def need(self, *parts: str) -> None:
         """Check that parts are stored.

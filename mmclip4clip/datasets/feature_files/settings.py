@@ -9,6 +9,7 @@ from ...atomic_file import atomic_file
 
 FORMAT = 1
 FILE = 'features.json'
+MOST_SHARDS = 10**5  # their names have five digits
 PARTS = ('frames', 'video', 'text', 'tokens')
 
 
@@ -43,6 +44,7 @@ class FeatureSettings:
         logit_scale_key (str): Its name in a checkpoint.
         max_logit_scale (float, optional): Bound of the factor in training.
         clip_config (dict, optional): Config of the encoder.
+        token_merging (list[int]): Number of patches that each block of the vision tower merges.
         checkpoint (str, optional): Checkpoint of the encoder.
 
     Examples:
@@ -76,6 +78,7 @@ class FeatureSettings:
     logit_scale: float = field(metadata=dict(compared=False))
     logit_scale_key: str = field(metadata=dict(compared=False))
     max_logit_scale: float | None = field(default=None, metadata=dict(compared=False))
+    token_merging: list[int] = field(default_factory=list)
     clip_config: dict[str, Any] | None = field(default=None, metadata=dict(compared=False))
     checkpoint: str | None = field(default=None, metadata=dict(compared=False))
 
@@ -129,6 +132,8 @@ def read_settings(folder: Path) -> FeatureSettings:
         settings = FeatureSettings(**{key: value for key, value in content.items() if key in names})
         if settings.num_videos < 1 or settings.shard_size < 1:
             raise ValueError('num_videos and shard_size must be at least 1')
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if settings.num_shards > MOST_SHARDS:
+            raise ValueError(f'{settings.num_shards} shards, expected at most {MOST_SHARDS}')
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f'{path} is no settings of features, or damaged: {error!r}') from error
     return settings

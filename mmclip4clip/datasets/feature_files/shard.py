@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ...atomic_file import atomic_file
 
 VIDEO = 'video.'  # prefix of the adapter's video features
+COUNTS = dict(frames='frame_counts', text='caption_counts', tokens='token_counts')  # of their rows
 
 
 class StoredVideo(NamedTuple):
@@ -105,15 +106,24 @@ class FeatureShard:
             self.names = set(file.keys())
             self.infos: list[dict[str, Any]] = json.loads(file.metadata()['videos'])
             self._ends = {
-                name: [0, *accumulate(file.get_tensor(name).tolist())]
-                for name in ('caption_counts', 'frame_counts', 'token_counts')
+                name: [0, *accumulate(map(int, file.get_tensor(name).tolist()))]
+                for name in COUNTS.values()
                 if name in self.names
             }
             captions = [len(info['captions']) for info in self.infos]
             if [0, *accumulate(captions)] != self._ends['caption_counts']:
                 raise ValueError('its captions are not as many as it counts')
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            for name, counts in COUNTS.items():
+                if name in self.names and file.get_slice(name).get_shape()[0] != self._ends[counts][-1]:
+                    raise ValueError(f'its {name} are not as many as it counts')
+        except (SafetensorError, ValueError, LookupError, TypeError, OSError, RecursionError) as error:
             raise ValueError(f'{path} is no shard of features, or damaged: {error!r}') from error
+
+    @property
+    def parts(self) -> set[str]:
+        """The parts that are stored."""
+        video = {'video'} if any(name.startswith(VIDEO) for name in self.names) else set()
+        return video | {name for name in COUNTS if name in self.names}
 
     def __getstate__(self) -> dict:
         return dict(self.__dict__, _file=None)  # each process opens the file itself

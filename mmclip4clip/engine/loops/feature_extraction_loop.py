@@ -11,7 +11,15 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from ...datasets.dataset_traversal import leaf_datasets
-from ...datasets.feature_files import FeatureFolder, StoredVideo, prepare_folder, shard_path, write_shard
+from ...datasets.feature_files import (
+    FeatureFolder,
+    FeatureSettings,
+    StoredVideo,
+    locked_folder,
+    prepare_folder,
+    shard_path,
+    write_shard,
+)
 from ...datasets.seeded_dataset import SeededDataset
 from ...models.features import Features, join_features, move_features, split_features
 from ..extraction_settings import describe_extraction
@@ -44,8 +52,9 @@ class FeatureExtractionLoop(TestLoop):
     """Write the features of the frames, videos and captions of a dataset to files.
 
     A shard is a file with the features of consecutive videos. It gets its name when it is complete, so a
-    killed run goes on at its first missing shard. The items of a batch, the random transforms of an item and
-    the videos of a shard do not depend on that, nor on the number of processes, which share the shards.
+    killed run goes on at its first missing or damaged shard. The items of a batch, the random transforms of
+    an item and the videos of a shard do not depend on that, nor on the number of processes, which share the
+    shards.
 
     Args:
         runner (Runner): The runner.
@@ -104,12 +113,19 @@ class FeatureExtractionLoop(TestLoop):
 
         Raises:
             FeatureMismatchError: If the folder has features of other settings.
+            RuntimeError: If another extraction writes into the folder.
         """
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()
         (leaf,) = leaf_datasets(self.dataloader.dataset)
-        settings = describe_extraction(self, leaf)
+        with locked_folder(self.folder):
+            self._write_shards(describe_extraction(self, leaf))
+        self.runner.call_hook('after_test_epoch', metrics={})
+        self.runner.call_hook('after_test')
+        return {}
+
+    def _write_shards(self, settings: FeatureSettings) -> None:
         missing = prepare_folder(self.folder, settings, is_main_process())
         numbers = [n for n in missing if n % get_world_size() == get_rank()]
         self._announce(settings.num_shards, len(missing), settings.num_videos)
@@ -127,9 +143,6 @@ class FeatureExtractionLoop(TestLoop):
             self.runner.logger.info(
                 f'{self.folder}: {len(FeatureFolder(self.folder).infos)} videos are stored'
             )
-        self.runner.call_hook('after_test_epoch', metrics={})
-        self.runner.call_hook('after_test')
-        return {}
 
     def _announce(self, shards: int, missing: int, videos: int) -> None:
         done = f'; {shards - missing} are there already' if missing < shards else ''

@@ -2,7 +2,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from transformers.activations import QuickGELUActivation
 
 FACTOR = 1.702
@@ -11,17 +10,24 @@ FACTOR = 1.702
 class _QuickGELU(torch.autograd.Function):
     """Keep the input only, where autograd keeps the sigmoid beside it."""
 
+    generate_vmap_rule = True  # for torch.func
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
+    def forward(x: Tensor) -> Tensor:
         return x * torch.sigmoid(FACTOR * x)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         # The derivative of x sigmoid(a x) is that of SiLU at a x.
-        return torch.ops.aten.silu_backward(grad, FACTOR * x)
+        if not torch.is_grad_enabled():
+            return torch.ops.aten.silu_backward(grad, FACTOR * x)
+        share = torch.sigmoid(FACTOR * x)  # the gradient itself is differentiated (create_graph)
+        return grad * share * (1 + FACTOR * x * (1 - share))
 
 
 class QuickGELU(nn.Module):
@@ -38,7 +44,8 @@ class QuickGELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of a tensor of any shape."""
-        if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if x.requires_grad and torch.is_grad_enabled() and not traced:
             return _QuickGELU.apply(x)
         return x * torch.sigmoid(FACTOR * x)
 

@@ -18,6 +18,18 @@ def test_outputs_are_bit_identical_and_gradients_those_of_finite_differences():
     assert torch.autograd.gradcheck(QuickGELU(), wide)
 
 
+def test_gradients_of_gradients_and_of_samples_are_those_of_transformers():
+    x = torch.linspace(-4, 4, 12, dtype=torch.float64).view(3, 4).requires_grad_()
+    assert torch.autograd.gradgradcheck(QuickGELU(), x)
+    found = []
+    for activation in (QuickGELU(), QuickGELUActivation()):
+        (slope,) = torch.autograd.grad(activation(x).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), x)[0])
+        found.append(torch.func.vmap(torch.func.grad(lambda row, act=activation: act(row).sum()))(x))
+    torch.testing.assert_close(found[0], found[2])
+    torch.testing.assert_close(found[1], found[3])
+
+
 def test_a_step_keeps_one_tensor_less_per_block():
     def kept(activation):
         places = set()
