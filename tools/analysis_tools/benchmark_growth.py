@@ -190,7 +190,7 @@ def plot(figures: dict[str, dict[str, dict[int, tuple[float, float]]]], path: Pa
         for row, label in enumerate(('GiB', 'seconds')):
             for way, values in ways.items():
                 column[1 - row].plot(list(values), [pair[row] for pair in values.values()], 'o-', label=way)
-            column[1 - row].set(ylabel=label, ylim=(0, None))
+            column[1 - row].set(ylabel=label, ylim=(0, None), xticks=list(values))
         column[0].legend(fontsize=8)
         column[1].set_xlabel(UNITS[kind])
     figure.tight_layout()
