@@ -48,11 +48,6 @@ def test_the_table_of_other_codecs_and_flavors_lists_the_packets(tmp_path, codec
     assert_lists_packets(path)
 
 
-@pytest.mark.skipif('libsvtav1' not in av.codecs_available, reason='PyAV has no AV1 encoder')
-def test_the_table_of_av1_lists_the_packets(tmp_path):
-    assert_lists_packets(write_frames(tmp_path / 'a.mp4', at_rate(24, 25), codec='libsvtav1', height=64))
-
-
 @pytest.mark.parametrize('name', NO_TABLE)
 def test_without_a_table_of_all_frames_in_the_file_the_packets_decide(files, name):
     assert table_of(files[name]) is None
