@@ -131,20 +131,6 @@ def test_a_video_in_a_pipe_is_read_once(tmp_path, monkeypatch):
     assert () not in index_cache._INDICES
 
 
-def test_an_index_that_another_thread_dropped_is_read_again(files, monkeypatch):
-    path = str(files['mp4'])
-    open_reader('pyav', path).close()
-    open_video = index_cache.open_video
-
-    def opening(filename):
-        index_cache._INDICES.clear()
-        return open_video(filename)
-
-    monkeypatch.setattr(index_cache, 'open_video', opening)
-    with open_reader('pyav', path) as reader:
-        assert reader.num_frames == 60
-
-
 def test_only_a_few_indices_are_kept(files, tmp_path):
     for number in range(index_cache.MAX_FILES + 2):
         path = tmp_path / f'{number}.mp4'
