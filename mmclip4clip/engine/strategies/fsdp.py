@@ -66,8 +66,8 @@ def check_custom_keys(keys: Iterable[str], names: Iterable[str], wrapped: Iterab
         expected = {name for name in plain if key in name}
         if {name.replace(FSDP, '') for name in given if key in name} != expected:
             raise ValueError(
-                f'optim_wrapper.paramwise_cfg.custom_keys {key!r} selects other parameters with FSDP: use a key '
-                'without the parts of a block, such as layers.11. or adapter'
+                f'optim_wrapper.paramwise_cfg.custom_keys {key!r} selects other parameters with FSDP: use a '
+                'key without the parts of a block, such as layers.11. or adapter'
             )
 
 
