@@ -58,6 +58,14 @@ def _problems(cfg: Config) -> Iterator[str]:
         yield 'compile: the blocks of the model are wrapped by FSDP, which gathers their weights in Python'
     if cfg.get('model_wrapper_cfg'):
         yield 'model_wrapper_cfg: its settings belong in strategy.model_wrapper'
+    if (cfg.strategy.get('model_wrapper') or {}).get('use_orig_params', True) is not True:
+        yield (
+            'strategy.model_wrapper.use_orig_params: it must be True, because the parameters of a block have '
+            'rates and weight decays of their own'
+        )
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
+    if any(isinstance(hook, dict) and class_name(hook) == 'EMAHook' for hook in hooks):
+        yield 'custom_hooks: EMAHook copies and saves only the part of the weights that a process has'
     if model.get('micro_batch_size') is not None:
         yield (
             'model.micro_batch_size: the processes gather the weights of a block together, but may have '

@@ -54,6 +54,8 @@ def test_fsdp_trains_with_the_strategy_that_resumes_and_tests_without():
         (dict(optim_wrapper=dict(type='ApexOptimWrapper')), "optim_wrapper.type='ApexOptimWrapper'"),
         (dict(compile=True), 'compile: the blocks'),
         (dict(model_wrapper_cfg=dict(type='x')), 'belong in strategy.model_wrapper'),
+        (dict(strategy=dict(model_wrapper=dict(use_orig_params=False))), 'use_orig_params: it must be True'),
+        (dict(custom_hooks=[dict(type='mmengine.EMAHook')]), 'custom_hooks: EMAHook'),
         (dict(model=dict(micro_batch_size=8)), 'model.micro_batch_size'),
         (dict(model=dict(decoder=dict(type='CaptionDecoder'))), 'model.decoder: captions'),
         (dict(val_cfg=dict(query_bank=dict(ann_file='a.json'))), 'val_cfg.query_bank'),

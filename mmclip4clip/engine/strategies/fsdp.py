@@ -1,5 +1,6 @@
 """FullyShardedDataParallel with whole checkpoints that resume, on GPUs and on the CPU."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim import Optimizer
 from transformers.modeling_layers import GradientCheckpointingLayer
+
+from ...models.weight_check import FSDP
 
 OF_OPTIMIZER = ('state', 'param_groups')  # keys of an optimizer's state dict
 
@@ -38,6 +41,34 @@ def tower_blocks(model: nn.Module) -> list[nn.Module]:
     """
     backbone = getattr(model, 'backbone', nn.Identity())
     return [part for part in backbone.modules() if isinstance(part, GradientCheckpointingLayer)]
+
+
+def check_custom_keys(keys: Iterable[str], names: Iterable[str], wrapped: Iterable[str]) -> None:
+    """Check that keys select the same parameters by their names and by those that FSDP gives them.
+
+    Args:
+        keys (Iterable[str]): Parts of names.
+        names (Iterable[str]): Names of the parameters.
+        wrapped (Iterable[str]): Their names under FSDP.
+
+    Raises:
+        ValueError: If a key selects others, which would train with the rates of other parameters.
+
+    Examples:
+        >>> check_custom_keys(['layers.1.'], ['layers.1.mlp'], ['layers.1._fsdp_wrapped_module.mlp'])
+        >>> check_custom_keys(
+        ...     ['1.mlp'], ['layers.1.mlp'], ['layers.1._fsdp_wrapped_module.mlp'])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: optim_wrapper.paramwise_cfg.custom_keys '1.mlp' selects other parameters ...
+    """
+    plain, given = set(names), list(wrapped)
+    for key in keys:
+        expected = {name for name in plain if key in name}
+        if {name.replace(FSDP, '') for name in given if key in name} != expected:
+            raise ValueError(
+                f'optim_wrapper.paramwise_cfg.custom_keys {key!r} selects other parameters with FSDP: use a '
+                'key without the parts of a block, such as layers.11. or adapter'
+            )
 
 
 @STRATEGIES.register_module()
@@ -104,7 +135,14 @@ class ResumableFSDPStrategy(FSDPStrategy):
     def build_optim_wrapper(
         self, optim_wrapper: Optimizer | BaseOptimWrapper | dict, model: nn.Module | None = None
     ) -> BaseOptimWrapper:
-        """Build the optimizer wrapper, which averages the gradients that FSDP leaves to the processes."""
+        """Build the optimizer wrapper, which averages the gradients that FSDP leaves to the processes.
+
+        Raises:
+            ValueError: If ``custom_keys`` of ``paramwise_cfg`` do not apply to the names that FSDP gives.
+        """
+        if isinstance(optim_wrapper, dict) and model is not None:
+            keys = (optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys') or ()
+            check_custom_keys(keys, self.trained, [name for name, _ in model.named_parameters()])
         built = super().build_optim_wrapper(optim_wrapper, model)
         built.optimizer.register_step_pre_hook(self._average_scalars)
         return built
