@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -81,7 +81,7 @@ def _warn_of_other_frames(cfg: Config, name: str) -> None:
         )
 
 
-def class_name(cfg: dict) -> str:
+def class_name(cfg: Mapping) -> str:
     """Return the name of the class that a config builds, without scope and module."""
     kind = cfg.get('type')
     return kind.rsplit('.')[-1] if isinstance(kind, str) else getattr(kind, '__name__', '')
