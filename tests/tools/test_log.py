@@ -77,7 +77,7 @@ def test_a_misspelt_key_is_warned_about(command, config, tmp_path):
 
 @pytest.mark.parametrize('options', [['runner_type=FlexibleRunner'], ['compile=often']])
 def test_settings_that_would_be_ignored_stop_the_start(tool, config, options):
-    with pytest.raises(ValueError, match='runner_type=|compile must be'):
+    with pytest.raises(ValueError, match='strategy must be|compile must be'):
         tool('train.py', config, '--cfg-options', *options)
 
 

@@ -25,7 +25,7 @@ class SampleTable(NamedTuple):
         keys (np.ndarray): Indices of the key frames, increasing, (K,).
 
     Examples:
-        >>> SampleTable(np.arange(3), np.array([0, 2, 1]), np.array([0])).shown.max()
+        >>> int(SampleTable(np.arange(3), np.array([0, 2, 1]), np.array([0])).shown.max())
         2
     """
 

@@ -28,10 +28,13 @@ class TrainingSizeHook(Hook):
 
     def before_train(self, runner) -> None:
         """Log the number of trained parameters, of all, and their share."""
-        trains = getattr(getattr(runner, 'strategy', None), 'trained', None) or {
-            name: parameter.requires_grad for name, parameter in unwrapped_model(runner).named_parameters()
-        }
-        sizes = {name: weight.numel() for name, weight in whole_weights(runner).items() if name in trains}
+        trains = getattr(getattr(runner, 'strategy', None), 'trained', None)
+        if trains:  # FSDP leaves a part of each parameter to each process
+            weights = whole_weights(runner)
+        else:  # LoRA has other names in the state dict
+            weights = dict(unwrapped_model(runner).named_parameters())
+            trains = {name: parameter.requires_grad for name, parameter in weights.items()}
+        sizes = {name: weight.numel() for name, weight in weights.items() if name in trains}
         trained, total = sum(sizes[name] for name in sizes if trains[name]), sum(sizes.values())
         print_log(
             f'trained parameters: {trained:,} of {total:,} ({trained / max(1, total):.2%})', logger='current'

@@ -29,7 +29,8 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch):
 def test_a_reader_closes_its_file(files):
     with open_reader('pyav', str(files['mp4'])) as reader:
         reader.read([0])
-    assert reader.read([0]) is not None  # from the packets in memory
+    with pytest.raises(VideoReadError, match='not open'):  # packets are read when they are needed
+        reader.read([0])
 
 
 @pytest.mark.parametrize('backend', ['pyav', 'decord', 'opencv'])

@@ -77,7 +77,8 @@ def test_computed_scores_are_ranked_without_the_matrix(case, monkeypatch):
     for protocol in ('caption_groups', 'best_caption'):
         found = ranks_of_captions(scores, index, protocol)
         np.testing.assert_array_equal(found, ranks_of_captions(similarity, index, protocol))
-    assert max(largest) == 14
+    # A block has at least all captions of a video.
+    assert max(largest) == max(14, np.bincount(index).max() * similarity.shape[1]) < similarity.size
 
 
 def test_blocks_cover_all_rows_once(monkeypatch):
