@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from transformers.activations import QuickGELUActivation
 
 FACTOR = 1.702
+COMPILING = getattr(torch.compiler, 'is_compiling', bool)  # torch 2.2 has none
 
 
 class _QuickGELU(torch.autograd.Function):
@@ -44,7 +45,7 @@ class QuickGELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of a tensor of any shape."""
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        traced = COMPILING() or torch.jit.is_tracing()
         if x.requires_grad and torch.is_grad_enabled() and not traced:
             return _QuickGELU.apply(x)
         return x * torch.sigmoid(FACTOR * x)
