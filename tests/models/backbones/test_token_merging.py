@@ -170,6 +170,7 @@ def test_lora_of_a_merging_tower_trains():
     assert all('lora_' in name for name in gradients if 'vision' in name)
 
 
+@pytest.mark.skipif(not hasattr(torch.compiler, 'is_compiling'), reason='torch 2.2 takes no own gradient')
 def test_the_tower_is_one_graph():
     encoder = build_backbone(5).clip.vision_model.encoder
     tokens = torch.randn(2, 17, 32)
