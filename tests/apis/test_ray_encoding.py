@@ -1,5 +1,6 @@
 """Indexing on a Ray cluster; the workers alone run here, and a cluster in the long tests."""
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -234,7 +235,13 @@ def test_ctrl_c_ends_the_cluster(tmp_path, checkpoint_of, tested, request):
     env = dict(os.environ, TMPDIR=folder)
     done = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     process, children = psutil.Process(done.pid), []
-    while not any('MapWorker' in ' '.join(child.cmdline()) for child in children):
+
+    def command_of(child):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            return ' '.join(child.cmdline())
+        return ''
+
+    while not any('MapWorker' in command_of(child) for child in children):
         assert done.poll() is None, done.stderr.read()
         children = process.children(recursive=True)
     done.send_signal(signal.SIGINT)
