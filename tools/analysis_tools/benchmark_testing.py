@@ -44,15 +44,15 @@ def write_annotations(args: argparse.Namespace, path: Path) -> int:
     import torch
     from benchmark_loader import FORMAT, RESIZE, Clips, readable
     from mmengine.registry import init_default_scope
+    from testing_contenders import SAMPLING
 
     from mmclip4clip.preparation.converters.video_folder import files_below, is_video
 
     init_default_scope('mmaction')
-    sampling = dict(type='UniformSample', clip_len=12, num_clips=1, test_mode=True)
-    stock = [dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT]
+    stock = [dict(type='DecordInit'), SAMPLING, dict(type='DecordDecode'), *RESIZE, FORMAT]
     files = sorted(args.videos / name for name in files_below(args.videos) if is_video(name))
     files = readable(files, Clips(files, stock))
-    ours = [dict(type='DecodeVideo', sampling=sampling), *RESIZE, FORMAT]
+    ours = [dict(type='DecodeVideo', sampling=SAMPLING), *RESIZE, FORMAT]
     pairs = zip(files, Clips(files, stock), Clips(files, ours))
     files = [file for file, theirs, frames in pairs if torch.equal(theirs, frames)]
     if not files:

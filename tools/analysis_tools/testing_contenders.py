@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark_loader import FORMAT, RESIZE
 from contenders import import_clip, read_model_config, stock_config
 
 FRAMES = 12
-RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
-FORMAT = dict(type='FormatShape', input_format='NCHW')
 SAMPLING = dict(type='UniformSample', clip_len=FRAMES, num_clips=1, test_mode=True)
 
 
