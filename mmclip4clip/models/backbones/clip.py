@@ -11,6 +11,7 @@ from ..lora_weights import without_fresh_lora
 from ..weight_check import compare_weights, is_sharded
 from .arguments import NOT_GIVEN, check_arguments
 from .base import BaseBackbone
+from .class_token_tower import read_class_token
 from .families import image_size, text_length
 from .frame_format import with_fields
 from .freezing import freeze_layers
@@ -20,7 +21,6 @@ from .patch3d import Patch3d, with_neighbors
 from .pretrained import load_pretrained
 from .quick_gelu import replace_quick_gelu
 from .random_encoder import build_random, redraw_embeddings
-from .token_merging import merge_vision_tokens
 from .towers import check_features, text_projection, vision_projection
 
 
@@ -62,7 +62,7 @@ class CLIPBackbone(BaseBackbone):
         lora (dict, optional): LoRA in the blocks of one or both towers, whose other weights are then frozen,
             see :func:`add_lora` and :class:`LoRAOptions`. Needs ``peft``.
         token_merging (dict, optional): ``dict(r=n)`` lets each block of the vision tower merge n patches into
-            others that are like them, which takes less time and memory, see :func:`merge_vision_tokens`.
+            others that are like them, which takes less time and memory, see :func:`read_merging`.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=FILE, prefix='backbone.')`` loads
             the backbone of a checkpoint of this package.
 
@@ -116,7 +116,7 @@ class CLIPBackbone(BaseBackbone):
         if linear_patch == '3d':
             embeddings = self.clip.vision_model.embeddings
             embeddings.patch_embedding = Patch3d(embeddings.patch_embedding)
-        self.token_merging = merge_vision_tokens(self.clip, token_merging)
+        self.token_merging = read_class_token(self.clip, token_merging)
         freeze_layers(self.clip, frozen_layers, linear_patch)
         if hasattr(self.clip, 'logit_bias'):  # only a sigmoid loss uses it, and DDP fails without gradients
             self.clip.logit_bias.requires_grad = False

@@ -1,31 +1,27 @@
 """Token merging (ToMe, arXiv:2210.09461): the blocks of a vision tower average patches that are alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutput
+from torch import Tensor
 
 from .families import image_size
 from .towers import tower_blocks
 
-PARTS = {'layer_norm1', 'self_attn', 'layer_norm2', 'mlp'}  # of a block that can merge
 ARGUMENT = 'model.backbone.token_merging'
 
 
-def merge_vision_tokens(model: Any, options: dict | None) -> list[int]:
-    """Let the blocks of the vision tower merge patches, so that higher blocks compute fewer.
-
-    Weights and their names stay the same. Without merging, the model is not touched.
+def read_merging(model: Any, options: dict | None, has_class_token: bool = True) -> list[int]:
+    """Return how many patches each block of a vision tower merges, so that higher blocks compute fewer.
 
     Args:
         model (PreTrainedModel): Dual encoder of ``transformers``.
         options (dict, optional): ``r``, the number of patches that each block merges into others: a whole
             number for all blocks, or a list with one for each. The last block never merges, because nothing
             reads its patches, so a list has no number for it. 0 merges nothing.
+        has_class_token (bool): Whether the feature of the tower is that of a class token.
 
     Returns:
         list[int]: The number for each block but the last; empty if nothing merges.
@@ -38,14 +34,11 @@ def merge_vision_tokens(model: Any, options: dict | None) -> list[int]:
         return []
     if set(options) != {'r'}:
         raise ValueError(f'{ARGUMENT} must be dict(r=...) without other keys, got {options!r}')
-    blocks = tower_blocks(model, 'vision')
-    counts = _read_counts(options['r'], len(blocks) - 1)
+    counts = _read_counts(options['r'], len(tower_blocks(model, 'vision')) - 1)
     if not any(counts):
         return []
     vision = model.vision_model
-    if not hasattr(vision.embeddings, 'class_embedding') or any(
-        {name for name, _ in block.named_children()} != PARTS for block in blocks
-    ):
+    if not has_class_token:
         raise ValueError(
             f'{ARGUMENT} needs a vision tower whose feature is that of a class token, as in CLIP, '
             f'MetaCLIP 2, Chinese-CLIP and AltCLIP, got {type(vision).__name__}: leave it out'
@@ -59,7 +52,6 @@ def merge_vision_tokens(model: Any, options: dict | None) -> list[int]:
                 f'of them, {patches // 2}, got {count}'
             )
         patches -= count
-    vision.encoder = MergingEncoder(blocks, [*counts, None])
     return counts
 
 
@@ -72,87 +64,6 @@ def _read_counts(r: object, number: int) -> list[int]:
             f'block of the vision tower but the last, got {r!r}'
         )
     return counts
-
-
-class MergingEncoder(nn.Module):
-    """Blocks that pass on tokens and their sizes; in place of the encoder of a vision tower.
-
-    Args:
-        blocks (Iterable[nn.Module]): The blocks of the encoder.
-        counts (Iterable[int | None]): See :class:`MergingBlock`.
-    """
-
-    def __init__(self, blocks: Iterable[nn.Module], counts: Iterable[int | None]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(MergingBlock(*pair) for pair in zip(blocks, counts))
-
-    def forward(self, inputs_embeds: Tensor, **kwargs) -> BaseModelOutput:
-        """Encode embedded tokens (B, L, D) up to the class token, (B, 1, D)."""
-        hidden, size = inputs_embeds, None
-        for block in self.layers:
-            hidden, size = block(hidden, size)
-        return BaseModelOutput(last_hidden_state=hidden)
-
-
-class MergingBlock(GradientCheckpointingLayer):
-    """A block that merges patches between its attention and its MLP.
-
-    Args:
-        block (nn.Module): Block of CLIP, whose parts it takes.
-        count (int, optional): Number of patches to merge. None in the last block, which passes on the class
-            token alone.
-    """
-
-    layer_norm1: nn.Module
-    self_attn: nn.Module
-    layer_norm2: nn.Module
-    mlp: nn.Module
-
-    def __init__(self, block: nn.Module, count: int | None) -> None:
-        super().__init__()
-        for name, part in block.named_children():  # in this order, which is that of the optimizer's state
-            self.add_module(name, part)
-        self.count = count
-
-    def forward(self, hidden: Tensor, size: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Run the block.
-
-        Args:
-            hidden (Tensor): Tokens, (B, L, D), the class token first.
-            size (Tensor, optional): Number of patches in each token, (B, L); None if that is 1.
-
-        Returns:
-            tuple[Tensor, Tensor | None]: The fewer tokens and their sizes.
-        """
-        mixed, keys = attend_in_proportion(self.self_attn, self.layer_norm1(hidden), size)
-        hidden = hidden + mixed
-        if self.count is None:
-            hidden = hidden[:, :1]
-        elif self.count:
-            hidden, size = merge_tokens(hidden, size, match_tokens(keys, self.count), self.count)
-        return hidden + self.mlp(self.layer_norm2(hidden)), size
-
-
-def attend_in_proportion(attention: Any, hidden: Tensor, size: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Attend to each token as often as the number of patches in it: its logarithm is added to the logits.
-
-    Args:
-        attention (nn.Module): Attention of CLIP.
-        hidden (Tensor): Normalized tokens, (B, L, D).
-        size (Tensor, optional): Number of patches in each token, (B, L); None if that is 1.
-
-    Returns:
-        tuple[Tensor, Tensor]: The output (B, L, D), and the keys, averaged over heads, (B, L, C).
-    """
-    batch, length, _ = hidden.shape  # view: an ONNX graph of unflatten has the batch of the example
-    query, key, value = (
-        project(hidden).view(batch, length, attention.num_heads, -1).transpose(1, 2)  # (B, heads, L, C)
-        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )
-    bias = None if size is None else size.log().to(query.dtype)[:, None, None]
-    dropout = attention.dropout if attention.training else 0.0
-    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
-    return attention.out_proj(mixed.transpose(1, 2).flatten(2)), key.mean(dim=1)
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mmclip4clip.models import CLIPBackbone
-from mmclip4clip.models.backbones.token_merging import MergingBlock, match_tokens, merge_tokens
+from mmclip4clip.models.backbones.class_token_tower import ClassTokenBlock
+from mmclip4clip.models.backbones.token_merging import match_tokens, merge_tokens
 
 from ...encoders import KINDS, small_encoder
 from .test_gradient_checkpointing import assert_identical, step
@@ -202,4 +203,4 @@ def test_a_tower_that_pools_all_patches_is_refused_by_name(kind):
     with pytest.raises(ValueError, match='token_merging needs .* class token.* got Siglip'):
         CLIPBackbone(config=small_encoder(kind, side=64), token_merging=dict(r=1))
     backbone = CLIPBackbone(config=small_encoder(kind, side=64), token_merging=dict(r=0))
-    assert not any(isinstance(module, MergingBlock) for module in backbone.modules())
+    assert not any(isinstance(module, ClassTokenBlock) for module in backbone.modules())
