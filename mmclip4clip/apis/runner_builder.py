@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -13,6 +14,7 @@ from ..checkpoint_reading import map_checkpoint
 from ..checkpoints.clip_settings import TOWERS, clip_differences, clip_settings, known_settings
 from ..checkpoints.encoder_keys import build_without_weights
 from ..compat import apply_patches
+from ..engine.kept_memory import keep_freed_memory
 from ..models.adapters.adapter_sizes import adapter_with_sizes
 from ..models.backbones.families import FAMILIES, image_size
 from ..models.backbones.frame_format import known_format
@@ -60,6 +62,8 @@ def build_runner(cfg: Config, training: bool) -> Runner:
         ) from error
     if note:
         runner.logger.info(note)
+    if get_device() == 'cpu':
+        keep_freed_memory()
     if cfg.get('compile') and not training:
         runner.logger.warning('compile acts on training steps only: this test runs without it')
     return runner

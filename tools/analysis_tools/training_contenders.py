@@ -58,6 +58,9 @@ class OurTraining(Training):
         from mmengine.optim import build_optim_wrapper
         from mmengine.structures import BaseDataElement
 
+        from mmclip4clip.engine.kept_memory import keep_freed_memory
+
+        keep_freed_memory()  # as tools/train.py does
         cfg = read_model_config(folder)
         self.model = MODELS.build(cfg.model)
         self.wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)

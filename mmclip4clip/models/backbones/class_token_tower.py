@@ -1,4 +1,4 @@
-"""Vision towers whose feature is that of a class token: no block computes what this feature is not made of."""
+"""Vision towers whose feature is that of a class token compute nothing that this feature is not made of."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -35,7 +35,10 @@ def test_features_and_gradients_are_those_of_transformers(kind):
     ours, theirs = build_both(kind)
     assert sum(isinstance(module, ClassTokenBlock) for module in ours.modules()) == 2
     images = torch.randn(3, 3, 64, 64, dtype=torch.float64)
-    found, expected = ours.encode_frames(images[:, None], torch.ones(3, 1))[:, 0], their_features(theirs, images)
+    found, expected = (
+        ours.encode_frames(images[:, None], torch.ones(3, 1))[:, 0],
+        their_features(theirs, images),
+    )
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
     weight = torch.randn_like(expected)  # a sum of squares alone hides an exchange
     for features in (found, expected):
