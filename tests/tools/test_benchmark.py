@@ -68,3 +68,14 @@ def test_ranks_from_features_are_compared_with_the_rate_of_matrix_products():
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert out.startswith('300 captions, 100 videos, width 512: ranks in ')
     assert float(out.rsplit(maxsplit=1)[1]) > 50  # R@1: a caption is its own video's vector and noise
+
+
+def test_the_profile_of_a_step_adds_up():
+    command = [sys.executable, FOLDER / 'benchmark.py', 'profile', '--layers', 1, '--frames', 1]
+    command = [*map(str, command), '--batch-size', '2', '--threads', '1']
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = dict(re.findall(r'│ (\w[\w ]*\w) +│ +(-?[\d.]+) +│', out))
+    assert {'matrix products', 'attention', 'activation', 'norms', 'update of the weights'} < rows.keys()
+    whole = float(rows.pop('all'))
+    assert sum(map(float, rows.values())) == pytest.approx(whole, abs=0.006 * len(rows))
+    assert all(float(seconds) >= 0 for seconds in rows.values())

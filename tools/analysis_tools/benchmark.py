@@ -18,6 +18,7 @@ PARTS = dict(  # tools beside this one
     machine='benchmark_machine.py',
     testing='benchmark_testing.py',
     training='benchmark_training.py',
+    profile='benchmark_profile.py',
     memory='benchmark_training_memory.py',
     heads='benchmark_steps.py',
     merging='benchmark_token_merging.py',

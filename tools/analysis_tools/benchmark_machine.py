@@ -23,9 +23,12 @@ def sgemm_rate(seconds: float = 1.0) -> float:
     """Return the median rate of fp32 matrix products in FLOP/s, with the current threads of torch."""
     import torch
 
-    pairs = [(torch.randn(rows, inner), torch.randn(inner, outer)) for rows, inner, outer in SHAPES]
-    work = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in pairs)
-    return work / _median_time(lambda: [torch.mm(a, b) for a, b in pairs], seconds)
+    triples = [
+        (torch.randn(rows, inner), torch.randn(inner, outer), torch.empty(rows, outer))
+        for rows, inner, outer in SHAPES
+    ]
+    work = sum(2 * rows * inner * outer for rows, inner, outer in SHAPES)
+    return work / _median_time(lambda: [torch.mm(a, b, out=c) for a, b, c in triples], seconds)
 
 
 def memory_bandwidth(seconds: float = 1.0, size: int = 2**30) -> float:
