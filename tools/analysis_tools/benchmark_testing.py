@@ -1,9 +1,9 @@
 """Compare a test with mmaction2's CLIPSimilarity, a plain reference, and the frame tower, in one run.
 
 Each tests ViT-B/32 with random weights on the videos of a folder, with the same 12 frames of each, in a
-process of its own, in turns. The last row is the time of the frame tower's forward pass alone, on frames in
-memory. Videos that mmaction2's decord does not decode as PyAV does are left out. Needs decord and the package
-clip.
+process of its own, in turns. merging is our test with 4 patches merged in each block. The last row is the
+time of the frame tower's forward pass alone, on frames in memory. Videos that mmaction2's decord does not
+decode as PyAV does are left out. Needs decord and the package clip.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 KINDS = dict(
     mmclip4clip='testing_contenders:OurTest',
+    merging='testing_contenders:OurMergingTest',
     stock='testing_contenders:StockTest',
     reference='testing_contenders:ReferenceTest',
 )
@@ -27,8 +28,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--against',
         nargs='*',
-        choices=['stock', 'reference'],
-        default=['stock', 'reference'],
+        choices=['merging', 'stock', 'reference'],
+        default=['merging', 'stock', 'reference'],
         help='what is compared (default: %(default)s)',
     )
     parser.add_argument('--captions', type=int, default=1, help='of each video (default: %(default)s)')

@@ -85,6 +85,16 @@ class OurTest(RunnerTest):
                     self.runner.model.backbone.encode_frames(video[None], kept[None])
 
 
+class OurMergingTest(OurTest):
+    """The same with token merging, as in the config with ``merge4`` in its name."""
+
+    def read_config(self, folder: Path) -> Any:
+        """Return our config, with 4 patches merged in each block."""
+        cfg = super().read_config(folder)
+        cfg.model.backbone.token_merging = dict(r=4)
+        return cfg
+
+
 class StockTest(RunnerTest):
     """mmaction2's CLIPSimilarity, with the settings of its config for MSR-VTT."""
 

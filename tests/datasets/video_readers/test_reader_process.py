@@ -149,12 +149,15 @@ def test_a_forked_or_unpickled_process_gets_a_child_of_its_own(process):
     copy.close()
     pid = os.fork()
     if pid == 0:
-        same_process = (
-            process.open('scripted', 'fine', 30).read([3])[0].max() == 3
-            and process._parent_pid == os.getpid()
-        )
-        process.close()
-        os._exit(0 if same_process else 1)
+        same_process = False
+        try:
+            same_process = (
+                process.open('scripted', 'fine', 30).read([3])[0].max() == 3
+                and process._parent_pid == os.getpid()
+            )
+            process.close()
+        finally:  # an error must not let the fork go on with the tests
+            os._exit(0 if same_process else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert process.open('scripted', 'fine', 30).read([1])[0].max() == 1
 
@@ -163,12 +166,19 @@ def test_the_child_ends_with_its_parent(files):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        process = ReaderProcess()
-        process.open('pyav', str(files['mp4']), 30)
-        os.write(write, str(process._pid).encode())
-        os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            process = ReaderProcess()
+            process.open('pyav', str(files['mp4']), 30)
+            os.write(write, str(process._pid).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        except BaseException as error:  # an error must not let the fork go on with the tests
+            os.write(write, repr(error).encode())
+        finally:
+            os._exit(1)
     os.waitpid(pid, 0)
-    grandchild = int(os.read(read, 20))
+    written = os.read(read, 1000).decode()
+    assert written.isdigit(), written
+    grandchild = int(written)
     for _ in range(100):
         if not os.path.exists(f'/proc/{grandchild}') or 'Z' in open_stat(grandchild):
             break
