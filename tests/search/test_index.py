@@ -262,6 +262,8 @@ def test_two_updates_at_once_are_refused(index, videos):
                     os._exit(1)
             except IndexInUseError:
                 os._exit(2)
+            finally:  # an error must not let the fork go on with the tests
+                os._exit(3)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     assert update_in_another_process() == 1

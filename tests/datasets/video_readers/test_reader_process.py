@@ -175,6 +175,7 @@ def test_the_child_ends_with_its_parent(files):
             os.write(write, repr(error).encode())
         finally:
             os._exit(1)
+    os.close(write)
     os.waitpid(pid, 0)
     written = os.read(read, 1000).decode()
     assert written.isdigit(), written
@@ -186,7 +187,6 @@ def test_the_child_ends_with_its_parent(files):
     else:
         pytest.fail('the child outlived its parent')
     os.close(read)
-    os.close(write)
 
 
 def open_stat(pid) -> str:

@@ -192,11 +192,14 @@ def test_a_store_that_is_killed_while_it_writes_keeps_what_it_confirmed(tmp_path
     for _ in range(5):
         pid = os.fork()
         if pid == 0:
-            store = open_store(None, tmp_path, WIDTH)
-            for batch in count(len(confirmed.read_text().split())):
-                store.add([row for n in range(20) for row in rows_of(rng, f'/{batch}/{n}', 2)])
-                with confirmed.open('a') as file:
-                    file.write(f'{batch}\n')
+            try:
+                store = open_store(None, tmp_path, WIDTH)
+                for batch in count(len(confirmed.read_text().split())):
+                    store.add([row for n in range(20) for row in rows_of(rng, f'/{batch}/{n}', 2)])
+                    with confirmed.open('a') as file:
+                        file.write(f'{batch}\n')
+            finally:  # an error must not let the fork go on with the tests
+                os._exit(1)
         time.sleep(rng.uniform(0.02, 0.3))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
