@@ -26,6 +26,8 @@ SMALL = (
     'tests/test_installed_versions.py',
     'tests/test_tensor_unpickler.py',
     'tests/test_compat.py',
+    'tests/datasets/video_readers/test_index_cache.py',
+    'tests/datasets/video_readers/test_sample_table.py',
     'tests/test_checkpoint_guard.py',
     'tests/tools/test_guarded_checkpoints.py',
     'tests/tools/test_train.py::test_training_reports_each_evaluation',

@@ -9,8 +9,12 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
 
 TICK = Fraction(1, 60000)
+needs_tables = pytest.mark.skipif(
+    not hasattr(av.VideoStream, 'index_entries'), reason='PyAV shows the list of FFmpeg from version 17 on'
+)
 
 
 def write_frames(

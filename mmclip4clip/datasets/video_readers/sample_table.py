@@ -3,7 +3,8 @@
 import os
 import stat
 import struct
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -66,6 +67,11 @@ def read_sample_table(
         return None if track is None else _checked_table(track, size, container, stream)
     except (KeyError, ValueError, struct.error):  # damaged, or not as the standard says
         return None
+
+
+def list_of_ffmpeg(stream: av.VideoStream) -> Sequence[Any]:
+    """Return ffmpeg's own list of the packets of a stream; empty before PyAV 17, which does not show it."""
+    return getattr(stream, 'index_entries', [])
 
 
 class _Track(NamedTuple):
@@ -170,7 +176,10 @@ def _checked_table(
     track: _Track, size: int, container: av.container.InputContainer, stream: av.VideoStream
 ) -> SampleTable | None:
     """Compare a part of the entries and the first packet with ffmpeg's."""
-    entries, count = stream.index_entries, len(track.sizes)
+    entries, count = (
+        getattr(stream, 'index_entries', ()),
+        len(track.sizes),
+    )  # older releases of PyAV have none
     if len(entries) != count or (track.positions > size - track.sizes).any() or track.positions.min() < 0:
         return None
     is_key = np.zeros(count, bool)

@@ -11,7 +11,7 @@ from mmclip4clip.datasets.video_readers.mp4_boxes import list_boxes
 from mmclip4clip.datasets.video_readers.sample_table import read_sample_table
 from mmclip4clip.datasets.video_readers.video_streams import open_video
 
-from ...videos import at_rate, decode_in_order, write_frames
+from ...videos import at_rate, decode_in_order, needs_tables, write_frames
 
 NO_TABLE = ('avi', 'no_count', 'fragments', 'over', 'one')  # one: all samples are of one size
 
@@ -35,11 +35,13 @@ def assert_lists_packets(path) -> None:
     assert set(table.keys.tolist()) <= {i for i, packet in enumerate(packets) if packet.is_keyframe}
 
 
+@needs_tables
 @pytest.mark.parametrize('name', ['mp4', 'ntsc', 'intra', 'uneven', 'turned'])
 def test_the_table_lists_the_packets(files, name):
     assert_lists_packets(files[name])
 
 
+@needs_tables
 @pytest.mark.parametrize(
     'codec, options', [('mpeg4', {}), ('libx264', dict(use_editlist='0')), ('libx264', dict(brand='qt  '))]
 )
@@ -83,6 +85,7 @@ def test_edits_and_damage_are_noticed(files, tmp_path, box, offset, value):
     assert box in (b'stsz', b'stco', b'stss') or table is None  # a false place or size is in both
 
 
+@needs_tables
 def test_a_table_of_a_million_frames_is_refused_without_memory_for_them(files, tmp_path):
     for box in (b'stts', b'ctts'):
         path = change(files['mp4'], tmp_path / 'a.mp4', box, 8, 2**31 - 1)
