@@ -176,10 +176,7 @@ def _checked_table(
     track: _Track, size: int, container: av.container.InputContainer, stream: av.VideoStream
 ) -> SampleTable | None:
     """Compare a part of the entries and the first packet with ffmpeg's."""
-    entries, count = (
-        getattr(stream, 'index_entries', ()),
-        len(track.sizes),
-    )  # older releases of PyAV have none
+    entries, count = list_of_ffmpeg(stream), len(track.sizes)
     if len(entries) != count or (track.positions > size - track.sizes).any() or track.positions.min() < 0:
         return None
     is_key = np.zeros(count, bool)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate, SampleEvenly
-from mmclip4clip.datasets.video_readers import VideoReadError, index_cache, open_reader, sample_table
+from mmclip4clip.datasets.video_readers import VideoReadError, index_cache, open_reader
 from mmclip4clip.datasets.video_readers.storage_errors import StoredFile
 
 from ...videos import at_rate, decode_in_order, needs_tables, write_frames
@@ -147,12 +147,4 @@ def test_a_table_that_lists_other_packets_is_an_error_of_the_video(files):
         with pytest.raises(VideoReadError, match='its tables list 60 frames, at other times than the 60'):
             reader.read([33])
     with open_reader('pyav', str(files['mp4'])) as reader:  # read from the file, not kept
-        assert np.array_equal(reader.read([33])[0], decode_in_order(files['mp4'])[33])
-
-
-def test_without_the_list_of_ffmpeg_all_packets_are_read(files, monkeypatch):
-    """As with PyAV before version 17."""
-    monkeypatch.setattr(sample_table, 'list_of_ffmpeg', lambda stream: ())
-    with open_reader('pyav', str(files['mp4'])) as reader:
-        assert reader.num_frames == 60
         assert np.array_equal(reader.read([33])[0], decode_in_order(files['mp4'])[33])

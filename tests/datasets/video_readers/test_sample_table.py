@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from mmclip4clip.datasets.video_readers import open_reader
+from mmclip4clip.datasets.video_readers import open_reader, sample_table
 from mmclip4clip.datasets.video_readers.mp4_boxes import list_boxes
 from mmclip4clip.datasets.video_readers.sample_table import read_sample_table
 from mmclip4clip.datasets.video_readers.video_streams import open_video
@@ -133,3 +133,11 @@ def test_frames_marked_as_key_frames_that_are_none_are_decoded_from_one(tmp_path
     with open_reader('pyav', str(path)) as reader:
         for number in (7, 25):
             assert np.array_equal(reader.read([number])[0], expected[number])
+
+
+def test_without_the_list_of_ffmpeg_all_packets_are_read(files, monkeypatch):
+    """As with PyAV before version 17."""
+    monkeypatch.setattr(sample_table, 'list_of_ffmpeg', lambda stream: [])
+    assert table_of(files['mp4']) is None
+    with open_reader('pyav', str(files['mp4'])) as reader:
+        assert np.array_equal(reader.read([33])[0], decode_in_order(files['mp4'])[33])
