@@ -114,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--sets', nargs='+', default=list(SETS), choices=list(SETS), help='default: all')
     parser.add_argument('--small', action='store_true', help='only what must hold everywhere')
+    parser.add_argument('--python', help='for all sets, in place of their own, such as 3.12')
     parser.add_argument('--folder', type=Path, default=ROOT / '.matrix', help='of the environments')
     parser.add_argument(
         '--skip-missing', action='store_true', help='skip sets whose Python or disk is missing'
@@ -122,6 +123,9 @@ def main() -> None:
     args = parser.parse_args()
     flags = args.flags or ('-q' if args.small else '-q -n 2')
     options = [*flags.split(), *(SMALL if args.small else ())]
+    if args.python:
+        SETS.update(dict.fromkeys(SETS, args.python))
+        args.folder = args.folder / args.python
     pythons = find_pythons(args.sets, args.skip_missing)
     free = shutil.disk_usage(ROOT).free / 2**30
     if args.skip_missing and free < DISK * len(pythons):
