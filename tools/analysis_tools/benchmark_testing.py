@@ -36,6 +36,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--layers', type=int, default=12, help='blocks of each tower (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=2, help='that decode (default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=3, help='timed tests of each (default: %(default)s)')
+    parser.add_argument(
+        '--warm-ups', type=int, default=1, help='tests of each before them (default: %(default)s)'
+    )
     parser.add_argument('--threads', type=int, default=2, help='threads of torch (default: %(default)s)')
     return parser.parse_args()
 
@@ -89,7 +92,7 @@ def main(args: argparse.Namespace) -> None:
         running['mmclip4clip'].call('read_frames')
         seconds: dict[str, list[tuple[float, float]]] = {}
         figures = {}
-        for _ in range(args.rounds + 1):
+        for _ in range(args.warm_ups + args.rounds):
             for name, contender in running.items():
                 figures[name], *times = contender.call('test')
                 seconds.setdefault(name, []).append(tuple(times))
@@ -98,8 +101,9 @@ def main(args: argparse.Namespace) -> None:
         for contender in running.values():
             contender.close()
     medians = {
-        name: [statistics.median(column) for column in zip(*pairs[1:])] for name, pairs in seconds.items()
-    }  # the first round warms up
+        name: [statistics.median(column) for column in zip(*pairs[args.warm_ups :])]
+        for name, pairs in seconds.items()
+    }
     table = Table('test', 's', 'CPU s', 'time of mmclip4clip', 'R@1', 'MnR')
     for name, (wall, cpu) in medians.items():
         shown = [f'{figures[name][key]:.2f}' if name in figures else '' for key in ('R1', 'MnR')]

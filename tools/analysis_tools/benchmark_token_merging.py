@@ -37,8 +37,10 @@ def serve(args: argparse.Namespace, r: int, pipe) -> None:
 
     import mmclip4clip  # noqa: F401  registers the modules
     from mmclip4clip.engine.hooks.training_size_hook import peak_memory
+    from mmclip4clip.engine.kept_memory import keep_freed_memory
 
     init_default_scope('mmaction')
+    keep_freed_memory()  # as tools/train.py does
     torch.set_num_threads(args.threads)
     tower, on_gpu = dict(num_hidden_layers=args.layers), args.device != 'cpu'
     config = dict(text_config=tower, vision_config=tower)

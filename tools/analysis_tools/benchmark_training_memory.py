@@ -46,8 +46,10 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
 
     import mmclip4clip  # noqa: F401  registers the modules
     from mmclip4clip.engine.hooks.training_size_hook import peak_memory
+    from mmclip4clip.engine.kept_memory import keep_freed_memory
 
     init_default_scope('mmaction')
+    keep_freed_memory()  # as tools/train.py does
     torch.set_num_threads(args.threads)
     tower = dict(num_hidden_layers=args.layers)
     backbone = dict(type='CLIPBackbone', config=dict(text_config=tower, vision_config=tower), **WAYS[way])
