@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
 
 from .functional.score_blocks import ComputedScores
 from .score_rows import ScoreRows
@@ -67,6 +68,7 @@ class ScoreFile:
             file.truncate(size)
         except OSError as error:
             raise OSError(f'{problem}, which failed: {error}') from error
+        print_log(f'{size / 2**30:.2f} GiB of scores go to a temporary file in {folder}', logger='current')
         return cls(shape, file)
 
     def write(self, rows: np.ndarray, scores: np.ndarray) -> None:

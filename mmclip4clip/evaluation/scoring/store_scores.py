@@ -6,7 +6,6 @@ from itertools import accumulate
 import numpy as np
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
-from mmengine.logging import print_log
 from torch import Tensor
 
 from ...models.features import Features, take_features
@@ -44,7 +43,6 @@ def store_scores(
     """
     firsts, total = [0, *accumulate(all_counts)], len(all_counts)
     file = share_score_file((firsts[-1], total), folder)
-    print_log(f'the {firsts[-1]} x {total} scores are written to a temporary file', logger='current')
     step = get_world_size()
     numbers = range(get_rank(), len(counts) * step, step)  # of videos, in the order of the sampler
     rows = [StoredRows(file, firsts[number % total], count) for number, count in zip(numbers, counts)]
