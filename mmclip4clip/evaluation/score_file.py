@@ -68,7 +68,6 @@ class ScoreFile:
             file.truncate(size)
         except OSError as error:
             raise OSError(f'{problem}, which failed: {error}') from error
-        print_log(f'{size / 2**30:.2f} GiB of scores go to a temporary file in {folder}', logger='current')
         return cls(shape, file)
 
     def write(self, rows: np.ndarray, scores: np.ndarray) -> None:
@@ -115,6 +114,8 @@ def share_score_file(shape: tuple[int, int], folder: str | None = None) -> Score
     if is_main_process():
         try:
             file = ScoreFile.create(shape, folder)
+            size, where = 4 * shape[0] * shape[1] / 2**30, folder or tempfile.gettempdir()
+            print_log(f'{size:.2f} GiB of scores go to a temporary file in {where}', logger='current')
             said[0] = file.key
         except OSError as error:
             said[1] = str(error)
