@@ -26,8 +26,11 @@ def parse_args() -> argparse.Namespace:
         '--bank', type=int, default=5_000, help='captions of the query bank (default: %(default)s)'
     )
     parser.add_argument('--width', type=int, help='rank features of this width (default: rank a matrix)')
-    parser.add_argument('--head', choices=('tight', 'wti', 'xpool'), help='score features by this head')
-    parser.add_argument('--kept', action='store_true', help='keep the scores of the head in memory')
+    heads = ('tight', 'wti', 'xpool')
+    parser.add_argument('--head', choices=heads, help='score features by this head (default: none)')
+    parser.add_argument(
+        '--kept', action='store_true', help='keep scores in memory (default: write those of a head to a file)'
+    )
     return parser.parse_args()
 
 
