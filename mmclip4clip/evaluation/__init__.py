@@ -26,6 +26,8 @@ from .metrics import (
 )
 from .records import VideoRecord, as_record, make_record, stack_scores
 from .report_context import ReportContext
+from .score_file import StoredRows
+from .score_rows import ScoreRows
 from .scoring import QueryBank, score_videos
 from .wrong_answers import WrongAnswer, find_wrong_answers
 
@@ -36,6 +38,8 @@ __all__ = [
     'RankBin',
     'ReportContext',
     'RetrievalDump',
+    'ScoreRows',
+    'StoredRows',
     'VideoCaptionMetric',
     'VideoRecord',
     'VideoTextRetrievalMetric',

@@ -1,5 +1,6 @@
 """Scores of heads that compare one vector per video, computed whenever they are read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from torch import Tensor
 from ..models.adapters.base import PooledAdapter, unit_vectors
 from ..models.features import BARE, Features, vectors
 from .functional.score_blocks import ComputedScores, row_blocks
+from .score_rows import ScoreRows
 
 TILE = 2048  # videos of a tile of scores, 16 MiB with one caption each
-KEPT = 2**24  # scores of an evaluation that are kept, 64 MiB; more are computed whenever they are read
 
 
 class VideoVectors:
@@ -41,10 +42,8 @@ class VideoVectors:
         return scores.numpy()
 
 
-class CosineRows:
-    """The scores of the captions of one video with all videos, (N_i, V), as an array that is not kept.
-
-    ``numpy.asarray`` computes them.
+class CosineRows(ScoreRows):
+    """The scores of the captions of one video with all videos, (N_i, V), computed whenever they are read.
 
     Args:
         captions (Tensor): Vectors of unit length, (N_i, D).
@@ -56,8 +55,6 @@ class CosineRows:
         ((1, 2), [[1.0, 0.0]])
     """
 
-    ndim = 2
-
     def __init__(self, captions: Tensor, videos: VideoVectors) -> None:
         self.captions, self.videos = captions, videos
 
@@ -66,14 +63,14 @@ class CosineRows:
         """Number of captions and of videos."""
         return len(self.captions), len(self.videos.vectors)
 
-    def __len__(self) -> int:
-        return len(self.captions)
+    def read(self) -> np.ndarray:
+        """Compute the scores, float32, (N_i, V)."""
+        return self.videos.score(self.captions)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.videos.score(self.captions).astype(dtype or np.float32, copy=False)
-
-    def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self)[index]
+    @staticmethod
+    def stack(rows: Sequence['CosineRows']) -> 'CosineScores':
+        """Stack the scores of all videos to a matrix that is computed a block of captions at a time."""
+        return CosineScores(torch.cat([part.captions for part in rows]), rows[0].videos)
 
 
 class CosineScores(ComputedScores):
@@ -136,11 +133,6 @@ class CosineScores(ComputedScores):
 
     def _tile(self, rows: np.ndarray, videos: slice) -> np.ndarray:
         return self.videos.score(self.captions[torch.from_numpy(rows)], videos)
-
-
-def stack_rows(rows: list[CosineRows]) -> CosineScores:
-    """Stack the scores of all videos to a matrix that is computed a block of captions at a time."""
-    return CosineScores(torch.cat([part.captions for part in rows]), rows[0].videos)
 
 
 def compares_cosines(model: Any, text: Features, videos: Features) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .cosine_scores import CosineRows, stack_rows
+from .score_rows import ScoreRows
 from .unreadable import blank_fields
 
 REQUIRED = ('video_id', 'filename', 'captions')
@@ -26,7 +26,7 @@ class Scores(NamedTuple):
 
     Args:
         similarity (np.ndarray | ComputedScores): Score of each caption for each video, (N, V). Those of a
-            large evaluation are computed whenever they are read.
+            large evaluation are not in memory, see :class:`ScoreRows`.
         video_index (np.ndarray): Index of the video of each caption, (N,).
         groups (list[str | None], optional): Group of each video, (V,).
         bank (np.ndarray, optional): Score of each caption of the query bank for each video, (B, V).
@@ -62,8 +62,8 @@ class VideoRecord:
         generated_score (float, optional): Score of the generated caption.
         video_features (dict[str, np.ndarray], optional): Features of the video.
         text_features (dict[str, np.ndarray], optional): Features of the captions, (N_i, ...) each.
-        scores (np.ndarray | CosineRows, optional): Similarity of the captions with all videos, (N_i, V).
-            ``numpy.asarray`` gives those that a large evaluation does not keep.
+        scores (np.ndarray | ScoreRows, optional): Similarity of the captions with all videos, (N_i, V).
+            ``numpy.asarray`` gives those that a large evaluation does not keep in memory.
         bank_scores (np.ndarray, optional): Similarity of the query bank's captions with the video, (B,).
         cider (float, optional): CIDEr of the generated caption, set by :class:`VideoCaptionMetric`.
 
@@ -116,7 +116,7 @@ class VideoRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of a dump: fields that apply, with features of a single part as one array."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}
-        if isinstance(held['scores'], CosineRows):
+        if isinstance(held['scores'], ScoreRows):
             held['scores'] = np.asarray(held['scores'])
         for key in FEATURES:
             if held[key] is not None and len(held[key]) == 1:
@@ -230,7 +230,7 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
     banks = [v.bank_scores for v in videos if v.bank_scores is not None]
     rows: list[Any] = [v.scores for v in videos]
     return Scores(
-        stack_rows(rows) if isinstance(rows[0], CosineRows) else np.concatenate(rows),
+        rows[0].stack(rows) if isinstance(rows[0], ScoreRows) else np.concatenate(rows),
         video_index,
         groups if any(g is not None for g in groups) else None,
         np.stack(banks, axis=1) if banks else None,

@@ -13,7 +13,14 @@ from mmaction.structures import ActionDataSample
 from mmengine.evaluator import Evaluator
 
 from mmclip4clip.engine.loops import VideoTextTestLoop, video_text_loops
-from mmclip4clip.evaluation import RetrievalDump, VideoTextRetrievalMetric, cosine_scores, score_videos
+from mmclip4clip.evaluation import (
+    RetrievalDump,
+    StoredRows,
+    VideoTextRetrievalMetric,
+    cosine_scores,
+    score_rows,
+    score_videos,
+)
 from mmclip4clip.evaluation.cosine_scores import CosineRows, CosineScores, VideoVectors
 from mmclip4clip.evaluation.functional import score_blocks
 from mmclip4clip.evaluation.records import stack_scores
@@ -59,7 +66,7 @@ def evaluate(samples, **kwargs):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Keep no scores, and compute four captions at a time."""
-    monkeypatch.setattr(cosine_scores, 'KEPT', 0)
+    monkeypatch.setattr(score_rows, 'KEPT', 0)
     monkeypatch.setattr(score_blocks, 'BLOCK', 36)
 
 
@@ -126,11 +133,11 @@ def test_records_are_sent_with_each_vector_once(model, small_blocks):
     assert len(pickle.dumps(rows)) < numbers * 4 * EXACT.shape[1] + 1000 * len(rows)
 
 
-def test_scores_are_kept_for_other_metrics_other_heads_and_small_tests(model, monkeypatch):
+def test_scores_are_kept_for_other_metrics_and_small_tests_and_stored_for_other_heads(model, monkeypatch):
     samples = make_samples(0)
     score_videos(model, samples, in_blocks=True)
     assert isinstance(samples[0].record.scores, np.ndarray)  # 64 MiB are not reached
-    monkeypatch.setattr(cosine_scores, 'KEPT', 0)
+    monkeypatch.setattr(score_rows, 'KEPT', 0)
     score_videos(model, samples)
     assert isinstance(samples[0].record.scores, np.ndarray)
 
@@ -141,7 +148,8 @@ def test_scores_are_kept_for_other_metrics_other_heads_and_small_tests(model, mo
     model.adapter = Scaled()
     model.similarity = model.adapter.similarity
     score_videos(model, samples, in_blocks=True)
-    assert max(sample.record.scores.max() for sample in samples) == 2
+    assert all(isinstance(sample.record.scores, StoredRows) for sample in samples)
+    assert max(np.max(sample.record.scores) for sample in samples) == 2
 
 
 class OwnMetric(VideoTextRetrievalMetric):
@@ -157,7 +165,7 @@ def test_the_loop_asks_its_metrics(monkeypatch, tmp_path, others, in_blocks):
     metrics = [VideoTextRetrievalMetric()]
     metrics += [kind(str(tmp_path / 'r.pkl')) if kind is RetrievalDump else kind() for kind in others]
     loop = SimpleNamespace(
-        runner=SimpleNamespace(model=torch.nn.Linear(1, 1)),
+        runner=SimpleNamespace(model=torch.nn.Linear(1, 1), work_dir='folder'),
         evaluator=Evaluator(metrics),
         dataloader=SimpleNamespace(dataset=[0]),
         rerank_top=None,
@@ -165,7 +173,7 @@ def test_the_loop_asks_its_metrics(monkeypatch, tmp_path, others, in_blocks):
         fp16=False,
     )
     VideoTextTestLoop.score(loop, [])
-    assert given[0][-1] == in_blocks
+    assert given[0][-2:] == (in_blocks, 'folder')
 
 
 def test_features_that_are_not_finite_are_refused(model, small_blocks):
@@ -183,7 +191,7 @@ def test_an_entry_of_a_dump_has_the_scores_themselves(model, small_blocks):
 
 
 def test_memory_does_not_grow_with_the_matrix(model, monkeypatch):
-    monkeypatch.setattr(cosine_scores, 'KEPT', 0)
+    monkeypatch.setattr(score_rows, 'KEPT', 0)
     samples = make_samples(0, videos=1200)  # about 3,000 captions
     score_videos(model, samples, in_blocks=True)
     _, records = evaluate(samples)

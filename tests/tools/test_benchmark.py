@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from mmclip4clip.evaluation import score_rows
+
 from .conftest import ROOT
 
 FOLDER = ROOT / 'tools/analysis_tools'
@@ -55,6 +57,16 @@ def test_a_training_step_is_compared_with_the_rate_of_matrix_products():
     assert 'mmclip4clip' in out and '2 videos of 1 frames, 1 layers' in out
     # A block of ViT-B/32 has 50 tokens a frame, and takes about 3 x 24 x 50 x 768^2 operations.
     assert 4 < float(re.search(r'([\d.,]+) GFLOP at', out)[1]) < 12
+
+
+def test_a_head_is_ranked_alike_from_a_file_and_from_memory(tool, monkeypatch, capsys):
+    monkeypatch.setattr(score_rows, 'KEPT', 0)  # what the tool sets too
+    size = ('--captions', 60, '--videos', 20, '--head', 'xpool')
+    for options in (size, (*size, '--kept')):
+        tool('analysis_tools/benchmark_ranking.py', *options)
+    stored, kept = (line for line in capsys.readouterr().out.splitlines() if 'MnR' in line)
+    assert 'MiB of scores in a file; ' in stored and 'MiB of scores in memory; ' in kept
+    assert stored.rpartition('; MnR ')[2] == kept.rpartition('; MnR ')[2]
 
 
 def test_ranks_from_features_are_compared_with_the_rate_of_matrix_products():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmclip4clip.evaluation import read_dump
+from mmclip4clip.evaluation import read_dump, score_rows
 
 BLOCKS = "width=32, num_layers=2, num_heads=2, max_frames=8, start='random'"
 HEADS = {'Mean': '', 'SeqLSTM': 'width=32', 'Tight': BLOCKS, 'WTI': BLOCKS, 'XPool': 'width=32'}
@@ -26,10 +26,16 @@ def figures(folder: Path) -> dict:
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_each_head_trains_and_its_dump_scores_as_the_log_does(tool, config, tmp_path, capsys, head):
+def test_each_head_trains_and_its_dump_scores_as_the_log_does(
+    tool, config, tmp_path, capsys, head, monkeypatch
+):
+    monkeypatch.setattr(score_rows, 'KEPT', 0)  # but a dump keeps the scores in memory
     config = with_head(config, head)
     tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'train_cfg.max_epochs=1')
     tool('test.py', config, 'w/epoch_1.pth', '--work-dir', 't', '--dump', 'result.pkl')
+    logs = [next((tmp_path / folder).glob('*/*.log')).read_text() for folder in 'wt']
+    stored = [f'go to a temporary file in {tmp_path / "w"}' in log for log in logs]
+    assert stored == [head in ('Tight', 'WTI', 'XPool'), False]
     trained, tested = figures(tmp_path / 'w'), figures(tmp_path / 't')
     assert trained['retrieval/MnR'] == pytest.approx(tested['retrieval/MnR'])
     scores = np.concatenate([record['scores'] for record in read_dump(tmp_path / 'result.pkl')])

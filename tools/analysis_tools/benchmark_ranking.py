@@ -4,6 +4,9 @@ The default size is that of all captions of the MSR-VTT test. ``read`` is the ti
 
 With --width, the scores are cosines of features of that width and are never kept. Beside the time is the
 share of the rate of matrix products that this run measured.
+
+With --head, a tiny head with random weights scores all pairs of random features, and a large evaluation
+writes the scores to a temporary file; with --kept it keeps them in memory.
 """
 
 import argparse
@@ -23,6 +26,11 @@ def parse_args() -> argparse.Namespace:
         '--bank', type=int, default=5_000, help='captions of the query bank (default: %(default)s)'
     )
     parser.add_argument('--width', type=int, help='rank features of this width (default: rank a matrix)')
+    heads = ('tight', 'wti', 'xpool')
+    parser.add_argument('--head', choices=heads, help='score features by this head (default: none)')
+    parser.add_argument(
+        '--kept', action='store_true', help='keep scores in memory (default: write those of a head to a file)'
+    )
     return parser.parse_args()
 
 
@@ -60,6 +68,52 @@ def rank_features(args: argparse.Namespace) -> None:
     )
 
 
+def score_with_head(args: argparse.Namespace) -> None:
+    """Score features by a tiny head, rank and post-process the scores, and print time and memory."""
+    import torch
+    from mmaction.structures import ActionDataSample
+
+    from mmclip4clip.evaluation import VideoTextRetrievalMetric, score_rows, score_videos
+    from mmclip4clip.models import TightAdapter, WTIAdapter, XPoolAdapter
+
+    torch.manual_seed(0)
+    width, count = args.width or 8, args.captions // args.videos
+    heads = dict(
+        tight=lambda: TightAdapter(width, 1, 1, max_frames=2, start='random', pairs_at_once=2**14),
+        wti=lambda: WTIAdapter(width, 0),
+        xpool=lambda: XPoolAdapter(width),
+    )
+    model, samples = torch.nn.Linear(1, 1), []
+    model.adapter = heads[args.head]().eval()
+    model.similarity = model.adapter.similarity
+    for number in range(args.videos):
+        sample = ActionDataSample(
+            metainfo=dict(video_id=str(number), filename='v.mp4', captions=['c'] * count)
+        )
+        with torch.no_grad():
+            video = model.adapter.encode(torch.randn(1, 2, width), torch.ones(1, 2))
+        words = dict(tokens=torch.randn(count, 2, width), text_mask=torch.ones(count, 2))
+        sample.set_field({key: value[0] for key, value in video.items()}, 'video_features')
+        sample.set_field(words if args.head == 'wti' else dict(text=words['tokens'][:, 0]), 'text_features')
+        samples.append(sample)
+    if not args.kept:
+        score_rows.KEPT = 0  # also with few captions and videos
+    metric = VideoTextRetrievalMetric(post_processing=['dual_softmax'])
+    before, begin = peak_memory(), time.perf_counter()
+    score_videos(model, samples, in_blocks=not args.kept)
+    scored, middle = time.perf_counter() - begin, peak_memory()
+    metric.process(None, samples)
+    figures = metric.evaluate(args.videos)
+    ranked = time.perf_counter() - begin - scored
+    size, place = 4 * args.videos**2 * count / 2**20, 'in memory' if args.kept else 'in a file'
+    print(
+        f'{args.videos * count} captions, {args.videos} videos, {args.head} of width {width}: '
+        f'{size:.0f} MiB of scores {place}; scored in {scored:.1f} s, +{1024 * (middle - before):.0f} MiB; '
+        f'ranks and dual softmax in {ranked:.1f} s, +{1024 * (peak_memory() - middle):.0f} MiB; '
+        f'MnR {figures["retrieval/MnR"]:.4f}, dual softmax {figures["retrieval/dsl_MnR"]:.4f}'
+    )
+
+
 def rank_matrix(args: argparse.Namespace) -> None:
     """Rank and post-process a matrix of random scores, and print time and memory."""
     from mmclip4clip.evaluation import retrieval_figures
@@ -89,4 +143,4 @@ def rank_matrix(args: argparse.Namespace) -> None:
 
 if __name__ == '__main__':
     args = parse_args()
-    rank_features(args) if args.width else rank_matrix(args)
+    (score_with_head if args.head else rank_features if args.width else rank_matrix)(args)

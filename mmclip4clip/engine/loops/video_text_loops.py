@@ -100,11 +100,12 @@ class _EncodeOnceLoop:
                 self.query_bank,
                 self.fp16,
                 all(_reads_in_blocks(metric) for metric in self.evaluator.metrics),
+                self.runner.work_dir,
             )
 
 
 def _reads_in_blocks(metric: BaseMetric) -> bool:
-    """Return whether the class of a metric itself, not one that it extends, accepts :class:`CosineRows`."""
+    """Return whether the class of a metric itself, not one that it extends, accepts :class:`ScoreRows`."""
     return vars(type(metric)).get('reads_scores_in_blocks', False)
 
 

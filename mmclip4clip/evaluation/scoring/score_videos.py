@@ -19,12 +19,13 @@ from ...models.features import (
     join_features,
     move_features,
 )
-from .. import cosine_scores
+from .. import score_rows
 from ..cosine_scores import compares_cosines, cosine_rows
 from ..records import VideoRecord
 from ..unreadable import blank_fields, is_unreadable, rank_last
 from .query_bank import QueryBank
 from .rerank import report_rerank, rerank
+from .store_scores import store_scores
 
 
 @torch.no_grad()
@@ -36,6 +37,7 @@ def score_videos(
     query_bank: QueryBank | None = None,
     fp16: bool = False,
     in_blocks: bool = False,
+    folder: str | None = None,
 ) -> dict[str, int]:
     """Set ``scores`` (N_i, V) of each video, the scores of its captions for all videos.
 
@@ -54,8 +56,10 @@ def score_videos(
             :func:`rerank`.
         query_bank (QueryBank, optional): Query bank to score the videos with.
         fp16 (bool): Whether the captions of the bank are encoded in mixed precision.
-        in_blocks (bool): Whether the metrics accept scores that are computed when they are read. Then a large
-            evaluation with a head that compares cosines keeps no scores, see :class:`CosineRows`.
+        in_blocks (bool): Whether the metrics accept scores that are not in memory. Those of a large
+            evaluation are then computed whenever they are read if the head compares cosines, see
+            :class:`CosineRows`, and otherwise written to a temporary file, see :class:`StoredRows`.
+        folder (str, optional): Folder of that file; by default that of the system, ``$TMPDIR``.
 
     Returns:
         dict[str, int]: Additional metrics of re-ranking.
@@ -63,6 +67,7 @@ def score_videos(
     Raises:
         KeyError: If a sample has no ``video_id``, ``filename`` or ``captions``.
         ValueError: If there are no samples, a score is NaN or infinite, or the adapter cannot re-rank.
+        OSError: If ``folder`` has too little space for the scores.
 
     Examples:
         >>> import torch
@@ -89,8 +94,13 @@ def score_videos(
     counts = [count_features(sample.text_features) for sample in samples]
     extra: dict[str, int] = {}
     unreadable = _blank_unreadable(samples, total)
-    if rerank_top is None and in_blocks and _many(counts, total) and compares_cosines(model, text, videos):
-        rows: Sequence[Any] = cosine_rows(text, videos, unreadable, counts)
+    rows: Sequence[Any]
+    if rerank_top is None and in_blocks and _many(counts, total):
+        if compares_cosines(model, text, videos):
+            rows = cosine_rows(text, videos, unreadable, counts)
+        else:
+            all_counts = _gather_in_order(counts, total)
+            rows = store_scores(model.similarity, text, videos, unreadable, counts, all_counts, folder)
     else:
         if rerank_top is None:
             scores = model.similarity(text, videos).cpu()
@@ -114,10 +124,10 @@ def _wrap_features(samples: list[BaseDataElement]) -> None:
 
 
 def _many(counts: list[int], total: int) -> bool:
-    """Return whether all processes together have more scores than are kept."""
+    """Return whether all processes together have more scores than are kept in memory."""
     captions = torch.tensor(sum(counts))
     all_reduce(captions)
-    return int(captions) * total > cosine_scores.KEPT
+    return int(captions) * total > score_rows.KEPT
 
 
 def _blank_unreadable(samples: list[BaseDataElement], total: int) -> Tensor:
