@@ -55,6 +55,8 @@ class PyAVReader(VideoReader):
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
         self.reported_frames = self._list.reported_frames
+        self.frame_bytes = 3 * (self._codec.width or 0) * (self._codec.height or 0)
+        self._damaged = False  # whether the spans decoded last have damage that the decoder reports
 
     def _packets(self) -> Iterable[av.Packet]:
         if len(self._list.packets) == len(self._list.stamps):
@@ -74,14 +76,25 @@ class PyAVReader(VideoReader):
                 return frames
         return self._decode_all(indices)
 
+    def _decode_undamaged(self, indices: list[int]) -> dict[int, np.ndarray]:
+        if not self._list.reliable:  # always decoded in order
+            total = self.num_frames
+            frames = self._decode_all(indices)
+            return frames if self.num_frames == total else {}
+        index = self._list
+        frames = self._decode_spans({int(index.order[i]): i for i in indices})
+        undamaged = len(frames) == len(indices) and not self._damaged and self._list is index
+        return frames if undamaged else {}
+
     def _decode_spans(self, wanted: dict[int, int]) -> dict[int, np.ndarray]:
         """Decode the frames with the given timestamps; incomplete if the timestamps are wrong."""
-        frames, shown = {}, -np.inf
+        frames, shown, self._damaged = {}, -np.inf, False
         try:
             for frame in self._frames_of_spans(wanted):
                 if frame.pts is None or frame.pts <= shown:
                     return {}  # the timestamps do not define the order after all
                 shown = frame.pts
+                self._damaged = self._damaged or frame.is_corrupt
                 if shown in wanted:
                     frames[wanted[shown]] = self._convert(frame)
         except (av.error.InvalidDataError, _FalseKeyError):
