@@ -56,7 +56,12 @@ __getattr__ = lazy_exports(
     dict(
         feature_dataset=['FeatureDataset'],
         feature_files=['FeatureFolder'],
-        samplers=['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler', 'WindowBatchSampler'],
+        samplers=[
+            'DistinctVideoBatchSampler',
+            'GroupedSampler',
+            'ResumableBatchSampler',
+            'WindowBatchSampler',
+        ],
         seeded_dataset=['SeededDataset'],
         transforms=[
             'CacheFrames',

@@ -70,6 +70,7 @@ class SharedWindows:
         for item in items:
             self._items.setdefault(item['filename'], []).append(item)
         self._open: SharedVideo | None = None
+        self._alone: set[tuple[str, Window]] = set()  # windows that cannot be sampled
 
     def open(self, backend: str, item: dict) -> VideoReader:
         """Open the video of an item, whose frames may have been decoded already.
@@ -80,7 +81,7 @@ class SharedWindows:
         filename, window = item['filename'], _window(item)
         items = self._items.get(filename, [])
         windows = [_window(other) for other in items]
-        if backend != 'pyav' or window not in windows:
+        if backend != 'pyav' or window not in windows or (filename, window) in self._alone:
             return self.decode.open(backend, filename)
         if self._open is None or (filename, window) not in self._open.windows:
             self._open = None  # free its frames first
@@ -128,8 +129,7 @@ class SharedWindows:
                     video = self.decode.describe_video(reader, item)
                     indices = np.minimum(self.decode.sample_frames(video)[1], reader.num_frames - 1)
                 except (VideoReadError, RuntimeError):  # raised again where this item is prepared
-                    if not windows:
-                        break
+                    self._alone.add((item['filename'], _window(item)))
                     continue
                 together = wanted.union(indices.tolist())
                 if not 0 < len(together) * reader.frame_bytes <= self.max_bytes:
