@@ -121,6 +121,7 @@ def test_a_loop_restores_the_order(config, alone, monkeypatch):
     runner = SimpleNamespace(
         build_dataloader=Runner.build_dataloader,
         _randomness_cfg={},
+        visualizer=SimpleNamespace(),
         seed=0,
         cfg={},
         call_hook=lambda *args, **kwargs: None,

@@ -17,7 +17,7 @@ from .video_streams import open_video
 MARKS_REFERENCES = ('h264', 'mpeg4', 'mpeg2video', 'mpeg1video')
 # Codecs that return no frame of a packet that is falsely marked as a key frame. Others make one up.
 RECOVERS = ('h264', 'hevc')
-# Codecs whose decoder does not report all damage, which may spread from one open group of pictures to the next.
+# Codecs whose decoder does not report all damage, so that frames read together may differ.
 SILENT = ('hevc',)
 
 
@@ -84,7 +84,7 @@ class PyAVReader(VideoReader):
             frames = self._decode_all(indices)
             return frames if self.num_frames == total else {}
         index = self._list
-        if self._codec.name in SILENT and not index.closed:
+        if self._codec.name in SILENT:
             return {}
         frames = self._decode_spans({int(index.order[i]): i for i in indices})
         undamaged = len(frames) == len(indices) and not self._damaged and self._list is index

@@ -59,7 +59,7 @@ class _EncodeOnceLoop:
         query_bank: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(runner, group_windows(dataloader), *args, **kwargs)
+        super().__init__(*(runner, group_windows(dataloader), *args), **kwargs)
         if rerank_top is not None and rerank_top < 1:
             raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
         if rerank_top is not None and query_bank is not None:

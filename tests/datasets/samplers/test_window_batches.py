@@ -16,7 +16,7 @@ class Windows(list):
 
 
 def windows_of(*counts: int) -> Windows:
-    """As many windows of each file, the first ones of all files before the second ones, the last in time first."""
+    """As many windows of each file, of all files in turns, the last in time first."""
     turns = range(max(counts))
     return Windows((f'{v}.mp4', 9.0 - t, 9.5 - t) for t in turns for v, n in enumerate(counts) if t < n)
 
