@@ -1,18 +1,22 @@
 """Windows of one file in evaluations: the dataset, its batches, and the loops."""
 
 import json
+import logging
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmclip4clip.datasets import SeededDataset, WindowBatchSampler
 from mmclip4clip.datasets.video_readers.pyav_reader import PyAVReader
-from mmclip4clip.engine.loops import VideoTextTestLoop
+from mmclip4clip.engine.loops import FeatureExtractionLoop, VideoTextTestLoop
+from mmclip4clip.engine.loops import feature_extraction_loop as loops
+from mmclip4clip.engine.loops.feature_extraction_loop import BatchList
 from mmclip4clip.engine.loops.video_text_loops import group_windows
 
 from ..videos import damage
@@ -158,3 +162,22 @@ def test_loaders_with_another_order_remain(change):
 def test_a_loader_groups_windows():
     grouped = group_windows(dict(batch_size=4, sampler=dict(ORDERED)))
     assert grouped['batch_sampler']['type'] == WindowBatchSampler.__name__
+
+
+def test_an_extraction_groups_the_windows_of_a_shard_and_stores_them_in_order(config, alone, monkeypatch):
+    dataset, runner = DATASETS.build(config), SimpleNamespace(cfg={}, logger=logging.getLogger('windows'))
+    loop = FeatureExtractionLoop.__new__(FeatureExtractionLoop)
+    loop._runner, loop.folder, loop.half, loop.parts = runner, 'features', False, ('frames',)
+    loop.order, loop.shard_size = BatchList([], 3), 6
+    loop.dataloader = DataLoader(dataset, batch_sampler=loop.order, collate_fn=pseudo_collate)
+    stored: dict = {}
+    monkeypatch.setattr(loops, 'prepare_folder', lambda *args: [0, 2])  # shard 1 is there
+    monkeypatch.setattr(loops, 'shard_path', lambda folder, number: number)
+    monkeypatch.setattr(loops, 'write_shard', lambda number, videos, *_: stored.update({number: videos}))
+    monkeypatch.setattr(loops, 'FeatureFolder', lambda folder: SimpleNamespace(infos=[]))
+    encode = lambda idx, batch: [(sample.video_id, {}) for sample in batch['data_samples']]  # noqa: E731
+    monkeypatch.setattr(loop, 'run_iter', encode)
+    loop._write_shards(SimpleNamespace(num_shards=3, num_videos=16))
+    expected = [item['data_samples'].video_id for item in alone]
+    assert stored == {0: expected[:6], 2: expected[12:]}
+    assert loop.order.batches == [[0, 4], [1, 5, 2], [3], [12, 13, 14], [15]]
