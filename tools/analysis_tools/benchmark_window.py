@@ -26,7 +26,6 @@ import numpy as np
 
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate
 from mmclip4clip.datasets.first_frames import seconds_of
-from mmclip4clip.datasets.transforms.shared_windows import share_windows
 from mmclip4clip.datasets.video_readers.index_cache import forget_index
 from mmclip4clip.datasets.video_readers.pyav_reader import PyAVReader
 
@@ -45,7 +44,11 @@ def parse_arguments() -> argparse.Namespace:
         '--rounds', type=int, default=3, help='rounds, of which the median counts (default: 3)'
     )
     parser.add_argument('--ending', default='mp4', help='container of the written videos (default: mp4)')
-    parser.add_argument('--overlapping', action='store_true', help='windows alone and together')
+    parser.add_argument(
+        '--overlapping',
+        action='store_true',
+        help='compare windows of each video, alone and together (default: no)',
+    )
     return parser.parse_args()
 
 
@@ -149,6 +152,8 @@ def count_decoding() -> Counter:
 
 def compare_overlapping(decode: DecodeVideo, videos: list[str], seconds: float, rounds: int) -> None:
     """Print what the windows of each video cost alone and together."""
+    from mmclip4clip.datasets.transforms.shared_windows import share_windows  # imports torch
+
     counts = count_decoding()
     totals = np.zeros((2, 3))
     for video in videos:
