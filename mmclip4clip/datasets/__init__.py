@@ -5,7 +5,12 @@ from ..lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from .feature_dataset import FeatureDataset
     from .feature_files import FeatureFolder
-    from .samplers import DistinctVideoBatchSampler, GroupedSampler, ResumableBatchSampler
+    from .samplers import (
+        DistinctVideoBatchSampler,
+        GroupedSampler,
+        ResumableBatchSampler,
+        WindowBatchSampler,
+    )
     from .seeded_dataset import SeededDataset
     from .transforms import (
         CacheFrames,
@@ -43,6 +48,7 @@ __all__ = [
     'TokenizeCaptions',
     'TokenizeTargets',
     'VideoCaptionDataset',
+    'WindowBatchSampler',
 ]
 
 __getattr__ = lazy_exports(
@@ -50,7 +56,12 @@ __getattr__ = lazy_exports(
     dict(
         feature_dataset=['FeatureDataset'],
         feature_files=['FeatureFolder'],
-        samplers=['DistinctVideoBatchSampler', 'GroupedSampler', 'ResumableBatchSampler'],
+        samplers=[
+            'DistinctVideoBatchSampler',
+            'GroupedSampler',
+            'ResumableBatchSampler',
+            'WindowBatchSampler',
+        ],
         seeded_dataset=['SeededDataset'],
         transforms=[
             'CacheFrames',

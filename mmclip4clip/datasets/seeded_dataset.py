@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -50,6 +51,12 @@ class SeededDataset:
         with preserve_random_states() if get_worker_info() is None else nullcontext():
             seed_everything(*self._state.tolist(), index)
             return self.dataset[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list:
+        """Return the items of a batch, for torch's ``DataLoader``."""
+        share_windows = getattr(self.dataset, 'share_windows', None)
+        with nullcontext() if share_windows is None else share_windows(indices):
+            return [self[index] for index in indices]
 
     def __len__(self) -> int:
         """Return the number of items."""

@@ -2,7 +2,9 @@ import hashlib
 import os.path as osp
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
+from math import inf
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
@@ -14,6 +16,7 @@ from .annotations import load_annotations, paragraph
 from .bad_videos import substitute_unreadable
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
+from .transforms.shared_windows import share_windows
 from .video_names import VideoKeys, add_ending
 from .video_readers.storage_errors import path_exists
 
@@ -172,6 +175,23 @@ class VideoCaptionDataset(BaseActionDataset):
         if self.bad_videos == 'error':
             return StorageWait(self.storage_wait)(lambda: super(VideoCaptionDataset, self).prepare_data(idx))
         return substitute_unreadable(self, idx)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict]:
+        """Return the items of a batch, for torch's ``DataLoader``; see :meth:`share_windows`."""
+        with self.share_windows(indices):
+            return [self[index] for index in indices]
+
+    def share_windows(self, indices: Sequence[int]) -> AbstractContextManager[None]:
+        """Decode windows of one video together while these items are prepared, with ``test_mode`` only."""
+        steps = all_steps(self.pipeline.transforms if self.test_mode else ())
+        decode = next((step for step in steps if isinstance(step, DecodeVideo)), None)
+        return share_windows(decode, [self.get_data_info(index) for index in indices] if decode else [])
+
+    @property
+    def windows(self) -> list[tuple[str, float, float]]:
+        """The file of each item, and start and end of its window in seconds, perhaps infinity."""
+        items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
+        return [(item['filename'], item.get('start', 0), item.get('end', inf)) for item in items]
 
     @property
     def video_ids(self) -> dict[str, str]:

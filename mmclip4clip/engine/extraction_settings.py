@@ -34,7 +34,7 @@ def describe_extraction(loop: Any, dataset: Any) -> FeatureSettings:
         dtype='float16' if loop.half else 'float32',
         num_videos=len(dataset),
         shard_size=loop.shard_size,
-        batch_size=loop.dataloader.batch_size,
+        batch_size=loop.order.batch_size,
         ann_file=osp.basename(dataset.ann_file),
         content=dataset.content,
         caption_mode=dataset.caption_mode,

@@ -4,16 +4,22 @@ Each window is read by DecodeVideo, the first time and again from the kept index
 decodes the same seconds and converts the same number of frames. The three are read in turns. Without a video,
 videos of 1 minute, 10 minutes and 1 hour are written, so that the growth with the length can be seen.
 
+With --overlapping, windows of each video that overlap by half are read, each alone and all together, as in a
+batch of an evaluation. Packets that are decoded and frames that are converted are counted.
+
 Example:
     python tools/analysis_tools/benchmark_window.py
+    python tools/analysis_tools/benchmark_window.py --overlapping --video clips/*.mp4
     python tools/analysis_tools/benchmark_window.py --video lecture.mp4 --seconds 5
 """
 
 import argparse
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -21,6 +27,7 @@ import numpy as np
 from mmclip4clip.datasets import DecodeVideo, SampleAtRate
 from mmclip4clip.datasets.first_frames import seconds_of
 from mmclip4clip.datasets.video_readers.index_cache import forget_index
+from mmclip4clip.datasets.video_readers.pyav_reader import PyAVReader
 
 MINUTES = (1, 10, 60)
 FPS = 25
@@ -37,6 +44,11 @@ def parse_arguments() -> argparse.Namespace:
         '--rounds', type=int, default=3, help='rounds, of which the median counts (default: 3)'
     )
     parser.add_argument('--ending', default='mp4', help='container of the written videos (default: mp4)')
+    parser.add_argument(
+        '--overlapping',
+        action='store_true',
+        help='compare windows of each video, alone and together (default: no)',
+    )
     return parser.parse_args()
 
 
@@ -104,9 +116,76 @@ def measure_window(decode: DecodeVideo, video: str, start: float, seconds: float
     return '   '.join(f'{wall:6.3f} / {cpu:5.3f}' for wall, cpu in np.median(times, axis=0))
 
 
+class CountingCodec:
+    """A codec of PyAV that counts the packets it decodes."""
+
+    def __init__(self, codec: av.CodecContext, counts: Counter) -> None:
+        vars(self).update(codec=codec, counts=counts)
+
+    def decode(self, packet: av.Packet | None) -> list:
+        """Decode a packet; None is the end."""
+        self.counts['packets'] += packet is not None
+        return self.codec.decode(packet)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.codec, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.codec, name, value)
+
+
+def count_decoding() -> Counter:
+    """Count the packets and frames of all readers from now on."""
+    counts, convert = Counter(), PyAVReader._convert
+
+    def count(reader: PyAVReader, frame: av.VideoFrame) -> np.ndarray:
+        counts['frames'] += 1
+        return convert(reader, frame)
+
+    PyAVReader._convert = count
+    PyAVReader._codec = property(
+        lambda reader: vars(reader)['codec'],
+        lambda reader, codec: vars(reader).update(codec=CountingCodec(codec, counts)),
+    )
+    return counts
+
+
+def compare_overlapping(decode: DecodeVideo, videos: list[str], seconds: float, rounds: int) -> None:
+    """Print what the windows of each video cost alone and together."""
+    from mmclip4clip.datasets.transforms.shared_windows import share_windows  # imports torch
+
+    counts = count_decoding()
+    totals = np.zeros((2, 3))
+    for video in videos:
+        with av.open(video) as container:
+            length = seconds_of(container, container.streams.video[0]) or seconds
+        starts = np.arange(0, max(length - seconds / 2, 1e-3), seconds / 2).tolist()
+        items = [dict(filename=video, start=start, end=start + seconds) for start in starts]
+        rows: list[list] = [[], []]
+        for turn in range(2 * rounds):
+            forget_index(video)
+            counts.clear()
+            with share_windows(decode, items if turn % 2 else []):
+                _, cpu = measure(lambda items=items: [decode(dict(item)) for item in items])
+            rows[turn % 2].append((counts['packets'], counts['frames'], cpu))
+        found = np.median(rows, axis=1)
+        totals += found
+        print(describe_costs(f'{Path(video).name} ({len(items)})', found), flush=True)
+    print(describe_costs('all', totals))
+
+
+def describe_costs(name: str, found: np.ndarray) -> str:
+    costs = [f'{packets:7.0f} {frames:6.0f} {cpu:8.3f}' for packets, frames, cpu in found]
+    return f'{name[-32:]:32}   {costs[0]}   {costs[1]}'
+
+
 def main() -> None:
     args = parse_arguments()
     decode = DecodeVideo(SampleAtRate(fps=1, max_frames=12), ['pyav'], time_limit=None)
+    if args.overlapping and args.video:
+        print('video (windows): packets, frames and CPU seconds, each window alone, then all together')
+        compare_overlapping(decode, args.video, args.seconds, args.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         videos = args.video or [
             str(write_long_video(Path(folder, f'{minutes}min.{args.ending}'), minutes)) for minutes in MINUTES

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..video_readers.errors import describe
 from ..video_readers.reader import check_bytes
 from ..video_readers.reader_process import MAX_BYTES
 from .resizing import check_sides
+from .sampling import check_indices
 from .time_window import TimeWindow, UnsuitableVideoError
 from .transform import Transform, TransformList
 
@@ -81,6 +83,8 @@ class DecodeVideo(Transform):
         ([0, 4, 8], (48, 64, 3), 'pyav')
     """
 
+    shared_windows: Any = None  # SharedWindows, while a batch is prepared that has several of one video
+
     def __init__(
         self,
         sampling: dict | Callable | Sequence,
@@ -131,7 +135,7 @@ class DecodeVideo(Transform):
         errors: dict[str, VideoReadError] = {}
         for backend in self.backends_to_try(errors):
             try:
-                with self.open(backend, results['filename']) as reader:
+                with self._open_shared(backend, results) as reader:
                     return dict(self._read(reader, dict(results)), backend=backend)
             except VideoReadError as error:
                 errors[backend] = error
@@ -153,6 +157,11 @@ class DecodeVideo(Transform):
         if self._process is None or self.time_limit is None:
             return open_reader(backend, filename, self.max_bytes)
         return self._process.open(backend, filename, self.time_limit, self.time_limit / len(self.backends))
+
+    def _open_shared(self, backend: str, results: dict) -> VideoReader:
+        if self.shared_windows is None:
+            return self.open(backend, results['filename'])
+        return self.shared_windows.open(backend, results)
 
     def describe_video(self, reader: VideoReader, results: dict) -> dict:
         """Add the number and times of the frames of an open video, which samplers need.
@@ -215,23 +224,6 @@ class DecodeVideo(Transform):
             f'{type(self).__name__}(sampling={self.sampling.transforms}, backends={self.backends}, '
             f'time_limit={self.time_limit}, min_frames={self.min_frames}, max_bytes={self.max_bytes})'
         )
-
-
-def check_indices(results: dict) -> np.ndarray:
-    """Return the indices that a sampler has drawn, (T,).
-
-    Raises:
-        RuntimeError: If they are not whole numbers from 0 up, or there are none: a fault of the sampler, not
-            of the video.
-    """
-    sampled = np.reshape(results['frame_inds'], -1)
-    whole = sampled.size and np.issubdtype(sampled.dtype, np.number) and np.isfinite(sampled).all()
-    if not whole or sampled.min() < 0 or (sampled != np.floor(sampled)).any():
-        raise RuntimeError(
-            f'sampling the frames of {results["filename"]} failed; frame_inds must be whole numbers from 0 '
-            f'up, at least one, got {sampled[:10].tolist()}'
-        )
-    return sampled.astype(np.int64)
 
 
 def combined_error(filename: str, errors: Mapping[str, VideoReadError]) -> VideoReadError:

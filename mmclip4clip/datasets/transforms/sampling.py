@@ -187,3 +187,20 @@ class SampleEvenly(Transform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_frames={self.num_frames})'
+
+
+def check_indices(results: dict) -> np.ndarray:
+    """Return the indices that a sampler has drawn, (T,).
+
+    Raises:
+        RuntimeError: If they are not whole numbers from 0 up, or there are none: a fault of the sampler, not
+            of the video.
+    """
+    sampled = np.reshape(results['frame_inds'], -1)
+    whole = sampled.size and np.issubdtype(sampled.dtype, np.number) and np.isfinite(sampled).all()
+    if not whole or sampled.min() < 0 or (sampled != np.floor(sampled)).any():
+        raise RuntimeError(
+            f'sampling the frames of {results["filename"]} failed; frame_inds must be whole numbers from 0 '
+            f'up, at least one, got {sampled[:10].tolist()}'
+        )
+    return sampled.astype(np.int64)

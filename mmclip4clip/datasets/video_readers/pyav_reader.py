@@ -17,6 +17,8 @@ from .video_streams import open_video
 MARKS_REFERENCES = ('h264', 'mpeg4', 'mpeg2video', 'mpeg1video')
 # Codecs that return no frame of a packet that is falsely marked as a key frame. Others make one up.
 RECOVERS = ('h264', 'hevc')
+# Codecs whose decoder does not report all damage, so that frames read together may differ.
+SILENT = ('hevc',)
 
 
 class _FalseKeyError(Exception):
@@ -55,6 +57,8 @@ class PyAVReader(VideoReader):
         self._skips = bool(self._codec.has_b_frames) and self._codec.name in MARKS_REFERENCES
         self.num_frames, self.fps, self.times = self._list.num_frames, self._list.fps, self._list.times
         self.reported_frames = self._list.reported_frames
+        self.frame_bytes = 3 * (self._codec.width or 0) * (self._codec.height or 0)
+        self._damaged = False  # whether the spans decoded last have damage that the decoder reports
 
     def _packets(self) -> Iterable[av.Packet]:
         if len(self._list.packets) == len(self._list.stamps):
@@ -74,14 +78,27 @@ class PyAVReader(VideoReader):
                 return frames
         return self._decode_all(indices)
 
+    def _decode_undamaged(self, indices: list[int]) -> dict[int, np.ndarray]:
+        if not self._list.reliable:  # always decoded in order
+            total = self.num_frames
+            frames = self._decode_all(indices)
+            return frames if self.num_frames == total else {}
+        index = self._list
+        if self._codec.name in SILENT:
+            return {}
+        frames = self._decode_spans({int(index.order[i]): i for i in indices})
+        undamaged = len(frames) == len(indices) and not self._damaged and self._list is index
+        return frames if undamaged else {}
+
     def _decode_spans(self, wanted: dict[int, int]) -> dict[int, np.ndarray]:
         """Decode the frames with the given timestamps; incomplete if the timestamps are wrong."""
-        frames, shown = {}, -np.inf
+        frames, shown, self._damaged = {}, -np.inf, False
         try:
             for frame in self._frames_of_spans(wanted):
                 if frame.pts is None or frame.pts <= shown:
                     return {}  # the timestamps do not define the order after all
                 shown = frame.pts
+                self._damaged = self._damaged or frame.is_corrupt
                 if shown in wanted:
                     frames[wanted[shown]] = self._convert(frame)
         except (av.error.InvalidDataError, _FalseKeyError):

@@ -1,6 +1,6 @@
 """Interface of the backends that read video files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class VideoReader:
         times (np.ndarray, optional): Presentation time of each frame in seconds, the first at 0,
             (num_frames,); None if ``fps`` is accurate enough, see :func:`effective_fps`.
         reported_frames (int): Number of frames according to the container, at least ``num_frames``.
+        frame_bytes (int): Size of a frame in bytes according to the container, 0 if unknown.
         filename (str): The file, to diagnose failing reads.
         max_bytes (int, optional): Maximum size in bytes of the frames of one :meth:`read`.
 
@@ -41,6 +42,7 @@ class VideoReader:
     fps: float
     times: np.ndarray | None = None
     reported_frames: int
+    frame_bytes: int = 0
     filename: str | None = None
     max_bytes: int | None = None
     _bytes: int = 0  # of the frames that this read has kept so far
@@ -58,14 +60,35 @@ class VideoReader:
         Raises:
             VideoReadError: If the decoder fails, no frame can be decoded, or they exceed ``max_bytes``.
         """
-        self._bytes = 0
-        try:
-            frames = self._decode(sorted({min(int(i), self.num_frames - 1) for i in indices}))
-        except Exception as error:  # decoders raise any exception
-            raise diagnose_error(error, self.filename) from error
+        frames = self._read(self._decode, indices)
         if not frames:
             raise VideoReadError(f'none of its {self.num_frames} frames can be decoded')
         return [frames[min(int(i), self.num_frames - 1)] for i in indices]
+
+    def read_undamaged(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Decode some frames if nothing that they need is damaged.
+
+        Damage may affect a frame in other ways if other frames are read with it. Without damage, a frame is
+        always the same.
+
+        Args:
+            indices (Sequence[int]): Frame indices from 0, in presentation order.
+
+        Returns:
+            list[np.ndarray]: As :meth:`read`; empty if there is damage, or a backend cannot tell.
+
+        Raises:
+            VideoReadError: As :meth:`read`.
+        """
+        frames = self._read(self._decode_undamaged, indices)
+        return [frames[min(int(i), self.num_frames - 1)] for i in indices] if frames else []
+
+    def _read(self, decode: Callable[[list[int]], dict], indices: Sequence[int]) -> dict[int, np.ndarray]:
+        self._bytes = 0
+        try:
+            return decode(sorted({min(int(i), self.num_frames - 1) for i in indices}))
+        except Exception as error:  # decoders raise any exception
+            raise diagnose_error(error, self.filename) from error
 
     def _count(self, height: int, width: int, frames: int = 1) -> None:
         """Count the bytes of new frames, and reject them if they exceed ``max_bytes``."""
@@ -75,6 +98,10 @@ class VideoReader:
     def _decode(self, indices: list[int]) -> dict[int, np.ndarray]:
         """Return the frames of increasing indices; at an early end, fix ``num_frames`` and add the last."""
         raise NotImplementedError
+
+    def _decode_undamaged(self, indices: list[int]) -> dict[int, np.ndarray]:
+        """Return the frames of increasing indices, or none; see :meth:`read_undamaged`."""
+        return {}
 
     def restart_time_limit(self) -> None:
         """Start the time limit anew, before another part of a long video; does nothing without a limit."""

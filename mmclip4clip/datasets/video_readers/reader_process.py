@@ -211,13 +211,21 @@ class RemoteReader(VideoReader):
         fps: float,
         times: np.ndarray | None,
         reported_frames: int,
+        frame_bytes: int = 0,
     ) -> None:
         self._process, self.num_frames, self.reported_frames = process, num_frames, reported_frames
-        self.fps, self.times = fps, times
+        self.fps, self.times, self.frame_bytes = fps, times, frame_bytes
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode some frames, as :meth:`VideoReader.read` does."""
-        self.num_frames, places = self._process.ask('read', [int(i) for i in indices])
+        return self._ask('read', indices)
+
+    def read_undamaged(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Decode some frames, as :meth:`VideoReader.read_undamaged` does."""
+        return self._ask('read undamaged', indices)
+
+    def _ask(self, request: str, indices: Sequence[int]) -> list[np.ndarray]:
+        self.num_frames, places = self._process.ask(request, [int(i) for i in indices])
         frames = {offset: self._process.fetch(shape, offset) for shape, offset in set(places)}
         return [frames[offset] for _, offset in places]
 

@@ -47,9 +47,10 @@ def serve(connection: Connection, memory: int, parent: int) -> None:
                 if reader is not None:
                     reader.close()
                 reader = open_reader(*request)
-                answer = reader.num_frames, reader.fps, reader.times, reader.reported_frames
+                found = reader.num_frames, reader.fps, reader.times, reader.reported_frames
+                answer = (*found, reader.frame_bytes)
             else:
-                frames = reader.read(*request)
+                frames = (reader.read if kind == 'read' else reader.read_undamaged)(*request)
                 answer = reader.num_frames, _write(frames, memory)
         except (VideoReadError, ImportError) as error:  # a missing library is no fault of the video
             answer = error

@@ -46,13 +46,14 @@ def load_batches(runner, dataloader: DataLoader, name: str) -> Iterator[dict]:
 def worker_timeout(dataloader: DataLoader) -> float:
     """Return the maximum time in seconds in which a worker reads a batch.
 
-    Each video takes at most twice its time limit plus ``storage_wait``.
+    Each video takes at most twice its time limit plus ``storage_wait``, and half a time limit if its windows
+    are decoded together in vain.
     """
     size = getattr(dataloader.batch_sampler, 'batch_size', None) or dataloader.batch_size or 1
     seconds = [DEFAULT_VIDEO_SECONDS]
     for leaf in leaf_datasets(dataloader.dataset):
         limit = getattr(find_decoder(leaf), 'time_limit', None) or DEFAULT_VIDEO_SECONDS
-        seconds.append(2 * limit + getattr(leaf, 'storage_wait', 0))
+        seconds.append(2.5 * limit + getattr(leaf, 'storage_wait', 0))
     return max(MIN_TIMEOUT, size * max(seconds))
 
 

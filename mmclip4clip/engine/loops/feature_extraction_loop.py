@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmaction.registry import LOOPS
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
@@ -20,6 +21,7 @@ from ...datasets.feature_files import (
     shard_path,
     write_shard,
 )
+from ...datasets.samplers.window_batches import batch_windows
 from ...datasets.seeded_dataset import SeededDataset
 from ...models.features import Features, join_features, move_features, split_features
 from ..extraction_settings import describe_extraction
@@ -27,24 +29,29 @@ from ..runner_access import unwrapped_model
 from .batch_loading import load_batches
 
 
-class ListSampler(Sampler):
-    """Yields given indices, which may be set after the dataloader is built.
+class BatchList(Sampler):
+    """Yields given batches, which may be set after the dataloader is built.
+
+    Args:
+        sampler (Sampler): Not used.
+        batch_size (int): Maximum number of items in a batch.
 
     Examples:
-        >>> sampler = ListSampler([0, 1])
-        >>> sampler.indices = [4, 5]
+        >>> sampler = BatchList([], batch_size=2)
+        >>> sampler.batches = [[4, 5], [6]]
         >>> list(sampler)
-        [4, 5]
+        [[4, 5], [6]]
     """
 
-    def __init__(self, indices: list[int]) -> None:
-        self.indices = indices
+    def __init__(self, sampler: Any, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.batches: list[list[int]] = []
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.batches)
 
 
 @LOOPS.register_module()
@@ -52,7 +59,8 @@ class FeatureExtractionLoop(TestLoop):
     """Write the features of the frames, videos and captions of a dataset to files.
 
     A shard is a file with the features of consecutive videos. It gets its name when it is complete, so a
-    killed run goes on at its first missing or damaged shard. The items of a batch, the random transforms of
+    killed run goes on at its first missing or damaged shard. Windows of one video in one shard are decoded
+    together. The items of a batch, the random transforms of
     an item and the videos of a shard do not depend on that, nor on the number of processes, which share the
     shards.
 
@@ -95,13 +103,12 @@ class FeatureExtractionLoop(TestLoop):
         dataset.set_seed_and_epoch(runner.seed, 0)
         kept = {key: value for key, value in dataloader.items() if key not in ('batch_sampler', 'drop_last')}
         loader = runner.build_dataloader(
-            dict(kept, dataset=dataset, sampler=ListSampler([])), seed=runner.seed
+            dict(kept, dataset=dataset, batch_sampler=dict(type=BatchList)), seed=runner.seed
         )
         super().__init__(runner, loader, [], fp16)
-        self.order: ListSampler = loader.sampler  # a copy of that above
+        self.order: BatchList = loader.batch_sampler
         self.folder, self.split, self.half = Path(out), split, half
-        batch_size = loader.batch_size
-        self.shard_size = -(-shard_size // batch_size) * batch_size
+        self.shard_size = -(-shard_size // self.order.batch_size) * self.order.batch_size
         adapter = unwrapped_model(runner).adapter
         trained = runner._load_from or not any(True for _ in adapter.parameters())
         default = ('frames', *(('video',) if trained else ()), 'tokens' if adapter.uses_tokens else 'text')
@@ -129,13 +136,9 @@ class FeatureExtractionLoop(TestLoop):
         missing = prepare_folder(self.folder, settings, is_main_process())
         numbers = [n for n in missing if n % get_world_size() == get_rank()]
         self._announce(settings.num_shards, len(missing), settings.num_videos)
-        for number, batches in self._batches_of_shards(numbers, settings.num_videos):
-            videos: list[StoredVideo] = []
-            pooled: list[Features] = []
-            for batch in batches:
-                for video, features in self.run_iter(*batch):
-                    videos.append(video)
-                    pooled.append(features)
+        for number, items, batches in self._batches_of_shards(numbers, settings.num_videos):
+            encoded = [pair for batch in batches for pair in self.run_iter(*batch)]
+            videos, pooled = map(list, zip(*(encoded[place] for place in np.argsort(items))))
             joined = join_features(pooled) if 'video' in self.parts else None
             write_shard(shard_path(self.folder, number), videos, joined, self.half)
         barrier()
@@ -151,14 +154,23 @@ class FeatureExtractionLoop(TestLoop):
             f'{self.shard_size} videos{done}'
         )
 
-    def _batches_of_shards(self, numbers: list[int], total: int) -> Iterator[tuple[int, Iterator]]:
-        """Yield the numbered batches of each shard, from one pass through the dataloader."""
+    def _batches_of_shards(
+        self, numbers: list[int], total: int
+    ) -> Iterator[tuple[int, list[int], Iterator[tuple[int, dict]]]]:
+        """Yield each shard with its items and their numbered batches, from one pass through the dataloader.
+
+        The items are in the order of the batches, which have windows of the same videos.
+        """
         spans = [range(n * self.shard_size, min((n + 1) * self.shard_size, total)) for n in numbers]
-        self.order.indices = [index for span in spans for index in span]
+        windows, size = self.dataloader.dataset.windows, self.order.batch_size
+        shards = [
+            [[span[i] for i in batch] for batch in batch_windows(windows[span.start : span.stop], size)]
+            for span in spans
+        ]
+        self.order.batches = [batch for shard in shards for batch in shard]
         batches = enumerate(load_batches(self.runner, self.dataloader, 'test_dataloader'))
-        for number, span in zip(numbers, spans):
-            count = -(-len(span) // int(self.dataloader.batch_size or 1))
-            yield number, (next(batches) for _ in range(count))
+        for number, shard in zip(numbers, shards):
+            yield number, [item for batch in shard for item in batch], (next(batches) for _ in shard)
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: dict) -> list[tuple[StoredVideo, Features]]:

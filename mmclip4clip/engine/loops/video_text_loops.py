@@ -2,26 +2,34 @@ from typing import Any
 
 import torch
 from mmaction.registry import LOOPS
+from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import BaseMetric
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
+from torch.utils.data import DataLoader
 
+from ...datasets.samplers import WindowBatchSampler
 from ...evaluation.scoring import QueryBank, score_videos
 from ...evaluation.scoring.query_bank import build_query_bank
 from ...models.features import as_features, move_features
 from ..runner_access import with_whole_weights
 from .batch_loading import load_batches
 
+SAMPLERS = DefaultSampler, 'DefaultSampler', 'mmaction.DefaultSampler', 'mmengine.DefaultSampler'
+
 
 class _EncodeOnceLoop:
     """Encode each video and caption once, then score every pair, then evaluate.
 
     Each process encodes a part of the videos, all processes exchange the features, and each process scores
-    its own captions against all videos. Only the final metrics are computed in one process.
+    its own captions against all videos. Only the final metrics are computed in one process. Windows of one
+    video are decoded together, see :class:`WindowBatchSampler`.
 
     Args:
+        runner (Runner): The runner.
+        dataloader (dict | DataLoader): Config of the data. A ``DataLoader`` object is used as it is.
         rerank_top (int, optional): Number of videos per caption, and of captions per video, that a cheap
             similarity preselects. Only these pairs are scored, so the metrics are approximate. The log says
             so, and ``rerank/missed`` is the number of captions whose own video was not preselected. For
@@ -43,9 +51,15 @@ class _EncodeOnceLoop:
     query_bank: QueryBank | None = None
 
     def __init__(
-        self, *args, rerank_top: int | None = None, query_bank: dict | None = None, **kwargs
+        self,
+        runner: Any,
+        dataloader: DataLoader | dict,
+        *args,
+        rerank_top: int | None = None,
+        query_bank: dict | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*(runner, group_windows(dataloader), *args), **kwargs)
         if rerank_top is not None and rerank_top < 1:
             raise ValueError(f'rerank_top must be at least 1, got {rerank_top}')
         if rerank_top is not None and query_bank is not None:
@@ -65,6 +79,8 @@ class _EncodeOnceLoop:
         samples = []
         for idx, batch in enumerate(load_batches(self.runner, self.dataloader, f'{self.stage}_dataloader')):
             samples.extend(self.run_iter(idx, batch))
+        if isinstance(self.dataloader.batch_sampler, WindowBatchSampler):
+            samples = self.dataloader.batch_sampler.in_order(samples)
         extra = self.score(samples)
         self.evaluator.process(samples)
         metrics = dict(self.evaluator.evaluate(len(self.dataloader.dataset)), **extra)
@@ -102,6 +118,25 @@ class _EncodeOnceLoop:
                 all(_reads_in_blocks(metric) for metric in self.evaluator.metrics),
                 self.runner.work_dir,
             )
+
+
+def group_windows(dataloader: DataLoader | dict) -> DataLoader | dict:
+    """Let the batches of a dataloader config consist of windows of the same videos, if it sets no batches.
+
+    Examples:
+        >>> sampler = dict(type='DefaultSampler', shuffle=False)
+        >>> group_windows(dict(batch_size=4, sampler=sampler))['batch_sampler']
+        {'type': 'WindowBatchSampler'}
+    """
+    if not isinstance(dataloader, dict):
+        return dataloader
+    sampler = dataloader.get('sampler')
+    in_order = (
+        isinstance(sampler, dict) and sampler.get('type') in SAMPLERS and not sampler.get('shuffle', True)
+    )
+    if not in_order or dataloader.get('batch_sampler') or dataloader.get('drop_last'):
+        return dataloader
+    return dict(dataloader, batch_sampler=dict(type='WindowBatchSampler'))
 
 
 def _reads_in_blocks(metric: BaseMetric) -> bool:

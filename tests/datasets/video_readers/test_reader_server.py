@@ -91,8 +91,9 @@ def in_fork(work) -> bool:
 
 def test_frames_come_through_the_shared_memory(server, files):
     expected = open_reader('pyav', str(files['uneven']))
-    num_frames, fps, times, reported = server.ask('open', 'pyav', str(files['uneven']), None)
+    num_frames, fps, times, reported, size = server.ask('open', 'pyav', str(files['uneven']), None)
     assert (num_frames, fps, reported) == (expected.num_frames, expected.fps, expected.reported_frames)
+    assert size == 3 * 64 * 48
     assert np.array_equal(times, expected.times)
     indices = [7, 0, 7, 59]
     num_frames, places = server.ask('read', indices)

@@ -101,9 +101,9 @@ def test_without_workers_there_is_nothing_to_wait_for():
 
 
 @pytest.mark.parametrize(
-    'limit, size, seconds', [(60, 16, 2400), (60, 1, 600), (None, 16, 2400), (300, 4, 2520)]
+    'limit, size, seconds', [(60, 16, 2880), (60, 1, 600), (None, 16, 2880), (300, 4, 3120)]
 )
-def test_the_wait_allows_for_two_time_limits_and_the_storage_for_each_video_of_a_batch(limit, size, seconds):
+def test_the_wait_allows_for_time_limits_and_the_storage_for_each_video_of_a_batch(limit, size, seconds):
     decode = DecodeVideo(SAMPLING, time_limit=limit, **({} if limit else dict(max_bytes=None)))
     joined = ConcatDataset([Items(0, pipeline=[]), Items(0, pipeline=[decode])])
     joined.datasets[1].storage_wait = 30
