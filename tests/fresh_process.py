@@ -3,6 +3,7 @@
 Each run is a fork of a server, which has imported the large packages below those, because that takes seconds.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def _run(code: str, args: list[str], folder: str, package: str, log: str) -> Non
     printed = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
+    gc.enable()  # which the import of tests stopped
     for name in [name for name in sys.modules if name.partition('.')[0] == 'tests']:
         del sys.modules[name]  # the code may be of a copy of the project
     os.chdir(folder)
