@@ -35,8 +35,30 @@ hypothesis.settings.register_profile('any-machine', deadline=None)  # a loaded o
 hypothesis.settings.load_profile('any-machine')
 
 
+# What takes longest, above all trainings and new processes, while this process is still small.
+FIRST = (
+    'tests/tools/',
+    'tests/engine/resume/',
+    'tests/models/test_gathering.py',
+    'tests/models/test_ten_steps.py',
+    'tests/test_contributing.py',
+    'tests/test_import_hooks.py',
+    'tests/test_package.py',
+    'tests/test_readme.py',
+    'tests/test_registration.py',
+    'tests/test_upstream_imports.py',
+    'tests/apis/test_killed_index.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the slowest first: one that is left for the end is waited for by the other processes of xdist."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
 def pytest_collection_finish(session):
     gc.freeze()  # what is imported is no rubbish: each dataset would look through all of it
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

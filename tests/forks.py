@@ -72,9 +72,11 @@ def fork_tool(
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)  # whatever happens, or the fork would go on with the tests
 
 
 def begin_anew(setattr: Callable = setattr) -> None:

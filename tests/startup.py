@@ -1,6 +1,8 @@
 """What ``import mmclip4clip`` does, and what each start of a run does, reported by a fresh process as JSON.
 
-Run as a module. Each start has a fork of its own, whose imports are shared: importing takes seconds.
+Run as a module, with the names of what a start patches.
+
+Each start has a fork of its own, whose imports are shared: importing takes seconds.
 """
 
 import argparse
@@ -37,10 +39,15 @@ def in_fork(work: Callable[[], object]) -> object:
     return result
 
 
-def attributes() -> dict[str, int]:
-    """Identify every function, class and method of the packages that may be patched, by its full name."""
+def attributes(names: list[str] | None = None) -> dict[str, int]:
+    """Identify every function, class and method of the packages that may be patched, by its full name.
+
+    With names, look at the modules of these alone, which takes no second.
+    """
     found = {}
     for name, module in list(sys.modules.items()):
+        if names is not None and not any(n.startswith(f'{name}.') for n in names):
+            continue
         if name.split('.')[0] in ('torch', 'mmengine', 'mmaction', 'mmcv', 'transformers', 'numpy'):
             for key, value in list(getattr(module, '__dict__', {}).items()):
                 if callable(value) or type(value) is type(sys):
@@ -169,14 +176,17 @@ def read_to_convert() -> None:
     read_file(Path(os.environ['TORCH_HOME'], 'hub/checkpoints/bad.pth'))
 
 
-def what_changed(before: dict[str, int], start: Callable[[], None] = lambda: None) -> list[str]:
-    """Name the attributes that are others than before, after a start."""
+def what_changed(
+    before: dict[str, int], start: Callable[[], None] = lambda: None, names: list[str] | None = None
+) -> list[str]:
+    """Name the attributes, or those of these names, that are others than before, after a start."""
     start()
-    now = attributes()
-    return sorted(name for name in before if now.get(name) != before[name])
+    now = attributes(names)
+    looked_at = before if names is None else before.keys() & names
+    return sorted(name for name in looked_at if now.get(name) != before[name])
 
 
-def main() -> None:
+def main(patched: list[str]) -> None:
     report = dict(lazy=in_fork(lazy_import))
     import mmaction.apis
     import mmaction.datasets
@@ -196,7 +206,7 @@ def main() -> None:
     import mmclip4clip.checkpoints
     import mmclip4clip.moving_shapes  # noqa: F401
 
-    report['changed_by_subpackages'] = what_changed(before)
+    report['changed_by_subpackages'] = what_changed(before, names=patched)
     gc.freeze()  # forks copy no memory to look through it
     report['lookups'] = in_fork(lookups)
     starts = (
@@ -207,11 +217,11 @@ def main() -> None:
         read_a_config,
         launch,
     )
-    report['starts'] = {s.__name__: in_fork(lambda s=s: what_changed(before, s)) for s in starts}
+    report['starts'] = {s.__name__: in_fork(lambda s=s: what_changed(before, s, patched)) for s in starts}
     loads = (load_by_a_recognizer, load_by_an_inferencer, load_by_the_backbone, read_to_convert)
     report['loads'] = {load.__name__: in_fork(load) for load in loads}
     Path('report.json').write_text(json.dumps(report))
 
 
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1:])

@@ -1,8 +1,6 @@
 import io
-import os
-import subprocess
-import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +13,8 @@ from mmclip4clip.checkpoint_file import CheckpointFileError, DamagedCheckpointEr
 from mmclip4clip.checkpoint_reading import map_checkpoint
 from mmclip4clip.checkpoints.io import read_file
 from mmclip4clip.models.backbones import CLIPBackbone
+
+from .fresh_process import run_fresh
 
 HARM = "__import__('os').mkdir('harmed')"
 TEXTS = dict(
@@ -263,8 +263,5 @@ print(os.path.exists('harmed'))
 
 
 def test_the_loader_of_onedl_mmengine_does_not_fall_back_to_running_code(tmp_path):
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
-    done = subprocess.run(
-        [sys.executable, '-c', ONEDL], cwd=tmp_path, env=env, capture_output=True, text=True
-    )
-    assert done.stdout.split()[-3:] == ['refused', 'refused', 'False'], done.stdout + done.stderr
+    done = run_fresh(ONEDL, folder=tmp_path, package=Path(__file__).parents[1])
+    assert done.printed.split()[-3:] == ['refused', 'refused', 'False'], done.printed

@@ -1,14 +1,13 @@
 """CONTRIBUTING.md, followed to the letter in a copy of the project, on tiny data."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .fresh_process import run_fresh
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'CONTRIBUTING.md').read_text()
@@ -20,7 +19,7 @@ import mmclip4clip, pytest
 from tests.forks import fork_tool, wait_for
 
 assert Path(mmclip4clip.__file__).parents[1] == Path.cwd(), mmclip4clip.__file__
-for tool, args in json.load(sys.stdin):
+for tool, args in json.loads(sys.argv[1]):
     tool = Path(pytest.__file__).parent / '__main__.py' if tool == 'pytest' else Path(tool).absolute()
     assert wait_for([fork_tool(tool, args, Path('log'))]) == [0], (tool, Path('log').read_text()[-5000:])
 """
@@ -124,15 +123,8 @@ def test_the_steps_add_an_adapter_a_dataset_and_a_metric(project, shapes):
         'tools/test.py',
     ]
     to_run.append(('pytest', tests))
-    done = subprocess.run(
-        [sys.executable, '-c', FOLLOW],
-        input=json.dumps(to_run),
-        cwd=project,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=str(project)),
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_fresh(FOLLOW, json.dumps(to_run), folder=project)
+    assert done.returncode == 0, done.printed
     for name, figure in (('max', 'retrieval/R1'), ('kitchen', 'retrieval/R1'), ('margin', 'margin/mean')):
         (entry,) = json.loads((project / f'work_dirs/{name}/metrics.json').read_text())
         assert figure in entry

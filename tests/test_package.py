@@ -1,7 +1,7 @@
 import ast
 import configparser
 import email
-import os
+import functools
 import re
 import subprocess
 import sys
@@ -18,9 +18,12 @@ from packaging.utils import canonicalize_name
 
 from mmclip4clip.version import __version__
 
+from .fresh_process import run_fresh
+
 ROOT = Path(__file__).parents[1]
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / 'setup.cfg')
+read_providers = functools.cache(packages_distributions)  # which takes a second
 
 
 @pytest.fixture(scope='module')
@@ -66,20 +69,18 @@ def test_the_wheel_carries_every_module_config_and_tool(wheel):
 
 def test_configs_of_the_wheel_work_outside_the_checkout(wheel, tmp_path):
     wheel.extractall(tmp_path)
+    for config in (ROOT / 'configs').rglob('*.py'):  # then those of one folder work as the others do
+        copy = tmp_path / 'mmclip4clip/.mim' / config.relative_to(ROOT)
+        assert copy.read_bytes() == config.read_bytes()
     code = (
         'from mmengine.config import Config; from pathlib import Path; '
         'leaves = list(Path("mmclip4clip/.mim/configs").glob("[!_]*/**/*.py")); '
-        'assert leaves and all(Config.fromfile(leaf).model for leaf in leaves); '
+        'leaves = {leaf.parent: leaf for leaf in leaves}.values(); '
+        'assert len(leaves) > 2 and all(Config.fromfile(leaf).model for leaf in leaves); '
         'import mmclip4clip; print(mmclip4clip.__file__)'
     )
-    done = subprocess.run(
-        [sys.executable, '-c', code],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == 0 and str(tmp_path) in done.stdout, done.stdout
+    done = run_fresh(code, folder=tmp_path)
+    assert done.returncode == 0 and str(tmp_path) in done.printed, done.printed
 
 
 def test_the_description_has_the_words_of_the_readme_and_no_links_into_the_repository(wheel):
@@ -113,18 +114,12 @@ def test_a_config_elsewhere_inherits_from_those_of_the_package(installed, wheel,
         pytest.skip('needs pip install -e ., which links configs into the package')
     plain = installed and find_spec('pkg_resources')  # which mmengine needs, and setuptools 82 lacks
     before = '' if plain else 'mmclip4clip.compat.apply_patches(); '
-    done = subprocess.run(
-        [sys.executable, '-c', BUILD.format(before=before)],
-        cwd=tmp_path,
-        env=dict(os.environ, PYTHONPATH=str(tmp_path if installed else ROOT)),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
     root = tmp_path if installed else ROOT
-    last = done.stdout.splitlines()[-1]  # after mmengine's lines about variables of the environment
+    done = run_fresh(BUILD.format(before=before), folder=tmp_path, package=root)
+    assert done.returncode == 0, done.printed
+    last = done.printed.splitlines()[-1]  # after mmengine's lines about variables of the environment
     assert last.split() == ['SeqTransformerAdapter', str(root / 'mmclip4clip/__init__.py')]
-    assert 'scope' not in done.stderr
+    assert 'scope' not in done.printed
 
 
 def requirements(text: str) -> list:
@@ -159,9 +154,10 @@ def owners(name: str) -> list:
     ]
 
 
+@functools.cache
 def distributions(folder: str) -> dict:
     """Name the distributions, in lower case, that may provide each import of a folder."""
-    providers = packages_distributions()
+    providers = read_providers()
     return {
         name: {d.lower().replace('_', '-') for d in providers.get(name) or owners(name) or [name]}
         for name in imports(folder)

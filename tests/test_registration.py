@@ -61,7 +61,7 @@ def startup(tmp_path_factory) -> SimpleNamespace:
         home / 'hub/checkpoints/bad.pth',
     )
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'tests.startup'],
+        [sys.executable, '-W', 'ignore', '-m', 'tests.startup', *PATCHED],
         cwd=home,
         env=dict(os.environ, TORCH_HOME=str(home), PYTHONPATH=str(ROOT)),
         stdout=subprocess.PIPE,

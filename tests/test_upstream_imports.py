@@ -1,8 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .fresh_process import run_fresh
 
 ROOT = Path(__file__).parents[1]
 # What an environment may have: another mmcv, a wheel of mmaction2 without DRN, a DRN without the torchvision
@@ -39,7 +39,5 @@ def test_mmaction2_is_imported_where_its_own_import_would_fail(case, tmp_path):
     (tmp_path / 'drn').mkdir()
     (tmp_path / 'drn/drn.py').write_text('import torchvision\n')
     code = f'{PREPARE[case]}\nimport mmclip4clip\n{CHECK[case]}'
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code, tmp_path], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout.split()[-1:] == ['True'], done.stdout + done.stderr
+    done = run_fresh(code, tmp_path, folder=ROOT)
+    assert done.printed.split()[-1:] == ['True'], done.printed

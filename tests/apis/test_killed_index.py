@@ -1,12 +1,13 @@
 """Indexing is killed at random moments and started again: nothing is lost, and nothing is there twice."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from ..fresh_process import run_fresh
+
+ROOT = Path(__file__).parents[2]
 # In a process of its own, because it forks: a process with threads must not.
 SCRIPT = """
 import json, os, random, shutil, signal, sys, time
@@ -70,9 +71,9 @@ def test_killed_updates_leave_the_index_that_one_update_makes(kills, checkpoint_
         for number, name in enumerate(tested.files):
             content = Path(name).read_bytes()
             (videos / f'{copy}_{number}.mp4').write_bytes(content + bytes(copy))
-    arguments = [str(checkpoint_of('Mean')[0]), str(videos), str(tmp_path), str(kills), '7']
-    done = subprocess.run([sys.executable, '-c', SCRIPT, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    arguments = (checkpoint_of('Mean')[0], videos, tmp_path, kills, 7)
+    done = run_fresh(SCRIPT, *arguments, folder=ROOT)
+    assert done.returncode == 0, done.printed[-3000:]
+    found = json.loads(done.printed.splitlines()[-1])
     assert found['same'] and found['rows'] > 32
     assert found['ended'] < kills  # some were killed in the middle

@@ -35,7 +35,7 @@ pipeline = [
 dataset = dict(type='VideoCaptionDataset', data_root='{shapes}', data_prefix=dict(video='videos'),
                pipeline=pipeline)
 train_dataloader = dict(
-    batch_size=8, num_workers=1, sampler=dict(type='GroupedSampler'),
+    batch_size=8, num_workers=0, sampler=dict(type='GroupedSampler'),
     dataset=dict(**dataset, ann_file='train.json', caption_mode='random'))
 val_dataloader = dict(
     batch_size=5, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
@@ -58,7 +58,7 @@ randomness = dict(seed=3)
 
 @pytest.fixture
 def config(shapes, tmp_path) -> str:
-    """A config of a tiny model on the test's moving shapes, with a seed of its own."""
+    """A config of a tiny model on the test's moving shapes, with a seed of its own, without data workers."""
     path = tmp_path / 'tiny.py'
     path.write_text(CONFIG.format(root=ROOT, shapes=shapes))
     return str(path)

@@ -51,7 +51,7 @@ def test_one_test_gives_captions_and_retrieval(tool, captioner, tmp_path, capsys
         '--dump',
         'result.pkl',
         '--cfg-options',
-        'default_hooks.report.gallery=8',
+        'default_hooks.report.gallery=2',
     )
     (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert {'retrieval/R1', 'caption/Bleu_4', 'caption/empty', 'shapes/all_right'} <= set(entry)
@@ -102,7 +102,7 @@ def test_captions_can_be_all_that_is_measured(tool, captioner, tmp_path):
         'test_evaluator.0.type=VideoCaptionMetric',
         'test_evaluator.0.java=False',
         'test_evaluator.0.prefix=only',
-        'default_hooks.report.gallery=8',
+        'default_hooks.report.gallery=2',
     )
     (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['only/CIDEr'] == entry['caption/CIDEr'] and 'retrieval/R1' not in entry

@@ -62,7 +62,7 @@ def whole(tool, shifting, tmp_path_factory):
     """An uninterrupted training without workers, 2 epochs of 4 steps, made once."""
     if not _WHOLE:
         folder = tmp_path_factory.mktemp('whole')
-        train(tool, shifting, folder, 'train_dataloader.num_workers=0')
+        train(tool, shifting, folder)
         _WHOLE.append(folder / 'epoch_2.pth')
     return _WHOLE[0]
 
@@ -120,21 +120,21 @@ def at_step(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'stage, number, name, saved',
+    'stage, number, name, saved, workers',
     [
-        ('train', 2, 'SIGTERM', 'iter_2.pth'),  # within the first epoch
-        ('train', 4, 'SIGUSR1', 'iter_4.pth'),  # its last step
-        ('train', 7, 'SIGINT', 'iter_7.pth'),
-        ('val', 2, 'SIGTERM', 'epoch_1.pth'),
+        ('train', 2, 'SIGTERM', 'iter_2.pth', 1),  # within the first epoch
+        ('train', 4, 'SIGUSR1', 'iter_4.pth', 0),  # its last step
+        ('train', 7, 'SIGINT', 'iter_7.pth', 2),
+        ('val', 2, 'SIGTERM', 'epoch_1.pth', 1),
     ],
 )
 def test_a_signal_saves_and_the_rest_is_exact(
-    tool, shifting, whole, at_step, monkeypatch, tmp_path, stage, number, name, saved
+    tool, shifting, whole, at_step, monkeypatch, tmp_path, stage, number, name, saved, workers
 ):
     sent = signal.Signals[name]
     at_step(stage, number, lambda: os.kill(os.getpid(), sent))
     with pytest.raises(TrainingStopped) as stop:
-        train(tool, shifting, 'w')
+        train(tool, shifting, 'w', f'train_dataloader.num_workers={workers}')
     assert stop.value.code == 128 + sent
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
@@ -181,14 +181,14 @@ def test_a_signal_exits_without_a_traceback(shifting, command, tmp_path, monkeyp
         "custom_hooks = [dict(type='Killer')]\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    printed = command('train.py', 'killed.py', '--work-dir', 'w', end=128 + signal.SIGTERM)
+    args = ['--work-dir', 'w', '--cfg-options', 'train_dataloader.num_workers=1']
+    printed = command('train.py', 'killed.py', *args, end=128 + signal.SIGTERM)
     assert 'Traceback' not in printed and 'SIGTERM: saved after 2 iterations in ' in printed
 
 
 def test_a_checkpoint_within_an_epoch_resumes_at_the_next_step(tool, shifting, whole):
-    train(
-        tool, shifting, 'w', 'default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=3'
-    )
+    steps = ['default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=3']
+    train(tool, shifting, 'w', *steps, 'train_dataloader.num_workers=1')  # which are some batches ahead
     for name in ('iter_3.pth', 'iter_6.pth'):
         train(tool, shifting, name[:6], '--resume', f'w/{name}')
         assert identical(f'{name[:6]}/epoch_2.pth', whole)

@@ -57,6 +57,7 @@ def test_nothing_grows(tool, config, monkeypatch, tmp_path, evaluations, steps):
         'w',
         '--cfg-options',
         'train_dataloader.batch_size=4',
+        'train_dataloader.num_workers=1',
         'train_dataloader.persistent_workers=True',
         f'train_cfg.max_epochs={epochs * evaluations}',
         f'train_cfg.val_interval={epochs}',

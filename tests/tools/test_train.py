@@ -26,7 +26,8 @@ def test_a_seed_on_the_command_line_wins_and_repeats_bit_by_bit(tool, config):
 
 
 def test_training_reports_each_evaluation(tool, config, tmp_path):
-    tool('train.py', config, '--work-dir', 'w', '--cfg-options', 'default_hooks.report.gallery=8')
+    options = ['default_hooks.report.gallery=8', 'train_dataloader.num_workers=1']
+    tool('train.py', config, '--work-dir', 'w', '--cfg-options', *options)
     entries = json.loads((tmp_path / 'w/metrics.json').read_text())
     assert [(e['stage'], e['epoch'], e['iter']) for e in entries] == [('val', 1, 2), ('val', 2, 4)]
     assert 0 <= entries[0]['retrieval/R1'] <= 100 and 'retrieval/v2t_MnR' in entries[0]
@@ -145,6 +146,7 @@ def test_dist_scripts_start_several_processes(config, tmp_path):
             '--cfg-options',
             'train_cfg.max_epochs=1',
             'train_dataloader.batch_size=4',
+            'train_dataloader.num_workers=1',
         ],
         cwd=tmp_path,
         env=environment,

@@ -1,5 +1,6 @@
 """Languages with known probabilities, and searches through them written out in plain Python."""
 
+import functools
 import itertools
 import math
 
@@ -11,6 +12,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from mmclip4clip.models.decoders import GenerationOptions, generate
 
 
+@functools.cache
 def logits_after(row, prefix, vocabulary=6):
     """Draw the logits of a row after a prefix, start token included, anew for every prefix."""
     return 2 * np.random.default_rng([row, *prefix]).standard_normal(vocabulary).astype('float32')
@@ -50,6 +52,7 @@ def run(rows, logits=logits_after, start=0, end=1, seeds=None, model=None, **opt
     )
 
 
+@functools.cache
 def log_probs_after(row, prefix, logits=logits_after):
     """Normalize in double precision."""
     values = [float(value) for value in logits(row, prefix)]
