@@ -17,6 +17,8 @@ from mmengine.config import config as mmengine_config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
+
 TIMEOUT = 300  # seconds for all processes
 
 
@@ -42,11 +44,10 @@ def fork_tool(
         folder (Path, optional): Where it runs.
         prepare (Callable): Called in the process before the tool.
     """
-    pid = os.fork()
+    pid = fork_without_garbage()
     if pid:
         return pid
     status = 1
-    gc.freeze()  # garbage of this process may wait for threads that the fork lacks
     try:
         with log.open('a') as file:
             os.dup2(file.fileno(), 1)

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
 from mmclip4clip.search import Filter, FixedWindows, Term, WholeVideos
 from mmclip4clip.search.answers import EVERYTHING
 from mmclip4clip.search.index import VideoIndex
@@ -255,7 +256,7 @@ def test_an_index_without_its_catalog_is_incomplete(index):
 
 def test_two_updates_at_once_are_refused(index, videos):
     def update_in_another_process() -> int:
-        pid = os.fork()
+        pid = fork_without_garbage()
         if pid == 0:
             try:
                 with lock_index(index.folder):

@@ -1,6 +1,5 @@
 """Read videos in a process that can be killed."""
 
-import gc
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .errors import VideoReadError, VideoUnavailableError, describe
+from .forking import fork_without_garbage
 from .reader import VideoReader
 from .reader_server import limit_memory, serve
 from .time_limit import TimeLimit
@@ -139,14 +139,13 @@ class ReaderProcess:
                 undo.callback(worker_end.close)
                 self._memory = os.memfd_create('frames')
                 undo.callback(os.close, self._memory)
-                parent, pid = os.getpid(), os.fork()
+                parent, pid = os.getpid(), fork_without_garbage()
             except OSError as error:  # too many files or processes, or no memory, as often in passing
                 raise VideoUnavailableError(f'no process can be started: {describe(error)}') from error
             undo.pop_all()
             _CONNECTIONS[self._connection.fileno()] = self._connection
         if pid == 0:
             try:
-                gc.freeze()  # the parent's garbage may wait for threads that a fork lacks, as decord's does
                 self._connection.close()
                 limit_memory(2 * self.max_bytes + DECODER_MEMORY)
                 serve(worker_end, self._memory, parent)

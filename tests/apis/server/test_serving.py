@@ -1,6 +1,5 @@
 """A server at work: many clients at once, and the command from its start to its end."""
 
-import gc
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ from mmclip4clip.__main__ import main
 from mmclip4clip.apis import video_index
 from mmclip4clip.apis.command_line import serve
 from mmclip4clip.command_arguments import parse_args
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
 from mmclip4clip.search.index import VideoIndex
 
 from ..command_line.conftest import folder as command_folder  # noqa: F401  a fixture
@@ -29,13 +29,12 @@ from .serving import LOCAL, VideoModel, found, post
 def start_command(temporary: Path, *args) -> tuple[int, TextIO]:
     """Start the command in a fork, which has the imports; return its id, and what it prints."""
     reading, writing = os.pipe()
-    pid = os.fork()
+    pid = fork_without_garbage()
     if pid:
         os.close(writing)
         return pid, open(reading)
     code = 1
     try:
-        gc.freeze()  # garbage of this process may wait for threads that the fork lacks
         os.dup2(writing, 1)
         os.dup2(writing, 2)
         sys.stdout = sys.stderr = os.fdopen(writing, 'w')

@@ -18,6 +18,7 @@ from mmclip4clip.datasets.video_readers import (
     reader_server,
 )
 from mmclip4clip.datasets.video_readers.backends import BACKENDS
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
 from mmclip4clip.datasets.video_readers.reader import VideoReader
 
 
@@ -147,7 +148,7 @@ def test_a_forked_or_unpickled_process_gets_a_child_of_its_own(process):
     assert copy.open('scripted', 'fine', 30).read([2])[0].max() == 2
     assert copy._pid != process._pid
     copy.close()
-    pid = os.fork()
+    pid = fork_without_garbage()
     if pid == 0:
         same_process = False
         try:
@@ -164,7 +165,7 @@ def test_a_forked_or_unpickled_process_gets_a_child_of_its_own(process):
 
 def test_the_child_ends_with_its_parent(files):
     read, write = os.pipe()
-    pid = os.fork()
+    pid = fork_without_garbage()
     if pid == 0:
         try:
             process = ReaderProcess()

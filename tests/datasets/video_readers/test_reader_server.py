@@ -11,6 +11,7 @@ import pytest
 
 from mmclip4clip.datasets.video_readers import VideoReadError, open_reader, reader_server
 from mmclip4clip.datasets.video_readers.backends import BACKENDS
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
 from mmclip4clip.datasets.video_readers.reader import VideoReader
 from mmclip4clip.datasets.video_readers.reader_server import limit_memory, serve
 
@@ -45,7 +46,7 @@ class Server:
     def __init__(self, parent):
         self.connection, other_end = Pipe()
         self.memory = os.memfd_create('frames')
-        self.pid = os.fork()
+        self.pid = fork_without_garbage()
         if self.pid == 0:
             status = 1
             try:
@@ -79,7 +80,7 @@ def server(monkeypatch):
 
 def in_fork(work) -> bool:
     """Tell whether the work returns true in a fork, whose limits end with it."""
-    pid = os.fork()
+    pid = fork_without_garbage()
     if pid == 0:
         done = False
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmclip4clip.datasets.video_readers.forking import fork_without_garbage
 from mmclip4clip.search import Filter
 from mmclip4clip.search.stores import SegmentRow, StoreError, open_store, sqlite_store
 
@@ -190,7 +191,7 @@ def test_a_store_that_is_killed_while_it_writes_keeps_what_it_confirmed(tmp_path
     confirmed = tmp_path / 'confirmed'
     confirmed.write_text('')
     for _ in range(5):
-        pid = os.fork()
+        pid = fork_without_garbage()
         if pid == 0:
             try:
                 store = open_store(None, tmp_path, WIDTH)
