@@ -53,6 +53,14 @@ def batch(step, begin, end):
 def train(way, begin, end, distributed):
     """Return the loss of each step, the gradients of the first, and the weights after the last."""
     model = build(*WAYS[way]).double()
+    torch.set_default_dtype(torch.float64)  # that of the mask of transformers 4, which has no other
+    try:
+        return take_steps(model, begin, end, distributed)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def take_steps(model, begin, end, distributed):
     wrapper = OptimWrapper(
         torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1), clip_grad=dict(max_norm=1.0)
     )

@@ -1,8 +1,10 @@
 """FullyShardedDataParallel with whole checkpoints that resume, on GPUs and on the CPU."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from mmengine._strategy import FSDPStrategy
@@ -18,6 +20,16 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from ...models.weight_check import FSDP
 
 OF_OPTIMIZER = ('state', 'param_groups')  # keys of an optimizer's state dict
+
+
+@contextmanager
+def _no_wait_for_missing_gpu() -> Iterator[None]:
+    """Let the FSDP of torch 2.2 collect states on a machine without a GPU, for which it would wait."""
+    if torch.cuda.is_available():
+        yield
+        return
+    with patch.object(torch.cuda, 'synchronize', lambda device=None: None):
+        yield
 
 
 def wrap_modules(module: nn.Module, recurse: bool, nonwrapped_numel: int, modules: list[nn.Module]) -> bool:
@@ -155,7 +167,8 @@ class ResumableFSDPStrategy(FSDPStrategy):
     def optim_state_dict(self) -> dict[str, Any]:
         """Collect the optimizer's state in the main process, by the names of the parameters."""
         wrapper = self.optim_wrapper
-        state = FullyShardedDataParallel.optim_state_dict(self.model, wrapper.optimizer)
+        with _no_wait_for_missing_gpu():
+            state = FullyShardedDataParallel.optim_state_dict(self.model, wrapper.optimizer)
         others = {
             key: value for key, value in wrapper.state_dict().items() if key not in ('state', 'param_groups')
         }

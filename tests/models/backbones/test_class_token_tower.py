@@ -13,6 +13,8 @@ from mmclip4clip.models.backbones.families import FAMILIES
 
 from ...encoders import KINDS, small_encoder
 
+# Before transformers 5, the attention of these families has weights in float32 whatever the inputs have.
+ROUNDED = ('chinese_clip', 'altclip') if int(transformers.__version__.split('.')[0]) < 5 else ()
 WITH_CLASS_TOKEN = [kind for kind in KINDS if not kind.startswith('siglip')]
 
 
@@ -39,7 +41,8 @@ def test_features_and_gradients_are_those_of_transformers(kind):
         ours.encode_frames(images[:, None], torch.ones(3, 1))[:, 0],
         their_features(theirs, images),
     )
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    rtol, atol = (1e-5, 1e-6) if kind in ROUNDED else (1e-9, 1e-11)
+    torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
     weight = torch.randn_like(expected)  # a sum of squares alone hides an exchange
     for features in (found, expected):
         (features * weight).sum().backward()
@@ -47,7 +50,7 @@ def test_features_and_gradients_are_those_of_transformers(kind):
     gradients = {n: p.grad for n, p in ours.clip.named_parameters() if p.grad is not None}
     assert gradients.keys() == {n for n, p in named.items() if p.grad is not None}
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, named[name].grad, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(gradient, named[name].grad, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize('kind', WITH_CLASS_TOKEN)
