@@ -24,11 +24,14 @@ OF_OPTIMIZER = ('state', 'param_groups')  # keys of an optimizer's state dict
 
 @contextmanager
 def _no_wait_for_missing_gpu() -> Iterator[None]:
-    """Let the FSDP of torch 2.2 collect states on a machine without a GPU, for which it would wait."""
+    """Let the FSDP of torch 2.2 collect states without a GPU, though it waits for one and logs its memory."""
     if torch.cuda.is_available():
         yield
         return
-    with patch.object(torch.cuda, 'synchronize', lambda device=None: None):
+    with (
+        patch.object(torch.cuda, 'synchronize', lambda: None),
+        patch.object(torch.cuda, 'memory_summary', str),
+    ):
         yield
 
 
