@@ -4,8 +4,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config, config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
+from yapf.yapflib.yapf_api import FormatCode
 
 from mmclip4clip import compat
 from mmclip4clip.checkpoint_file import CheckpointFileError
@@ -114,3 +116,22 @@ def test_downloads_are_safe_too(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match='https://example.org/bad.pth was refused'):
         CheckpointLoader.load_checkpoint('https://example.org/bad.pth')
     assert not (tmp_path / 'harmed').exists()
+
+
+@pytest.mark.skipif(not hasattr(config, 'FormatCode'), reason='onedl-mmengine imports it when it is used')
+def test_the_text_of_a_config_is_formatted_again_only_if_it_changed(monkeypatch):
+    cfg = Config(dict(model=dict(type='A', width=[1, 2]), names={'b c': None}))
+    texts = []
+
+    def format_code(text, **options):
+        texts.append(text)
+        return FormatCode(text, **options)
+
+    monkeypatch.setattr(config, 'FormatCode', format_code)
+    compat.format_configs_once.__wrapped__()
+    first = [cfg.pretty_text, cfg.pretty_text, Config(dict(cfg)).pretty_text]
+    cfg.model.width.append(3)
+    assert cfg.pretty_text != first[0] and len(set(first)) == 1 and len(texts) == 2
+    changed = cfg.pretty_text
+    monkeypatch.setattr(config, 'FormatCode', FormatCode)  # that of yapf
+    assert changed == cfg.pretty_text
