@@ -1,9 +1,12 @@
 import ctypes
 import os
 import platform
+from collections.abc import Callable
 
 # Parameters of glibc's mallopt.
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
+# What glibc itself arrives at in a process that frees large blocks: blocks of more than 32 MiB are returned.
+RETURNED = {MMAP_MAX: 2**16, MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**26}
 # Who sets one of these has decided about the allocator.
 SETTINGS = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_MMAP_MAX_', 'GLIBC_TUNABLES')
 
@@ -15,6 +18,9 @@ def keep_freed_memory() -> bool:
     clear new pages for the same activations in every step, which takes a tenth of the CPU time of training
     ViT-B/32. It does nothing without glibc, or where a variable such as ``MALLOC_TRIM_THRESHOLD_`` is set.
 
+    Its forks return memory again. They are data workers and the readers of videos, and each would otherwise
+    keep as much as its largest video has taken.
+
     Returns:
         bool: Whether memory is kept.
 
@@ -25,4 +31,17 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != 'glibc' or any(os.environ.get(name) for name in SETTINGS):
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(MMAP_MAX, 0) and mallopt(TRIM_THRESHOLD, -1))
+    kept = bool(mallopt(MMAP_MAX, 0) and mallopt(TRIM_THRESHOLD, -1))
+    if kept and not _IN_FORKS:
+        os.register_at_fork(after_in_child=_return_freed_memory)
+        _IN_FORKS.append(_return_freed_memory)
+    return kept
+
+
+def _return_freed_memory() -> None:
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in RETURNED.items():
+        mallopt(parameter, value)
+
+
+_IN_FORKS: list[Callable[[], None]] = []  # registered once, as nothing can be taken back

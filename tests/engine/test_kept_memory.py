@@ -10,8 +10,16 @@ import pytest
 from mmclip4clip.engine import kept_memory
 
 CODE = """
+import os
 import resource
 import runpy
+
+def in_fork():
+    if os.fork():
+        os.wait()
+        os._exit(0)
+    return True
+
 keep_freed_memory = runpy.run_path({path!r})['keep_freed_memory']
 kept = {call}
 faults = []
@@ -37,6 +45,11 @@ def test_memory_is_taken_from_the_system_once():
     assert kept and most < 32
     kept, least, _ = run('False')
     assert not kept and least > 100  # 65,536 pages of 4 KiB, or 128 of 2 MiB
+
+
+def test_forks_return_memory_again():
+    kept, least, _ = run('keep_freed_memory() and keep_freed_memory() and in_fork()')
+    assert kept and least > 100
 
 
 def test_settings_of_the_user_stay():

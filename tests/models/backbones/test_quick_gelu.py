@@ -30,6 +30,15 @@ def test_gradients_of_gradients_and_of_samples_are_those_of_transformers():
     torch.testing.assert_close(found[1], found[3])
 
 
+def test_many_gradients_at_once_are_those_of_transformers():
+    x = torch.linspace(-4, 4, 5, dtype=torch.float64)
+    found, expected = (
+        torch.autograd.functional.jacobian(activation, x, vectorize=True)
+        for activation in (QuickGELU(), QuickGELUActivation())
+    )
+    torch.testing.assert_close(found, expected)
+
+
 def test_a_step_keeps_one_tensor_less_per_block():
     def kept(activation):
         places = set()
