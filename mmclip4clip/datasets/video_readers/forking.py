@@ -1,5 +1,17 @@
 import gc
 import os
+from threading import Lock
+
+_TURN = Lock()  # of the threads that fork, or one could find what another has switched off
+
+
+def _renew_turn() -> None:
+    global _TURN
+    _TURN = Lock()  # a thread that held it is not in the child
+
+
+if hasattr(os, 'register_at_fork'):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_turn)
 
 
 def fork_without_garbage() -> int:
@@ -14,13 +26,14 @@ def fork_without_garbage() -> int:
     Raises:
         OSError: As of :func:`os.fork`.
     """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        pid = os.fork()
-        if pid == 0:
-            gc.freeze()
-    finally:
-        if enabled:
-            gc.enable()
+    with _TURN:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                gc.freeze()
+        finally:
+            if enabled:
+                gc.enable()
     return pid

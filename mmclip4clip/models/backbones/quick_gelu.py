@@ -2,7 +2,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_batchedtensor as is_batched
 from transformers.activations import QuickGELUActivation
 
 FACTOR = 1.702
@@ -28,9 +27,10 @@ class _QuickGELU(torch.autograd.Function):
         # The derivative of x sigmoid(a x) is that of SiLU at a x.
         if not torch.is_grad_enabled():
             scaled = FACTOR * x
-            if is_batched(grad):  # many gradients at once (vmap), which have no such rule
+            try:
+                return torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=scaled)
+            except RuntimeError:  # vmap, which takes many gradients at once, has no rule for it
                 return torch.ops.aten.silu_backward(grad, scaled)
-            return torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=scaled)
         share = torch.sigmoid(FACTOR * x)  # the gradient itself is differentiated (create_graph)
         return grad * share * (1 + FACTOR * x * (1 - share))
 
