@@ -51,7 +51,7 @@ class ScoreFile:
             folder (str, optional): Folder with enough space; by default that of the system, ``$TMPDIR``.
 
         Raises:
-            OSError: If the folder cannot be written or has too little space.
+            OSError: If the folder cannot be written, has too little space, or its files cannot be mapped.
         """
         folder, size = folder or tempfile.gettempdir(), 4 * shape[0] * shape[1]
         problem = (
@@ -66,6 +66,7 @@ class ScoreFile:
             if hasattr(os, 'posix_fallocate'):  # also a quota is an error here, and not while scores come in
                 os.posix_fallocate(file.fileno(), 0, size)
             file.truncate(size)
+            np.memmap(file, np.float32, 'r+', shape=shape)  # not every file system of a network maps files
         except OSError as error:
             raise OSError(f'{problem}, which failed: {error}') from error
         return cls(shape, file)

@@ -237,6 +237,15 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_scored(reason, tmp_
     assert not os.listdir(tmp_path)
 
 
+def test_a_folder_whose_files_cannot_be_mapped_is_said_before_anything_is_scored(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(np, 'memmap', refuse)  # as on some file systems of a network
+    with pytest.raises(OSError, match=f'in a temporary file in {tmp_path}, which failed: .*No such device'):
+        ScoreFile.create((2, 3), str(tmp_path))
+
+
 def test_scores_that_are_not_finite_are_refused(tmp_path):
     samples = make_samples('wti')
     samples[3].text_features['tokens'][0, 0] = float('nan')
