@@ -7,7 +7,6 @@ import torch
 from mmengine.config import Config, config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
-from yapf.yapflib.yapf_api import FormatCode
 
 from mmclip4clip import compat
 from mmclip4clip.checkpoint_file import CheckpointFileError
@@ -121,11 +120,11 @@ def test_downloads_are_safe_too(tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(config, 'FormatCode'), reason='onedl-mmengine imports it when it is used')
 def test_the_text_of_a_config_is_formatted_again_only_if_it_changed(monkeypatch):
     cfg = Config(dict(model=dict(type='A', width=[1, 2]), names={'b c': None}))
-    texts = []
+    texts, original = [], config.FormatCode
 
     def format_code(text, **options):
         texts.append(text)
-        return FormatCode(text, **options)
+        return original(text, **options)
 
     monkeypatch.setattr(config, 'FormatCode', format_code)
     compat.format_configs_once.__wrapped__()
@@ -133,5 +132,5 @@ def test_the_text_of_a_config_is_formatted_again_only_if_it_changed(monkeypatch)
     cfg.model.width.append(3)
     assert cfg.pretty_text != first[0] and len(set(first)) == 1 and len(texts) == 2
     changed = cfg.pretty_text
-    monkeypatch.setattr(config, 'FormatCode', FormatCode)  # that of yapf
+    monkeypatch.setattr(config, 'FormatCode', original)
     assert changed == cfg.pretty_text

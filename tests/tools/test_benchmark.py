@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +12,12 @@ from mmclip4clip.evaluation import score_rows
 from .conftest import ROOT
 
 FOLDER = ROOT / 'tools/analysis_tools'
+
+
+def run(name, *options):
+    """Return what a benchmark prints in a new process, which finds the files beside it."""
+    command = [sys.executable, FOLDER / name, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_every_benchmark_is_a_part(tool, capsys):
@@ -47,10 +55,10 @@ def test_startup_is_that_of_new_processes(tool, capsys):
     assert 0.01 < float(line.split()[-3]) < 60
 
 
-def test_a_training_step_is_compared_with_the_rate_of_matrix_products(command):
+def test_a_training_step_is_compared_with_the_rate_of_matrix_products():
     options = dict(layers=2, batch_size=2, frames=1, rounds=1, threads=1)
     options = [f'--{name}={value}'.replace('_', '-') for name, value in options.items()]
-    out = command('analysis_tools/benchmark.py', 'training', '--against', *options)
+    out = run('benchmark.py', 'training', '--against', *options)
     assert 'mmclip4clip' in out and '2 videos of 1 frames, 2 layers' in out
     # The first block of ViT-B/32 has 50 tokens a frame, and takes about 3 x 24 x 50 x 768^2 operations.
     assert 4 < float(re.search(r'([\d.,]+) GFLOP at', out)[1]) < 12
@@ -66,16 +74,16 @@ def test_a_head_is_ranked_alike_from_a_file_and_from_memory(tool, monkeypatch, c
     assert stored.rpartition('; MnR ')[2] == kept.rpartition('; MnR ')[2]
 
 
-def test_ranks_from_features_are_compared_with_the_rate_of_matrix_products(command):
+def test_ranks_from_features_are_compared_with_the_rate_of_matrix_products():
     size = ['--captions=300', '--videos=100', '--width=512']
-    out = command('analysis_tools/benchmark_ranking.py', *size)
+    out = run('benchmark_ranking.py', *size)
     assert out.startswith('300 captions, 100 videos, width 512: ranks in ')
     assert float(out.rsplit(maxsplit=1)[1]) > 50  # R@1: a caption is its own video's vector and noise
 
 
-def test_the_profile_of_a_step_adds_up(command):
+def test_the_profile_of_a_step_adds_up():
     size = ['--layers', '1', '--frames', '1', '--batch-size', '2', '--threads', '1']
-    out = command('analysis_tools/benchmark.py', 'profile', *size)
+    out = run('benchmark.py', 'profile', *size)
     rows = dict(re.findall(r'│ (\w[\w ]*\w) +│ +(-?[\d.]+) +│', out))
     assert {'matrix products', 'attention', 'activation', 'norms', 'update of the weights'} < rows.keys()
     whole = float(rows.pop('all'))
