@@ -1,7 +1,7 @@
 import ctypes
+import functools
 import os
 import platform
-from collections.abc import Callable
 
 # Parameters of glibc's mallopt.
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
@@ -32,16 +32,17 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     kept = bool(mallopt(MMAP_MAX, 0) and mallopt(TRIM_THRESHOLD, -1))
-    if kept and not _IN_FORKS:
-        os.register_at_fork(after_in_child=_return_freed_memory)
-        _IN_FORKS.append(_return_freed_memory)
+    if kept:
+        _return_in_forks()
     return kept
+
+
+@functools.cache  # nothing that was registered can be taken back
+def _return_in_forks() -> None:
+    os.register_at_fork(after_in_child=_return_freed_memory)
 
 
 def _return_freed_memory() -> None:
     mallopt = ctypes.CDLL(None).mallopt
     for parameter, value in RETURNED.items():
         mallopt(parameter, value)
-
-
-_IN_FORKS: list[Callable[[], None]] = []  # registered once, as nothing can be taken back
