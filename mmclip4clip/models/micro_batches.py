@@ -30,7 +30,8 @@ def encode_in_micro_batches(
 
     The backward pass encodes each part again, with the random numbers of the first time, and passes it the
     gradients of its features. This is gradient caching (arXiv:2101.06983): the memory of activations is that
-    of one part, and the gradients are those of the whole batch. Without gradients, the batch is not divided.
+    of one part, and the gradients are those of the whole batch. The last part comes first in the backward
+    pass, so its activations are kept and it is encoded once. Without gradients, the batch is not divided.
 
     Args:
         encode (Callable): Encodes a part of the batch.
@@ -47,8 +48,7 @@ def encode_in_micro_batches(
     """
     if size is None or len(inputs) <= size or not torch.is_grad_enabled():
         return encode(inputs, *others)
-    parts = []
-    for start in range(0, len(inputs), size):
-        part = [batch[start : start + size] for batch in (inputs, *others)]
-        parts.append(checkpoint(encode, *part, use_reentrant=False))
+    *cached, last = zip(*(batch.split(size) for batch in (inputs, *others)))
+    parts = [checkpoint(encode, *part, use_reentrant=False) for part in cached]
+    parts.append(encode(*last))
     return cast(Encoded, cat_features(parts) if isinstance(parts[0], dict) else torch.cat(parts))
