@@ -34,12 +34,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--words', type=int, default=32, help='tokens per caption (default: %(default)s)')
     parser.add_argument('--layers', type=int, default=12, help='blocks of each tower (default: %(default)s)')
     parser.add_argument('--steps', type=int, default=3, help='timed steps of each way (default: %(default)s)')
+    parser.add_argument(
+        '--rounds', type=int, default=1, help='processes of each way, in turns (default: %(default)s)'
+    )
     parser.add_argument('--threads', type=int, default=2, help='threads of torch (default: %(default)s)')
     return parser.parse_args()
 
 
 def measure(args: argparse.Namespace, way: str, pipe) -> None:
-    """Train for some steps, and send the number of parameters, bytes, seconds, and seconds of the CPU."""
+    """Train for some steps, and send parameters, bytes, and seconds and CPU seconds of each step."""
     import torch
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
@@ -74,35 +77,45 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
         optimizer.step()
         optimizer.zero_grad()
         times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    medians = [statistics.median(column) for column in zip(*times[1:])]  # the first step warms up
-    pipe.send((sum(parameter.numel() for parameter in trained), peak_memory(), *medians))
+    # The first step warms up.
+    pipe.send((sum(parameter.numel() for parameter in trained), peak_memory(), times[1:]))
+
+
+def summarize(found: list[tuple]) -> tuple[float, ...]:
+    """Return peak GiB, medians of seconds and CPU seconds of the steps, and seconds of the fastest."""
+    seconds, cpu_seconds = zip(*(step for _, _, times in found for step in times))
+    memory = max(memory for _, memory, _ in found) / 2**30
+    return memory, statistics.median(seconds), statistics.median(cpu_seconds), min(seconds)
 
 
 def main(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    measured = {}
-    for way in args.ways:
+    measured = {way: [] for way in args.ways}
+    for way in args.ways * args.rounds:
         receive, send = multiprocessing.Pipe(duplex=False)
         # Spawned, so that no memory is shared with this process or with another way.
         process = multiprocessing.get_context('spawn').Process(target=measure, args=(args, way, send))
         process.start()
         send.close()
-        measured[way] = receive.recv()  # an EOFError if the process failed
+        trained, memory, times = receive.recv()  # an EOFError if the process failed
         process.join()
-        print(way, *measured[way], flush=True)
-    table = Table('training', 'trained', 'GiB', 'ratio', 's', 'ratio', 'CPU s', 'ratio')
-    first = measured[args.ways[0]]
-    for way, (trained, memory, *seconds) in measured.items():
-        cells = [f'{memory / 2**30:.2f}', *(f'{value:.1f}' for value in seconds)]
-        ratios = [f'{a / b:.2f}' for a, b in zip((memory, *seconds), first[1:])]
-        table.add_row(way, f'{trained:,}', *(cell for pair in zip(cells, ratios) for cell in pair))
+        measured[way].append((trained, memory, times))
+        print(way, trained, memory, *(f'{seconds:.2f}/{cpu:.2f}' for seconds, cpu in times), flush=True)
+    table = Table('training', 'trained', 'GiB', 's', 'CPU s', 'fastest s')
+    rows = {way: summarize(found) for way, found in measured.items()}
+    for way, row in rows.items():
+        ratios = (f'{a / b:.2f}' for a, b in zip(row, rows[args.ways[0]]))
+        cells = (f'{row[0]:.2f}', *(f'{value:.1f}' for value in row[1:]))
+        pairs = (f'{cell} ({ratio})' for cell, ratio in zip(cells, ratios))
+        table.add_row(way, f'{measured[way][0][0] / 1e6:.1f} M', *pairs)
     Console().print(table)
     print(
-        'trained parameters, peak memory, time and CPU time of a step, and their ratios to the first row; '
-        f'ViT-B/32, batches of {args.batch_size} x {args.frames} frames, median of {args.steps} steps, '
-        f'{args.threads} threads'
+        'trained parameters, peak memory, median time and CPU time of a step, time of the fastest, and in '
+        'parentheses the ratios to the first row; '
+        f'ViT-B/32, batches of {args.batch_size} x {args.frames} frames, '
+        f'{args.rounds} x {args.steps} steps, {args.threads} threads'
     )
 
 
