@@ -12,7 +12,7 @@ from .backbones.base import check_backbone, check_output
 from .batch_contrast import check_loss, contrast_batch
 from .data_preprocessor import VideoCaptionPreprocessor
 from .features import BARE, Features, as_features, split_features, take_features, vectors
-from .micro_batches import check_micro_batch_size, encode_in_micro_batches
+from .micro_batches import CAPTIONS, check_micro_batch_size, encode_in_micro_batches
 from .weight_check import compare_shared, is_sharded
 
 Inputs = dict[str, Tensor]
@@ -34,8 +34,8 @@ class CLIP4ClipRetriever(BaseModel):
             only the features of the same process, so that those of the encoders are divided by
             the number of processes; the reference does this for all adapters except the tight one.
             ``'none'``: each process contrasts its own batch, as the reference does for the tight adapter.
-        micro_batch_size (int, optional): Train with so many videos or captions at a time, with the gradients
-            of the whole batch. See :func:`encode_in_micro_batches`.
+        micro_batch_size (int, optional): Train with so many videos, or 8 times as many captions, at a time,
+            with the gradients of the whole batch. See :func:`encode_in_micro_batches`.
 
     Raises:
         ValueError: If the adapter does not fit the backbone, or an argument has another value.
@@ -139,7 +139,8 @@ class CLIP4ClipRetriever(BaseModel):
             dict[str, Tensor]: ``text`` (N, D), or ``tokens`` (N, L, D) and ``text_mask`` (N, L) for an
             adapter that uses them.
         """
-        return encode_in_micro_batches(self._encode_text, self.micro_batch_size, tokens, text_mask)
+        size = self.micro_batch_size and self.micro_batch_size * CAPTIONS
+        return encode_in_micro_batches(self._encode_text, size, tokens, text_mask)
 
     def _encode_text(self, tokens: Tensor, text_mask: Tensor) -> Features:
         if self.adapter.uses_tokens:

@@ -33,8 +33,10 @@ def build(adapter='MeanAdapter', **options):
     ).train()
 
 
-def step(model):
-    inputs = dict(batch(), video_index=torch.arange(5))
+def step(model, captions=2):
+    inputs = dict(batch(), video_index=torch.arange(5).repeat_interleave(captions))
+    for name in ('tokens', 'text_mask'):
+        inputs[name] = inputs[name].repeat_interleave(captions, 0)
     losses = model(inputs, mode='loss')
     sum(value for name, value in losses.items() if name.startswith('loss')).backward()
     return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -51,6 +53,22 @@ def test_losses_and_gradients_are_those_of_the_whole_batch(adapter, size):
         torch.testing.assert_close(
             found[name], gradient, rtol=1e-4, atol=1e-6 + 1e-5 * gradient.abs().max(), msg=name
         )
+
+
+@pytest.mark.parametrize('adapter', ['MeanAdapter', 'WTIAdapter'])
+def test_eight_captions_are_encoded_for_each_video_of_a_part(adapter):
+    model, seen = build(adapter, micro_batch_size=1), dict(frames=[], text=[])
+    for name, parts in seen.items():
+        encode = getattr(model.backbone, f'encode_{name}')
+
+        def count(batch, *args, encode=encode, parts=parts, **options):
+            parts.append(len(batch))
+            return encode(batch, *args, **options)
+
+        setattr(model.backbone, f'encode_{name}', count)
+    step(model, captions=4)
+    assert seen['frames'][:5] == [1] * 5 and seen['text'][:3] == [8, 8, 4]
+    assert len(seen['frames']) == 9 and sorted(seen['text'][3:]) == [8, 8]  # the last part is encoded once
 
 
 def test_dropout_is_the_same_in_both_passes():

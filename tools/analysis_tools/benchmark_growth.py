@@ -144,7 +144,9 @@ def measure(
 ) -> None:
     """Send the peak memory of this process in bytes, and the median time in seconds."""
     from mmclip4clip.engine.hooks.training_size_hook import peak_memory
+    from mmclip4clip.engine.kept_memory import keep_freed_memory
 
+    keep_freed_memory()  # as tools/train.py and tools/test.py do
     work = (
         join_processes(rank, size, port, layers) if kind == 'processes' else prepare(kind, way, size, layers)
     )
