@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mmaction.registry import DATASETS
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -159,9 +159,17 @@ def test_loaders_with_another_order_remain(change):
     assert group_windows(made) is made
 
 
-def test_a_loader_groups_windows():
-    grouped = group_windows(dict(batch_size=4, sampler=dict(ORDERED)))
-    assert grouped['batch_sampler']['type'] == WindowBatchSampler.__name__
+@pytest.mark.parametrize('scope', ['mmaction', 'mmengine'])
+def test_a_loader_groups_windows_in_any_scope(config, scope):
+    loader = dict(dataset=DATASETS.build(config), batch_size=4, num_workers=0, sampler=ORDERED)
+    with DefaultScope.overwrite_default_scope(scope):
+        built = Runner.build_dataloader(group_windows(loader))
+    assert isinstance(built.batch_sampler, WindowBatchSampler) and len(built) == 4
+
+
+def test_a_loader_without_a_batch_size_has_batches_of_one_as_before(config):
+    built = Runner.build_dataloader(group_windows(dict(dataset=config, num_workers=0, sampler=ORDERED)))
+    assert built.batch_size == 1 and len(built) == 16
 
 
 def test_an_extraction_groups_the_windows_of_a_shard_and_stores_them_in_order(config, alone, monkeypatch):

@@ -126,7 +126,7 @@ def group_windows(dataloader: DataLoader | dict) -> DataLoader | dict:
     Examples:
         >>> sampler = dict(type='DefaultSampler', shuffle=False)
         >>> group_windows(dict(batch_size=4, sampler=sampler))['batch_sampler']
-        {'type': 'WindowBatchSampler'}
+        {'type': 'mmaction.WindowBatchSampler'}
     """
     if not isinstance(dataloader, dict):
         return dataloader
@@ -136,7 +136,9 @@ def group_windows(dataloader: DataLoader | dict) -> DataLoader | dict:
     )
     if not in_order or dataloader.get('batch_sampler') or dataloader.get('drop_last'):
         return dataloader
-    return dict(dataloader, batch_sampler=dict(type='WindowBatchSampler'))
+    if 'batch_size' not in dataloader:  # 1 by default, and mmengine builds no batch sampler without one
+        return dataloader
+    return dict(dataloader, batch_sampler=dict(type='mmaction.WindowBatchSampler'))  # found in any scope
 
 
 def _reads_in_blocks(metric: BaseMetric) -> bool:
