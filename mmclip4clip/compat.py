@@ -338,10 +338,11 @@ def format_configs_once() -> None:
 
     def format_once(text: str, style_config: dict, **options) -> tuple[str, bool]:
         key = text, repr(style_config), repr(options)
-        if key not in known:
+        formatted = known.get(key)
+        if formatted is None:
             formatted = format_code(text, style_config=style_config, **options)
             known.clear()  # a run has one config
             known[key] = formatted
-        return known[key]
+        return formatted  # another thread may have replaced it in known
 
     config.FormatCode = format_once

@@ -134,3 +134,20 @@ def test_the_text_of_a_config_is_formatted_again_only_if_it_changed(monkeypatch)
     changed = cfg.pretty_text
     monkeypatch.setattr(config, 'FormatCode', original)
     assert changed == cfg.pretty_text
+
+
+@pytest.mark.skipif(not hasattr(config, 'FormatCode'), reason='onedl-mmengine imports it when it is used')
+def test_a_text_is_formatted_while_other_threads_format_others(monkeypatch):
+    monkeypatch.setattr(config, 'FormatCode', lambda text, **options: (text.upper(), True))
+    compat.format_configs_once.__wrapped__()
+
+    class Interrupted(str):
+        """Whenever it is looked up, another thread takes its turn and formats another text."""
+
+        __eq__ = str.__eq__
+
+        def __hash__(self):
+            config.FormatCode('other', style_config={})
+            return super().__hash__()
+
+    assert config.FormatCode(Interrupted('text'), style_config={}) == ('TEXT', True)
