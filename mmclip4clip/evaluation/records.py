@@ -215,6 +215,7 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
 
     Raises:
         KeyError: If a video has no scores.
+        ValueError: If there are no records.
 
     Examples:
         >>> import numpy as np
@@ -225,6 +226,8 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
         (3, 2)
     """
     videos = [make_record(record) for record in records]
+    if not videos:
+        raise ValueError('there are no scores to stack: records is empty')
     video_index = np.repeat(np.arange(len(videos)), [len(v.captions) for v in videos])
     groups = [v.group if v.group_key is None else v.group_key for v in videos]
     banks = [v.bank_scores for v in videos if v.bank_scores is not None]

@@ -109,3 +109,8 @@ def test_a_record_is_read_by_key_as_before_with_a_warning():
     with pytest.warns(FutureWarning, match='record.video_id now'):
         assert record['video_id'] == 'v'
     assert 'unreadable' in record and 'generated' not in record and record.get('group', 1) is None
+
+
+def test_no_records_have_no_scores():
+    with pytest.raises(ValueError, match='there are no scores to stack: records is empty'):
+        stack_scores([])
