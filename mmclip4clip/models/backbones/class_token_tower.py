@@ -29,6 +29,9 @@ def read_class_token(model: Any, merging: dict | None = None) -> list[int]:
     operations. Weights, their names and their order stay the same. Towers without a class token, such as
     SigLIP's, are not touched.
 
+    ``model.vision_model`` then returns the class token alone, (B, 1, D) as ``last_hidden_state``, and neither
+    hidden states nor attentions: they are None or empty even if they are asked for.
+
     Args:
         model (PreTrainedModel): Dual encoder of ``transformers``, changed in place.
         merging (dict, optional): Options of token merging, see :func:`read_merging`.

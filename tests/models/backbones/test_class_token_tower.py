@@ -60,6 +60,15 @@ def test_names_and_order_of_weights_are_those_of_transformers(kind):
     assert list(ours.clip.state_dict()) == list(theirs.state_dict())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('kind', WITH_CLASS_TOKEN)
+def test_the_tower_returns_the_class_token_alone(kind):
+    tower = build_both(kind)[0].clip.vision_model
+    images = torch.randn(3, 3, 64, 64, dtype=torch.float64)
+    output = tower(pixel_values=images, output_hidden_states=True)
+    assert output.last_hidden_state.shape == (3, 1, 32) and not output.hidden_states
+
+
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind.startswith('siglip')])
 def test_a_tower_that_pools_all_patches_is_not_touched(kind):
     backbone = CLIPBackbone(config=small_encoder(kind, side=64))
