@@ -34,7 +34,8 @@ def encode_in_micro_batches(
     The backward pass encodes each part again, with the random numbers of the first time, and passes it the
     gradients of its features. This is gradient caching (arXiv:2101.06983): the memory of activations is that
     of one part, and the gradients are those of the whole batch. The last part comes first in the backward
-    pass, so its activations are kept and it is encoded once. Without gradients, the batch is not divided.
+    pass, so its activations are kept and it is encoded once. A model with two encoders keeps those of the
+    last part of each. Without gradients, the batch is not divided.
 
     Args:
         encode (Callable): Encodes a part of the batch.
