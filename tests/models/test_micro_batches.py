@@ -7,7 +7,8 @@ from mmaction.registry import MODELS
 import mmclip4clip  # noqa: F401  registers the modules
 from mmclip4clip.models.micro_batches import encode_in_micro_batches
 
-from .test_gathering import BLOCKS, CLIP, batch
+from ..datasets.transforms.test_tokenization import save_tokenizer
+from .test_gathering import BLOCKS, CLIP, TOWER, batch
 
 ADAPTERS = {
     'MeanAdapter': {},
@@ -69,6 +70,57 @@ def test_eight_captions_are_encoded_for_each_video_of_a_part(adapter):
     step(model, captions=4)
     assert seen['frames'][:5] == [1] * 5 and seen['text'][:3] == [8, 8, 4]
     assert len(seen['frames']) == 9 and sorted(seen['text'][3:]) == [8, 8]  # the last part is encoded once
+
+
+def build_merging(captioner, tokenizer, size):
+    """A model whose first two of three blocks merge 3 of 16 patches."""
+    vision = dict(TOWER, num_hidden_layers=3, image_size=32, patch_size=8)
+    backbone = dict(
+        type='mmaction.CLIPBackbone',
+        config=dict(CLIP, vision_config=vision),
+        embedding_std=dict(text=0.5, vision=0.5),
+        token_merging=dict(r=3),
+    )
+    options = dict(backbone=backbone, adapter=dict(BLOCKS, type='mmaction.SeqTransformerAdapter'))
+    if captioner:
+        decoder = dict(type='mmaction.CaptionDecoder', num_layers=1, num_heads=2, dropout=0.0)
+        caption_loss = dict(type='mmaction.CaptionCrossEntropy')
+        options |= dict(decoder=decoder, caption_loss=caption_loss, tokenizer=tokenizer)
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            options,
+            type=f'mmaction.CLIP4Clip{"Captioner" if captioner else "Retriever"}',
+            loss=dict(type='mmaction.SymmetricContrastiveLoss'),
+            data_preprocessor=dict(type='mmaction.VideoCaptionPreprocessor'),
+            micro_batch_size=size,
+        )
+    ).train()
+
+
+@pytest.mark.parametrize('captioner', [False, True], ids=['retriever', 'captioner'])
+def test_merged_tokens_and_captions_have_the_gradients_of_the_whole_batch(captioner, tmp_path):
+    tokenizer, found = save_tokenizer(tmp_path, bos_token='[S]', eos_token='[E]'), []
+    for size in (None, 1):
+        model = build_merging(captioner, tokenizer, size)
+        assert model.backbone.token_merging == [3, 3]
+        inputs = dict(batch(), video_index=torch.arange(5).repeat_interleave(2))
+        for name in ('tokens', 'text_mask'):  # 10 captions, of which a part has 8
+            inputs[name] = inputs[name].repeat_interleave(2, 0)
+        inputs['frames'] = torch.randn(5, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        inputs['tokens'] = inputs['tokens'].clamp(max=4)  # the vocabulary of the tokenizer
+        inputs['tokens'][:, 0] = getattr(model, 'start', 2)
+        losses = model(inputs, mode='loss')
+        assert ('loss_caption' in losses) == captioner
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        trained = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        found.append((losses, trained))
+    (expected_losses, expected), (losses, gradients) = found
+    torch.testing.assert_close(losses, expected_losses)
+    assert gradients.keys() == expected.keys()
+    largest = max(gradient.abs().max() for gradient in expected.values())
+    for name, gradient in expected.items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-5 * largest, msg=name)
 
 
 def test_dropout_is_the_same_in_both_passes():
