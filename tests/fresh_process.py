@@ -9,11 +9,29 @@ import sys
 import tempfile
 import warnings
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 
-LARGE = ['torch', 'cv2', 'matplotlib.pyplot', 'transformers.optimization']
+LARGE = [
+    'torch',
+    'torch.distributed.optim',
+    'cv2',
+    'matplotlib.pyplot',
+    'rich.progress',
+    'rich.table',
+    'scipy.interpolate',
+    'scipy.stats',
+    'transformers.optimization',
+]
 LIMIT = 600  # seconds
+
+
+def fresh_context() -> ForkServerContext:
+    """Return the start method of these processes, which pickles what it is given, as ``spawn`` does."""
+    context = get_context('forkserver')
+    context.set_forkserver_preload(LARGE)
+    return context
 
 
 def run_fresh(code: str, *args: object, folder: Path, package: Path | None = None) -> SimpleNamespace:
@@ -25,13 +43,11 @@ def run_fresh(code: str, *args: object, folder: Path, package: Path | None = Non
         folder (Path): Where it runs.
         package (Path, optional): Folder that is searched first for modules, in place of where it runs.
     """
-    context = get_context('forkserver')
-    context.set_forkserver_preload(LARGE)
     with tempfile.TemporaryDirectory() as temporary:
         log = Path(temporary, 'printed.log')
         log.touch()
         values = (code, [*map(str, args)], str(folder), str(package or folder), str(log))
-        process = context.Process(target=_run, args=values)
+        process = fresh_context().Process(target=_run, args=values)
         process.start()
         process.join(LIMIT)
         if process.is_alive():
@@ -45,6 +61,7 @@ def _run(code: str, args: list[str], folder: str, package: str, log: str) -> Non
     printed = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
+    gc.freeze()  # what the server imported is no rubbish of this process
     gc.enable()  # which the import of tests stopped
     for name in [name for name in sys.modules if name.partition('.')[0] == 'tests']:
         del sys.modules[name]  # the code may be of a copy of the project

@@ -1,14 +1,14 @@
 """tools/analysis_tools/benchmark.py and the parts that have no test of their own."""
 
 import json
+import multiprocessing
 import re
-import subprocess
-import sys
 
 import pytest
 
 from mmclip4clip.evaluation import score_rows
 
+from ..fresh_process import fresh_context, run_fresh
 from .conftest import ROOT
 
 FOLDER = ROOT / 'tools/analysis_tools'
@@ -16,8 +16,10 @@ FOLDER = ROOT / 'tools/analysis_tools'
 
 def run(name, *options):
     """Return what a benchmark prints in a new process, which finds the files beside it."""
-    command = [sys.executable, FOLDER / name, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    code = f"import runpy; runpy.run_path({str(FOLDER / name)!r}, run_name='__main__')"
+    done = run_fresh(code, *options, folder=ROOT, package=FOLDER)
+    assert done.returncode == 0, done.printed
+    return done.printed
 
 
 def test_every_benchmark_is_a_part(tool, capsys):
@@ -38,7 +40,9 @@ def test_a_line_names_machine_versions_and_command(tool, capsys):
     assert float(products.split()[2]) > 0.1 and float(memory.split()[1]) > 0.1
 
 
-def test_growth_is_printed_and_plotted(tool, tmp_path, capsys):
+def test_growth_is_printed_and_plotted(tool, tmp_path, capsys, monkeypatch):
+    contexts = dict(spawn=fresh_context())
+    monkeypatch.setattr(multiprocessing, 'get_context', contexts.__getitem__)
     options = ['--of', 'videos', '--sizes', 10, 40, '--rounds', 1, '--out', tmp_path / 'growth']
     tool('analysis_tools/benchmark_growth.py', *options)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['10', '40'] * 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..forks import fork_tool, wait_for
+from ..fresh_process import run_fresh
 from .conftest import ROOT, free_port
 
 # Stands in for python or srun: writes the arguments, and what the scripts set in the environment.
@@ -63,6 +64,32 @@ def test_a_machine_of_several_gets_its_rank_and_the_address(start, script, args)
     assert rest[1:] == [*given[: args - 1], '--launcher', 'pytorch', '--work-dir', 'a b']
     alone = options(start(script, 'python', *given)[0])
     assert (alone['nnodes'], alone['node_rank'], alone['master_addr']) == ('1', '0', '127.0.0.1')
+
+
+# Stands in for train.py: writes its arguments and the variables that mmengine reads of each process.
+RANK = """
+import json, os, sys
+names = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
+json.dump([sys.argv[1:], *map(os.environ.get, names)], open(f'{os.environ["RANK"]}.json', 'w'))
+sys.exit(int(sys.argv[1]))
+"""
+LAUNCHER = "import runpy; runpy.run_module('torch.distributed.run', run_name='__main__')"
+
+
+@pytest.mark.parametrize('status', ['0', '3'])
+def test_the_launcher_gives_each_process_its_rank(start, tmp_path, status):
+    """Forks of a test join with these variables; training by the whole script is a long test."""
+    port = free_port()
+    (tmp_path / 'train.py').write_text(RANK)
+    got, _ = start('dist_train.sh', 'python', status, '2', '--work-dir', 'a b', PORT=port)
+    place = got.index('--launcher') - 2  # the tool, after which come its arguments
+    args = [*got[2:place], str(tmp_path / 'train.py'), *got[place + 1 :]]
+    done = run_fresh(LAUNCHER, *args, folder=tmp_path)
+    assert bool(done.returncode) == (status != '0'), done.printed
+    for rank in ('0', '1') if status == '0' else ():
+        arguments, *variables = json.loads((tmp_path / f'{rank}.json').read_text())
+        assert arguments == [status, '--launcher', 'pytorch', '--work-dir', 'a b']
+        assert variables == [rank, rank, '2', '127.0.0.1', port]
 
 
 @pytest.mark.parametrize('script', ['slurm_train.sh', 'slurm_test.sh'])
