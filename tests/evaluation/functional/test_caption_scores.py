@@ -1,6 +1,7 @@
 import math
 import os
 import pickle
+import shutil
 import sys
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from mmclip4clip.evaluation import caption_figures
 from mmclip4clip.evaluation.functional import caption_scores
 from mmclip4clip.evaluation.functional.caption_scores import check_scorers
 
-from ..java import PASSES_FOR_JAVA, fake_java, needs_java
+from ..java import METEOR_OF_CHECKSUMS, PASSES_FOR_JAVA, fake_java, needs_java
 
 REFERENCES = {
     'cook': ['a man is cooking in a kitchen', 'Someone cooks pasta.', "it's a chef (cooking)"],
@@ -48,7 +49,11 @@ def by_hand(references, generated, meteor=None):
 
 
 @needs_java
-def test_figures_are_pycocoevalcaps_and_nothing_is_printed(capfd, monkeypatch):
+@pytest.mark.parametrize('real', [False, pytest.param(True, marks=pytest.mark.long)])  # the real METEOR
+def test_figures_are_pycocoevalcaps_and_nothing_is_printed(capfd, monkeypatch, tmp_path, real):
+    if not real:
+        folder = fake_java(tmp_path, METEOR_OF_CHECKSUMS.format(java=shutil.which('java')))
+        monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
     meteor = pycocoevalcap.meteor.meteor.Meteor()  # one for both, as it takes seconds to start
     expected, each = by_hand(REFERENCES, GENERATED, meteor)
     monkeypatch.setattr(pycocoevalcap.meteor.meteor, 'Meteor', lambda: meteor)
