@@ -1,7 +1,6 @@
-"""What ``import mmclip4clip`` does, and what each start of a run does, reported by a fresh process as JSON.
+"""What ``import mmclip4clip`` does, and what each start of a run does, reported by fresh processes as JSON.
 
-Run as a module, with the names of what a start patches.
-
+Run as a module, it prints what the import loads. ``main`` takes the names of what a start patches.
 Each start has a fork of its own, whose imports are shared: importing takes seconds.
 """
 
@@ -187,14 +186,13 @@ def what_changed(
 
 
 def main(patched: list[str]) -> None:
-    report = dict(lazy=in_fork(lazy_import))
     import mmaction.apis
     import mmaction.datasets
     import mmaction.models  # noqa: F401
     import mmengine.infer
     import mmengine.runner  # noqa: F401
 
-    report['lookup_before'] = in_fork(lookup_before)
+    report = dict(lookup_before=in_fork(lookup_before))
     before, allowed = attributes(), allowed_globals()
 
     import mmclip4clip
@@ -224,4 +222,4 @@ def main(patched: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    print(json.dumps(lazy_import()))

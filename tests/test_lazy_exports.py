@@ -1,10 +1,10 @@
 """Packages whose names are imported at their first use."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .fresh_process import run_fresh
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,7 +15,5 @@ def test_dir_shows_all_names_without_importing_them(package):
         f'import sys, mmclip4clip.{package} as package; before = set(sys.modules); '
         'missing = set(package.__all__) - set(dir(package)); print(missing or set(sys.modules) - before)'
     )
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout == 'set()\n', done.stdout + done.stderr
+    done = run_fresh(code, folder=ROOT)
+    assert done.returncode == 0 and done.printed.splitlines()[-1] == 'set()', done.printed

@@ -16,6 +16,8 @@ from mmengine.utils import digit_version
 
 from mmclip4clip.registration import LOCATIONS, add_locations
 
+from .fresh_process import run_fresh
+
 ROOT = Path(__file__).parents[1]
 PATCHED = {
     'mmengine.runner.checkpoint.CheckpointLoader.load_checkpoint',
@@ -39,6 +41,12 @@ STARTS = (
     'launch',
 )
 LOADS = ('load_by_a_recognizer', 'load_by_an_inferencer', 'load_by_the_backbone', 'read_to_convert')
+STARTS_OF_A_RUN = """
+import os, sys
+os.environ['TORCH_HOME'] = os.getcwd()
+from tests.startup import main
+main(sys.argv[1:])
+"""
 
 
 class MakesAFolder:
@@ -51,7 +59,7 @@ class MakesAFolder:
 
 @pytest.fixture(scope='module')
 def startup(tmp_path_factory) -> SimpleNamespace:
-    """The report of a fresh process, and the folder that a checkpoint would make if it were run."""
+    """The report of fresh processes, and the folder that a checkpoint would make if it were run."""
     if digit_version(mmcv.__version__) >= digit_version('2.2'):
         pytest.skip('mmaction refuses mmcv 2.2 unless mmclip4clip is imported first')
     home = tmp_path_factory.mktemp('startup')
@@ -60,16 +68,14 @@ def startup(tmp_path_factory) -> SimpleNamespace:
         dict(state_dict={}, extra=MakesAFolder(home / 'harmed')),
         home / 'hub/checkpoints/bad.pth',
     )
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'tests.startup', *PATCHED],
-        cwd=home,
-        env=dict(os.environ, TORCH_HOME=str(home), PYTHONPATH=str(ROOT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    lazy = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-m', 'tests.startup'], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stdout
-    return SimpleNamespace(harm=home / 'harmed', **json.loads((home / 'report.json').read_text()))
+    assert lazy.returncode == 0, lazy.stderr
+    done = run_fresh(STARTS_OF_A_RUN, *PATCHED, folder=home, package=ROOT)
+    assert done.returncode == 0, done.printed
+    report = json.loads((home / 'report.json').read_text())
+    return SimpleNamespace(harm=home / 'harmed', lazy=json.loads(lazy.stdout), **report)
 
 
 def test_an_import_alone_loads_no_models_and_offers_every_subpackage(startup):
