@@ -83,6 +83,7 @@ def test_the_config_for_ones_own_videos_trains_and_tests(mine, tool, shapes, tmp
             'val_evaluator.1.java=False',
             'test_evaluator.1.java=False',
         ]
+    options += [f'default_hooks.report.{part}=1' for part in ('page', 'picture')]  # more takes longer
     tool(
         'train.py',
         mine,
@@ -93,6 +94,7 @@ def test_the_config_for_ones_own_videos_trains_and_tests(mine, tool, shapes, tmp
         'train_cfg.max_epochs=1',
         'default_hooks.report.gallery=0',
     )
+    options.append('default_hooks.report.gallery=2')
     tool('test.py', mine, 'w/epoch_1.pth', '--work-dir', 't', '--cfg-options', *options)
     (entry,) = json.loads((tmp_path / 't/metrics.json').read_text())
     assert entry['retrieval/R10'] >= 0 and ('caption/CIDEr' in entry) == captioning

@@ -51,7 +51,7 @@ param_scheduler = [dict(type='CosineAnnealingLR', T_max=4, by_epoch=True)]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(checkpoint=dict(save_best='retrieval/R1', rule='greater', max_keep_ckpts=-1),
-                     report=dict(gallery=0))  # drawing one takes longer than the training
+                     report=dict(gallery=0, page=1, picture=1))  # drawing more takes longer than training
 randomness = dict(seed=3)
 """
 

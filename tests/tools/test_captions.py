@@ -16,7 +16,7 @@ _base_ = './tiny.py'
 model = dict(type='Echo')
 caption_metrics = [dict(type='VideoCaptionMetric', java=False), dict(type='MovingShapesCaptionMetric')]
 test_evaluator = [dict(type='VideoTextRetrievalMetric'), *caption_metrics]
-default_hooks = dict(captions=dict(type='CaptionReportHook', page=3, picture=3))
+default_hooks = dict(report=dict(page=None), captions=dict(type='CaptionReportHook', page=3, picture=3))
 """
 
 

@@ -26,7 +26,7 @@ def test_a_seed_on_the_command_line_wins_and_repeats_bit_by_bit(tool, config):
 
 
 def test_training_reports_each_evaluation(tool, config, tmp_path):
-    options = ['default_hooks.report.gallery=8', 'train_dataloader.num_workers=1']
+    options = ['default_hooks.report.gallery=2', 'train_dataloader.num_workers=1']
     tool('train.py', config, '--work-dir', 'w', '--cfg-options', *options)
     entries = json.loads((tmp_path / 'w/metrics.json').read_text())
     assert [(e['stage'], e['epoch'], e['iter']) for e in entries] == [('val', 1, 2), ('val', 2, 4)]
@@ -124,10 +124,9 @@ def test_a_checkpoint_of_another_architecture_is_not_resumed(tool, config):
         )
 
 
-def test_dist_scripts_start_several_processes(config, tmp_path):
+@pytest.mark.long  # test_start_scripts.py: the script, and what its launcher sets for each process
+def test_dist_scripts_train_with_several_processes(config, tmp_path):
     script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'dist_train.sh')
-    usage = subprocess.run(['bash', script], capture_output=True, text=True)
-    assert usage.returncode == 2 and 'CONFIG GPUS' in usage.stdout
     environment = dict(
         os.environ,
         PORT=free_port(),
