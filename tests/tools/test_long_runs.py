@@ -45,7 +45,7 @@ class WhatIsHeld(Hook):
 def test_nothing_grows(tool, config, monkeypatch, tmp_path, evaluations, steps):
     noted = WhatIsHeld.noted = []
     monkeypatch.setitem(HOOKS.module_dict, 'WhatIsHeld', WhatIsHeld)
-    epochs = steps // 4  # of 16 videos in batches of 4, from one evaluation to the next
+    epochs = steps // 4  # of 8 videos in batches of 2, from one evaluation to the next
     path = tmp_path / 'watched.py'
     path.write_text(f"_base_ = '{config}'\ncustom_hooks = [dict(type='WhatIsHeld')]\n")
     tool(
@@ -56,7 +56,9 @@ def test_nothing_grows(tool, config, monkeypatch, tmp_path, evaluations, steps):
         '--work-dir',
         'w',
         '--cfg-options',
-        'train_dataloader.batch_size=4',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.dataset.indices=8',
+        'val_dataloader.dataset.indices=8',
         'train_dataloader.num_workers=1',
         'train_dataloader.persistent_workers=True',
         f'train_cfg.max_epochs={epochs * evaluations}',
