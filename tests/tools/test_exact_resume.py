@@ -19,7 +19,9 @@ DROPOUT = [
     'model.adapter._delete_=True',
     'model.adapter.type=XPoolAdapter',
     'model.adapter.width=32',
-    'train_dataloader.batch_size=4',
+    'train_dataloader.batch_size=2',
+    'train_dataloader.dataset.indices=8',
+    'val_dataloader.dataset.indices=8',
     'val_dataloader.num_workers=0',
 ]
 
