@@ -17,7 +17,6 @@ with command_start():
 
     check_versions()  # before an unsuitable version is imported
 
-    from . import compat  # noqa: F401
     from .import_hooks import after_import, around_import
     from .registration import register_configs, register_lazily
     from .upstream_imports import importable_mmaction
@@ -30,7 +29,7 @@ with command_start():
         import_module('mmaction.registry')
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'moving_shapes', 'visualization']
-SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'export', 'preparation', 'search', 'tokenizers')
+SUBPACKAGES = (*__all__[1:], 'apis', 'checkpoints', 'compat', 'export', 'preparation', 'search', 'tokenizers')
 FUNCTIONS = ('load', 'get_model', 'list_models', 'create_index', 'open_index')  # of apis
 
 

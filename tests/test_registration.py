@@ -81,7 +81,6 @@ def startup(tmp_path_factory) -> SimpleNamespace:
 def test_an_import_alone_loads_no_models_and_offers_every_subpackage(startup):
     assert startup.lazy['loaded'] == [] and 'torch' in startup.lazy['heavy']
     assert set(startup.lazy['modules']) == {
-        'mmclip4clip.compat',
         'mmclip4clip.command_start',
         'mmclip4clip.import_hooks',
         'mmclip4clip.installed_versions',
