@@ -11,7 +11,7 @@ from mmengine.dataset import Compose
 
 from ..datasets import DecodeVideo, PackVideoCaptions, SegmentDecoder, TokenizeCaptions
 from ..datasets.frame_shape import find_frame_shape
-from ..datasets.video_caption_dataset import all_steps
+from ..datasets.pipeline_steps import all_steps
 from ..datasets.video_readers.backends import default_backends
 from ..models.backbones.frame_format import FrameFormat
 from .clip_choice import TOKENIZE, TOKENIZE_TARGETS, class_name

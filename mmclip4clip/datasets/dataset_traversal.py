@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
+from .pipeline_steps import find_step
 from .transforms import DecodeVideo
-from .video_caption_dataset import all_steps
 
 
 def leaf_datasets(dataset) -> Iterator:
@@ -16,4 +16,4 @@ def leaf_datasets(dataset) -> Iterator:
 def find_decoder(leaf) -> DecodeVideo | None:
     """Return the ``DecodeVideo`` of a pipeline, including wrapped transforms; None if there is none."""
     transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
-    return next((step for step in all_steps(transforms) if isinstance(step, DecodeVideo)), None)
+    return find_step(transforms, DecodeVideo)

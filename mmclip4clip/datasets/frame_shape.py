@@ -4,13 +4,12 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
 
 from ..random_states import preserve_random_states
+from .pipeline_steps import find_step
 from .transforms import CacheFrames, DecodeVideo, TimeWindow, TokenizeCaptions, TokenizeTargets
-from .video_caption_dataset import all_steps
 
 # Probes: video lengths in frames, at one frame per second, and frame sizes (H, W).
 LENGTHS, SIZES = (5_000, 50_000), ((720, 1280), (960, 544))
@@ -27,11 +26,6 @@ class FrameShape(NamedTuple):
 
     num_frames: int | None
     size: tuple[int, int] | None
-
-
-def find_step(transforms: list, kind: type) -> BaseTransform | None:
-    """Return the first transform of a class, including wrapped transforms; None if there is none."""
-    return next((step for step in all_steps(transforms) if isinstance(step, kind)), None)
 
 
 def frame_steps(transforms: list) -> tuple[list, list]:

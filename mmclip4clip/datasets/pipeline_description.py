@@ -10,7 +10,8 @@ from mmengine.dataset import Compose
 
 from ..tokenizers.cleaning import CLEANING
 from .dataset_traversal import leaf_datasets
-from .frame_shape import find_frame_shape, find_step, frame_steps
+from .frame_shape import find_frame_shape, frame_steps
+from .pipeline_steps import find_step
 from .transforms import TokenizeCaptions, TokenizeTargets
 from .transforms.transform import Transform, TransformList
 

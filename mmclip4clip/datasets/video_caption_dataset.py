@@ -1,7 +1,7 @@
 import hashlib
 import os.path as osp
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from math import inf
@@ -14,6 +14,7 @@ from mmaction.registry import DATASETS
 from ..compat import apply_patches
 from .annotations import load_annotations, paragraph
 from .bad_videos import substitute_unreadable
+from .pipeline_steps import all_steps, find_step
 from .storage_wait import StorageWait
 from .transforms import DecodeVideo, TimeWindow
 from .transforms.shared_windows import share_windows
@@ -123,7 +124,7 @@ class VideoCaptionDataset(BaseActionDataset):
         """Read and validate the annotations, and create one item per video or per caption."""
         self._settle_policy()
         folder, make_key = self.data_prefix['video'], VideoKeys()
-        by_decord = any(isinstance(t, DecordInit) for t in all_steps(self.pipeline.transforms))
+        by_decord = find_step(self.pipeline.transforms, DecordInit) is not None
         annotations, items, content = osp.realpath(self.ann_file), [], hashlib.sha256()
         for entry in load_annotations(self.ann_file, absolute=not folder):
             video = add_ending(entry.pop('video'), folder, only_dotted=by_decord)
@@ -183,15 +184,15 @@ class VideoCaptionDataset(BaseActionDataset):
 
     def share_windows(self, indices: Sequence[int]) -> AbstractContextManager[None]:
         """Decode windows of one video together while these items are prepared, with ``test_mode`` only."""
-        steps = all_steps(self.pipeline.transforms if self.test_mode else ())
-        decode = next((step for step in steps if isinstance(step, DecodeVideo)), None)
+        decode = find_step(self.pipeline.transforms, DecodeVideo) if self.test_mode else None
         return share_windows(decode, [self.get_data_info(index) for index in indices] if decode else [])
 
     @property
     def windows(self) -> list[tuple[str, float, float]]:
         """The file of each item, and start and end of its window in seconds, perhaps infinity."""
         items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
-        return [(item['filename'], item.get('start', 0), item.get('end', inf)) for item in items]
+        windows = [(item.get('filename'), item.get('start', 0), item.get('end', inf)) for item in items]
+        return windows if all(file for file, *_ in windows) else []  # a subclass may read something else
 
     @property
     def video_ids(self) -> dict[str, str]:
@@ -205,7 +206,7 @@ class VideoCaptionDataset(BaseActionDataset):
         return len(self.video_ids)
 
     def _settle_policy(self) -> None:
-        decodes = any(isinstance(t, DecodeVideo) for t in all_steps(self.pipeline.transforms))
+        decodes = find_step(self.pipeline.transforms, DecodeVideo) is not None
         if self.bad_videos in ('replace', 'report') and not decodes:
             raise ValueError(
                 f'bad_videos={self.bad_videos!r} needs DecodeVideo in the pipeline: other '

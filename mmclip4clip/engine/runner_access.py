@@ -8,8 +8,8 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ..datasets.frame_shape import find_step
 from ..datasets.pipeline_description import pipelines
+from ..datasets.pipeline_steps import find_step
 from ..datasets.transforms import TokenizeCaptions
 from ..models.backbones.families import FAMILIES
 from ..models.weight_check import FSDP

@@ -6,8 +6,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
-from ...datasets.frame_shape import find_frame_shape, find_step
+from ...datasets.frame_shape import find_frame_shape
 from ...datasets.pipeline_description import pipelines
+from ...datasets.pipeline_steps import find_step
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...datasets.truncated_captions import count_truncated_captions
 from ...models.backbones.families import FAMILIES, image_size, text_length

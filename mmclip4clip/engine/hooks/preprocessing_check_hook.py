@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
 from ...checkpoints.clip_settings import clip_differences, clip_settings
-from ...datasets.frame_shape import find_step
 from ...datasets.pipeline_description import pipelines
+from ...datasets.pipeline_steps import find_step
 from ...datasets.transforms import TokenizeCaptions, TokenizeTargets
 from ...tokenizers.saved_tokenizer import (
     describe_tokenizer,

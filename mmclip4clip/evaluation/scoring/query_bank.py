@@ -9,8 +9,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...datasets.annotations import load_annotations, paragraph
-from ...datasets.frame_shape import find_step
 from ...datasets.pipeline_description import pipelines
+from ...datasets.pipeline_steps import find_step
 from ...datasets.transforms import TokenizeCaptions
 from ...models.features import Features, join_features, move_features
 from ..metrics.retrieval import NO_BANK
