@@ -188,8 +188,8 @@ class VideoCaptionDataset(BaseActionDataset):
         return share_windows(decode, [self.get_data_info(index) for index in indices] if decode else [])
 
     @property
-    def windows(self) -> list[tuple[str, float, float]]:
-        """The file of each item, and start and end of its window in seconds, perhaps infinity."""
+    def file_windows(self) -> list[tuple[str, float, float]]:
+        """File of each item, start and end of its window in seconds, perhaps infinity; [] if one has none."""
         items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
         windows = [(item.get('filename'), item.get('start', 0), item.get('end', inf)) for item in items]
         return windows if all(file for file, *_ in windows) else []  # a subclass may read something else
@@ -242,11 +242,3 @@ class VideoCaptionDataset(BaseActionDataset):
                 f'ann_file {self.ann_file} names {len(repeated)} videos more than once, the first is '
                 f'{repeated[0]}: for evaluation, put all captions of a video into one entry'
             )
-
-
-def all_steps(transforms: Sequence) -> Iterator:
-    """Yield all transforms of a pipeline, including wrapped ones, such as those in ``CacheFrames``."""
-    for step in transforms:
-        yield step
-        wrapped = getattr(step, 'transforms', ())
-        yield from all_steps(getattr(wrapped, 'transforms', wrapped))

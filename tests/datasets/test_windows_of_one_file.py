@@ -12,7 +12,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmclip4clip.datasets import SeededDataset, WindowBatchSampler
+from mmclip4clip.datasets import SeededDataset, VideoCaptionDataset, WindowBatchSampler
 from mmclip4clip.datasets.video_readers.pyav_reader import PyAVReader
 from mmclip4clip.engine.loops import FeatureExtractionLoop, VideoTextTestLoop
 from mmclip4clip.engine.loops import feature_extraction_loop as loops
@@ -34,6 +34,27 @@ def _scope():
 class NoTokens:
     def __call__(self, results):
         return dict(results, tokens=np.zeros((1, 1), np.int64), text_mask=np.ones((1, 1), np.int64))
+
+
+class NamelessVideos(VideoCaptionDataset):
+    """A dataset whose items have no file until a step of the pipeline names one."""
+
+    def load_data_list(self):
+        keys = ('video_id', 'video_key', 'captions')
+        return [{key: item[key] for key in keys} for item in super().load_data_list()]
+
+
+class NameVideo:
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def __call__(self, results):
+        return dict(results, filename=self.file)
+
+
+def nameless(config: dict) -> dict:
+    name = NameVideo(f'{config["data_prefix"]["video"]}/a.mp4')
+    return dict(config, type=NamelessVideos, pipeline=[name, *config['pipeline']])
 
 
 @pytest.fixture(scope='module')
@@ -93,6 +114,16 @@ def test_batches_have_the_items_that_come_without_sharing(config, alone, workers
         for i, sample in enumerate(batch['data_samples'])
     ]
     assert_same(loader.batch_sampler.in_order(items), alone)
+
+
+def test_items_without_a_file_name_are_batched_as_usual(config, alone):
+    loader = dict(batch_size=3, num_workers=0, collate_fn=dict(type='pseudo_collate'), sampler=ORDERED)
+    loader = Runner.build_dataloader(group_windows(dict(loader, dataset=nameless(config))))
+    assert loader.dataset.file_windows == []
+    samples = [batch['data_samples'] for batch in loader]
+    assert [len(batch) for batch in samples] == [3, 3, 3, 3, 3, 1]
+    ids = [sample.video_id for batch in samples for sample in batch]
+    assert ids == [item['data_samples'].video_id for item in alone]
 
 
 def count_conversions(monkeypatch) -> list:
@@ -172,8 +203,20 @@ def test_a_loader_without_a_batch_size_has_batches_of_one_as_before(config):
     assert built.batch_size == 1 and len(built) == 16
 
 
-def test_an_extraction_groups_the_windows_of_a_shard_and_stores_them_in_order(config, alone, monkeypatch):
-    dataset, runner = DATASETS.build(config), SimpleNamespace(cfg={}, logger=logging.getLogger('windows'))
+@pytest.mark.parametrize(
+    'change, batches',
+    [
+        (dict, [[0, 4], [1, 5, 2], [3], [12, 13, 14], [15]]),
+        (nameless, [[0, 1, 2], [3, 4, 5], [12, 13, 14], [15]]),
+    ],
+)
+def test_an_extraction_groups_the_windows_of_a_shard_and_stores_them_in_order(
+    change, batches, config, alone, monkeypatch
+):
+    dataset, runner = (
+        DATASETS.build(change(config)),
+        SimpleNamespace(cfg={}, logger=logging.getLogger('windows')),
+    )
     loop = FeatureExtractionLoop.__new__(FeatureExtractionLoop)
     loop._runner, loop.folder, loop.half, loop.parts = runner, 'features', False, ('frames',)
     loop.order, loop.shard_size = BatchList([], 3), 6
@@ -188,4 +231,4 @@ def test_an_extraction_groups_the_windows_of_a_shard_and_stores_them_in_order(co
     loop._write_shards(SimpleNamespace(num_shards=3, num_videos=16))
     expected = [item['data_samples'].video_id for item in alone]
     assert stored == {0: expected[:6], 2: expected[12:]}
-    assert loop.order.batches == [[0, 4], [1, 5, 2], [3], [12, 13, 14], [15]]
+    assert loop.order.batches == batches

@@ -16,13 +16,14 @@ class WindowBatchSampler(Sampler):
     :class:`VideoTextTestLoop`.
 
     Args:
-        sampler (DefaultSampler): Provides dataset, process and order, without shuffling.
+        sampler (DefaultSampler): Provides dataset, process and order, without shuffling. The windows are
+            ``file_windows`` of the dataset, see :class:`VideoCaptionDataset`; without them, nothing changes.
         batch_size (int): Maximum number of items per process and batch.
 
     Examples:
         >>> from mmclip4clip.datasets import WindowBatchSampler
         >>> class Windows(list):
-        ...     windows = property(list)
+        ...     file_windows = property(list)
         >>> windows = Windows([('a.mp4', 0, 5), ('b.mp4', 0, 5), ('a.mp4', 5, 9), ('b.mp4', 2, 4)])
         >>> batches = WindowBatchSampler(DefaultSampler(windows, shuffle=False), batch_size=3)
         >>> list(batches)
@@ -33,7 +34,7 @@ class WindowBatchSampler(Sampler):
 
     def __init__(self, sampler: DefaultSampler, batch_size: int) -> None:
         self.sampler, self.batch_size = sampler, batch_size
-        windows = getattr(sampler.dataset, 'windows', [])
+        windows = getattr(sampler.dataset, 'file_windows', [])
         self._mine: list[list[int]] | None = None  # batches of this process
         if len({file for file, *_ in windows}) < len(windows):
             batches = batch_windows(windows, batch_size)

@@ -21,14 +21,15 @@ def share_windows(decode: DecodeVideo | None, items: Sequence[dict]) -> Iterator
 
     Args:
         decode (DecodeVideo, optional): The step that decodes; without one, nothing is shared.
-        items (Sequence[dict]): The items of the batch before the pipeline, in their order.
+        items (Sequence[dict]): The items of the batch before the pipeline, in their order. Items without a
+            ``filename``, which a subclass may have, share nothing.
 
     Examples:
         >>> with share_windows(None, []):
         ...     pass
     """
     files = [item.get('filename') for item in items]
-    if decode is None or len(set(files)) == len(files):
+    if decode is None or None in files or len(set(files)) == len(files):
         yield
         return
     decode.shared_windows = SharedWindows(decode, items)

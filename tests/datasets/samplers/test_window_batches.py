@@ -11,7 +11,7 @@ class Windows(list):
     """A dataset of windows: files, starts and ends."""
 
     @property
-    def windows(self):
+    def file_windows(self):
         return list(self)
 
 
@@ -67,8 +67,16 @@ def test_windows_of_a_file_are_in_the_order_of_time():
     assert starts == sorted(starts)
 
 
+class Panes(list):
+    """A dataset of something else, whose attribute ``windows`` has no files."""
+
+    windows = ['north', 'south', 'north']
+
+
 @pytest.mark.parametrize(
-    'dataset', [windows_of(1, 1, 1, 1, 1), [0, 1, 2, 3, 4]], ids=['videos', 'no windows']
+    'dataset',
+    [windows_of(1, 1, 1, 1, 1), [0, 1, 2, 3, 4], Panes(range(5))],
+    ids=['videos', 'no windows', 'other windows'],
 )
 @pytest.mark.parametrize('processes', [1, 2])
 def test_without_several_windows_of_a_file_nothing_changes(dataset, processes):
