@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from .generator import COLOURS, SHAPES
+from .drawing import COLOURS, SHAPES
 from .grammar import PHRASES, SUBJECTS
 
 

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from mmclip4clip.moving_shapes import parse_caption
-from mmclip4clip.moving_shapes.generator import COLOURS, SHAPES
+from mmclip4clip.moving_shapes.drawing import COLOURS, SHAPES
 from mmclip4clip.moving_shapes.grammar import PHRASES, SUBJECTS
 
 

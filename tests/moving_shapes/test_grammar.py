@@ -1,6 +1,6 @@
 import numpy as np
 
-from mmclip4clip.moving_shapes.generator import MOTION_PAIRS
+from mmclip4clip.moving_shapes.drawing import MOTION_PAIRS
 from mmclip4clip.moving_shapes.grammar import PHRASES, write_captions
 
 
