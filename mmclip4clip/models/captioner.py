@@ -4,7 +4,8 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ..tokenizers.loading import decode_caption, load_decoder_tokenizer
+from ..tokenizers.caption_text import decode_caption
+from ..tokenizers.loading import load_decoder_tokenizer
 from .decoders.generation_options import derive_seed, read_options
 from .retriever import CLIP4ClipRetriever, Inputs, Samples
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from ..lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from .caption_text import encode_captions
+    from .caption_text import decode_caption, encode_captions
     from .cleaning import clean_caption
-    from .loading import decode_caption, load_decoder_tokenizer, load_tokenizer, train_tokenizer
+    from .loading import load_decoder_tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
     'clean_caption',
@@ -21,8 +21,8 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     dict(
-        caption_text=['encode_captions'],
+        caption_text=['decode_caption', 'encode_captions'],
         cleaning=['clean_caption'],
-        loading=['decode_caption', 'load_decoder_tokenizer', 'load_tokenizer', 'train_tokenizer'],
+        loading=['load_decoder_tokenizer', 'load_tokenizer', 'train_tokenizer'],
     ),
 )

@@ -1,12 +1,23 @@
-"""Tokenization of captions as in CLIP's training."""
+"""Tokenization of captions as in CLIP's training, and their text again."""
 
 import json
+import re
 
 from tokenizers import normalizers
 from transformers import PreTrainedTokenizerBase
 
 from .cleaning import encode_beginnings
 from .clip_tokenizer import CLIPTokenizer
+
+# Superfluous spaces of tokenizers that split at punctuation, such as CLIP's, and their replacements.
+SPACES = (
+    (r'(?<=\d) +(?=\d)', ''),  # 1 0
+    (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
+    (r'(?<=\d) *, *(?=\d{3}\b)', ','),  # 1 , 000
+    (r'(?<=\w) +([-/]) +(?=\w)', r'\1'),  # t - shirt
+    (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
+    (r' +([.,;:!?])', r'\1'),
+)
 
 
 def use_clip_normalizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
@@ -84,3 +95,37 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int
     ids = tokenizer('a')['input_ids']
     start = next(i for i in range(len(ids)) if ids[i : i + len(words)] == words)
     return ids[:start], ids[start + len(words) :]
+
+
+def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """Convert token ids to text without special tokens and superfluous spaces.
+
+    CLIP's tokenizer treats each digit and each run of punctuation as a word. So it decodes "a t-shirt,
+    no. 10" as "a t - shirt , no . 1 0". Ambiguous spaces become what is more common in captions:
+    "a - b" and "a-b" become "a-b", "2 3" and "23" become "23", and "2nd" becomes "2 nd". The output of
+    tokenizers that keep spaces, such as GPT-2's, is not changed.
+
+    Args:
+        tokenizer (PreTrainedTokenizerBase): The tokenizer of the ids.
+        ids (list[int]): Token ids of one caption.
+
+    Returns:
+        str: The caption.
+
+    Examples:
+        >>> import tempfile
+        >>> from mmclip4clip.tokenizers import train_tokenizer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tokenizer = train_tokenizer(['a red t-shirt'], folder)
+        >>> decode_caption(tokenizer, tokenizer('A red t-shirt')['input_ids'])
+        'a red t-shirt'
+    """
+    caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # str, because of the declared return type
+    probe = 'a, b'
+    if str(tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids'])).strip() == probe:
+        return caption.strip()
+    if isinstance(tokenizer, CLIPTokenizer):  # a copied or pickled one does not remove the ends of words
+        caption = caption.replace('</w>', ' ')
+    for pattern, replacement in SPACES:
+        caption = re.sub(pattern, replacement, caption)
+    return caption.strip()

@@ -1,7 +1,6 @@
 import functools
 import json
 import logging
-import re
 import string
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,15 +17,6 @@ from .saved_tokenizer import CAPTIONS, DECODER, offered_tokenizer, unpack_tokeni
 
 EMPTY = {'<|startoftext|>': 0, '<|endoftext|>': 1}  # a vocabulary to start training from
 VOCABULARIES = ('tokenizer.json', 'vocab.json', 'vocab.txt', '*.model')
-# Superfluous spaces of tokenizers that split at punctuation, such as CLIP's, and their replacements.
-SPACES = (
-    (r'(?<=\d) +(?=\d)', ''),  # 1 0
-    (r'(?<=\d) *([.:]) *(?=\d)', r'\1'),  # 3 : 30
-    (r'(?<=\d) *, *(?=\d{3}\b)', ','),  # 1 , 000
-    (r'(?<=\w) +([-/]) +(?=\w)', r'\1'),  # t - shirt
-    (r"(?<=\w) +(?='(?:s|t|re|ve|m|ll|d)\b)", ''),  # man 's
-    (r' +([.,;:!?])', r'\1'),
-)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -200,41 +190,6 @@ def _need_vocabulary(load: Callable, name: str, **kwargs: Any) -> Any:
         raise
 
 
-def decode_caption(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    """Convert token ids to text without special tokens and superfluous spaces.
-
-    CLIP's tokenizer treats each digit and each run of punctuation as a word. So it decodes "a t-shirt,
-    no. 10" as "a t - shirt , no . 1 0". Ambiguous spaces become what is more common in captions:
-    "a - b" and "a-b" become "a-b", "2 3" and "23" become "23", and "2nd" becomes "2 nd". The output of
-    tokenizers that keep spaces, such as GPT-2's, is not changed.
-
-    Args:
-        tokenizer (PreTrainedTokenizerBase): The tokenizer of the ids.
-        ids (list[int]): Token ids of one caption.
-
-    Returns:
-        str: The caption.
-
-    Examples:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     tokenizer = train_tokenizer(['a red t-shirt'], folder)
-        >>> decode_caption(tokenizer, tokenizer('A red t-shirt')['input_ids'])
-        'a red t-shirt'
-    """
-    caption = str(tokenizer.decode(ids, skip_special_tokens=True))  # str, because of the declared return type
-    probe = 'a, b'
-    if str(tokenizer.decode(tokenizer(probe, add_special_tokens=False)['input_ids'])).strip() == probe:
-        return caption.strip()
-    if isinstance(
-        tokenizer, CLIPTokenizer
-    ):  # a copied or pickled tokenizer does not remove the ends of words
-        caption = caption.replace('</w>', ' ')
-    for pattern, replacement in SPACES:
-        caption = re.sub(pattern, replacement, caption)
-    return caption.strip()
-
-
 def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int = 1000) -> CLIPTokenizer:
     """Train a tokenizer like CLIP's (lowercase byte-pair encoding) and save it.
 
@@ -254,7 +209,7 @@ def train_tokenizer(captions: Iterable[str], folder: str | Path, vocab_size: int
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     tokenizer = train_tokenizer(['a dog runs', 'a cat sleeps'], folder)
-        >>> decode_caption(tokenizer, tokenizer('A dog sleeps')['input_ids'])
+        >>> tokenizer.decode(tokenizer('A dog sleeps')['input_ids'], skip_special_tokens=True).strip()
         'a dog sleeps'
     """
     captions = [clean_caption(caption) for caption in captions]

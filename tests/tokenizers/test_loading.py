@@ -6,12 +6,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, BertConfig, CLIPConfig, PreTrainedTokenizerFast
 
-from mmclip4clip.tokenizers.loading import (
-    decode_caption,
-    load_decoder_tokenizer,
-    load_tokenizer,
-    train_tokenizer,
-)
+from mmclip4clip.tokenizers.caption_text import decode_caption
+from mmclip4clip.tokenizers.loading import load_decoder_tokenizer, load_tokenizer, train_tokenizer
 
 
 def test_a_trained_tokenizer_spells_what_it_never_saw(tmp_path):
