@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from .argument_types import positive_number, positive_whole_number, seconds, sheet_file, whole_number
 from .server_arguments import add_serve
+from .shared_options import INDEX_DEFAULT, add_format_options, add_index_option, add_workers_option
 
-INDEX_DEFAULT = '$MMCLIP4CLIP_INDEX, or ~/.local/share/mmclip4clip/index'
 WINDOW = 10.0  # seconds
 QUERIES = """
 a query is a text, an image, a video, a range of a video, or a sum of them:
@@ -237,38 +237,3 @@ def add_doctor_options(parser: argparse.ArgumentParser) -> None:
         '--network', action='store_true', help='ask the model hub for an answer (default: no network access)'
     )
     parser.add_argument('--folder', default='.', help='where runs will write (default: %(default)s)')
-
-
-def add_index_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--index``."""
-    parser.add_argument('--index', metavar='PATH', help=f'the index (default: {INDEX_DEFAULT})')
-
-
-def add_workers_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--workers``."""
-    parser.add_argument(
-        '--workers',
-        type=whole_number,
-        default=2,
-        metavar='N',
-        help='processes that decode ahead (default: %(default)s)',
-    )
-
-
-def add_format_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` and ``--csv``."""
-    formats = parser.add_mutually_exclusive_group()
-    formats.add_argument(
-        '--json',
-        dest='format',
-        action='store_const',
-        const='json',
-        help='print a JSON object a line (default: a table on a terminal, else columns separated by tabs)',
-    )
-    formats.add_argument(
-        '--csv',
-        dest='format',
-        action='store_const',
-        const='csv',
-        help='print CSV with a header (default: see --json)',
-    )

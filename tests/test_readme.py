@@ -122,7 +122,8 @@ def flags(path: Path) -> set:
     if path.name == 'benchmark.py':  # runs a part with its flags
         text += ''.join(part.read_text() for part in path.parent.glob('*.py'))
     if path.name == 'doctor.py':
-        text += (ROOT / 'mmclip4clip/command_arguments.py').read_text()
+        for name in ('command_arguments', 'shared_options'):
+            text += (ROOT / f'mmclip4clip/{name}.py').read_text()
     return set(re.findall(r"'(--[\w-]+)'", text))
 
 
