@@ -7,6 +7,13 @@ import pytest
 from mmclip4clip.datasets.video_readers import installed_backends
 
 from ..videos import at_rate, write_frames
+from .conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _beside(monkeypatch):
+    """Let the tool find the file beside it, as in a process of its own."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis_tools'))
 
 
 def test_output_is_compared_and_both_are_timed(tool, tmp_path, capsys):

@@ -20,6 +20,7 @@ PARTS = {  # of other tools
     f'analysis_tools/{name}.py'
     for name in (
         'contenders',
+        'loading_contenders',
         'testing_contenders',
         'training_contenders',
         'vector_store_candidates',

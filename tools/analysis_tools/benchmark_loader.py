@@ -66,34 +66,15 @@ if __name__ == '__main__':
 import cv2
 import numpy as np
 import torch
-from mmaction.registry import TRANSFORMS
-from mmengine.dataset import Compose, pseudo_collate
+from loading_contenders import Clips, make_pipelines
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmclip4clip.datasets.video_readers import installed_backends
 from mmclip4clip.preparation.converters.video_folder import files_below, is_video
-
-RESIZE = [dict(type='Resize', scale=(-1, 256)), dict(type='CenterCrop', crop_size=224)]
-FORMAT = dict(type='FormatShape', input_format='NCHW')
-
-
-class Clips(Dataset):
-    """Clips of video files as tensors (T, 3, 224, 224), each file ``repeat`` times."""
-
-    def __init__(self, files: list[Path], pipeline: list[dict], repeat: int = 1) -> None:
-        self.files, self.repeat = files, repeat
-        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
-
-    def __len__(self) -> int:
-        return self.repeat * len(self.files)
-
-    def __getitem__(self, i: int) -> torch.Tensor:
-        file = str(self.files[i % len(self.files)])
-        frames = self.pipeline(dict(filename=file, start_index=0, modality='RGB'))['imgs']
-        return torch.from_numpy(np.ascontiguousarray(frames))
 
 
 def versions(backends: list[list[str]]) -> str:
@@ -105,25 +86,6 @@ def versions(backends: list[list[str]]) -> str:
     if any('torchcodec' in names for names in backends):
         found.append(f'FFmpeg {import_module("torchcodec").ffmpeg_major_version} for torchcodec')
     return ', '.join(found)
-
-
-def make_pipelines(
-    frames: int, backends: list[list[str]], time_limit: float | None, cache: str
-) -> dict[str, list[dict]]:
-    """Return mmaction2's stock pipeline, one for each list of backends, and the first one with a cache.
-
-    Without decord, the stock pipeline is missing.
-    """
-    sampling = dict(type='UniformSample', clip_len=frames, num_clips=1, test_mode=True)
-    pipelines = {}
-    if 'decord' in installed_backends():
-        pipelines['stock'] = [dict(type='DecordInit'), sampling, dict(type='DecordDecode'), *RESIZE, FORMAT]
-    for names in backends:
-        decode = dict(type='DecodeVideo', sampling=sampling, backends=names, time_limit=time_limit)
-        pipelines[' '.join(names)] = [decode, *RESIZE, FORMAT]
-    first = pipelines[' '.join(backends[0])]
-    pipelines['cached'] = [dict(type='CacheFrames', transforms=first, folder=cache)]
-    return pipelines
 
 
 def cpu_seconds() -> float:

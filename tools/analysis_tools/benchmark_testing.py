@@ -46,7 +46,8 @@ def parse_args() -> argparse.Namespace:
 def write_annotations(args: argparse.Namespace, path: Path) -> int:
     """Write captions of all videos that can be compared, and return the number of videos."""
     import torch
-    from benchmark_loader import FORMAT, RESIZE, Clips, readable
+    from benchmark_loader import readable
+    from loading_contenders import FORMAT, RESIZE, Clips
     from mmengine.registry import init_default_scope
     from testing_contenders import SAMPLING
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark_loader import FORMAT, RESIZE
 from contenders import import_clip, read_model_config, stock_config
+from loading_contenders import FORMAT, RESIZE
 
 FRAMES = 12
 SAMPLING = dict(type='UniformSample', clip_len=FRAMES, num_clips=1, test_mode=True)
