@@ -15,21 +15,10 @@ from ..answers import EVERYTHING, Filter
 from .base import Hit, SegmentRow, SegmentStore, StoreError, check_vector
 from .candidate_index import CandidateIndex, import_faiss, num_samples
 from .sql_filter import condition_of, values_of
+from .sqlite_schema import FIELDS, open_database
 
 FILE = 'segments.sqlite'
-VERSION = 1
-FIELDS = 'filename, number, start, "end", duration, whole, moment'
 EXACT = 50_000  # segments that a search compares one by one; more use candidates
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS segments (id INTEGER PRIMARY KEY AUTOINCREMENT, filename TEXT NOT NULL,
-    number INTEGER NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL, duration REAL NOT NULL,
-    whole INTEGER NOT NULL, moment INTEGER NOT NULL, vector BLOB NOT NULL, features BLOB NOT NULL,
-    UNIQUE (filename, number));
-CREATE TABLE IF NOT EXISTS candidates (kind TEXT PRIMARY KEY, file TEXT NOT NULL, last_id INTEGER NOT NULL,
-    count INTEGER NOT NULL);
-PRAGMA user_version = {VERSION};
-"""  # AUTOINCREMENT: candidates are known by their id, which must never be used again
-PAGE_BYTES = 16384  # vectors of 2 KiB would fill half of SQLite's default pages
 NAMES_AT_ONCE = 500  # SQLite limits the values of a statement
 ROWS_AT_ONCE = 20_000
 OVERSAMPLING, MIN_CANDIDATES = 8, 100  # candidates per wanted segment, which are then compared exactly
@@ -61,15 +50,7 @@ class SQLiteStore(SegmentStore):
     def __init__(self, folder: Path, width: int) -> None:
         self.path, self.width = folder / FILE, width
         with self._errors():
-            self._database = sqlite3.connect(str(self.path), timeout=60)
-            (version,) = self._database.execute('PRAGMA user_version').fetchone()
-            if version > VERSION:
-                raise StoreError(
-                    f'{self.path} has version {version}, this mmclip4clip knows {VERSION}: update it'
-                )
-            if version < VERSION:
-                self._database.execute(f'PRAGMA page_size = {PAGE_BYTES}')
-                self._database.executescript(SCHEMA)
+            self._database = open_database(self.path)
         self._vectors: dict[tuple[str, int], tuple[tuple[int, int], np.ndarray, np.ndarray]] = {}
         self._candidates: dict[str, CandidateIndex | None] = {}
 
