@@ -1,18 +1,17 @@
 """Find what changed in folders since they were indexed, by content where time stamps differ."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..datasets.remote_files import is_url
 from ..datasets.video_names import is_video
 from .catalog import Catalog, CatalogFile, FileStamp
+from .file_digest import digest_file
 
-BLOCK = 2**20  # bytes read at once
 URL_STAMP = FileStamp(0, 0, 0, 0)  # a URL stands for a content that does not change
 
 
@@ -138,27 +137,6 @@ def stamp_of(path: str) -> FileStamp:
 def to_stamp(found: os.stat_result) -> FileStamp:
     """Take the stamp from what the file system says of a file."""
     return FileStamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-
-
-def digest_file(path: str) -> str:
-    """Digest the content of a file, BLAKE2b of 16 bytes in hex.
-
-    Examples:
-        >>> import tempfile
-        >>> with tempfile.NamedTemporaryFile() as file:
-        ...     digest_file(file.name)
-        'cae66941d9efbd404e4d88758ea67670'
-    """
-    with open(path, 'rb') as file:
-        return digest_open_file(file)
-
-
-def digest_open_file(file: BinaryIO) -> str:
-    """Digest what is left to read of an open file, as :func:`digest_file` does."""
-    digest = hashlib.blake2b(digest_size=16)
-    while block := file.read(BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 class VideoSource(Protocol):

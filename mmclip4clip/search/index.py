@@ -7,14 +7,14 @@ from uuid import uuid4
 
 from .answers import EVERYTHING, Answer, Filter
 from .catalog import Catalog
-from .growing_shortlist import settled_answers
 from .index_folder import CATALOG, check_store, is_leftover
-from .index_model import EncodedQuery, IndexModel
+from .index_model import IndexModel
 from .index_settings import IndexMismatchError, IndexSettings, read_settings
 from .index_update import Track, UpdateReport, lock_index, remove_folder, update_index
 from .queries import Query, Term, parse_query
 from .segments import FixedWindows, Segmenter, build_segments, describe_segments
-from .stores import Hit, SegmentStore, open_store
+from .store_search import Goal, search_by_score, search_by_vector
+from .stores import SegmentStore, open_store
 
 MOMENTS = 4  # segments to look for per answer, because the best ones are often of the same video
 SHORTLIST = 200  # segments that a head compares exactly at first: docs/search.md tells what longer ones gain
@@ -227,50 +227,13 @@ class VideoIndex:
         if not isinstance(terms, Sequence) or not all(isinstance(term, Term) for term in terms):
             raise TypeError(f'a query must be a string or a list of Term, got {query!r:.80}')
         encoded = self.model.encode_query(terms)
+        goal = Goal(top, where, whole, all_moments)
         wanted = top if whole or all_moments else MOMENTS * top
         if encoded.texts is not None:
             # Many answers settle late, and features are in memory: no longer ones for them.
             lengths = max(shortlist, wanted), LONGEST * shortlist
-            return self._search_exactly(encoded, lengths, top, where, whole, all_moments)
-        while True:
-            hits = self.store.search(encoded.vector, wanted, whole, where)
-            answers = self._answers(hits, whole, all_moments)
-            if len(answers) >= top or len(hits) < wanted:
-                return answers[:top]
-            wanted *= 4
-
-    def _search_exactly(
-        self,
-        query: EncodedQuery,
-        lengths: tuple[int, int],
-        top: int,
-        where: Filter,
-        whole: bool,
-        all_moments: bool,
-    ) -> list[Answer]:
-        """Find the best answers by the score of the head, with a shortlist that grows until they settle."""
-        scores: dict[str, float] = {}
-
-        def answers_of(length: int) -> tuple[list[Answer], bool]:
-            hits = self.store.search(query.vector, length, whole, where)
-            new = [hit.row for hit in hits if hit.row.id not in scores]
-            if new:
-                found = self.model.rerank(query, [row.features for row in new])
-                scores.update((row.id, float(score)) for row, score in zip(new, found))
-            ranked = sorted((Hit(scores[hit.row.id], hit.row) for hit in hits), key=lambda hit: -hit.score)
-            return self._answers(ranked, whole, all_moments)[:top], len(hits) < length
-
-        return settled_answers(answers_of, *lengths, top)
-
-    def _answers(self, hits: list[Hit], whole: bool, all_moments: bool) -> list[Answer]:
-        seen: set[str] = set()
-        answers = []
-        for score, row in hits:
-            if all_moments or row.filename not in seen:
-                seen.add(row.filename)
-                start, end = (None, None) if whole else (row.start, row.end)
-                answers.append(Answer(score, row.filename, start, end, row.duration))
-        return answers
+            return search_by_score(self.store, self.model, encoded, lengths, goal)
+        return search_by_vector(self.store, encoded.vector, wanted, goal)
 
     def close(self) -> None:
         """Close the catalog and the store."""

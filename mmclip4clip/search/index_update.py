@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 from ..datasets.remote_files import resolve_name
 from ..file_lock import LockTakenError, release_lock, take_lock
 from .catalog import Catalog, CatalogFile, FileStamp
-from .changes import Changes, VideoSource, digest_file, find_changes, stamp_of
+from .changes import Changes, VideoSource, find_changes, stamp_of
+from .file_digest import digest_file
 from .index_model import IndexedFile, IndexModel
 from .segments import Segmenter
 from .stores import SegmentRow, SegmentStore

@@ -3,15 +3,15 @@
 import math
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..datasets.annotations import caption_fault
 from ..datasets.video_names import is_video
 from ..safe_json import shorten
+from .media_files import is_file, is_folder, is_image, is_media
 
-IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm')
 SIGNS = {'+': 1.0, '-': -1.0}
 # A first word with a star is a weight; the star may stand alone, as in: 0.5 * "a beach".
 WEIGHTED = re.compile(r'(?P<weight>[^\s*]*)\s*\*\s*(?P<rest>.*)', re.DOTALL)
@@ -143,16 +143,6 @@ def _split_single(word: str) -> list[str]:
     return [word]
 
 
-def is_media(name: str) -> bool:
-    """Return whether a name has the ending of an image or a video, also before a time range."""
-    return any(is_image(part) or is_video(part) for part in (name, name.rpartition('@')[0]))
-
-
-def is_image(name: str) -> bool:
-    """Return whether a name has the ending of an image, in upper or lower case."""
-    return name.lower().endswith(IMAGE_ENDINGS)
-
-
 def _split_terms(words: Sequence[str]) -> list[tuple[float, str]]:
     """Return the sign and the joined words of each term."""
     terms: list[tuple[str, list[str]]] = [('', [])]  # the operator before each term, and its words
@@ -220,23 +210,11 @@ def _to_text(weight: float, value: str) -> Term:
     return Term(weight, 'text', value)
 
 
-def is_file(name: str) -> bool:
-    """Return whether this is the name of a file, ``~`` of the home folder included."""
-    return _has_type(name, Path.is_file)
-
-
-def _has_type(name: str, check: Callable[[Path], bool]) -> bool:
-    try:
-        return check(Path(name).expanduser())
-    except (OSError, ValueError, RuntimeError):  # too long for a name, a NUL character, or ~ of nobody
-        return False
-
-
 def _existing(name: str, kind: str) -> str:
     """Return the path of a file that must exist."""
     if is_file(name):
         return str(Path(name).expanduser())
-    reason = 'is a folder' if _has_type(name, Path.is_dir) else 'does not exist'
+    reason = 'is a folder' if is_folder(name) else 'does not exist'
     raise QueryError(f'unknown query {kind}: {shorten(name)} {reason}')
 
 

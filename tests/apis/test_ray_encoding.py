@@ -20,7 +20,7 @@ from mmclip4clip.apis import ray_cluster, ray_encoding
 from mmclip4clip.apis.ray_cluster import RayClusterError, import_ray, temporary_folder
 from mmclip4clip.apis.ray_encoding import EncodeWorker, RayModel
 from mmclip4clip.search import FixedWindows
-from mmclip4clip.search.changes import digest_file
+from mmclip4clip.search.file_digest import digest_file
 from mmclip4clip.search.index import VideoIndex
 from mmclip4clip.version import __version__
 

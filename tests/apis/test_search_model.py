@@ -17,7 +17,7 @@ from mmclip4clip.apis.search_model import SearchModel, digest_weights, read_imag
 from mmclip4clip.apis.segment_encoder import encode_segments
 from mmclip4clip.datasets.video_readers import VideoReadError
 from mmclip4clip.search import FixedWindows, Term, parse_query
-from mmclip4clip.search.changes import digest_file
+from mmclip4clip.search.file_digest import digest_file
 from mmclip4clip.search.index_settings import ModelIdentity
 
 from .conftest import HEADS

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ...search.catalog import Catalog, CatalogFile, FileStamp
-from ...search.changes import digest_open_file, to_stamp
+from ...search.changes import to_stamp
+from ...search.file_digest import digest_open_file
 from ...search.index_folder import CATALOG
 from .errors import RequestError
 from .folder_names import FolderNames
