@@ -1,7 +1,8 @@
 from .best_checkpoint import bring_best_checkpoint
 from .checkpoint_search import checkpoint_folder, find_checkpoint
 from .missing_evaluation import evaluation_is_due, evaluation_is_missing
-from .run_check import check_resumable, describe_run
+from .run_check import check_resumable
+from .run_description import describe_run
 from .schedule_migration import join_schedules
 
 __all__ = [

@@ -5,12 +5,10 @@ import json
 import logging
 from collections.abc import Iterator
 
-from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import EpochBasedTrainLoop
 
-from ...datasets.dataset_traversal import leaf_datasets
+from .run_description import all_schedulers
 
 KEY = 'mmclip4clip'  # in a checkpoint's meta; its entry 'run' has the settings
 # Values of describe_run that must be equal, with their names in messages.
@@ -29,41 +27,6 @@ MEANINGS = dict(
 )
 # Settings of parameter groups that change during a run, or select an implementation with the same result.
 FREE_SETTINGS = {'params', 'lr', 'foreach', 'fused', 'capturable', 'differentiable'}
-
-
-def describe_run(runner) -> dict:
-    """Describe the settings of a training as plain data, before it starts.
-
-    Args:
-        runner (Runner): Runner with train loop, optimizer and schedulers, and no loaded checkpoint.
-
-    Examples:
-        >>> from mmclip4clip.engine.resume import describe_run
-        >>> describe_run(runner)['optimizer']  # in a hook's before_run  # doctest: +SKIP
-        'AdamW'
-    """
-    loop, loader, wrapper = runner.train_loop, runner.train_dataloader, runner.optim_wrapper
-    cfg = runner.cfg.get('train_dataloader') or {}
-    order = {key: cfg.get(key) for key in ('sampler', 'batch_sampler', 'drop_last')}
-    run = dict(
-        loop='epochs' if isinstance(loop, EpochBasedTrainLoop) else 'iterations',
-        max_epochs=loop.max_epochs,
-        max_iters=loop.max_iters,
-        iters_per_epoch=len(loader),
-        dataset_length=len(loader.dataset),
-        data=[getattr(leaf, 'content', None) for leaf in leaf_datasets(loader.dataset)],
-        batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
-        world_size=get_world_size(),
-        order=order,
-        schedulers=[type(scheduler).__name__ for scheduler in _schedulers(runner.param_schedulers)],
-    )
-    if not isinstance(wrapper, OptimWrapperDict):
-        run.update(
-            accumulative_counts=wrapper._accumulative_counts,
-            optimizer=type(wrapper.optimizer).__name__,
-            lr=sorted({float(g.get('initial_lr', g['lr'])) for g in wrapper.optimizer.param_groups}),
-        )
-    return json.loads(json.dumps(run, default=str))
 
 
 def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
@@ -89,7 +52,7 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
         Traceback (most recent call last):
         RuntimeError: best.pth cannot be resumed: it has no ...
     """
-    missing = _missing(checkpoint, bool(_schedulers(runner.param_schedulers)))
+    missing = _missing(checkpoint, bool(all_schedulers(runner.param_schedulers)))
     if missing:
         raise RuntimeError(
             f'{name} cannot be resumed: it has no {", no ".join(missing)}. Best, published and converted '
@@ -112,7 +75,7 @@ def check_resumable(runner, checkpoint: dict, run: dict, name: str) -> None:
         )
         problems += _compare_steps(meta, run)
     problems += _compare_ends(meta, run, runner._randomness_cfg.get('seed'))
-    problems += _compare_lengths(saved or {}, run, _schedulers(runner.param_schedulers))
+    problems += _compare_lengths(saved or {}, run, all_schedulers(runner.param_schedulers))
     problems += _compare_schedules(runner.param_schedulers, checkpoint.get('param_schedulers') or [])
     if not isinstance(runner.optim_wrapper, OptimWrapperDict):
         problems += _compare_optimizers(runner, checkpoint['optimizer'])
@@ -182,7 +145,7 @@ def _compare_schedules(fresh, saved) -> Iterator[str]:
     Settings are the arguments of a scheduler, converted to this run's number of steps. If they are equal, the
     schedules are equal too, even if the run has more epochs.
     """
-    fresh, saved = _schedulers(fresh), _schedulers(saved)
+    fresh, saved = all_schedulers(fresh), all_schedulers(saved)
     if len(fresh) != len(saved):
         yield f'param_scheduler: {len(saved)} schedulers in the checkpoint, {len(fresh)} now'
         return
@@ -214,7 +177,7 @@ def _compare_optimizers(runner, saved: dict) -> Iterator[str]:
             f'checkpoint, {len(groups)} with {sum(sizes)} now'
         )
         return
-    scheduled = {scheduler.param_name for scheduler in _schedulers(runner.param_schedulers)}
+    scheduled = {scheduler.param_name for scheduler in all_schedulers(runner.param_schedulers)}
     free = FREE_SETTINGS | scheduled | ({'betas'} if 'momentum' in scheduled else set())
     differ: dict[str, str] = {}
     for group, old in zip(groups, saved):
@@ -226,13 +189,6 @@ def _compare_optimizers(runner, saved: dict) -> Iterator[str]:
                     f'{group.get(key, "no such setting")} now',
                 )
     yield from differ.values()
-
-
-def _schedulers(schedulers) -> list:
-    """Return schedulers or their states as one list, including those of several optimizers."""
-    if isinstance(schedulers, dict):
-        return [one for part in schedulers.values() for one in part]
-    return list(schedulers or [])
 
 
 def _arguments(kind: type) -> set:

@@ -132,7 +132,7 @@ def test_another_training_is_refused_with_the_reason_and_the_way(settings, messa
 
 def test_another_number_of_processes_is_refused(monkeypatch):
     checkpoint = saved(build())
-    monkeypatch.setattr('mmclip4clip.engine.resume.run_check.get_world_size', lambda: 2)
+    monkeypatch.setattr('mmclip4clip.engine.resume.run_description.get_world_size', lambda: 2)
     with pytest.raises(RuntimeError, match='processes: 1 in the checkpoint, 2 now'):
         check(build(), checkpoint)
 
