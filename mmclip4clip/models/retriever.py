@@ -160,11 +160,8 @@ class CLIP4ClipRetriever(BaseModel):
         return self.adapter.similarity(text, videos)
 
     def forward(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: list[BaseDataElement] | None = None,
-        mode: str = 'tensor',
-    ) -> dict[str, Tensor] | list[BaseDataElement] | tuple[Features, Features]:
+        self, inputs: Inputs, data_samples: Samples | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | Samples | tuple[Features, Features]:
         """Run the model on a batch from :class:`VideoCaptionPreprocessor`.
 
         Args:
