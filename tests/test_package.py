@@ -246,3 +246,14 @@ def test_project_files_call_what_exists(path):
     assert path.name != 'ci.yml' or targets == ['lint', 'docs', 'test']
     makefile = (ROOT / 'Makefile').read_text()
     assert all(f'\n{target}:' in makefile for target in targets)
+
+
+def test_no_file_is_longer_than_250_lines():
+    files = [path for folder in ('mmclip4clip', 'tools') for path in (ROOT / folder).rglob('*.py')]
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
+        for path in files
+        if '.mim' not in path.parts  # links to configs and tools
+    }
+    assert len(lengths) > 300
+    assert not {name: length for name, length in lengths.items() if length > 250}
