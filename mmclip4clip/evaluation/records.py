@@ -154,9 +154,8 @@ def as_record(source: RecordSource) -> VideoRecord:
     """Return the record of an evaluated video.
 
     Args:
-        source (VideoRecord | Mapping): Data sample of :class:`VideoTextValLoop` or
-            :class:`VideoTextTestLoop`, which has a ``record``. Records, entries of a dump, and data samples
-            of other loops are accepted too.
+        source (VideoRecord | Mapping): A record, a data sample of :class:`VideoTextValLoop` or
+            :class:`VideoTextTestLoop`, which has a ``record``, one of another loop, or an entry of a dump.
 
     Examples:
         >>> as_record(dict(video_id='v1', filename='v1.mp4', captions=['a cat'])).captions
@@ -219,22 +218,21 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
 
     Examples:
         >>> import numpy as np
-        >>> records = [
-        ...     VideoRecord('v1', 'v1.mp4', ['a cat', 'a black cat'], scores=np.eye(2)),
-        ...     VideoRecord('v2', 'v2.mp4', ['a dog'], scores=np.ones((1, 2)))]
-        >>> stack_scores(records).similarity.shape
+        >>> cat = VideoRecord('v1', 'v1.mp4', ['a cat', 'a black cat'], scores=np.eye(2))
+        >>> dog = VideoRecord('v2', 'v2.mp4', ['a dog'], scores=np.ones((1, 2)))
+        >>> stack_scores([cat, dog]).similarity.shape
         (3, 2)
     """
     videos = [make_record(record) for record in records]
     if not videos:
         raise ValueError('there are no scores to stack: records is empty')
-    video_index = np.repeat(np.arange(len(videos)), [len(v.captions) for v in videos])
+    index = np.repeat(np.arange(len(videos)), [len(v.captions) for v in videos])
     groups = [v.group if v.group_key is None else v.group_key for v in videos]
     banks = [v.bank_scores for v in videos if v.bank_scores is not None]
     rows: list[Any] = [v.scores for v in videos]
     return Scores(
         rows[0].stack(rows) if isinstance(rows[0], ScoreRows) else np.concatenate(rows),
-        video_index,
+        index,
         groups if any(g is not None for g in groups) else None,
         np.stack(banks, axis=1) if banks else None,
     )
@@ -242,9 +240,8 @@ def stack_scores(records: Sequence[RecordSource]) -> Scores:
 
 def _as_dict(features: Any, key: str) -> Any:
     """Wrap features in a single array, as in a dump, into a dict."""
-    if features is None or isinstance(features, Mapping):
-        return features
-    return {key.removesuffix('_features'): features}
+    plain = features is None or isinstance(features, Mapping)
+    return features if plain else {key.removesuffix('_features'): features}
 
 
 def _to_numpy(value: Any) -> Any:
