@@ -70,3 +70,13 @@ def test_each_import_upwards_is_named(tmp_path):
 )
 def test_a_circle_and_a_module_without_a_floor_are_named(tmp_path, file, line, broken):
     assert broken in lint_with(tmp_path, {file: line})
+
+
+def test_tools_import_this_package_before_mmaction2():
+    """mmaction2 refuses mmcv 2.2 when it is imported, unless this package was imported before."""
+    late = []
+    for path in sorted((ROOT / 'tools').rglob('*.py')):
+        found = re.findall(r'^ *(?:from|import) (mmaction|mmclip4clip)\b', path.read_text(), re.MULTILINE)
+        if 'mmaction' in found and found[0] != 'mmclip4clip':
+            late.append(path.name)
+    assert not late

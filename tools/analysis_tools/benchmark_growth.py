@@ -6,6 +6,8 @@ ranks and dual softmax of a test from features of width 512. Processes: a traini
 divided among processes with one thread each. The tower is ViT-B/32 with random weights; --layers shortens it.
 """
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import argparse
 import json
 import multiprocessing

@@ -9,6 +9,8 @@ With --head, a tiny head with random weights scores all pairs of random features
 writes the scores to a temporary file; with --kept it keeps them in memory.
 """
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import argparse
 import resource
 import time

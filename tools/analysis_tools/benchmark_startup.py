@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP = """
+import mmclip4clip
 import torch
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
@@ -34,7 +35,7 @@ WORK = {
     'mmclip4clip --help': ['-m', 'mmclip4clip', '--help'],
     'tools/train.py --help': ['tools/train.py', '--help'],
     'tools/test.py --help': ['tools/test.py', '--help'],
-    'import torch, mmaction': ['-c', 'import torch, mmaction.models'],
+    'import torch, mmaction': ['-c', 'import mmclip4clip, torch, mmaction.models'],
     'import, model, first step': ['-c', STEP],
 }
 

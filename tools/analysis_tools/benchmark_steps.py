@@ -1,5 +1,7 @@
 """Compare the time of training steps of several configs on random batches, in one run."""
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import argparse
 import time
 

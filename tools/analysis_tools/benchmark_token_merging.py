@@ -6,6 +6,8 @@ memory is the peak of the process, or that of tensors on a GPU. The time of the 
 the time of the clock, changes less with other work on the machine.
 """
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import argparse
 import multiprocessing
 import statistics
@@ -35,7 +37,6 @@ def serve(args: argparse.Namespace, r: int, pipe) -> None:
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
 
-    import mmclip4clip  # noqa: F401  registers the modules
     from mmclip4clip.engine.hooks.training_size_hook import peak_memory
     from mmclip4clip.engine.kept_memory import keep_freed_memory
 

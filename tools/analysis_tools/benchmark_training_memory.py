@@ -5,6 +5,8 @@ with AdamW. The memory is the peak resident memory of the process, with its libr
 table has the time of the processor, which other work on the machine changes less.
 """
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import argparse
 import multiprocessing
 import statistics
@@ -47,7 +49,6 @@ def measure(args: argparse.Namespace, way: str, pipe) -> None:
     from mmaction.registry import MODELS
     from mmengine.registry import init_default_scope
 
-    import mmclip4clip  # noqa: F401  registers the modules
     from mmclip4clip.engine.hooks.training_size_hook import peak_memory
     from mmclip4clip.engine.kept_memory import keep_freed_memory
 

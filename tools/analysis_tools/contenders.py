@@ -4,6 +4,8 @@ All use the same random weights of ViT-B/32, which :func:`write_weights` writes.
 own, :class:`Contender`, so that none has the memory or the patches of another.
 """
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import gzip
 import multiprocessing
 import sys

@@ -1,5 +1,7 @@
 """The pipelines that benchmark_loader.py compares, and the clips that they load."""
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 from pathlib import Path
 
 import numpy as np

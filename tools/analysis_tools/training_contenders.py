@@ -1,5 +1,7 @@
 """Training steps of this package, of mmaction2, and of a plain version of the reference, for one batch."""
 
+import mmclip4clip  # noqa: F401  # isort: skip  (first: mmaction2 itself refuses newer mmcv)
+
 import sys
 from pathlib import Path
 from typing import Any

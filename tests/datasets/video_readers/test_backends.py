@@ -1,3 +1,4 @@
+import cv2
 import pytest
 
 from mmclip4clip.datasets.video_readers import (
@@ -43,6 +44,8 @@ def test_a_name_with_a_colon_is_a_file_and_no_protocol(files, tmp_path, monkeypa
 def test_what_opencv_cannot_decode_is_still_a_video(tmp_path):
     # The AV1 encoder of PyAV 14 takes no less than 64 rows.
     path = write_frames(tmp_path / 'a.mp4', at_rate(30, 4), codec='libsvtav1', height=64)
+    if cv2.VideoCapture(str(path)).read()[0]:
+        pytest.skip('this OpenCV decodes AV1')
     with pytest.raises(VideoReadError, match='OpenCV decodes none of its frames') as error:
         open_reader('opencv', str(path))
     assert not isinstance(error.value, NoVideoError)
