@@ -41,7 +41,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmclip4clip.evaluation.scoring.rerank import rerank
+from mmclip4clip.evaluation.scoring.rerank import RerankedScores
 from mmclip4clip.models import TightAdapter
 
 
@@ -82,9 +82,10 @@ def main(args: argparse.Namespace) -> None:
 
     part = text[: args.sample]
     exact = timed('exact', lambda: adapter.similarity(part, videos))
+    every = torch.ones(args.captions, dtype=torch.bool)
     timed(
         're-ranked',
-        lambda: rerank(adapter, text, videos, args.top, torch.ones(args.captions, dtype=torch.bool)),
+        lambda: RerankedScores(adapter, dict(text=text), videos, args.top, every).rows(slice(None)),
     )
     for _ in range(args.repeat):
         loop = timed('loop', lambda: score_by_loop(adapter, part, frames))

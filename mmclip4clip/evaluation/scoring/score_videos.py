@@ -18,13 +18,14 @@ from ...models.features import (
     count_features,
     join_features,
     move_features,
+    take_features,
 )
 from .. import score_rows
 from ..cosine_scores import compares_cosines, cosine_rows
 from ..records import VideoRecord
 from ..unreadable import blank_fields, is_unreadable, rank_last
 from .query_bank import QueryBank
-from .rerank import report_rerank, rerank
+from .rerank import RerankedScores, report_rerank
 from .store_scores import store_scores
 
 
@@ -53,7 +54,7 @@ def score_videos(
         total (int, optional): Number of videos of all processes, without the padding of the sampler; by
             default the number of samples.
         rerank_top (int, optional): Length of shortlists, if only shortlisted pairs are scored, see
-            :func:`rerank`.
+            :class:`RerankedScores`.
         query_bank (QueryBank, optional): Query bank to score the videos with.
         fp16 (bool): Whether the captions of the bank are encoded in mixed precision.
         in_blocks (bool): Whether the metrics accept scores that are not in memory. Those of a large
@@ -95,18 +96,21 @@ def score_videos(
     extra: dict[str, int] = {}
     unreadable = _blank_unreadable(samples, total)
     rows: Sequence[Any]
-    if rerank_top is None and in_blocks and _many(counts, total):
-        if compares_cosines(model, text, videos):
-            rows = cosine_rows(text, videos, unreadable, counts)
-        else:
-            all_counts = _gather_in_order(counts, total)
-            rows = store_scores(model.similarity, text, videos, unreadable, counts, all_counts, folder)
+    in_blocks = in_blocks and _many(counts, total)
+    if rerank_top is None and in_blocks and compares_cosines(model, text, videos):
+        rows = cosine_rows(text, videos, unreadable, counts)
     else:
-        if rerank_top is None:
-            scores = model.similarity(text, videos).cpu()
+
+        def score(block: slice) -> Tensor:
+            return model.similarity(take_features(text, block), videos)
+
+        if rerank_top is not None:
+            score, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
+        if in_blocks:
+            all_counts = _gather_in_order(counts, total)
+            rows = store_scores(score, unreadable, counts, all_counts, folder)
         else:
-            scores, extra = _rerank(model.adapter, text, videos, counts, total, rerank_top)
-        rows = _rank_last(scores, unreadable, device).split(counts)
+            rows = _rank_last(score(slice(None)).cpu(), unreadable, device).split(counts)
     for sample, part in zip(samples, rows):
         sample.set_field(part, 'scores')
     if query_bank is not None:
@@ -151,7 +155,7 @@ def _rank_last(scores: Tensor, unreadable: Tensor, device: torch.device) -> Tens
 
 
 def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[int], total: int, top: int):
-    """Score only shortlisted pairs, and log that the metrics are approximate."""
+    """Score only shortlisted pairs, and log that the metrics are approximate; return a function of slices."""
     if not isinstance(adapter, RerankableAdapter):
         raise ValueError(
             f'rerank_top={top} needs a RerankableAdapter, which scores single pairs, such as '
@@ -159,8 +163,8 @@ def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[i
         )
     index = torch.arange(len(counts)) * get_world_size() + get_rank()  # the order of the sampler
     index = index.repeat_interleave(torch.tensor(counts)).to(next(iter(text.values())).device)
-    scores, listed = rerank(adapter, text, videos, top, index < total)
-    extra = report_rerank(top, listed, index % total, index < total)
+    scores = RerankedScores(adapter, text, videos, top, index < total)
+    extra = report_rerank(top, scores.lists(index % total), index < total)
     print_log(
         'approximate metrics: only the best {rerank/top} of a cheap score were scored; '
         '{rerank/missed} of {rerank/captions} captions were not shortlisted with their own '
@@ -168,7 +172,7 @@ def _rerank(adapter: nn.Module, text: Features, videos: Features, counts: list[i
         logger='current',
         level=30,
     )
-    return scores.cpu(), extra
+    return scores.rows, extra
 
 
 def _gather_in_order(pieces: list, total: int) -> list:

@@ -8,16 +8,13 @@ import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
 from torch import Tensor
 
-from ...models.features import Features, take_features
 from ..score_file import ScoreFile, StoredRows, share_score_file
 
 AT_ONCE = 2**21  # scores of all processes together in memory, 8 MiB and some copies
 
 
 def store_scores(
-    similarity: Callable[[Features, Features], Tensor],
-    text: Features,
-    videos: Features,
+    score: Callable[[slice], Tensor],
     unreadable: Tensor,
     counts: list[int],
     all_counts: list[int],
@@ -29,9 +26,7 @@ def store_scores(
     in the order of the videos. So no folder needs to be shared between machines.
 
     Args:
-        similarity (Callable): Scores captions with all videos, see :meth:`BaseAdapter.similarity`.
-        text (dict[str, Tensor]): Features of the N captions of this process.
-        videos (dict[str, Tensor]): Features of all V videos.
+        score (Callable): Scores a slice of the N captions of this process with all V videos, (n, V).
         unreadable (Tensor): True for videos that could not be read, (V,).
         counts (list[int]): Number of captions of each video of this process.
         all_counts (list[int]): Number of captions of each video, V numbers.
@@ -51,18 +46,12 @@ def store_scores(
         np.arange(part.first, part.first + part.count) if number < total else np.full(part.count, -1)
         for number, part in zip(numbers, rows)
     ]
-    lowest = _write_blocks(similarity, text, videos, torch.from_numpy(np.concatenate(places)), file)
+    lowest = _write_blocks(score, torch.from_numpy(np.concatenate(places)), file)
     file.rank_last(unreadable.numpy(), lowest - 1)
     return rows
 
 
-def _write_blocks(
-    similarity: Callable[[Features, Features], Tensor],
-    text: Features,
-    videos: Features,
-    places: Tensor,
-    file: ScoreFile,
-) -> float:
+def _write_blocks(score: Callable[[slice], Tensor], places: Tensor, file: ScoreFile) -> float:
     """Write the scores of all processes, and return the lowest.
 
     ``places`` (N,) is the row of each caption of this process in the file, and -1 for repeated captions.
@@ -78,7 +67,7 @@ def _write_blocks(
         count = len(places[block])
         if count:
             rows[:count] = places[block]
-            scores[:count] = similarity(take_features(text, block), videos)
+            scores[:count] = score(block)
             bad += (~torch.isfinite(scores[:count])).sum()
             lowest = torch.minimum(lowest, scores[:count].min())
         for part, found in zip(all_gather(rows), all_gather(scores)):

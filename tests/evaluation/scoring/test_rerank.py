@@ -7,11 +7,28 @@ from mmaction.structures import ActionDataSample
 
 from mmclip4clip.evaluation import score_videos
 from mmclip4clip.evaluation.scoring import rerank as module
-from mmclip4clip.evaluation.scoring.rerank import report_rerank, rerank, shortlist
+from mmclip4clip.evaluation.scoring.rerank import RerankedScores, report_rerank, worst_listed
 from mmclip4clip.models import MeanAdapter, TightAdapter, WTIAdapter, XPoolAdapter
 
 ALL = torch.ones(3, dtype=torch.bool)
 CHEAP = torch.tensor([[0.9, 0.8, 0.1], [0.7, 0.2, 0.3], [0.6, 0.5, 0.4]])
+
+
+def shortlist(cheap, top, counted):
+    return module.shortlist(cheap, top, worst_listed(cheap.split(2), top, counted))
+
+
+def rerank(adapter, text, videos, top, counted):
+    text = text if isinstance(text, dict) else dict(text=text)
+    scores = RerankedScores(adapter, text, videos, top, counted)
+    lists = [scores.lists(torch.full((len(counted),), number)) for number in range(scores.total)]
+    return scores.rows(slice(None)), torch.stack(lists, dim=1)
+
+
+@pytest.fixture(autouse=True, params=[2**21, 9])
+def captions_at_once(monkeypatch, request):
+    """All captions at once, and two or three."""
+    monkeypatch.setattr(module, 'AT_ONCE', request.param)
 
 
 def test_the_shortlist_has_the_best_videos_of_captions_and_the_best_captions_of_videos():
@@ -56,9 +73,10 @@ def test_listed_pairs_score_exactly_and_all_others_below_them_in_the_cheap_order
 
 def test_only_captions_that_are_counted_and_not_listed_with_their_own_video_are_missed():
     listed = shortlist(CHEAP, 1, ALL)
-    figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, True, True]))
+    own = listed[torch.arange(3), torch.tensor([2, 1, 2])]
+    figures = report_rerank(1, own, torch.tensor([True, True, True]))
     assert figures == {'rerank/top': 1, 'rerank/missed': 2, 'rerank/captions': 3}
-    figures = report_rerank(1, listed, torch.tensor([2, 1, 2]), torch.tensor([True, False, True]))
+    figures = report_rerank(1, own, torch.tensor([True, False, True]))
     assert figures == {'rerank/top': 1, 'rerank/missed': 1, 'rerank/captions': 2}
 
 

@@ -20,7 +20,7 @@ from mmclip4clip.evaluation.functional import score_blocks
 from mmclip4clip.evaluation.metrics.retrieval import post_processed_figures
 from mmclip4clip.evaluation.records import stack_scores
 from mmclip4clip.evaluation.score_file import ScoreFile
-from mmclip4clip.evaluation.scoring import store_scores
+from mmclip4clip.evaluation.scoring import rerank, store_scores
 from mmclip4clip.models import MeanAdapter, TightAdapter, WTIAdapter, XPoolAdapter
 
 VIDEOS, WIDTH, BANK = 9, 8, 5
@@ -133,6 +133,25 @@ def test_figures_are_those_of_scores_in_memory(head, unreadable, tmp_path):
             np.testing.assert_array_equal(other.scores, one.scores)
 
 
+@pytest.mark.parametrize('at_once', [2**21, 2 * VIDEOS])
+@pytest.mark.parametrize('head', ['tight', 'wti', 'xpool'])
+def test_figures_of_shortlists_are_those_of_scores_in_memory(head, at_once, tmp_path, monkeypatch):
+    monkeypatch.setattr(rerank, 'AT_ONCE', at_once)
+    model = build(head)
+    kept, stored = (make_samples(head, (4,)) for _ in range(2))
+    expected = score_videos(model, kept, rerank_top=2)
+    model.similarity = None  # pairs that are not on a list are not scored
+    assert score_videos(model, stored, rerank_top=2, in_blocks=True, folder=str(tmp_path)) == expected
+    assert expected['rerank/missed'] > 0 and isinstance(stored[0].record.scores, StoredRows)
+    assert evaluate_shortlists(stored) == evaluate_shortlists(kept)
+
+
+def evaluate_shortlists(samples):
+    metric = METRICS.build(dict(type='VideoTextRetrievalMetric', post_processing=['dual_softmax']))
+    metric.process(None, [sample.to_dict() for sample in samples])
+    return metric.evaluate(VIDEOS)
+
+
 @pytest.mark.parametrize('head', HEADS)
 def test_figures_are_those_of_the_plain_functions(head, tmp_path):
     samples = make_samples(head, unreadable=(3,))
@@ -160,6 +179,9 @@ def worker(rank, processes, port, folder, out):
         share = [make_samples(head, unreadable=(4,))[number % VIDEOS] for number in every]
         score_videos(build(head), share, VIDEOS, query_bank=Bank(), in_blocks=True, folder=folder)
         out[processes, rank, head] = evaluate(share)[0]
+    listed = [make_samples('wti', unreadable=(4,))[number % VIDEOS] for number in every]
+    extra = score_videos(build('wti'), listed, VIDEOS, rerank_top=2, in_blocks=True, folder=folder)
+    out[processes, rank, 'listed'] = extra | evaluate_shortlists(listed)
     if rank:
         try:
             np.asarray(share[0].record.scores)
@@ -182,6 +204,9 @@ def test_figures_do_not_depend_on_the_number_of_processes(tmp_path):
         samples = make_samples(head, unreadable=(4,))
         score_videos(build(head), samples, query_bank=Bank())
         expected[head] = evaluate(samples)[0]
+    samples = make_samples('wti', unreadable=(4,))
+    extra = score_videos(build('wti'), samples, rerank_top=2)
+    expected['listed'] = extra | evaluate_shortlists(samples)
     gc.freeze()  # the forks need not look through what is there already
     out = mp.get_context('fork').Manager().dict()
     for processes in (2, 3):
