@@ -30,6 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--width', type=int, help='rank features of this width (default: rank a matrix)')
     heads = ('tight', 'wti', 'xpool')
     parser.add_argument('--head', choices=heads, help='score features by this head (default: none)')
+    parser.add_argument('--rerank-top', type=int, help='re-rank shortlists by the head (default: all pairs)')
     parser.add_argument(
         '--kept', action='store_true', help='keep scores in memory (default: write those of a head to a file)'
     )
@@ -102,7 +103,7 @@ def score_with_head(args: argparse.Namespace) -> None:
         score_rows.KEPT = 0  # also with few captions and videos
     metric = VideoTextRetrievalMetric(post_processing=['dual_softmax'])
     before, begin = peak_memory(), time.perf_counter()
-    score_videos(model, samples, in_blocks=not args.kept)
+    score_videos(model, samples, rerank_top=args.rerank_top, in_blocks=not args.kept)
     scored, middle = time.perf_counter() - begin, peak_memory()
     metric.process(None, samples)
     figures = metric.evaluate(args.videos)
