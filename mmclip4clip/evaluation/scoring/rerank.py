@@ -7,6 +7,7 @@ from mmengine.dist import all_gather, all_reduce
 from torch import Tensor
 
 from ...models.adapters import RerankableAdapter
+from ...models.adapters.base import cosine
 from ...models.features import Features, count_features, take_features
 
 AT_ONCE = 2**21  # cheap scores in memory, 8 MiB and some copies
@@ -40,32 +41,37 @@ class RerankedScores:
     ) -> None:
         self.adapter, self.text, self.videos = adapter, text, videos
         self.count, self.total = count_features(text), count_features(videos)
+        plain = type(adapter).cheap_similarity is RerankableAdapter.cheap_similarity
+        self.vectors = (adapter.cheap_text(text), adapter.cheap_video(videos)) if plain else None
         worst = worst_listed(self._cheap_blocks(), top, counted)
-        pairs, exact, start = [], [], 0
+        pairs, start = [], 0
         for cheap in self._cheap_blocks():
-            found = shortlist(cheap, top, worst).flatten().nonzero().squeeze(1)
-            part = take_features(text, slice(start, start + len(cheap)))
-            exact.append(adapter.pair_similarity(part, videos, found))
-            pairs.append(found + start * self.total)
+            pairs.append(shortlist(cheap, top, worst).flatten().nonzero().squeeze(1) + start * self.total)
             start += len(cheap)
-        self.pairs, self.exact = torch.cat(pairs), torch.cat(exact)
-        self.lowest = self.exact.min() if len(self.exact) else self.exact.new_tensor(float('inf'))
+        self.pairs = torch.cat(pairs)
+        # In one call, because adapters prepare all videos in each.
+        self.exact = adapter.pair_similarity(text, videos, self.pairs)
+        self.lowest = self.exact.min() if len(self.exact) else worst.new_tensor(float('inf'))
         all_reduce(self.lowest, 'min')
+
+    def _cheap(self, block: slice) -> Tensor:
+        if self.vectors is None:  # the adapter has a cheap score of its own
+            return self.adapter.cheap_similarity(take_features(self.text, block), self.videos)
+        return cosine(self.vectors[0][block], self.vectors[1])
 
     def _cheap_blocks(self) -> Iterator[Tensor]:
         height = max(1, AT_ONCE // max(1, self.total))
-        for start in range(0, self.count, height):
-            part = take_features(self.text, slice(start, start + height))
-            yield self.adapter.cheap_similarity(part, self.videos)
+        for start in range(0, max(1, self.count), height):
+            yield self._cheap(slice(start, start + height))
 
     def rows(self, block: slice) -> Tensor:
         """Return the scores of some captions with all videos, (n, V)."""
         start, stop, _ = block.indices(self.count)
-        cheap = self.adapter.cheap_similarity(take_features(self.text, slice(start, stop)), self.videos)
-        scores = self.lowest - 2 + cheap  # at most lowest - 1, which is below every exact score
+        scores = self._cheap(slice(start, stop)) + (self.lowest - 2)  # below every exact score
         ends = torch.searchsorted(self.pairs, self.pairs.new_tensor([start, stop]) * self.total).tolist()
         listed = slice(*ends)
-        scores.view(-1)[self.pairs[listed] - start * self.total] = self.exact[listed].to(scores.dtype)
+        captions, videos = self.pairs[listed] // self.total - start, self.pairs[listed] % self.total
+        scores[captions, videos] = self.exact[listed].to(scores.dtype)
         return scores
 
     def lists(self, video_index: Tensor) -> Tensor:

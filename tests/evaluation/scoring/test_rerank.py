@@ -140,3 +140,33 @@ def test_a_shortlist_of_nothing_is_refused():
         LOOPS.get('VideoTextTestLoop')(
             SimpleNamespace(), torch.utils.data.DataLoader([0]), SimpleNamespace(), rerank_top=0
         )
+
+
+class Transposed(TightAdapter):
+    """Its cheap score is its own, and not contiguous in memory."""
+
+    def cheap_similarity(self, text, videos):
+        return super().cheap_similarity(text, videos).T.contiguous().T
+
+
+@pytest.mark.parametrize('kind', [TightAdapter, Transposed])
+@torch.no_grad()
+def test_all_pairs_are_scored_in_one_call_which_prepares_the_videos_once(kind, pairs, monkeypatch):
+    adapter, text, videos = pairs
+    expected = rerank(adapter, text, videos, 2, torch.ones(5, dtype=torch.bool))
+    adapter.__class__, sizes = kind, []
+
+    def pair_similarity(text, videos, pairs):
+        sizes.append(len(pairs))
+        return kind.pair_similarity(adapter, text, videos, pairs)
+
+    monkeypatch.setattr(adapter, 'pair_similarity', pair_similarity)
+    torch.testing.assert_close(rerank(adapter, text, videos, 2, torch.ones(5, dtype=torch.bool)), expected)
+    assert sizes == [int(expected[1].sum())]
+
+
+@torch.no_grad()
+def test_a_process_without_captions_has_empty_scores(pairs):
+    adapter, _, videos = pairs
+    scores = RerankedScores(adapter, dict(text=torch.zeros(0, 16)), videos, 2, torch.ones(0).bool())
+    assert scores.rows(slice(None)).shape == (0, 4) and scores.lists(torch.ones(0).long()).shape == (0,)
