@@ -21,7 +21,9 @@ class _QuickGELU(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
 
+    # Compiled by itself, it would read its input twice, which a checkpoint allows once.
     @staticmethod
+    @torch.compiler.disable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         # The derivative of x sigmoid(a x) is that of SiLU at a x.

@@ -1,6 +1,7 @@
 import copy
 
 import torch
+from torch.utils.checkpoint import checkpoint
 from transformers import CLIPConfig, CLIPModel
 from transformers.activations import QuickGELUActivation
 
@@ -74,3 +75,17 @@ def test_both_towers_are_changed_and_other_activations_are_not():
     for (name, ours), theirs in zip(other.named_parameters(), model.parameters()):
         if theirs.grad is not None:
             assert torch.allclose(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6), name
+
+
+def test_a_compiled_step_goes_back_through_a_checkpoint():
+    layer, activation, inputs = torch.nn.Linear(3, 3), QuickGELU(), torch.randn(2, 3)
+    encode = torch.compiler.disable(lambda x: activation(layer(x)))
+
+    def step():
+        layer.zero_grad()
+        checkpoint(encode, inputs, use_reentrant=False).sum().backward()
+
+    step()
+    expected = layer.weight.grad.clone()
+    torch.compile(step, backend='eager')()
+    torch.testing.assert_close(layer.weight.grad, expected)
