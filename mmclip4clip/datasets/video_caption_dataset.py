@@ -189,10 +189,14 @@ class VideoCaptionDataset(BaseActionDataset):
 
     @property
     def file_windows(self) -> list[tuple[str, float, float]]:
-        """File of each item, start and end of its window in seconds, perhaps infinity; [] if one has none."""
+        """File of each item, start and end of its window in seconds, perhaps infinity.
+
+        An item without a file, which a subclass may have, is named by its number, so it is alone.
+        """
         items = (super(VideoCaptionDataset, self).get_data_info(i) for i in range(len(self)))
-        windows = [(item.get('filename'), item.get('start', 0), item.get('end', inf)) for item in items]
-        return windows if all(file for file, *_ in windows) else []  # a subclass may read something else
+        return [
+            (it.get('filename', f'{i}'), it.get('start', 0), it.get('end', inf)) for i, it in enumerate(items)
+        ]
 
     @property
     def video_ids(self) -> dict[str, str]:

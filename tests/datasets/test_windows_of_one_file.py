@@ -119,7 +119,7 @@ def test_batches_have_the_items_that_come_without_sharing(config, alone, workers
 def test_items_without_a_file_name_are_batched_as_usual(config, alone):
     loader = dict(batch_size=3, num_workers=0, collate_fn=dict(type='pseudo_collate'), sampler=ORDERED)
     loader = Runner.build_dataloader(group_windows(dict(loader, dataset=nameless(config))))
-    assert loader.dataset.file_windows == []
+    assert len({file for file, *_ in loader.dataset.file_windows}) == 16
     samples = [batch['data_samples'] for batch in loader]
     assert [len(batch) for batch in samples] == [3, 3, 3, 3, 3, 1]
     ids = [sample.video_id for batch in samples for sample in batch]

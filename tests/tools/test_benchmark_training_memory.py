@@ -1,9 +1,7 @@
-import functools
 import multiprocessing
 import runpy
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from .conftest import ROOT
 
 
 def test_a_way_of_training_is_measured_in_a_process_of_its_own(tool, capsys, monkeypatch):
@@ -22,7 +20,6 @@ def test_a_way_of_training_is_measured_in_a_process_of_its_own(tool, capsys, mon
 
 
 def test_memory_is_the_highest_and_times_are_medians_of_all_steps():
-    step = functools.partial(map, lambda seconds: (seconds, 2 * seconds))
-    found = [(9, 2**30, list(step([1.0, 5.0]))), (9, 2**31, list(step([3.0, 0.5])))]
+    found = [(9, 2**30, [(1.0, 2.0), (5.0, 10.0)]), (9, 2**31, [(3.0, 6.0), (0.5, 1.0)])]
     summarize = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark_training_memory.py'))['summarize']
     assert summarize(found) == (2.0, 2.0, 4.0, 0.5)

@@ -157,7 +157,7 @@ def test_dist_scripts_train_with_several_processes(config, tmp_path):
     assert ', 2 process(es) of ' in done.stdout and (tmp_path / 'w/epoch_1.pth').exists()
 
 
-def test_three_processes_train_and_evaluate_as_one(command, config, shapes, tmp_path):
+def test_three_processes_train_and_evaluate_as_two_and_one(command, config, shapes, tmp_path):
     """Ten steps on twelve videos, six a batch, then thirteen videos that no number divides."""
     for name, count in (('train', 12), ('test', 13)):
         entries = json.loads((shapes / f'{name}.json').read_text())[:count]
@@ -173,7 +173,7 @@ def test_three_processes_train_and_evaluate_as_one(command, config, shapes, tmp_
         'optim_wrapper.optimizer.lr=0.1',
     ]
     trained, metrics, dumps = {}, {}, {}
-    for processes in (1, 3):
+    for processes in (1, 2, 3):
         name = f'{processes}-processes'
         size = f'train_dataloader.batch_size={6 // processes}'
         args = ['--work-dir', name, '--seed', 0, '--cfg-options', *options, size]
@@ -193,9 +193,10 @@ def test_three_processes_train_and_evaluate_as_one(command, config, shapes, tmp_
         ]
         command('test.py', config, '1-processes/epoch_5.pth', *args, processes=processes)
         dumps[processes] = read_dump(tmp_path / f'{name}.pkl')
-    assert metrics[1] == metrics[3] and metrics[1]['iter'] == 10
-    for name, value in trained[1].items():
-        torch.testing.assert_close(trained[3][name], value, rtol=1e-3, atol=1e-5, msg=name)
+    assert metrics[1] == metrics[2] == metrics[3] and metrics[1]['iter'] == 10
+    for processes in (2, 3):
+        for name, value in trained[1].items():
+            torch.testing.assert_close(trained[processes][name], value, rtol=1e-3, atol=1e-5, msg=name)
     tested = read_metrics(tmp_path / '1-tested')
     assert tested == read_metrics(tmp_path / '3-tested') and 'retrieval/qb_R1' in tested
     assert len(dumps[1]) == 13

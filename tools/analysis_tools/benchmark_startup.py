@@ -35,7 +35,7 @@ WORK = {
     'mmclip4clip --help': ['-m', 'mmclip4clip', '--help'],
     'tools/train.py --help': ['tools/train.py', '--help'],
     'tools/test.py --help': ['tools/test.py', '--help'],
-    'import torch, mmaction': ['-c', 'import mmclip4clip, torch, mmaction.models'],
+    'import mmclip4clip, torch, mmaction': ['-c', 'import mmclip4clip, torch, mmaction.models'],
     'import, model, first step': ['-c', STEP],
 }
 

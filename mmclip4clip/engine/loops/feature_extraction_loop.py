@@ -162,8 +162,7 @@ class FeatureExtractionLoop(TestLoop):
         The items are in the order of the batches, which have windows of the same videos.
         """
         spans = [range(n * self.shard_size, min((n + 1) * self.shard_size, total)) for n in numbers]
-        size = self.order.batch_size
-        windows = self.dataloader.dataset.file_windows or [(f'{item}', 0, 0) for item in range(total)]
+        windows, size = self.dataloader.dataset.file_windows, self.order.batch_size
         shards = [
             [[span[i] for i in batch] for batch in batch_windows(windows[span.start : span.stop], size)]
             for span in spans
